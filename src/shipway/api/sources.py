@@ -1,0 +1,69 @@
+"""Values that travel between the GitOps engine and what fetches and renders its sources.
+
+A render is keyed by content, not by commit: a `RenderRequest` names git tree ids, so a commit that does not touch what a
+source reads gives the same request, and the same request is one render. After the first render (of the root tree) the
+renderer knows which paths a source reads, and `Head.trees` narrows to those.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from shipway.kube.objects.resource import Obj
+
+SourceType = Literal["Directory", "Helm", "Kustomize"]
+
+
+class HeadRequest(Struct, frozen=True):
+    """Where does `revision` (branch, tag, SHA, HEAD) of `repo_url` stand, seen by a source that reads some paths of it?
+
+    `source` is the canonical JSON of the Application's source without its targetRevision: the memory of what it reads.
+    """
+
+    repo_url: str
+    revision: str
+    source: bytes
+
+
+class PathTree(Struct, frozen=True, order=True):
+    """A path of the repository ("" = root) and the git object id found there; `oid` "" when there is nothing."""
+
+    path: str
+    oid: str
+
+
+class Head(Struct, frozen=True):
+    """A resolved revision. Who looks at it cares about `trees`; a commit that touched none of them is not news."""
+
+    commit: str
+    trees: tuple[PathTree, ...]
+    author: str = ""
+    message: str = ""
+    committed_at: float = 0.0
+
+    @property
+    def identity(self) -> tuple[PathTree, ...]:
+        return self.trees
+
+
+class RenderRequest(Struct, frozen=True):
+    """Everything a render depends on. `build_env` holds only the build variables that the source mentions."""
+
+    repo_url: str
+    trees: tuple[PathTree, ...]
+    source: bytes
+    app_name: str
+    namespace: str
+    build_env: tuple[tuple[str, str], ...] = ()
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+
+
+class Rendered(Struct, frozen=True):
+    """The objects in the order the source gives them, each as plain JSON; `reads` are the paths read, misses included."""
+
+    objects: tuple[Obj, ...]
+    source_type: SourceType
+    reads: tuple[str, ...]
+    tool: str = ""
+    warnings: tuple[str, ...] = ()

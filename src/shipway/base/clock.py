@@ -1,0 +1,61 @@
+"""Time enters here and nowhere else.
+
+An `Instant` is seconds since the Unix epoch. Whoever needs "now" is given it as an argument; whoever must wait is given a
+`Clock`. The simulation runs the same code on an event loop whose time is virtual, so `LoopClock` follows the loop and
+`SystemClock` the machine.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import NewType, Protocol
+
+Instant = NewType("Instant", float)
+
+
+class Clock(Protocol):
+    """The only door to time."""
+
+    def now(self) -> Instant: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> Instant:
+        return Instant(time.time())
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class LoopClock:
+    """Follows the running event loop from `epoch` on: on a virtual-time loop, hours pass in milliseconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, epoch: Instant) -> None:
+        self._loop = loop
+        self._epoch = epoch
+        self._start = loop.time()
+
+    def now(self) -> Instant:
+        return Instant(self._epoch + self._loop.time() - self._start)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def rfc3339(instant: float) -> str:
+    """`2026-11-21T08:30:00Z`: whole seconds, as `metav1.Time` is written."""
+    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(instant: float) -> str:
+    """`2026-11-21T08:30:00.123456Z`, as `metav1.MicroTime` is written (Leases, Events)."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_rfc3339(text: str) -> Instant:
+    """Seconds since the epoch of an RFC 3339 time. Raises ValueError on anything else."""
+    return Instant(datetime.fromisoformat(text).timestamp())

@@ -1,0 +1,190 @@
+"""A decision is data: what a controller wants done, said by a pure function and carried out by one shell.
+
+    observe   gathers a frozen snapshot from memory        (no network, no disk, no waiting)
+    decide    decide(observed, now) -> Decision            (pure)
+    conclude  conclude(fresh, decision, outcomes, now)     (pure, optional: what was created, refused or left -> the change)
+
+The shell executes the batches in order (inside a batch in parallel), writes the change if it is one, puts the asks to
+their lanes, and comes back at `wake`. Every action is safe to repeat and safe to crash after.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal
+
+from msgspec import Struct, field
+
+from shipway.base.clock import Instant
+from shipway.base.errors import ShipwayError
+from shipway.kube.objects.resource import Obj, Resource
+
+PatchType = Literal["merge", "json", "strategic"]
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+
+class Create(Struct, frozen=True):
+    """POST. A name already taken by an object of ours is a success (`adopt_if_exists`), by another a `Conflict`."""
+
+    resource: Resource
+    obj: Obj
+    adopt_if_exists: bool = True
+
+
+class Apply(Struct, frozen=True):
+    """Server-side apply with `manager`. `obj` may carry metadata.resourceVersion as precondition."""
+
+    resource: Resource
+    obj: Obj
+    manager: str
+    force: bool = True
+
+
+class Patch(Struct, frozen=True):
+    """PATCH of one object or subresource; `uid` and `resource_version` are preconditions where given."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    body: Any
+    type: PatchType = "merge"
+    subresource: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class Replace(Struct, frozen=True):
+    """PUT: for the foreign kinds where a patch cannot say what must go. `obj` carries its resourceVersion."""
+
+    resource: Resource
+    obj: Obj
+    subresource: str = ""
+
+
+class Delete(Struct, frozen=True):
+    """DELETE; an object that is already gone is a success."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    propagation: Propagation = "Background"
+    grace_seconds: int | None = None
+
+
+class Evict(Struct, frozen=True):
+    """Eviction of a pod, which respects disruption budgets."""
+
+    namespace: str
+    name: str
+
+
+Action = Create | Apply | Patch | Replace | Delete | Evict
+
+
+class Batch(Struct, frozen=True):
+    """Actions that may run in parallel. After a failure, `stop` leaves the later batches alone."""
+
+    actions: tuple[Action, ...]
+    on_failure: Literal["stop", "continue"] = "stop"
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one action: the object as the server returned it, or the error. Neither: it was not reached."""
+
+    action: Action
+    result: Obj | None = None
+    error: ShipwayError | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.result is not None and self.error is None
+
+
+class Ask(Struct, frozen=True):
+    """A slow question to the outside, as a value: equal asks are one question.
+
+    An *immutable* ask names everything its answer depends on, so its answer never changes. A *standing* ask is asked
+    again when its remote changed (webhook) or every `poll_seconds`; it holds the last good answer beside the last error.
+    """
+
+    standing: ClassVar[bool] = False
+    poll_seconds: ClassVar[float] = 180.0
+
+    @property
+    def lane(self) -> str:
+        """The remote that answers; lanes are bounded, so one that hangs delays only itself."""
+        return type(self).__name__
+
+
+class Answer(Struct, frozen=True):
+    """What is known about an ask: the last good `value` (None before the first) and the `error` of the latest try, if that failed. `at`: when asked.
+
+    A standing ask wakes its subscribers only when the value changed; a value with an `identity` attribute is compared by it.
+    """
+
+    value: Any = None
+    error: ShipwayError | None = None
+    at: Instant = Instant(0.0)
+
+
+class Change(Struct, frozen=True):
+    """ONE merge patch of the key's own object: `root` (metadata, spec, `operation`) and `status` together.
+
+    `resource_version` is the version that was observed; on 409 the shell reads again and concludes again, so that a
+    client's write in between wins. Kinds with a status subresource get two requests, root first.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    resource_version: str
+    root: Obj = field(default_factory=dict)
+    status: Obj | None = None
+
+
+class Note(Struct, frozen=True):
+    """A Kubernetes Event about `regarding` (apiVersion, kind, namespace, name, uid)."""
+
+    regarding: Obj
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+class Watch(Struct, frozen=True):
+    """One kind that wakes a controller; `keys` maps an event's object to the keys it wakes.
+
+    For an update `keys` is called for the old object too, so that both sides of a moved reference wake. `indexes` name
+    functions from an object to the values it is filed under (`World.indexed`). `metadata_only` watches carry
+    PartialObjectMetadata. Two watches of one resource with equal selectors share one informer.
+    """
+
+    resource: Resource
+    keys: Callable[[Obj], Iterable[Any]]
+    indexes: dict[str, Callable[[Obj], Iterable[str]]] = field(default_factory=dict)
+    field_selector: str = ""
+    label_selector: str = ""
+    metadata_only: bool = False
+
+
+class Decision(Struct, frozen=True):
+    """Everything one pass wants. The empty decision is "nothing to do until something changes".
+
+    `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
+    them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    change: Change | None = None
+    wake: Instant | None = None
+    notes: tuple[Note, ...] = ()
+
+
+class Conclusion(Struct, frozen=True):
+    """What `conclude` adds once the outcomes are known; it replaces the decision's change, wake and notes."""
+
+    change: Change | None = None
+    wake: Instant | None = None
+    notes: tuple[Note, ...] = ()
