@@ -117,9 +117,10 @@ class Ask(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What is known about an ask: the last good `value` (None before the first) and the `error` of the latest try, if that failed. `at`: when asked.
+    """What is known about an ask: the last good `value` (None before the first) and the `error` of the latest try.
 
-    A standing ask wakes its subscribers only when the value changed; a value with an `identity` attribute is compared by it.
+    `at`: when it was asked. A standing ask wakes its subscribers only when the value changed; a value with an
+    `identity` attribute is compared by it.
     """
 
     value: Any = None
