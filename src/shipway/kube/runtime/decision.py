@@ -78,7 +78,15 @@ class Evict(Struct, frozen=True):
     name: str
 
 
-Action = Create | Apply | Patch | Replace | Delete | Evict
+class Bind(Struct, frozen=True):
+    """Binds a pod to a node (the pods/binding subresource)."""
+
+    namespace: str
+    name: str
+    node: str
+
+
+Action = Create | Apply | Patch | Replace | Delete | Evict | Bind
 
 
 class Batch(Struct, frozen=True):
@@ -157,7 +165,8 @@ class Watch(Struct, frozen=True):
 
     For an update `keys` is called for the old object too, so that both sides of a moved reference wake. `indexes` name
     functions from an object to the values it is filed under (`World.indexed`). `metadata_only` watches carry
-    PartialObjectMetadata. Two watches of one resource with equal selectors share one informer.
+    PartialObjectMetadata; `keep_managed_fields` keeps what says who owns which field (dropped otherwise, it is a third of
+    every object).
     """
 
     resource: Resource
@@ -166,6 +175,7 @@ class Watch(Struct, frozen=True):
     field_selector: str = ""
     label_selector: str = ""
     metadata_only: bool = False
+    keep_managed_fields: bool = False
 
 
 class Decision(Struct, frozen=True):

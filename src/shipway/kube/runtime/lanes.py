@@ -1,0 +1,178 @@
+"""Lanes: where slow questions to the outside wait, so that no controller does.
+
+An ask is a value; equal asks from a thousand keys are one question. Its answer is kept as long as some key keeps asking,
+and wakes whoever asked. A lane is the remote that answers: it is bounded, so a repository that hangs fills its own lane
+and nobody else's.
+
+Standing asks are asked again every `poll_seconds` and when `refresh` is told that their remote changed (a webhook); they
+wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
+keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from shipway.base.clock import Clock
+from shipway.base.errors import InvalidInput, ShipwayError, Unavailable, verdict
+from shipway.kube.runtime.controller import Resolver
+from shipway.kube.runtime.decision import Answer, Ask
+
+Subscriber = Hashable
+FIRST_RETRY = 2.0
+LONGEST_RETRY = 60.0
+PER_LANE = 4
+"""How many questions one remote is asked at a time."""
+
+log = structlog.get_logger()
+
+
+class Lanes:
+    """Answers asks through `resolvers` (ask type -> async function). `wake` is called with each subscriber that has news."""
+
+    def __init__(
+        self,
+        resolvers: Mapping[type[Ask], Resolver],
+        clock: Clock,
+        wake: Callable[[Subscriber], None],
+        per_lane: int = PER_LANE,
+    ) -> None:
+        self._resolvers = resolvers
+        self._clock = clock
+        self._wake = wake
+        self._answers: dict[Ask, Answer] = {}
+        self._subscribers: defaultdict[Ask, set[Subscriber]] = defaultdict(set)
+        self._asks_of: dict[Subscriber, frozenset[Ask]] = {}
+        self._tasks: dict[Ask, asyncio.Task[None]] = {}
+        self._again: dict[Ask, asyncio.Event] = {}
+        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_lane))
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Owns the running questions until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for ask in list(self._subscribers):
+                    self._start(ask)
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self._group = None
+
+    def answer(self, ask: Ask) -> Answer | None:
+        return self._answers.get(ask)
+
+    def subscribe(self, subscriber: Subscriber, asks: Iterable[Ask]) -> None:
+        """`asks` is all that `subscriber` asks from now on; what nobody asks any more is forgotten."""
+        new = frozenset(asks)
+        old = self._asks_of.get(subscriber, frozenset())
+        if new:
+            self._asks_of[subscriber] = new
+        else:
+            self._asks_of.pop(subscriber, None)
+        for ask in old - new:
+            self._unsubscribe(subscriber, ask)
+        for ask in new - old:
+            self._subscribers[ask].add(subscriber)
+            self._start(ask)
+
+    def refresh(self, concerns: Callable[[Ask], bool]) -> int:
+        """Asks the standing asks that `concerns` picks again at once. Returns how many."""
+        picked = [ask for ask in self._again if ask.standing and concerns(ask)]
+        for ask in picked:
+            self._again[ask].set()
+        return len(picked)
+
+    @property
+    def is_idle(self) -> bool:
+        """Every ask has an answer."""
+        return all(ask in self._answers for ask in self._subscribers)
+
+    def _unsubscribe(self, subscriber: Subscriber, ask: Ask) -> None:
+        subscribers = self._subscribers[ask]
+        subscribers.discard(subscriber)
+        if subscribers:
+            return
+        del self._subscribers[ask]
+        self._answers.pop(ask, None)
+        task = self._tasks.pop(ask, None)
+        if task:
+            task.cancel()
+
+    def _start(self, ask: Ask) -> None:
+        if self._group is not None and ask not in self._tasks:
+            self._tasks[ask] = self._group.create_task(self._keep_asking(ask))
+
+    async def _keep_asking(self, ask: Ask) -> None:
+        again = self._again[ask] = asyncio.Event()
+        failures = 0
+        try:
+            while True:
+                again.clear()
+                answer = await self._ask_once(ask)
+                failures = failures + 1 if answer.error else 0
+                self._record(ask, answer)
+                delay = _next_try(ask, answer, failures)
+                if delay is None:
+                    return
+                await self._pause(again, delay)
+        finally:
+            if self._again.get(ask) is again:
+                del self._again[ask]
+
+    async def _pause(self, again: asyncio.Event, delay: float) -> None:
+        """Sleeps `delay` seconds, or less if a refresh comes."""
+        async with asyncio.TaskGroup() as group:
+            sleeper = group.create_task(self._clock.sleep(delay))
+            waiter = group.create_task(again.wait())
+            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
+            sleeper.cancel()
+            waiter.cancel()
+
+    async def _ask_once(self, ask: Ask) -> Answer:
+        async with self._lanes[ask.lane]:
+            at = self._clock.now()
+            try:
+                return Answer(value=await self._resolver(ask)(ask), at=at)
+            except ShipwayError as error:
+                return Answer(error=error, at=at)
+            except Exception as bug:
+                log.exception("ask_failed", ask=type(ask).__name__, lane=ask.lane)
+                return Answer(error=Unavailable(verdict(bug).message, reason="InternalError"), at=at)
+
+    def _resolver(self, ask: Ask) -> Resolver:
+        for kind in type(ask).__mro__:
+            if kind in self._resolvers:
+                return self._resolvers[kind]
+        raise InvalidInput(f"nothing answers {type(ask).__name__}: this engine runs without the adapter it needs")
+
+    def _record(self, ask: Ask, answer: Answer) -> None:
+        old = self._answers.get(ask)
+        if answer.error and old:
+            answer = Answer(value=old.value, error=answer.error, at=answer.at)
+        self._answers[ask] = answer
+        if old and _looks_same(old, answer):
+            return
+        for subscriber in list(self._subscribers.get(ask, ())):
+            self._wake(subscriber)
+
+
+def _next_try(ask: Ask, answer: Answer, failures: int) -> float | None:
+    """Seconds until the ask is asked again; None when its answer stands for good."""
+    if answer.error and verdict(answer.error).retry == "backoff":
+        after = answer.error.after if isinstance(answer.error, Unavailable) else None
+        delay = max(after or 0.0, min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 6)))
+        return min(delay, ask.poll_seconds) if ask.standing and not after else delay
+    return ask.poll_seconds if ask.standing else None
+
+
+def _looks_same(old: Answer, new: Answer) -> bool:
+    """Whether a subscriber would see no difference: same identity of the value, same error."""
+    return _identity(old.value) == _identity(new.value) and str(old.error or "") == str(new.error or "")
+
+
+def _identity(value: Any) -> Any:
+    return getattr(value, "identity", value)
