@@ -11,6 +11,9 @@ from msgspec import Struct
 Obj = dict[str, Any]
 """A Kubernetes object as plain JSON. Never mutated by whoever was given it."""
 
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+"""Any JSON value; spelled out so that `isinstance` narrows it to something typed."""
+
 
 class Resource(Struct, frozen=True, order=True):
     """A kind at one version, with what is needed to build its URL."""
