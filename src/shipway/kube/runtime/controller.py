@@ -73,9 +73,7 @@ class Controller(Protocol[Key, Observed]):
 
     def decide(self, observed: Observed, now: Instant) -> Decision: ...
 
-    def conclude(
-        self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant
-    ) -> Conclusion | None:
+    def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
         """None: the decision's own change, wake and notes stand. `fresh` is a new observation after the batches ran."""
         ...
 

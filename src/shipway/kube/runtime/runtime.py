@@ -1,0 +1,67 @@
+"""A set of controllers that run together: one cache, one set of lanes, one shell each.
+
+`Runtime.run` lives as long as the process serves; a crash of any part ends all of it (no task outlives its block), and
+whoever supervises starts it again: everything in memory can be dropped at any moment.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+from shipway.base.clock import Clock
+from shipway.kube.client.client import Client
+from shipway.kube.runtime.caches import Caches
+from shipway.kube.runtime.controller import Controller, Resolver
+from shipway.kube.runtime.decision import Ask
+from shipway.kube.runtime.lanes import Lanes
+from shipway.kube.runtime.metrics import RuntimeMetrics
+from shipway.kube.runtime.shell import Shell
+
+
+class Runtime:
+    """Controllers over one API server. `resolvers` answer their asks."""
+
+    def __init__(
+        self,
+        client: Client,
+        controllers: Iterable[Controller[Any, Any]],
+        *,
+        clock: Clock,
+        resolvers: Mapping[type[Ask], Resolver] | None = None,
+        metrics: RuntimeMetrics | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.metrics = metrics or RuntimeMetrics()
+        self._caches = Caches(client, clock)
+        self._lanes = Lanes(resolvers or {}, clock, self._wake)
+        self._shells = {
+            controller.name: Shell(controller, client, self._caches, self._lanes, clock, metrics=self.metrics, rng=rng)
+            for controller in controllers
+        }
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._caches.run())
+            group.create_task(self._lanes.run())
+            for shell in self._shells.values():
+                group.create_task(shell.run())
+
+    def refresh(self, concerns: Callable[[Ask], bool]) -> int:
+        """Asks the standing asks that `concerns` picks again at once (a webhook came). Returns how many."""
+        return self._lanes.refresh(concerns)
+
+    @property
+    def is_synced(self) -> bool:
+        """Every controller has its first picture of the world."""
+        return all(shell.is_synced for shell in self._shells.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """No key is ready or running and every ask is answered; keys that sleep until some instant do not count."""
+        return self._lanes.is_idle and all(shell.is_idle for shell in self._shells.values())
+
+    def _wake(self, subscriber: Hashable) -> None:
+        name, key = subscriber  # type: ignore[misc]  # the shells subscribe as (controller name, key)
+        self._shells[name].wake(key)

@@ -1,0 +1,250 @@
+"""The one shell around every controller: observe -> decide -> execute -> conclude -> write the change -> ask -> sleep.
+
+Engines hold no try/except, no status patch, no retry loop and no logging of progress, because all of it is here:
+
+- a pass starts only when the cache has seen what the previous pass of the key wrote (`awaited`);
+- actions run in batches; whatever one of them meets is an `Outcome`, a value that `conclude` can write down;
+- the change carries the resourceVersion that was observed. On 409 the shell waits for the cache, observes again and
+  concludes again with the same outcomes, so a client's write in between wins and no outcome is forgotten;
+- errors become backoff by the one table in `base.errors`; anything else is a bug: one traceback, a counter, backoff.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from shipway.base.clock import Clock, Instant
+from shipway.base.errors import Conflict, ShipwayError, Unavailable, verdict
+from shipway.kube.client.client import Client
+from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
+from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
+from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
+from shipway.kube.runtime.controller import Controller
+from shipway.kube.runtime.decision import Change, Conclusion, Decision, Outcome, Watch
+from shipway.kube.runtime.execute import execute
+from shipway.kube.runtime.informer import Informer
+from shipway.kube.runtime.lanes import Lanes
+from shipway.kube.runtime.metrics import RuntimeMetrics
+from shipway.kube.runtime.queue import WorkQueue
+from shipway.kube.runtime.recorder import Recorder
+
+log = structlog.get_logger()
+
+WRITE_TRIES = 5
+CACHE_PATIENCE = 10.0
+"""Seconds a key waits for its own write to come back before it runs all the same."""
+SLOW_POLL = 60.0
+"""Seconds until something that only a user can mend is tried again."""
+
+
+class Shell:
+    """Runs one controller. `wake(key)` may be called by anybody; passes of one key never overlap."""
+
+    def __init__(
+        self,
+        controller: Controller[Any, Any],
+        client: Client,
+        caches: Caches,
+        lanes: Lanes,
+        clock: Clock,
+        *,
+        metrics: RuntimeMetrics,
+        workers: int = 4,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._controller = controller
+        self._client = client
+        self._caches = caches
+        self._lanes = lanes
+        self._clock = clock
+        self._metrics = metrics
+        self._workers = workers
+        self._recorder = Recorder(client, clock, controller.name)
+        self._queue: WorkQueue[Any] = WorkQueue(clock, rng)
+        self._watches = ControllerWatches(caches, controller.name, self._on_event)
+        self._parking = Parking(self._watches.of, clock, CACHE_PATIENCE)
+
+    @property
+    def name(self) -> str:
+        return self._controller.name
+
+    @property
+    def is_idle(self) -> bool:
+        return self._queue.is_idle
+
+    @property
+    def next_wake(self) -> Instant | None:
+        return self._queue.next_wake
+
+    @property
+    def is_synced(self) -> bool:
+        """Every kind the controller watches for good has been listed once."""
+        own = [informer for watch in self._controller.watches for informer in self._watches.of(watch.resource)]
+        return bool(own) and all(informer.synced.is_set() for informer in own)
+
+    def wake(self, key: Any) -> None:
+        self._queue.add(key)
+
+    async def run(self) -> None:
+        """Watches, waits for the first lists, then works until it is cancelled."""
+        self._watches.need("for good", self._controller.watches)
+        for informer in self._watches.informers:
+            await informer.synced.wait()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                if self._parking.must_wait(key):
+                    self._queue.add_at(key, Instant(self._clock.now() + CACHE_PATIENCE))
+                    continue
+                await self._pass(key)
+            except ShipwayError as error:
+                self._failed(key, error)
+            except Exception as bug:
+                log.exception("pass_failed", controller=self.name, key=str(key))
+                self._failed(key, bug)
+            finally:
+                self._queue.done(key)
+
+    async def _pass(self, key: Any) -> None:
+        started = self._clock.now()
+        world = self._world(key)
+        observed = self._controller.observe(key, world)
+        if observed is None:
+            self._forget(key)
+            return
+        decision = self._controller.decide(observed, started)
+        outcomes = await execute(self._client, decision.batches)
+        writes = [write for write in map(awaited_of, outcomes) if write]
+        self._parking.expect(key, writes)
+        conclusion, written = await self._conclude_and_write(key, world, decision, outcomes)
+        self._parking.expect(key, [*writes, *written])
+        self._watches.need(key, decision.watches)
+        self._lanes.subscribe((self.name, key), decision.asks)
+        self._schedule(key, conclusion, outcomes)
+        for note in conclusion.notes:
+            await self._recorder.record(note)
+        self._metrics.passed(self.name, self._clock.now() - started, len(self._queue))
+
+    def _world(self, key: Any) -> PassWorld:
+        def miss() -> None:
+            self._caches.kinds.remember_miss((self.name, key), lambda: self.wake(key))
+
+        return PassWorld(self._watches, self._caches.kinds, self._lanes.answer, miss)
+
+    async def _conclude_and_write(
+        self, key: Any, world: PassWorld, decision: Decision, outcomes: tuple[Outcome, ...]
+    ) -> tuple[Conclusion, list[Awaited]]:
+        """Concludes and writes the change; after a 409 again on a fresh observation, with the outcomes kept."""
+        as_decided = Conclusion(change=decision.change, wake=decision.wake, notes=decision.notes)
+        for _ in range(WRITE_TRIES):
+            fresh = self._controller.observe(key, world)
+            concluded = self._controller.conclude(fresh, decision, outcomes, self._clock.now()) if fresh is not None else None
+            conclusion = concluded or as_decided
+            if conclusion.change is None:
+                return conclusion, []
+            try:
+                return conclusion, await self._write(conclusion.change)
+            except Conflict:
+                if concluded is None:
+                    raise
+                await self._await_news_of(conclusion.change)
+        raise Conflict(f"{self.name} {key}: somebody writes it faster than we can", reason="WriteStorm")
+
+    async def _write(self, change: Change) -> list[Awaited]:
+        """Sends the change if it is one. Root and status go together where the kind lets them."""
+        cached = self._cached(change)
+        if cached is not None and resource_version_of(cached) == change.resource_version:
+            change = _without_no_ops(change, cached)
+        guard = {"metadata": {"resourceVersion": change.resource_version}}
+        results: list[Obj] = []
+        for subresource, body in _requests(change):
+            guarded = merge_patch(body, guard)
+            results.append(
+                await self._client.patch(change.resource, change.namespace, change.name, guarded, subresource=subresource)
+            )
+            guard = {"metadata": {"resourceVersion": resource_version_of(results[-1])}}
+        return [Awaited(change.resource, change.namespace, change.name, resource_version_of(obj)) for obj in results[-1:]]
+
+    def _cached(self, change: Change) -> Obj | None:
+        for informer in self._watches.of(change.resource):
+            if found := informer.get(change.namespace, change.name):
+                return found
+        return None
+
+    async def _await_news_of(self, change: Change) -> None:
+        """After a 409: learn the version the server has and wait until the cache has it too."""
+        now_there = await self._client.get(change.resource, change.namespace, change.name)
+        version = resource_version_of(now_there)
+        deadline = self._clock.now() + CACHE_PATIENCE
+        informers = self._watches.of(change.resource)
+        while self._clock.now() < deadline:
+            if all(informer.has_seen(change.namespace, change.name, version) for informer in informers):
+                return
+            await self._clock.sleep(0.005)
+
+    def _schedule(self, key: Any, conclusion: Conclusion, outcomes: Sequence[Outcome]) -> None:
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        if errors:
+            self._failed(key, errors[0])
+            return
+        self._queue.forget_failures(key)
+        self._queue.add_at(key, conclusion.wake)
+
+    def _failed(self, key: Any, error: BaseException) -> None:
+        meaning = verdict(error)
+        self._metrics.failed(self.name, meaning.reason)
+        after = error.after if isinstance(error, Unavailable) and error.after else 0.0
+        delay = self._queue.back_off(key, at_least=SLOW_POLL if meaning.retry == "on_change" else after)
+        if meaning.retry != "at_once":
+            log.warning(
+                "pass_backs_off",
+                controller=self.name,
+                key=str(key),
+                reason=meaning.reason,
+                message=meaning.message,
+                delay=delay,
+            )
+
+    def _forget(self, key: Any) -> None:
+        self._queue.forget_failures(key)
+        self._queue.add_at(key, None)
+        self._parking.give_up(key)
+        self._watches.need(key, ())
+        self._lanes.subscribe((self.name, key), ())
+
+    def _on_event(self, informer: Informer, watch: Watch, old: Obj | None, new: Obj | None) -> None:
+        about = new if new is not None else old
+        if about is None:
+            return
+        for key in {key for obj in (old, new) if obj is not None for key in watch.keys(obj)}:
+            self._queue.add(key)
+        for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
+            self._queue.add(key)
+
+
+def _requests(change: Change) -> list[tuple[str, Obj]]:
+    """(subresource, merge patch) in the order they are sent."""
+    if not change.resource.status_subresource:
+        body = {**change.root, **({"status": change.status} if change.status is not None else {})}
+        return [("", body)] if body else []
+    requests = [("", change.root)] if change.root else []
+    return [*requests, ("status", {"status": change.status})] if change.status is not None else requests
+
+
+def _without_no_ops(change: Change, cached: Obj) -> Change:
+    """The change without the halves that would change nothing."""
+    root = change.root if merge_patch(cached, change.root) != cached else {}
+    status = change.status
+    if status is not None and merge_patch(cached.get("status") or {}, status) == (cached.get("status") or {}):
+        status = None
+    return Change(change.resource, change.namespace, change.name, metadata(cached)["resourceVersion"], root, status)
