@@ -43,7 +43,7 @@ class Leadership:
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Waits as standby, then runs `work` until it ends, is cancelled, or leadership is lost."""
-        while not await self._try_take():
+        while not await self._took():
             await self._clock.sleep(self._lease.seconds / 5)
         self.is_leader = True
         log.info("leadership_taken", lease=self._lease.name, identity=self._lease.identity)
@@ -62,17 +62,19 @@ class Leadership:
         renewed = self._clock.now()
         while self._clock.now() - renewed < self._lease.seconds * 2 / 3:
             await self._clock.sleep(self._lease.seconds / 3)
-            try:
-                if await self._try_take():
-                    renewed = self._clock.now()
-                else:
-                    break
-            except ShipwayError as error:
-                log.warning("lease_not_renewed", reason=error.reason, message=error.message)
+            if await self._took():
+                renewed = self._clock.now()
         log.warning("leadership_lost", lease=self._lease.name, identity=self._lease.identity)
 
+    async def _took(self) -> bool:
+        """One attempt to hold the Lease for another term. False: somebody else holds it, or nobody answers."""
+        try:
+            return await self._try_take()
+        except ShipwayError as error:
+            log.warning("lease_not_renewed", reason=error.reason, message=error.message)
+            return False
+
     async def _try_take(self) -> bool:
-        """One attempt to hold the Lease for another term. False: somebody else holds it."""
         lease = self._lease
         try:
             current = await self._client.get(LEASES, lease.namespace, lease.name)

@@ -1,0 +1,152 @@
+"""Lanes: one question for many askers, wakes only on news, and a remote that hangs delays only itself."""
+
+import asyncio
+from typing import ClassVar
+
+from shipway.base.clock import Instant, LoopClock
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.kube.runtime.decision import Ask
+from shipway.kube.runtime.lanes import Lanes
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
+
+
+class Fetch(Ask, frozen=True):
+    remote: str
+    number: int = 0
+
+    @property
+    def lane(self) -> str:
+        return self.remote
+
+
+class Branch(Ask, frozen=True):
+    standing: ClassVar[bool] = True
+    poll_seconds: ClassVar[float] = 60.0
+    name: str
+
+
+class World:
+    """A remote that counts its questions and answers what the scenario says."""
+
+    def __init__(self) -> None:
+        self.asked: list[Ask] = []
+        self.heads = {"main": 1}
+        self.broken: Exception | None = None
+        self.woken: list[object] = []
+
+    async def fetch(self, ask: Fetch) -> int:
+        self.asked.append(ask)
+        if ask.remote == "hangs":
+            await asyncio.get_running_loop().create_future()
+        if self.broken:
+            raise self.broken
+        return ask.number
+
+    async def head(self, ask: Branch) -> int:
+        self.asked.append(ask)
+        if self.broken:
+            raise self.broken
+        return self.heads[ask.name]
+
+
+def play(scenario) -> None:
+    async def main() -> None:
+        clock = LoopClock(asyncio.get_running_loop(), Instant(0.0))
+        world = World()
+        lanes = Lanes({Fetch: world.fetch, Branch: world.head}, clock, world.woken.append)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(lanes.run())
+            await clock.sleep(0)
+            await scenario(world, lanes, clock)
+            running.cancel()
+
+    run_in_virtual_time(main())
+
+
+def test_equal_asks_of_a_thousand_keys_are_one_question() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        for key in range(1000):
+            lanes.subscribe(key, [Fetch("git", 7)])
+        await clock.sleep(1)
+        assert len(world.asked) == 1
+        assert sorted(world.woken) == list(range(1000))
+        assert lanes.answer(Fetch("git", 7)).value == 7
+
+    play(scenario)
+
+
+def test_a_standing_ask_wakes_only_on_news() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("app", [Branch("main")])
+        await clock.sleep(150)
+        assert len(world.asked) == 3, "asked at 0, 60 and 120 seconds"
+        assert world.woken == ["app"]
+        world.heads["main"] = 2
+        assert lanes.refresh(lambda ask: isinstance(ask, Branch)) == 1
+        await clock.sleep(0.1)
+        assert world.woken == ["app", "app"]
+        assert lanes.answer(Branch("main")).value == 2
+
+    play(scenario)
+
+
+def test_an_error_keeps_the_last_good_answer_and_is_asked_again() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("app", [Branch("main")])
+        await clock.sleep(1)
+        world.broken = Unavailable("git does not answer")
+        lanes.refresh(lambda ask: True)
+        await clock.sleep(0.1)
+        answer = lanes.answer(Branch("main"))
+        assert (answer.value, answer.error.message) == (1, "git does not answer")
+        world.broken = None
+        await clock.sleep(30)
+        assert lanes.answer(Branch("main")).error is None
+
+    play(scenario)
+
+
+def test_what_only_the_user_can_mend_is_not_asked_again() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        world.broken = InvalidInput("no such chart")
+        lanes.subscribe("app", [Fetch("git")])
+        await clock.sleep(600)
+        assert len(world.asked) == 1
+
+    play(scenario)
+
+
+def test_a_remote_that_hangs_delays_only_itself() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("slow", [Fetch("hangs", number) for number in range(50)])
+        lanes.subscribe("quick", [Fetch("git", 1)])
+        await clock.sleep(1)
+        assert lanes.answer(Fetch("git", 1)).value == 1
+        assert sum(ask.remote == "hangs" for ask in world.asked) == 4, "the lane is bounded"
+
+    play(scenario)
+
+
+def test_what_nobody_asks_any_more_is_forgotten() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("a", [Fetch("git", 1)])
+        lanes.subscribe("b", [Fetch("git", 1)])
+        await clock.sleep(1)
+        lanes.subscribe("a", [])
+        assert lanes.answer(Fetch("git", 1)) is not None
+        lanes.subscribe("b", [])
+        assert lanes.answer(Fetch("git", 1)) is None
+
+    play(scenario)
+
+
+def test_an_ask_that_is_given_up_while_it_runs_ends() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("a", [Fetch("hangs", 1)])
+        await clock.sleep(1)
+        lanes.subscribe("a", [])
+        lanes.subscribe("a", [Fetch("hangs", 2)])
+        await clock.sleep(1)
+        assert [ask.number for ask in world.asked] == [1, 2]
+
+    play(scenario)
