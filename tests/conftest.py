@@ -1,0 +1,56 @@
+"""What every test may ask for: the programs around us, and a real control plane.
+
+On a laptop a test whose program is missing is skipped with one line that says how to get it. In CI (`CI=true`) a skipped
+test is a failure: a green run there means that everything ran.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.kube.control_plane import ControlPlane, built_binary
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """In CI a skip fails, with the reason that was given for it."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped in CI. {reason}"
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """`program("prometheus")` is the path of a program; skips the test when it is not installed."""
+
+    def find(name: str) -> str:
+        beside = Path(__file__).parent.parent / ".venv" / "bin" / name
+        found = (
+            str(beside)
+            if beside.exists()
+            else shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        )
+        if not found:
+            pytest.skip(f"{name} is not installed: run `make tools`")
+        return found
+
+    return find
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def real_control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ControlPlane, None]:
+    """A running etcd, API server, controller manager and scheduler, shared by the session: use a namespace of your own."""
+    binary = built_binary()
+    if binary is None:
+        pytest.skip("the real control plane is not built: run `make kube`")
+    async with ControlPlane.start(binary, tmp_path_factory.mktemp("kube")) as plane:
+        print(f"real control plane ready after {plane.ready_after:.1f} s")
+        yield plane
