@@ -1,0 +1,137 @@
+"""The network side of the client: one aiohttp session to one API server.
+
+A request whose answer never ends (a watch, a log) comes back as a stream; everything else as a whole body, bounded.
+Failures to reach the server are `Unavailable`; answers of any status are returned as they are. After a 401 credentials
+that can change are fetched again, once.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from shipway.base.clock import Clock, SystemClock
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.kube.client.credentials import Credentials, tls_context
+from shipway.kube.client.kubeconfig import ClusterConfig
+from shipway.kube.objects.wire import Request, Response
+
+_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 120.0
+_STREAM_MARGIN = 30.0
+_LARGEST_BODY = 512 << 20
+_CHUNK = 256 << 10
+
+
+class HttpTransport:
+    """A `Transport` over HTTP(S). Connections are opened on first use; `close` ends them."""
+
+    def __init__(self, config: ClusterConfig, *, clock: Clock | None = None) -> None:
+        self._config = config
+        self._credentials = Credentials(config, clock or SystemClock())
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: dict[tuple[bytes, bytes] | None, ssl.SSLContext] = {}
+        parts = urlsplit(config.server)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidInput(f"server {config.server!r} is not a URL like https://host:6443", reason="BadServer")
+        if config.proxy_url and urlsplit(config.proxy_url).scheme not in ("http", "https"):
+            raise InvalidInput(f"proxy-url {config.proxy_url!r}: only http and https proxies are supported", reason="BadProxy")
+        self._secure = parts.scheme == "https"
+        self._near = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+
+    async def send(self, request: Request) -> Response:
+        response = await self._send(request)
+        if response.status == 401 and self._credentials.refresh():
+            if response.stream is not None:
+                await response.stream.aclose()
+            response = await self._send(request)
+        return response
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(self, request: Request) -> Response:
+        headers = [*request.headers.items(), *await self._credentials.headers()]
+        # Compressing for loopback costs both ends time and saves nothing.
+        headers.append(("accept-encoding", "identity" if self._near else "gzip"))
+        try:
+            answer = await self._open().request(
+                request.method, self._url(request), data=request.body or None, headers=headers, ssl=self._tls_for_now(),
+                server_hostname=(self._config.tls_server_name or None) if self._secure else None,
+                proxy=self._config.proxy_url or None, timeout=_timeout(request), allow_redirects=False,
+            )  # fmt: skip
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(self._config.server, error) from error
+        names = {name.lower(): value for name, value in answer.headers.items()}
+        if _is_stream(request) and answer.status < 400:
+            return Response(answer.status, names, stream=_chunks(answer, self._config.server))
+        return Response(answer.status, names, await _whole(answer, self._config.server))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            # Watches hold their connections, so a limit here would starve requests.
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+            self._session = aiohttp.ClientSession(
+                connector=connector, read_bufsize=_CHUNK, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("user-agent",)
+            )
+        return self._session
+
+    def _tls_for_now(self) -> ssl.SSLContext | bool:
+        if not self._secure:
+            return True
+        certificate = self._credentials.client_certificate()
+        if certificate not in self._tls:
+            self._tls = {certificate: tls_context(self._config, certificate)}
+        return self._tls[certificate]
+
+    def _url(self, request: Request) -> URL:
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return URL(f"{self._config.server}{request.path}{query}", encoded=True)
+
+
+def _is_stream(request: Request) -> bool:
+    return ("watch", "true") in request.query or (request.method == "GET" and request.path.endswith("/log"))
+
+
+def _timeout(request: Request) -> aiohttp.ClientTimeout:
+    if not _is_stream(request):
+        return aiohttp.ClientTimeout(total=_ANSWER_SECONDS, sock_connect=_CONNECT_SECONDS)
+    # The server ends a watch after timeoutSeconds; if it does not, the connection is dead.
+    asked = next((float(value) for key, value in request.query if key == "timeoutSeconds"), None)
+    return aiohttp.ClientTimeout(total=asked + _STREAM_MARGIN if asked else None, sock_connect=_CONNECT_SECONDS)
+
+
+async def _chunks(answer: aiohttp.ClientResponse, server: str) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _unreachable(server, error) from error
+    finally:
+        answer.close()
+
+
+async def _whole(answer: aiohttp.ClientResponse, server: str) -> bytes:
+    parts: list[bytes] = []
+    weight = 0
+    try:
+        async with answer:
+            async for chunk in answer.content.iter_any():
+                parts.append(chunk)
+                weight += len(chunk)
+                if weight > _LARGEST_BODY:
+                    raise Unavailable(f"{server}: the answer is larger than 512 MiB", reason="AnswerTooLarge")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _unreachable(server, error) from error
+    return b"".join(parts)
+
+
+def _unreachable(server: str, error: BaseException) -> Unavailable:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Unavailable(f"{server}: its certificate is not trusted: {error.certificate_error}", reason="BadCertificate")
+    said = str(error) or type(error).__name__
+    return Unavailable(f"{server} does not answer: {said}", reason="Unreachable")

@@ -1,0 +1,178 @@
+"""An informer keeps a copy of one kind's objects in memory and tells subscribers what changed.
+
+It lists once, then watches from the list's version with bookmarks. A watch that ends is taken up where it was; one whose
+version is too old (410) means listing again, and then only what really changed is told. There is no periodic resync: a
+missed event cannot be repaired by repeating known ones. A server that does not answer is asked again with growing, jittered
+pauses.
+
+Versions of one kind are handed out in rising order and watched in that order. So the highest version met so far says of
+any write whether the cache already contains it, or its end (`has_seen`).
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+
+import structlog
+
+from shipway.base.clock import Clock
+from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
+from shipway.kube.client.client import Client
+from shipway.kube.client.errors import Expired
+from shipway.kube.client.watching import WatchEvent
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import name_of, namespace_of, resource_version_of, uid_of
+from shipway.kube.runtime.cache_store import CacheStore, IndexFunction
+
+log = structlog.get_logger()
+
+OnChange = Callable[[Obj | None, Obj | None], None]
+"""Called with (old, new): old is None for a new object, new for one that is gone. Must not wait."""
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 30.0
+SHORT_WATCH = 1.0
+"""Seconds: a watch that ends sooner did not help, so the next one waits a moment."""
+WATCH_SECONDS = 300.0
+
+
+class Informer:
+    """The cache of one kind (or of the part that the selectors choose). `run` feeds it until it is cancelled."""
+
+    def __init__(
+        self, client: Client, resource: Resource, *, label_selector: str = "", field_selector: str = "",
+        metadata_only: bool = False, keep_managed_fields: bool = False, clock: Clock, rng: random.Random | None = None,
+    ) -> None:  # fmt: skip
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self._client = client
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._metadata_only = metadata_only
+        self._keep_managed_fields = keep_managed_fields
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._store = CacheStore()
+        self._subscribers: list[OnChange] = []
+        self._version = ""
+        self._highest = -1
+
+    def get(self, namespace: str, name: str) -> Obj | None:
+        return self._store.get(namespace, name)
+
+    def list(self, namespace: str = "") -> Iterable[Obj]:
+        return self._store.list(namespace)
+
+    def indexed(self, index: str, value: str) -> Iterable[Obj]:
+        return self._store.indexed(index, value)
+
+    def has_index(self, name: str) -> bool:
+        return self._store.has_index(name)
+
+    def add_index(self, name: str, values_of: IndexFunction) -> None:
+        self._store.add_index(name, values_of)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def on_event(self, callback: OnChange) -> None:
+        """Subscribes; objects that are already here are told at once, so a late subscriber misses nothing."""
+        self._subscribers.append(callback)
+        for obj in self._store:
+            callback(None, obj)
+
+    def has_seen(self, namespace: str, name: str, version: str) -> bool:
+        """Whether the object at `version`, a later one or its deletion has reached the cache."""
+        if version.isdecimal():
+            return int(version) <= self._highest
+        known = self._store.get(namespace, name)
+        return known is not None and resource_version_of(known) == version
+
+    async def run(self) -> None:
+        """Lists and watches until cancelled. Only bugs escape."""
+        failures = 0
+        while True:
+            started = self._clock.now()
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+                failures = 0 if self._clock.now() - started >= SHORT_WATCH else failures + 1
+            except Expired:
+                self._version = ""
+                failures += 1
+            except ShipwayError as error:
+                failures = 1 if self._clock.now() - started >= LONGEST_PAUSE else failures + 1
+                self._report(error, failures)
+                await self._clock.sleep(self._pause(error, failures))
+                continue
+            if failures > 1:
+                await self._clock.sleep(self._pause(None, failures - 1))
+
+    async def _list(self) -> None:
+        listing = await self._client.list(
+            self.resource, label_selector=self._label_selector, field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
+        )  # fmt: skip
+        changes = self._store.replace(self._slim(obj) for obj in listing.items)
+        self._highest = -1  # a restored server may count from a lower version
+        self._met(listing.resource_version)
+        self.synced.set()
+        for old, new in changes:
+            if old is not None and new is not None and uid_of(old) != uid_of(new):
+                self._tell(old, None)
+                old = None
+            self._tell(old, new)
+
+    async def _watch(self) -> None:
+        stream = self._client.watch(
+            self.resource, resource_version=self._version, label_selector=self._label_selector,
+            field_selector=self._field_selector, metadata_only=self._metadata_only,
+            timeout_seconds=WATCH_SECONDS * self._rng.uniform(1.0, 2.0),
+        )  # fmt: skip
+        async with aclosing(stream) as events:
+            async for event in events:
+                self._take(event)
+
+    def _take(self, event: WatchEvent) -> None:
+        obj = event.obj
+        self._met(resource_version_of(obj))
+        if event.type == "BOOKMARK":
+            return
+        if event.type == "DELETED":
+            gone = self._store.remove(namespace_of(obj), name_of(obj))
+            if gone is not None:
+                self._tell(gone, None)
+            return
+        known = self._store.get(namespace_of(obj), name_of(obj))
+        if known is None or resource_version_of(known) != resource_version_of(obj):
+            slim = self._slim(obj)
+            self._tell(self._store.put(slim), slim)
+
+    def _met(self, version: str) -> None:
+        self._version = version or self._version
+        if version.isdecimal():
+            self._highest = max(self._highest, int(version))
+
+    def _slim(self, obj: Obj) -> Obj:
+        """Freshly decoded objects are ours to change: managedFields are a third of many and few read them."""
+        if not self._keep_managed_fields and (meta := obj.get("metadata")):
+            meta.pop("managedFields", None)
+        return obj
+
+    def _tell(self, old: Obj | None, new: Obj | None) -> None:
+        for subscriber in self._subscribers:
+            subscriber(old, new)
+
+    def _pause(self, error: ShipwayError | None, failures: int) -> float:
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
+        if isinstance(error, Denied):
+            pause = LONGEST_PAUSE
+        elif isinstance(error, Unavailable) and error.after:
+            pause = max(pause, error.after)
+        return pause * self._rng.uniform(0.75, 1.25)
+
+    def _report(self, error: ShipwayError, failures: int) -> None:
+        level = log.info if isinstance(error, NotFound) else log.warning
+        level("watch_interrupted", kind=self.resource.plural, reason=error.reason, message=error.message, failures=failures)
