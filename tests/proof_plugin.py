@@ -1,5 +1,7 @@
 """pytest plugin: records what each passing test proves, and refuses ids that do not exist. See tests/proof.py."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import proof
@@ -9,8 +11,14 @@ _BAD = pytest.StashKey[set[str]]()
 _PASSED = pytest.StashKey[set[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--proof-record FILE`: somewhere else than `.cache/proof.json`."""
+    parser.addoption("--proof-record", type=Path, default=proof.RECORD)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Starts an empty run."""
+    config.addinivalue_line("markers", "proves(*ids): rows of docs/requirements.csv, or `part:claim`, that this test proves")
     config.stash[_RAN], config.stash[_BAD], config.stash[_PASSED] = {}, set(), set()
 
 
@@ -38,14 +46,14 @@ def pytest_runtest_makereport(item: pytest.Item):
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Adds this run to the record. A parametrised test proves something only if it passed for every value."""
     stash = session.config.stash
-    if session.config.option.collectonly or not stash[_RAN]:
-        return
     finished = stash[_PASSED] | stash[_BAD]
+    if not finished:
+        return
     ran = {node: ids for node, ids in stash[_RAN].items() if node in finished}
     failed = {_function(node) for node in stash[_BAD]}
     passed = {node for node in stash[_PASSED] if _function(node) not in failed}
-    record = proof.merge(proof.read_record(), proof.code_digest(), ran, passed)
-    proof.write_record(record)
+    path: Path = session.config.option.proof_record
+    proof.write_record(proof.merge(proof.read_record(path), proof.code_digest(), ran, passed), path)
 
 
 def _function(node: str) -> str:

@@ -1,0 +1,86 @@
+"""The record of what tests prove: only passed ones, only ids that exist, nothing from older code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import proof
+
+ROWS = proof.read_rows()
+SUITE = """
+import pytest
+@pytest.mark.proves("000-01", "gitops:claim")
+def test_passes(): pass
+@pytest.mark.proves("000-02")
+def test_fails(): assert 0
+@pytest.mark.proves("000-03")
+def test_skipped(): pytest.skip("no program")
+@pytest.mark.proves("000-04")
+@pytest.mark.parametrize("good", [True, False])
+def test_passes_for_one_value_only(good): assert good
+@pytest.fixture
+def broken():
+    yield
+    raise ValueError
+@pytest.mark.proves("000-05")
+def test_fails_afterwards(broken): pass
+@pytest.mark.proves("000-06")
+@pytest.mark.xfail
+def test_expected_to_fail(): assert 0
+"""
+
+
+def test_the_table_has_all_rows() -> None:
+    assert len(ROWS) == 162
+    assert {row["study"] for row in ROWS.values()} == {"000", "001", "002", "003", "004"}
+    assert all(row["says"] and row["acceptance"] for row in ROWS.values())
+
+
+@pytest.mark.parametrize("wrong", ["000-99", "000-1", "gitops", "gitops:", "GitOps:claim", "gitops:a b", "005-01", ""])
+def test_unknown_ids(wrong: str) -> None:
+    assert proof.unknown_ids(["000-01", "gitops:webhook-replay", wrong], ROWS) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (None, {"new": ["000-02"]}),
+        (proof.Record(code="A", passed={"old": ["000-01"]}), {"old": ["000-01"], "new": ["000-02"]}),
+        (proof.Record(code="A", passed={"new": ["000-01"], "failed": ["000-03"]}), {"new": ["000-02"]}),
+        (proof.Record(code="B", passed={"old": ["000-01"]}), {"new": ["000-02"]}),
+    ],
+    ids=["first run", "adds to earlier runs", "replaces the same tests", "forgets older code"],
+)
+def test_merge(record: proof.Record | None, expected: dict[str, list[str]]) -> None:
+    ran = {"new": ["000-02"], "failed": ["000-03"], "proves nothing": []}
+    assert proof.merge(record, "A", ran, {"new", "proves nothing"}) == proof.Record(code="A", passed=expected)
+
+
+def test_summary_counts_rows_and_claims_apart() -> None:
+    record = proof.Record(code="A", passed={"a": ["000-01", "gitops:x"], "b": ["000-01"]})
+    proven, missing, claims = proof.summary(ROWS, record)
+    assert (proven, len(missing), claims) == (["000-01"], 161, {"000-01": 2, "gitops:x": 1})
+
+
+def run_suite(folder: Path, text: str) -> tuple[str, Path]:
+    """Runs `text` as a test file under the plugin, with its record in `folder`; returns (output, record)."""
+    (folder / "test_suite.py").write_text(text)
+    record = folder / "proof.json"
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), "-c", "/dev/null", "-p", "tests.proof_plugin"]
+    options = ["-p", "no:cacheprovider", "--proof-record", str(record), str(folder / "test_suite.py")]
+    ran = subprocess.run([*command, *options], capture_output=True, text=True, cwd=proof.ROOT, timeout=60, check=False)
+    return ran.stdout + ran.stderr, record
+
+
+def test_only_what_passed_proves_anything(tmp_path: Path) -> None:
+    _, record = run_suite(tmp_path, SUITE)
+    assert sorted(i for ids in json.loads(record.read_text())["passed"].values() for i in ids) == ["000-01", "gitops:claim"]
+
+
+def test_a_misspelt_row_ends_the_run(tmp_path: Path) -> None:
+    output, record = run_suite(tmp_path, SUITE.replace("000-06", "000-60"))
+    assert "test_expected_to_fail: 000-60" in output
+    assert not record.exists()
