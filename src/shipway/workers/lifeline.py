@@ -1,0 +1,41 @@
+"""A process that must not outlive whoever started it.
+
+On Linux the kernel is asked to kill it (PR_SET_PDEATHSIG). That covers engines stuck inside a C library, where no Python
+thread would run any more. Elsewhere the worker's own watch of its standard input has to do (see `child`).
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _load_prctl() -> Callable[..., int] | None:
+    if sys.platform != "linux":
+        return None
+    return ctypes.CDLL(None, use_errno=True).prctl
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when its parent, of pid `parent`, ends; ends at once if it already has."""
+    prctl = _load_prctl()
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def bound_to_parent() -> Callable[[], None]:
+    """A `preexec_fn` for programs that a worker starts; everything it needs is loaded before the fork."""
+    prctl, parent, kill, getppid, leave = _load_prctl(), os.getpid(), int(signal.SIGKILL), os.getppid, os._exit
+
+    def bind() -> None:
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, kill, 0, 0, 0)
+        if getppid() != parent:
+            leave(0)
+
+    return bind
