@@ -1,0 +1,84 @@
+"""The HTTP face of `shipway run`: is it alive, is it ready, what does it count, and the push webhook.
+
+A webhook only says "look at this repository now"; what is there is always read from the repository itself, so a forged,
+replayed or duplicate delivery can at most cause one extra look. `/api/webhook` is the path that Argo CD users have
+configured already.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from shipway.base.errors import ShipwayError, verdict
+from shipway.server.webhook import PushEvent, parse_push
+
+log = structlog.get_logger()
+
+LARGEST_DELIVERY = 25 * 2**20
+"""Bytes; GitHub's own limit for a webhook payload."""
+
+
+class Process(Protocol):
+    """What the server asks of the process it speaks for."""
+
+    def is_ready(self) -> bool: ...
+
+    def pushed(self, event: PushEvent) -> int:
+        """Tells the engines to look at the event's repositories now; returns how many asks that concerned."""
+        ...
+
+
+class HttpServer:
+    """Serves until stopped; `url` is known once it has started."""
+
+    def __init__(
+        self, process: Process, registry: CollectorRegistry, webhook_secrets: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._process = process
+        self._registry = registry
+        self._webhook_secrets = webhook_secrets
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self, host: str, port: int) -> None:
+        app = web.Application(client_max_size=LARGEST_DELIVERY)
+        app.router.add_get("/healthz", self._alive)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_post("/api/webhook", self._webhook)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        address = self._runner.addresses[0]
+        self.url = f"http://{address[0]}:{address[1]}"
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _alive(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if self._process.is_ready():
+            return web.Response(text="ok")
+        return web.Response(status=503, text="not ready: standby, or still reading the first lists")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            event = parse_push(headers, body, self._webhook_secrets())
+        except ShipwayError as error:
+            answer = verdict(error)
+            log.warning("webhook_refused", reason=answer.reason, message=answer.message)
+            return web.json_response({"reason": answer.reason, "message": answer.message}, status=answer.http_status)
+        woken = self._process.pushed(event) if event else 0
+        return web.json_response({"refreshed": woken})
