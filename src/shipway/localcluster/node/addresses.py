@@ -1,0 +1,134 @@
+"""Where a pod really listens: the API shows 10.244.n.x, the process listens on this machine's loopback.
+
+An API server refuses loopback addresses in an EndpointSlice, so a pod advertises 10.244.n.x and its process binds
+127.244.n.x: a fixed bijection that needs no state, as every address in 127/8 can be bound on Linux. Services follow the same
+rule (10.96.a.b, 127.96.a.b). Where only 127.0.0.1 exists (macOS) or a port may not be bound (below 1024 without being
+root), the book keeps a mapping instead. The node writes it, the proxy and the probes read it.
+
+A node claims its range by listening on 127.244.n.1:10250 for as long as it lives, so two clusters on one machine never
+share an address.
+"""
+
+import errno
+import ipaddress
+import socket
+import sys
+from typing import Literal
+
+from msgspec import Struct
+
+from shipway.base.errors import Unavailable
+
+Mode = Literal["loopback", "ports"]
+HostPort = tuple[str, int]
+
+CLAIM_PORT = 10250
+UNPRIVILEGED_OFFSET = 8000
+_ADVERTISED = {ipaddress.ip_network("10.244.0.0/16"), ipaddress.ip_network("10.96.0.0/16")}
+
+
+def default_mode() -> Mode:
+    """`loopback` where the whole of 127/8 can be bound (Linux), else `ports`."""
+    return "loopback" if sys.platform == "linux" else "ports"
+
+
+def loopback_of(ip: str) -> str:
+    """127.x.y.z of an advertised 10.x.y.z; every other address as it is."""
+    return f"127{ip[2:]}" if any(ipaddress.ip_address(ip) in net for net in _ADVERTISED) else ip
+
+
+class Range(Struct):
+    """One node's pod addresses, 10.244.<number>.2 to .254; `claim` is what keeps others out."""
+
+    number: int
+    claim: socket.socket | None = None
+
+    def addresses(self) -> list[str]:
+        return [f"10.244.{self.number}.{host}" for host in range(2, 255)]
+
+    def release(self) -> None:
+        if self.claim is not None:
+            self.claim.close()
+            self.claim = None
+
+
+class AddressBook:
+    """(advertised ip, port) -> (host, port) of this machine. Shared by the node and the proxy of one cluster."""
+
+    def __init__(self, mode: Mode | None = None) -> None:
+        self.mode: Mode = mode or default_mode()
+        self._mapped: dict[tuple[str, int], HostPort] = {}
+        self._ranges: set[int] = set()
+
+    def claim_range(self, preferred: int | None = None) -> Range:
+        """A range that no other node of this machine uses. Raises Unavailable when all 256 are taken."""
+        numbers = [preferred] if preferred is not None else []
+        for number in [*numbers, *range(256)]:
+            if number in self._ranges:
+                continue
+            if self.mode == "ports":
+                self._ranges.add(number)
+                return Range(number)
+            claim = _listen(f"127.244.{number}.1", CLAIM_PORT)
+            if claim is not None:
+                self._ranges.add(number)
+                return Range(number, claim)
+        raise Unavailable("All 256 pod address ranges of this machine (127.244.n.0/24) are in use: stop another local cluster.")
+
+    def release_range(self, claimed: Range) -> None:
+        claimed.release()
+        self._ranges.discard(claimed.number)
+
+    def bind(self, ip: str, port: int) -> HostPort:
+        """Where a process must listen to be reachable as (ip, port); remembered until `forget(ip)`."""
+        if (ip, port) in self._mapped:
+            return self._mapped[ip, port]
+        if self.mode == "ports":
+            here = ("127.0.0.1", _free_port())
+        elif _may_bind(loopback_of(ip), port):
+            return loopback_of(ip), port
+        else:
+            here = (loopback_of(ip), port + UNPRIVILEGED_OFFSET)
+        self._mapped[ip, port] = here
+        return here
+
+    def resolve(self, ip: str, port: int) -> HostPort | None:
+        """Where (ip, port) is reached; None when nothing of ours can be listening there (port mode, no process)."""
+        here = self._mapped.get((ip, port))
+        if here is not None:
+            return here
+        host = loopback_of(ip)
+        return None if self.mode == "ports" and host != ip else (host, port)
+
+    def forget(self, ip: str) -> None:
+        """Drop the mappings of a pod that has ended."""
+        for key in [key for key in self._mapped if key[0] == ip]:
+            del self._mapped[key]
+
+
+def _listen(host: str, port: int) -> socket.socket | None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.bind((host, port))
+        sock.listen(1)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+def _may_bind(host: str, port: int) -> bool:
+    """False only where this user may never bind the port; one in use right now is not asked about here."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            return error.errno not in (errno.EACCES, errno.EPERM)
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]

@@ -1,0 +1,117 @@
+"""What a container's image means on this node: an allow-list, read by a pure function.
+
+`builtin/echo:<version>` is the only image that becomes a process. A tag that spells a failure (`missing`, `does-not-exist`,
+`error`) cannot be pulled, so that failures can be shown. Everything else is simulated: no process, only the state machine
+of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured, and a container that must
+end for its pod to make sense (a Job's, an init container's) ends by itself.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from shipway.base.durations import parse_duration
+from shipway.base.ids import digest
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, controller_of, spec_of, uid_of
+
+ECHO = "builtin/echo"
+UNPULLABLE_TAGS = frozenset({"missing", "does-not-exist", "error"})
+READY_AFTER = "shipway.dev/simulate-ready-after"
+"""Annotation of a pod: seconds (or a Go duration) until its simulated containers are ready."""
+
+_SLEEP = re.compile(r"\bsleep\s+(infinity|\d+(?:\.\d+)?)([smh]?)\b")
+_EXIT = re.compile(r"\bexit\s+(\d{1,3})\b")
+_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Echo(Struct, frozen=True):
+    """A real local process: `shipway.localcluster.node.echo` at a version, with the tag's own behaviour as environment."""
+
+    version: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class Simulated(Struct, frozen=True):
+    """No process. `run_seconds` None: runs until it is stopped."""
+
+    ready_after_seconds: float
+    run_seconds: float | None = None
+    exit_code: int = 0
+
+
+class Unpullable(Struct, frozen=True):
+    """An image that cannot be had; the container waits with ImagePullBackOff."""
+
+    message: str
+
+
+Recipe = Echo | Simulated | Unpullable
+
+# Version 3 is the demo's bad one: three of every ten requests fail.
+_ECHO_BEHAVIOUR = {"v3": (("ERROR_PER_TEN", "3"),)}
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """Repository and tag ("latest" when none is given) of an image name; a digest counts as the tag."""
+    name, _, sha = image.partition("@")
+    if sha:
+        return name, sha
+    head, slash, last = name.rpartition("/")
+    repository, _, tag = last.partition(":")
+    return f"{head}{slash}{repository}", tag or "latest"
+
+
+def recipe(pod: Obj, container: Obj, *, is_init: bool = False) -> Recipe:
+    """What to do for one container of a pod."""
+    image = container.get("image") or ""
+    repository, tag = split_image(image)
+    if tag in UNPULLABLE_TAGS:
+        return Unpullable(f'failed to pull image "{image}": not found (its tag asks this local node to fail)')
+    if repository == ECHO and not container.get("command") and not is_init:
+        return Echo(tag, _ECHO_BEHAVIOUR.get(tag, ()))
+    command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    must_end = is_init or _must_end(pod)
+    return _simulated(command, _ready_after(pod), must_end=must_end)
+
+
+def _simulated(command: Sequence[str], ready_after: float, *, must_end: bool) -> Simulated:
+    text = " ".join(command)
+    sleeps = _SLEEP.findall(text)
+    exit_code = _EXIT.search(text)
+    code = int(exit_code[1]) if exit_code else 1 if command and command[0].rpartition("/")[2] == "false" else 0
+    if any(number == "infinity" for number, _ in sleeps):
+        return Simulated(ready_after)
+    if sleeps or exit_code or (command and command[0].rpartition("/")[2] in ("true", "false")):
+        return Simulated(ready_after, sum(float(number) * _UNIT_SECONDS[unit] for number, unit in sleeps), code)
+    return Simulated(ready_after, ready_after if must_end else None)
+
+
+def sleep_seconds(command: Sequence[str]) -> float:
+    """Seconds that a command such as `["sh", "-c", "sleep 5"]` sleeps: what a preStop hook is mostly for."""
+    return sum(
+        float(number) * _UNIT_SECONDS[unit] for number, unit in _SLEEP.findall(" ".join(command)) if number != "infinity"
+    )
+
+
+def _must_end(pod: Obj) -> bool:
+    owner = controller_of(pod)
+    return owner is not None and owner.get("kind") == "Job"
+
+
+def _ready_after(pod: Obj) -> float:
+    """0.1 to 0.3 s, the same for the same pod, unless its annotation says otherwise."""
+    text = annotations_of(pod).get(READY_AFTER, "")
+    with suppress(ValueError):
+        return max(0.0, parse_duration(text if not text.replace(".", "").isdigit() else f"{text}s"))
+    return 0.1 + int(digest(uid_of(pod), length=4), 16) % 200 / 1000
+
+
+def containers_of(pod: Obj) -> list[Obj]:
+    return spec_of(pod).get("containers") or []
+
+
+def init_containers_of(pod: Obj) -> list[Obj]:
+    return spec_of(pod).get("initContainers") or []
