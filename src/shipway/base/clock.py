@@ -6,11 +6,14 @@ An `Instant` is seconds since the Unix epoch. Whoever needs "now" is given it as
 """
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from typing import NewType, Protocol
 
 Instant = NewType("Instant", float)
+
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 class Clock(Protocol):
@@ -57,5 +60,7 @@ def rfc3339_micro(instant: float) -> str:
 
 
 def parse_rfc3339(text: str) -> Instant:
-    """Seconds since the epoch of an RFC 3339 time. Raises ValueError on anything else."""
+    """Seconds since the epoch of an RFC 3339 time. Raises ValueError on anything else (a time without zone, a bare date)."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError(f'"{text}" is not an RFC 3339 time: write it like "2026-11-21T08:30:00Z"')
     return Instant(datetime.fromisoformat(text).timestamp())

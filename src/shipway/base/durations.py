@@ -3,31 +3,35 @@
 import re
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _WHOLE = re.compile(rf"[+-]?(?:{_PART.pattern})+")
+_LONGEST = 2**63 / 1e9
+"""Go counts nanoseconds in 64 bits: about 292 years."""
 
 
 def parse_duration(text: str) -> float:
     """Seconds of a Go duration string (`time.ParseDuration`). Raises ValueError with the offending text."""
     if text in ("0", "+0", "-0"):
         return 0.0
-    if not _WHOLE.fullmatch(text):
-        raise ValueError(f'time: invalid duration "{text}": write it like "30s", "5m" or "1h30m"')
     total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if not _WHOLE.fullmatch(text) or total >= _LONGEST:
+        raise ValueError(f'time: invalid duration "{text}": write it like "30s", "5m" or "1h30m"')
     return -total if text.startswith("-") else total
 
 
 def format_duration(seconds: float) -> str:
-    """As Go prints a duration: `1h2m3s`, `1.5s`, `250ms`, `0s`."""
-    if seconds == 0:
+    """As Go prints a duration, to the nanosecond: `1h2m3s`, `1.5s`, `250ms`, `0s`."""
+    nanos = round(abs(seconds) * 1e9)
+    if nanos == 0:
         return "0s"
-    sign, rest = ("-", -seconds) if seconds < 0 else ("", seconds)
-    if rest < 1:
-        return f"{sign}{_trim(rest * 1e3)}ms" if rest >= 1e-3 else f"{sign}{_trim(rest * 1e6)}µs"
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    head = (f"{int(hours)}h" if hours else "") + (f"{int(minutes)}m" if hours or minutes else "")
-    return f"{sign}{head}{_trim(rest)}s"
+    sign = "-" if seconds < 0 else ""
+    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if nanos < size * 1_000:
+            return f"{sign}{_decimal(nanos, size)}{unit}"
+    minutes, nanos = divmod(nanos, 60_000_000_000)
+    hours, minutes = divmod(minutes, 60)
+    head = (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "")
+    return f"{sign}{head}{_decimal(nanos, 1_000_000_000)}s"
 
 
 def format_age(seconds: float) -> str:
@@ -59,5 +63,6 @@ def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
     return f"{big}{big_unit}{small}{small_unit}" if small else f"{big}{big_unit}"
 
 
-def _trim(number: float) -> str:
-    return f"{number:.9f}".rstrip("0").rstrip(".")
+def _decimal(nanos: int, size: int) -> str:
+    whole, rest = divmod(nanos, size)
+    return f"{whole}.{rest:0{len(str(size)) - 1}d}".rstrip("0") if rest else str(whole)
