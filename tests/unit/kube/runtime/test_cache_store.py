@@ -1,0 +1,72 @@
+"""The store of an informer: lookups, indexes, and what a relist really changed."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipway.base.errors import InvalidInput
+from shipway.kube.runtime.cache_store import CacheStore
+
+
+def obj(name: str, version: str = "1", color: str = "", namespace: str = "a") -> dict[str, Any]:
+    labels = {"color": color} if color else {}
+    return {"metadata": {"namespace": namespace, "name": name, "resourceVersion": version, "labels": labels}}
+
+
+def colors(o: dict[str, Any]) -> list[str]:
+    return list(o["metadata"]["labels"].values())
+
+
+def names(objects: Any) -> list[str]:
+    return sorted(o["metadata"]["name"] for o in objects)
+
+
+def test_objects_by_namespace_and_name() -> None:
+    store = CacheStore()
+    assert store.put(obj("x")) is None
+    store.put(obj("y", namespace="b"))
+    assert store.get("a", "x") == obj("x")
+    assert store.get("b", "x") is None
+    assert names(store.list("a")) == ["x"] and names(store.list()) == ["x", "y"] and len(store) == 2
+    assert store.remove("a", "x") == obj("x")
+    assert store.remove("a", "x") is None
+    assert names(store.list("a")) == []
+
+
+def test_indexes_follow_changes() -> None:
+    store = CacheStore()
+    store.put(obj("x", color="red"))
+    store.add_index("color", colors)
+    assert names(store.indexed("color", "red")) == ["x"]
+    store.put(obj("x", "2", color="blue"))
+    assert names(store.indexed("color", "red")) == [] and names(store.indexed("color", "blue")) == ["x"]
+    store.remove("a", "x")
+    assert names(store.indexed("color", "blue")) == []
+    assert store.has_index("color") and not store.has_index("size")
+    with pytest.raises(InvalidInput):
+        store.indexed("size", "1")
+
+
+def test_a_relist_tells_only_what_changed() -> None:
+    store = CacheStore()
+    for name in ("same", "changed", "gone"):
+        store.put(obj(name))
+    changes = store.replace([obj("same"), obj("changed", "2"), obj("new")])
+    told = {(old and old["metadata"]["name"], new and new["metadata"]["name"]) for old, new in changes}
+    assert told == {("gone", None), ("changed", "changed"), (None, "new")} and len(changes) == 3
+    assert names(store.list()) == ["changed", "new", "same"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["", "red", "blue"]), st.booleans()), max_size=20))
+def test_an_index_is_always_what_a_scan_would_find(steps: list[tuple[str, str, bool]]) -> None:
+    store = CacheStore()
+    store.add_index("color", colors)
+    for version, (name, color, removed) in enumerate(steps):
+        if removed:
+            store.remove("a", name)
+        else:
+            store.put(obj(name, str(version), color))
+    for color in ("red", "blue"):
+        assert names(store.indexed("color", color)) == names(o for o in store.list() if color in colors(o))
