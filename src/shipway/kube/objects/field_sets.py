@@ -1,0 +1,358 @@
+"""Sets of field paths in the shape Kubernetes stores them: FieldsV1, the heart of `metadata.managedFields`.
+
+A set is a tree of JSON objects. Every key is one step of a path: `f:name` a field, `k:{"name":"x"}` a list item by its keys,
+`v:"x"` a member of a set of scalars, `i:0` an index. A node that is `{}` is in the set; a node that has children is in the
+set only if it also has the key "."; the root is never in it, so `{}` at the root is the empty set. All operations work on
+that very tree, share the branches they do not touch and change nothing they are given.
+
+`covers` answers the question the GitOps engine lives on: does an ownership entry still own every leaf of what we want? The
+API server takes a field from our entry the moment somebody else changes its value, so this look at metadata replaces a diff.
+It needs no schema: a `{}` where we state a subtree means an atomic field, `k:` entries find list items by the keys that the
+item states (a key field left out is the server's default).
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from shipway.kube.objects.resource import Json, Obj
+
+FieldSet = dict[str, Any]
+"""A tree of FieldsV1; `{}` is the empty set."""
+
+MEMBER = "."
+
+
+def is_member(node: FieldSet) -> bool:
+    """Whether a node below the root is itself in the set, not only something beneath it."""
+    return not node or MEMBER in node
+
+
+def union(a: FieldSet, b: FieldSet) -> FieldSet:
+    """Paths of either set."""
+    if not a or not b or a is b:
+        return a or b
+    result = dict(a)
+    for key, theirs in b.items():
+        ours = result.get(key)
+        result[key] = theirs if ours is None else _union(ours, theirs)
+    return result
+
+
+def _union(a: FieldSet, b: FieldSet) -> FieldSet:
+    if a is b:
+        return a
+    result = union(a, b)
+    if result and MEMBER not in result and (is_member(a) or is_member(b)):
+        return {MEMBER: {}, **result}
+    return result
+
+
+def difference(a: FieldSet, b: FieldSet) -> FieldSet:
+    """Paths of `a` that are not in `b`. A path goes by itself: neither its children nor its parents go with it."""
+    if not b or not a:
+        return a
+    result: FieldSet = {}
+    for key, ours in a.items():
+        theirs = b.get(key)
+        if theirs is None:
+            result[key] = ours
+        elif (rest := _difference(ours, theirs)) is not None:
+            result[key] = rest
+    return result
+
+
+def _difference(a: FieldSet, b: FieldSet) -> FieldSet | None:
+    """None: nothing is left of the node."""
+    if a is b:
+        return None
+    children = difference({k: v for k, v in a.items() if k != MEMBER}, b)
+    if is_member(a) and not is_member(b):
+        return {MEMBER: {}, **children} if children else {}
+    return children or None
+
+
+def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
+    """Paths of both sets."""
+    if a is b:
+        return a
+    result: FieldSet = {}
+    for key, ours in a.items():
+        theirs = b.get(key)
+        if key != MEMBER and theirs is not None and (shared := _intersection(ours, theirs)) is not None:
+            result[key] = shared
+    return result
+
+
+def _intersection(a: FieldSet, b: FieldSet) -> FieldSet | None:
+    children = intersection(a, b) if a and b else {}
+    if is_member(a) and is_member(b):
+        return {MEMBER: {}, **{k: v for k, v in children.items() if k != MEMBER}} if children else {}
+    return children or None
+
+
+def without_subtrees(a: FieldSet, b: FieldSet) -> FieldSet:
+    """Paths of `a` that neither are in `b` nor lie below a path in `b` (the recursive difference)."""
+    if not b:
+        return a
+    result: FieldSet = {}
+    for key, ours in a.items():
+        theirs = b.get(key)
+        if theirs is None:
+            result[key] = ours
+        elif not is_member(theirs):
+            rest = without_subtrees(ours, theirs)
+            if rest or not ours:
+                result[key] = {} if list(rest) == [MEMBER] else rest
+    return result
+
+
+def field_set(*paths: str) -> FieldSet:
+    """The set of plain field paths: `field_set("metadata.labels", "spec")`."""
+    result: FieldSet = {}
+    for path in paths:
+        node: FieldSet = {}
+        for step in reversed(path.split(".")):
+            node = {f"f:{step}": node}
+        result = union(result, node)
+    return result
+
+
+def in_order(node: FieldSet) -> FieldSet:
+    """The same set with its keys sorted, as the API server writes it."""
+    return {key: in_order(node[key]) if node[key] else node[key] for key in sorted(node)}
+
+
+# --- path elements ---------------------------------------------------------------------------------------------------------
+
+
+def key_element(fields: dict[str, Any]) -> str:
+    """The element of a list item that is told apart by `fields`."""
+    return "k:" + _canonical({name: fields[name] for name in sorted(fields)})
+
+
+def value_element(value: Any) -> str:
+    """The element of a member of a set of scalars."""
+    return "v:" + _canonical(value)
+
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def _canonical(value: Any) -> str:
+    """JSON as Go's encoder writes it: HTML characters escaped, whole floats without a fraction."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = orjson.dumps(value).decode()
+    return text.translate(_ESCAPES)
+
+
+@lru_cache(maxsize=65536)
+def _keys_of(element: str) -> dict[str, Any]:
+    """The key fields that a `k:` element states."""
+    return orjson.loads(element[2:])
+
+
+@lru_cache(maxsize=65536)
+def element_text(element: str) -> str:
+    """One step as Kubernetes prints it: `.name`, `[name="x"]`, `[="x"]`, `[0]`."""
+    kind, rest = element[:2], element[2:]
+    if kind == "f:":
+        return f".{rest}"
+    if kind == "k:":
+        return "[" + ",".join(f"{name}={_printed(value)}" for name, value in sorted(_keys_of(element).items())) + "]"
+    return f"[={_printed(orjson.loads(rest))}]" if kind == "v:" else f"[{rest}]"
+
+
+def _printed(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return orjson.dumps(value).decode() if isinstance(value, str) else str(value)
+
+
+def paths(fields: FieldSet) -> list[str]:
+    """Every path of the set as Kubernetes prints it, in its order: the members of a node, then what lies below each."""
+    found: list[str] = []
+    _collect(fields, "", found)
+    return found
+
+
+_KIND_ORDER = {"f:": 0, "k:": 1, "v:": 2, "i:": 3}
+
+
+def _element_order(element: str) -> tuple[int, Any]:
+    kind, rest = element[:2], element[2:]
+    if kind == "k:":
+        return 1, [(name, _value_order(value)) for name, value in sorted(_keys_of(element).items())]
+    return _KIND_ORDER.get(kind, 4), _value_order(orjson.loads(rest)) if kind == "v:" else int(rest) if kind == "i:" else rest
+
+
+def _value_order(value: Any) -> tuple[int, Any]:
+    return (2, value) if isinstance(value, bool) else (0, value) if isinstance(value, int | float) else (1, str(value))
+
+
+def _collect(node: FieldSet, prefix: str, found: list[str]) -> None:
+    elements = sorted((element for element in node if element != MEMBER), key=_element_order)
+    found += [prefix + element_text(element) for element in elements if is_member(node[element])]
+    for element in elements:
+        if node[element]:
+            _collect(node[element], prefix + element_text(element), found)
+
+
+# --- ownership -------------------------------------------------------------------------------------------------------------
+
+_IDENTITY = ("name", "namespace", "generateName", "uid", "selfLink")
+_LIFE = (
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+    "managedFields",
+)
+_NOT_OWNED = frozenset(_IDENTITY + _LIFE)
+"""Fields of metadata that say nothing about what we want: the server keeps them itself or strips them from every entry."""
+
+
+def covers(fields_v1: FieldSet, desired: Obj) -> bool:
+    """Whether the ownership entry `fields_v1` owns every leaf of `desired`. Identity and status of `desired` do not count."""
+    return next(_gaps(fields_v1, _ownable(desired), ""), None) is None
+
+
+def uncovered(fields_v1: FieldSet, desired: Obj) -> list[str]:
+    """The paths of `desired` that `fields_v1` does not own, as Kubernetes prints paths; whole subtrees by their root."""
+    return list(_gaps(fields_v1, _ownable(desired), ""))
+
+
+def _ownable(desired: Obj) -> Obj:
+    found = {key: value for key, value in desired.items() if key not in ("apiVersion", "kind", "metadata", "status")}
+    metadata: dict[str, Any] = desired.get("metadata") or {}
+    found["metadata"] = {key: value for key, value in metadata.items() if key not in _NOT_OWNED}
+    return found
+
+
+def _gaps(node: FieldSet, value: Json, path: str) -> Iterator[str]:
+    """Paths below `node` that `value` states and the set lacks. `node` has children or is the root."""
+    if isinstance(value, dict):
+        yield from _field_gaps(node, value, path)
+    elif isinstance(value, list):
+        yield from _item_gaps(node, value, path)
+    elif MEMBER not in node:
+        yield path
+
+
+def _field_gaps(node: FieldSet, fields: dict[str, Any], path: str) -> Iterator[str]:
+    if not fields and path and path != ".metadata" and MEMBER not in node:
+        yield path
+    for key, value in fields.items():
+        if value is None or value == []:
+            continue  # null is an absence, and an empty keyed list has no leaf that anybody could own
+        below = node.get("f:" + key)
+        where = f"{path}.{key}"
+        if below is None:
+            if where != ".metadata" or value:
+                yield from _missing(value, where)
+        elif below:
+            yield from _gaps(below, value, where)
+
+
+def _missing(value: Json, path: str) -> Iterator[str]:
+    """A subtree of which nothing is owned: one gap, unless it holds nothing that could be owned."""
+    if _has_leaf(value):
+        yield path
+
+
+def _has_leaf(value: Json) -> bool:
+    if isinstance(value, dict):
+        return not value or any(_has_leaf(child) for child in value.values())
+    return value is not None and value != []
+
+
+def _item_gaps(node: FieldSet, items: list[Any], path: str) -> Iterator[str]:
+    item: Json
+    for item in items:
+        if not isinstance(item, dict):
+            if value_element(item) not in node:
+                yield path + element_text(value_element(item))
+            continue
+        candidates = _candidates(node, item)
+        gaps = [list(_gaps(entry, item, path + element_text(key))) if entry else [] for key, entry in candidates]
+        if not gaps:
+            yield f"{path}{_item_name(node, item)}"
+        elif all(gaps):
+            yield from min(gaps, key=len)
+
+
+def _candidates(node: FieldSet, item: dict[str, Any]) -> list[tuple[str, FieldSet]]:
+    """Owned items that `item` may be: every key field that it states agrees."""
+    if "name" in item:  # the usual list by name needs no search
+        element = key_element({"name": item["name"]})
+        if element in node:
+            return [(element, node[element])]
+    return [
+        (element, entry) for element, entry in node.items() if element.startswith("k:") and _agrees(_keys_of(element), item)
+    ]
+
+
+def _agrees(keys: dict[str, Any], item: dict[str, Any]) -> bool:
+    return any(name in item for name in keys) and all(item.get(name, value) == value for name, value in keys.items())
+
+
+def _item_name(node: FieldSet, item: dict[str, Any]) -> str:
+    """How to call an item that is not owned: by the keys its neighbours have, or by its name."""
+    neighbour = next((element for element in node if element.startswith("k:")), 'k:{"name":""}')
+    keys = {name: item[name] for name in _keys_of(neighbour) if name in item}
+    return element_text(key_element(keys)) if keys else "[]"
+
+
+class Owner(Struct, frozen=True):
+    """Who holds a path, and since when (RFC 3339, "" if the entry has no time)."""
+
+    manager: str
+    operation: str
+    time: str
+    api_version: str = ""
+    subresource: str = ""
+
+
+def owner_of(managed_fields: list[Obj], path: str, *, besides: str = "") -> Owner | None:
+    """Who took `path` (as `uncovered` prints it) last, leaving out the manager `besides`.
+
+    Whoever holds the path itself goes before who holds an atomic parent of it or something below it. None when nobody
+    holds it, as after a removal: Kubernetes keeps no record of who deleted a field.
+    """
+    best: tuple[int, str, Owner] | None = None
+    for entry in managed_fields:
+        if besides and entry.get("manager") == besides:
+            continue
+        closeness = _closeness(entry.get("fieldsV1") or {}, path)
+        time: str = entry.get("time") or ""
+        if closeness and (best is None or (closeness, time) > best[:2]):
+            best = (closeness, time, _owner(entry))
+    return best[2] if best else None
+
+
+def _owner(entry: Obj) -> Owner:
+    return Owner(
+        manager=entry.get("manager") or "",
+        operation=entry.get("operation") or "",
+        time=entry.get("time") or "",
+        api_version=entry.get("apiVersion") or "",
+        subresource=entry.get("subresource") or "",
+    )
+
+
+def _closeness(fields: FieldSet, path: str) -> int:
+    """3: holds the path; 2: a leaf above it; 1: something below it; 0: nothing of it."""
+    return max((_near(held, path) for held in paths(fields)), default=0)
+
+
+def _near(held: str, path: str) -> int:
+    if held == path:
+        return 3
+    if path.startswith(held) and path[len(held)] in ".[":
+        return 2
+    return 1 if held.startswith(path) and held[len(path)] in ".[" else 0
