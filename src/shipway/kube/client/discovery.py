@@ -44,12 +44,12 @@ def _aggregated(document: dict[str, Any]) -> Iterable[Resource]:
     groups: list[Obj] = document.get("items") or []
     for group in groups:
         name = str(dig(group, "metadata", "name", default=""))
-        for version in group.get("versions") or ():
-            for row in version.get("resources") or ():
-                if set(row.get("verbs") or ()) >= _NEEDED:
-                    subresources = {sub.get("subresource") for sub in row.get("subresources") or ()}
-                    yield Resource(
-                        name, version["version"], row["responseKind"]["kind"], row["resource"],
+        rows = [(version["version"], row) for version in group["versions"] for row in version.get("resources") or ()]
+        for version, row in rows:
+            if set(row.get("verbs") or ()) >= _NEEDED:
+                subresources = {sub.get("subresource") for sub in row.get("subresources") or ()}
+                yield Resource(
+                        name, version, row["responseKind"]["kind"], row["resource"],
                         namespaced=row.get("scope") == "Namespaced", status_subresource="status" in subresources,
                     )  # fmt: skip
 

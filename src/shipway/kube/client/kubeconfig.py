@@ -119,20 +119,17 @@ def _files(path: Path | None, env: Mapping[str, str]) -> list[Path]:
 
 
 def _merge(files: list[Path]) -> _Merged | None:
-    merged: _Merged | None = None
-    for file in files:
-        if not file.exists():
-            continue
-        merged = merged or _Merged()
+    present = [file for file in files if file.exists()]
+    merged = _Merged()
+    for file in present:
         document = _read(file)
         merged.current_context = merged.current_context or str(document.get("current-context") or "")
         for section, key in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
             known: dict[str, Entry] = getattr(merged, section)
-            for name, entry in _entries(document, section, key, file).items():
-                if name not in known:
-                    known[name] = entry
-                    merged.sources[section, name] = file
-    return merged
+            fresh = {name: entry for name, entry in _entries(document, section, key, file).items() if name not in known}
+            known.update(fresh)
+            merged.sources.update({(section, name): file for name in fresh})
+    return merged if present else None
 
 
 def _read(file: Path) -> Entry:

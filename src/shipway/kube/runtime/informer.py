@@ -13,6 +13,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from typing import TypedDict, Unpack
 
 import structlog
 
@@ -37,20 +38,34 @@ SHORT_WATCH = 1.0
 WATCH_SECONDS = 300.0
 
 
+class Scope(TypedDict, total=False):
+    """Which objects of the kind, and how much of each: `metadata_only` brings PartialObjectMetadata."""
+
+    label_selector: str
+    field_selector: str
+    metadata_only: bool
+    keep_managed_fields: bool
+
+
 class Informer:
-    """The cache of one kind (or of the part that the selectors choose). `run` feeds it until it is cancelled."""
+    """The cache of one kind, or of the part that `scope` chooses. `run` feeds it until it is cancelled."""
 
     def __init__(
-        self, client: Client, resource: Resource, *, label_selector: str = "", field_selector: str = "",
-        metadata_only: bool = False, keep_managed_fields: bool = False, clock: Clock, rng: random.Random | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        client: Client,
+        resource: Resource,
+        *,
+        clock: Clock,
+        rng: random.Random | None = None,
+        **scope: Unpack[Scope],
+    ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
         self._client = client
-        self._label_selector = label_selector
-        self._field_selector = field_selector
-        self._metadata_only = metadata_only
-        self._keep_managed_fields = keep_managed_fields
+        self._label_selector = scope.get("label_selector", "")
+        self._field_selector = scope.get("field_selector", "")
+        self._metadata_only = scope.get("metadata_only", False)
+        self._keep_managed_fields = scope.get("keep_managed_fields", False)
         self._clock = clock
         self._rng = rng or random.Random()
         self._store = CacheStore()

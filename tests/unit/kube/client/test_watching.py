@@ -1,6 +1,7 @@
 """Watch streams: lines across chunks, events, errors."""
 
 from collections.abc import AsyncGenerator
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -33,7 +34,7 @@ async def collect(*chunks: bytes) -> list[WatchEvent]:
 def test_lines_do_not_depend_on_the_chunks(rows: list[bytes], cuts: list[int]) -> None:
     whole = b"\n".join(rows) + b"\n"
     edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
-    chunks = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [whole[a:b] for a, b in pairwise(edges)]
 
     async def read() -> list[bytes]:
         return [row async for complete in lines(stream(*chunks)) for row in complete]
