@@ -1,0 +1,338 @@
+"""The Rollout kind as Argo Rollouts users write it (`argoproj.io/v1alpha1`), as frozen structs.
+
+Only what the engine reads or writes is typed; unknown fields are ignored on the way in and never touched on the way out,
+because all writes are merge patches. Defaults follow Argo Rollouts 1.9. A field of the wrong type is a `ValueError` whose
+text starts with the field's path, so that it can stand in an InvalidSpec condition as it is.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from shipway.base.durations import parse_duration
+from shipway.kube.objects.resource import Obj
+
+T = TypeVar("T")
+
+
+class Wire(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A struct that is read from and written to Kubernetes JSON."""
+
+
+class StringMatch(Wire):
+    exact: str = ""
+    prefix: str = ""
+    regex: str = ""
+
+
+class HeaderMatch(Wire):
+    header_name: str = ""
+    header_value: StringMatch | None = None
+
+
+class SetHeaderRoute(Wire):
+    name: str = ""
+    match: tuple[HeaderMatch, ...] | None = None
+
+
+class SetCanaryScale(Wire):
+    replicas: int | None = None
+    weight: int | None = None
+    match_traffic_weight: bool = False
+
+
+class Pause(Wire):
+    """`duration` is seconds as a number or numeric string, or a Go duration; without one the pause waits for a person."""
+
+    duration: int | str | None = None
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds; 0 without a duration, -1 for text that is no duration (which validation refuses)."""
+        if self.duration is None:
+            return 0
+        if isinstance(self.duration, int):
+            return self.duration
+        try:
+            return int(self.duration)
+        except ValueError:
+            pass
+        try:
+            return int(parse_duration(self.duration))
+        except ValueError:
+            return -1
+
+
+class TemplateRef(Wire):
+    template_name: str = ""
+    cluster_scope: bool = False
+
+
+class RunMetadata(Wire):
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class RolloutAnalysis(Wire):
+    """Which templates make a run, and with what. `args`, `dry_run` and `measurement_retention` stay as they are written."""
+
+    templates: tuple[TemplateRef, ...] = ()
+    args: tuple[Obj, ...] = ()
+    dry_run: tuple[Obj, ...] = ()
+    measurement_retention: tuple[Obj, ...] = ()
+    analysis_run_metadata: RunMetadata = RunMetadata()
+    starting_step: int | None = None
+
+
+class Step(Wire):
+    """One step of a canary: exactly one field is set."""
+
+    set_weight: int | None = None
+    pause: Pause | None = None
+    set_canary_scale: SetCanaryScale | None = None
+    analysis: RolloutAnalysis | None = None
+    set_header_route: SetHeaderRoute | None = None
+    set_mirror_route: Obj | None = None
+    experiment: Obj | None = None
+    plugin: Obj | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that this step names, in the spelling of the manifest."""
+        return tuple(wire for wire, name in STEP_KINDS.items() if getattr(self, name) is not None)
+
+
+STEP_KINDS = {
+    "experiment": "experiment",
+    "pause": "pause",
+    "setWeight": "set_weight",
+    "analysis": "analysis",
+    "setCanaryScale": "set_canary_scale",
+    "setHeaderRoute": "set_header_route",
+    "setMirrorRoute": "set_mirror_route",
+    "plugin": "plugin",
+}
+
+
+class ManagedRoute(Wire):
+    name: str = ""
+
+
+class TrafficRouting(Wire):
+    plugins: dict[str, Any] = field(default_factory=dict)
+    managed_routes: tuple[ManagedRoute, ...] | None = None
+    max_traffic_weight: int | None = None
+    istio: Obj | None = None
+    nginx: Obj | None = None
+    alb: Obj | None = None
+    smi: Obj | None = None
+    ambassador: Obj | None = None
+    app_mesh: Obj | None = None
+    traefik: Obj | None = None
+    apisix: Obj | None = None
+
+
+class PodMetadata(Wire):
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class Canary(Wire):
+    canary_service: str = ""
+    stable_service: str = ""
+    steps: tuple[Step, ...] = ()
+    traffic_routing: TrafficRouting | None = None
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+    analysis: RolloutAnalysis | None = None
+    canary_metadata: PodMetadata | None = None
+    stable_metadata: PodMetadata | None = None
+    scale_down_delay_seconds: int | None = None
+    scale_down_delay_revision_limit: int | None = None
+    abort_scale_down_delay_seconds: int | None = None
+    dynamic_stable_scale: bool = False
+    min_pods_per_replica_set: int | None = None
+    ping_pong: Obj | None = None
+    anti_affinity: Obj | None = None
+    replica_progress_threshold: Obj | None = None
+
+
+class BlueGreen(Wire):
+    active_service: str = ""
+    preview_service: str = ""
+    auto_promotion_enabled: bool | None = None
+    auto_promotion_seconds: int = 0
+    preview_replica_count: int | None = None
+    pre_promotion_analysis: RolloutAnalysis | None = None
+    post_promotion_analysis: RolloutAnalysis | None = None
+    scale_down_delay_seconds: int | None = None
+    scale_down_delay_revision_limit: int | None = None
+    abort_scale_down_delay_seconds: int | None = None
+    active_metadata: PodMetadata | None = None
+    preview_metadata: PodMetadata | None = None
+    anti_affinity: Obj | None = None
+    max_unavailable: int | str = "25%"
+
+
+class Strategy(Wire):
+    canary: Canary | None = None
+    blue_green: BlueGreen | None = None
+
+
+class HistoryLimits(Wire):
+    successful_run_history_limit: int = 5
+    unsuccessful_run_history_limit: int = 5
+
+
+class RollbackWindow(Wire):
+    revisions: int = 0
+
+
+class RolloutSpec(Wire):
+    replicas: int | None = None
+    selector: Obj | None = None
+    template: Obj = field(default_factory=dict)
+    workload_ref: Obj | None = None
+    strategy: Strategy = Strategy()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+    paused: bool = False
+    progress_deadline_seconds: int = 600
+    progress_deadline_abort: bool = False
+    restart_at: str = ""
+    rollback_window: RollbackWindow | None = None
+    analysis: HistoryLimits = HistoryLimits()
+
+
+class PauseCondition(Wire, omit_defaults=False):
+    reason: str
+    start_time: str
+
+
+class Condition(Wire, omit_defaults=False):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_update_time: str = ""
+    last_transition_time: str = ""
+
+
+class RunStatus(Wire, omit_defaults=False):
+    """What a Rollout's status says of one of its AnalysisRuns."""
+
+    name: str
+    status: str = ""
+    message: str = ""
+
+
+class Destination(Wire):
+    weight: int = 0
+    service_name: str = ""
+    pod_template_hash: str = ""
+
+
+class Weights(Wire, omit_defaults=False):
+    canary: Destination
+    stable: Destination
+    additional: tuple[Destination, ...] | None = None
+    verified: bool | None = None
+
+
+class CanaryStatus(Wire):
+    weights: Weights | None = None
+    current_step_analysis_run_status: RunStatus | None = None
+    current_background_analysis_run_status: RunStatus | None = None
+    stable_ping_pong: str = ""
+    current_experiment: str = ""
+
+
+class BlueGreenStatus(Wire):
+    active_selector: str = ""
+    preview_selector: str = ""
+    scale_up_preview_check_point: bool = False
+    pre_promotion_analysis_run_status: RunStatus | None = None
+    post_promotion_analysis_run_status: RunStatus | None = None
+
+
+class RolloutStatus(Wire):
+    abort: bool = False
+    aborted_at: str | None = None
+    available_replicas: int = 0
+    blue_green: BlueGreenStatus = BlueGreenStatus()
+    canary: CanaryStatus = CanaryStatus()
+    collision_count: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    controller_pause: bool = False
+    current_pod_hash: str = ""
+    current_step_hash: str = ""
+    current_step_index: int | None = None
+    hpa_replicas: int = field(default=0, name="HPAReplicas")
+    message: str = ""
+    observed_generation: str = ""
+    pause_conditions: tuple[PauseCondition, ...] = ()
+    phase: str = ""
+    promote_full: bool = False
+    ready_replicas: int = 0
+    replicas: int = 0
+    restarted_at: str | None = None
+    selector: str = ""
+    stable_rs: str = field(default="", name="stableRS")
+    updated_replicas: int = 0
+
+
+def read_spec(rollout: Obj) -> RolloutSpec:
+    """The typed spec. Raises ValueError ("spec.replicas: Expected `int | null`, got `str`") when a field has another type."""
+    return _convert(rollout.get("spec") or {}, RolloutSpec, "spec")
+
+
+def read_status(rollout: Obj) -> RolloutStatus:
+    """The typed status; `{}` reads as the status of a Rollout that nobody has looked at yet. Raises ValueError."""
+    return _convert(rollout.get("status") or {}, RolloutStatus, "status")
+
+
+def write_status(status: RolloutStatus) -> Obj:
+    """The status as JSON; empty `canary` and `blueGreen` are written as Argo Rollouts writes them."""
+    wire: Obj = msgspec.to_builtins(status)
+    wire.setdefault("canary", {})
+    wire.setdefault("blueGreen", {})
+    weights = wire["canary"].get("weights")
+    if weights is not None:
+        for key in ("additional", "verified"):
+            if weights.get(key) is None:
+                weights.pop(key, None)
+        for side in ("canary", "stable"):
+            weights[side].setdefault("weight", 0)
+    for run in _run_statuses(wire):
+        if not run["message"]:
+            del run["message"]
+    return wire
+
+
+def _run_statuses(wire: Obj) -> list[Obj]:
+    places = (
+        ("canary", "currentStepAnalysisRunStatus"),
+        ("canary", "currentBackgroundAnalysisRunStatus"),
+        ("blueGreen", "prePromotionAnalysisRunStatus"),
+        ("blueGreen", "postPromotionAnalysisRunStatus"),
+    )
+    return [wire[parent][key] for parent, key in places if wire[parent].get(key) is not None]
+
+
+def _convert(raw: Any, kind: type[T], path: str) -> T:
+    try:
+        return msgspec.convert(_without_nulls(raw), kind)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        what, _, where = text.partition(" - at `$")
+        raise ValueError(f"{path}{where.rstrip('`')}: {what}") from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null is an absent field, except for `pause: null`-like steps, which Go reads as absent too."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value

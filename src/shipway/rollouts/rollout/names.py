@@ -1,0 +1,34 @@
+"""Labels, annotations, reasons and messages that other tools read: all are contract, none may be invented.
+
+Source: Argo Rollouts 1.9 (labels and annotations; `utils/conditions` for reasons and messages).
+"""
+
+HASH_LABEL = "rollouts-pod-template-hash"
+INSTANCE_ID_LABEL = "argo-rollouts.argoproj.io/controller-instance-id"
+MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+REVISION = "rollout.argoproj.io/revision"
+REVISION_HISTORY = "rollout.argoproj.io/revision-history"
+DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
+EPHEMERAL_METADATA = "rollout.argoproj.io/ephemeral-metadata"
+SCALE_DOWN_DEADLINE = "scale-down-deadline"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+NOTIFIED = "notified.notifications.argoproj.io"
+EXPERIMENT_NAME = "experiment.argoproj.io/name"
+
+RUN_TYPE_LABEL = "rollout-type"
+STEP_INDEX_LABEL = "step-index"
+
+PAUSE_STEP = "CanaryPauseStep"
+PAUSE_BLUE_GREEN = "BlueGreenPause"
+PAUSE_INCONCLUSIVE = "InconclusiveAnalysisRun"
+
+AVAILABLE = "Available"
+PROGRESSING = "Progressing"
+PAUSED = "Paused"
+COMPLETED = "Completed"
+HEALTHY = "Healthy"
+REPLICA_FAILURE = "ReplicaFailure"
+INVALID_SPEC = "InvalidSpec"
+
+MAX_UNSCALED = 2**31 - 1
+"""The limit of old ReplicaSets kept for a delayed scale-down when none is given."""
