@@ -1,0 +1,252 @@
+"""Evaluates a tree over `result`, with Argo Rollouts' own functions beside the builtins.
+
+A condition must give a boolean; anything else, and every type error, is an ExpressionError. `isNil` and `default` look at
+the measured result whatever argument they are given: users' templates rely on it.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import re2
+
+from shipway.rollouts.analysis.expression import numbers
+from shipway.rollouts.analysis.expression.builtins import BUILTINS, LARGEST
+from shipway.rollouts.analysis.expression.lexer import ExpressionError
+from shipway.rollouts.analysis.expression.nodes import (
+    Binary,
+    Call,
+    Chain,
+    Choice,
+    Closure,
+    Let,
+    ListOf,
+    Literal,
+    MapOf,
+    Member,
+    Name,
+    Node,
+    Slice,
+    Unary,
+)
+from shipway.rollouts.analysis.expression.parser import parse
+
+MOST_STEPS = 100_000
+"""Nodes that one evaluation may visit."""
+Scope = dict[str, Any]
+
+
+def evaluate_condition(expression: str, result: Any) -> bool:
+    """Whether `expression` holds for the measured `result` (JSON-like values; floats may be NaN). Raises ExpressionError."""
+    try:
+        value = _Evaluation(result).value(parse(expression), {"result": result})
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
+        raise ExpressionError(f"cannot evaluate {expression!r}: {error}") from error
+    if not isinstance(value, bool):
+        raise ExpressionError(f"expected bool, but got {numbers.kind_of(value)}: {expression!r}")
+    return value
+
+
+class _Missing(Exception):
+    """An optional member of nil: the chain it stands in is nil."""
+
+
+class _Evaluation:
+    def __init__(self, result: Any) -> None:
+        self._steps = 0
+        self._functions = _functions_of(result)
+
+    def value(self, node: Node, scope: Scope) -> Any:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise ExpressionError(f"the expression takes more than {MOST_STEPS} steps")
+        match node:
+            case Literal():
+                return node.value
+            case Name():
+                return self._name(node, scope)
+            case ListOf():
+                return [self.value(item, scope) for item in node.items]
+            case MapOf():
+                return {self.value(key, scope): self.value(value, scope) for key, value in node.entries}
+            case Unary():
+                return _unary(node.operator, self.value(node.operand, scope))
+            case Binary():
+                return self._binary(node, scope)
+            case Choice():
+                branch = node.then if _boolean(self.value(node.condition, scope)) else node.otherwise
+                return self.value(branch, scope)
+            case Call():
+                return self._call(node, scope)
+            case Let():
+                return self.value(node.body, {**scope, node.name: self.value(node.value, scope)})
+            case _:
+                return self._access(node, scope)
+
+    def _access(self, node: Node, scope: Scope) -> Any:
+        match node:
+            case Member():
+                return self._member(node, scope)
+            case Chain():
+                try:
+                    return self.value(node.body, scope)
+                except _Missing:
+                    return None
+            case Slice():
+                return self._slice(node, scope)
+            case _:
+                raise ExpressionError("a closure stands where a value is expected")
+
+    def _name(self, node: Name, scope: Scope) -> Any:
+        if node.name in scope:
+            return scope[node.name]
+        raise ExpressionError(f"unknown name {node.name} at {node.at + 1}")
+
+    def _binary(self, node: Binary, scope: Scope) -> Any:
+        left = self.value(node.left, scope)
+        match node.operator:
+            case "and" | "&&":
+                return _boolean(left) and _boolean(self.value(node.right, scope))
+            case "or" | "||":
+                return _boolean(left) or _boolean(self.value(node.right, scope))
+            case "??":
+                return self.value(node.right, scope) if left is None else left
+            case operator:
+                return _OPERATORS[operator](left, self.value(node.right, scope))
+
+    def _call(self, node: Call, scope: Scope) -> Any:
+        if node.function == "reduce":
+            return self._reduce(node, scope)
+        fewest, most, function = self._functions.get(node.function, (0, -1, None))
+        if function is None:
+            raise ExpressionError(f"unknown name {node.function} at {node.at + 1}")
+        if not fewest <= len(node.arguments) <= most:
+            raise ExpressionError(f"{node.function} takes {fewest} to {most} arguments, not {len(node.arguments)}")
+        return function(*(self._argument(argument, scope) for argument in node.arguments))
+
+    def _argument(self, node: Node, scope: Scope) -> Any:
+        return self._closure(node, scope) if isinstance(node, Closure) else self.value(node, scope)
+
+    def _closure(self, closure: Closure, scope: Scope) -> Callable[[Any, int], Any]:
+        return lambda item, index: self.value(closure.body, {**scope, "#": item, "#index": index})
+
+    def _reduce(self, node: Call, scope: Scope) -> Any:
+        items = self.value(node.arguments[0], scope)
+        closure = node.arguments[1]
+        if not isinstance(items, list) or not isinstance(closure, Closure):
+            raise ExpressionError("reduce takes an array and a closure")
+        rest = list(enumerate(items))
+        if len(node.arguments) > 2:
+            total = self.value(node.arguments[2], scope)
+        elif rest:
+            total = rest.pop(0)[1]
+        else:
+            raise ExpressionError("reduce of an empty array with no initial value")
+        for index, item in rest:
+            total = self.value(closure.body, {**scope, "#": item, "#index": index, "#acc": total})
+        return total
+
+    def _member(self, node: Member, scope: Scope) -> Any:
+        target = self.value(node.target, scope)
+        key = self.value(node.key, scope)
+        if target is None:
+            if node.optional:
+                raise _Missing
+            raise ExpressionError(f"cannot fetch {key} from <nil>")
+        if isinstance(target, dict):
+            return target.get(key)
+        if isinstance(target, list | str) and isinstance(key, int) and not isinstance(key, bool):
+            if not -len(target) <= key < len(target):
+                raise ExpressionError(f"index out of range: {key} (array length is {len(target)})")
+            return target[key]
+        raise ExpressionError(f"cannot fetch {key} from {numbers.kind_of(target)}")
+
+    def _slice(self, node: Slice, scope: Scope) -> Any:
+        target = self.value(node.target, scope)
+        if not isinstance(target, list | str):
+            raise ExpressionError(f"cannot slice {numbers.kind_of(target)}")
+        start = self.value(node.start, scope) if node.start else None
+        stop = self.value(node.stop, scope) if node.stop else None
+        return target[start:stop]
+
+
+def _unary(operator: str, value: Any) -> Any:
+    if operator in ("not", "!"):
+        return not _boolean(value)
+    if not numbers.is_number(value):
+        raise ExpressionError(f"invalid operation: {operator} (mismatched type {numbers.kind_of(value)})")
+    return -value if operator == "-" else value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ExpressionError(f"non-bool expression (type {numbers.kind_of(value)}) used as condition")
+    return value
+
+
+def _range(start: Any, stop: Any) -> list[int]:
+    if stop - start > LARGEST:
+        raise ExpressionError(f"a range of more than {LARGEST} numbers")
+    return list(range(start, stop + 1))
+
+
+def _contains(item: Any, container: Any) -> bool:
+    if isinstance(container, dict):
+        return item in container
+    if isinstance(container, list):
+        return any(numbers.equal(item, other) for other in container)
+    if container is None:
+        return False
+    raise numbers.mismatch("in", item, container)
+
+
+def _on_text(operator: str, test: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
+    def tested(left: Any, right: Any) -> bool:
+        if not isinstance(left, str) or not isinstance(right, str):
+            raise numbers.mismatch(operator, left, right)
+        return test(left, right)
+
+    return tested
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        return re2.search(pattern, text) is not None
+    except re2.error as error:
+        raise ExpressionError(f"bad regular expression {pattern!r}: {error}") from None
+
+
+def _ordered(operator: str) -> Callable[[Any, Any], bool]:
+    return lambda left, right: numbers.compare(operator, left, right)
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": numbers.equal,
+    "!=": lambda left, right: not numbers.equal(left, right),
+    **{operator: _ordered(operator) for operator in ("<", "<=", ">", ">=")},
+    "+": numbers.add,
+    "-": numbers.subtract,
+    "*": numbers.multiply,
+    "/": numbers.divide,
+    "%": numbers.modulo,
+    "**": numbers.power,
+    "..": _range,
+    "in": _contains,
+    "matches": _on_text("matches", _matches),
+    "contains": _on_text("contains", lambda text, part: part in text),
+    "startsWith": _on_text("startsWith", lambda text, part: text.startswith(part)),
+    "endsWith": _on_text("endsWith", lambda text, part: text.endswith(part)),
+}
+
+
+def _functions_of(result: Any) -> dict[str, tuple[int, int, Callable[..., Any]]]:
+    """The builtins and Argo Rollouts' own six functions."""
+    return {
+        **BUILTINS,
+        "asInt": (1, 1, BUILTINS["int"][2]),
+        "asFloat": (1, 1, BUILTINS["float"][2]),
+        "isNaN": (1, 1, lambda value: isinstance(value, float) and math.isnan(value)),
+        "isInf": (1, 1, lambda value: isinstance(value, float) and math.isinf(value)),
+        "isNil": (1, 1, lambda _: result is None),
+        "default": (2, 2, lambda _, otherwise: otherwise if result is None else result),
+    }

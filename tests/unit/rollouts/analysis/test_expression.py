@@ -1,0 +1,102 @@
+"""Conditions as Argo Rollouts users write them, and what must be refused rather than guessed."""
+
+import math
+
+import pytest
+
+from shipway.rollouts.analysis.expression import ExpressionError, evaluate_condition
+
+NAN = math.nan
+
+TABLE = [
+    ("result <= 0.05", 0.04, True),
+    ("result <= 0.05", 0.3, False),
+    ("result == 1", 1.0, True),
+    ("result[0] >= 0.95", [0.99], True),
+    ("all(result, {# < 5})", [1, 2, 3], True),
+    ("all(result, # < 3)", [1, 2, 3], False),
+    ("any(result, {# > 2}) and len(result) == 3", [1, 2, 3], True),
+    ("none(result, {# > 3})", [1, 2, 3], True),
+    ("one(result, {# > 2})", [1, 2, 3], True),
+    ("count(result, {# % 2 == 1}) == 2", [1, 2, 3], True),
+    ("result.failed / result.total <= 0.05", {"failed": 1, "total": 100}, True),
+    ("result.a.b == 'x' || result.a?.c?.d == nil", {"a": {"b": "y"}}, True),
+    ("result?.a?.b.c == nil", {}, True),
+    ("(result.missing ?? 7) == 7", {}, True),
+    ("isNaN(result) || result < 1", NAN, True),
+    ("isNaN(result)", 0.5, False),
+    ("isInf(result)", math.inf, True),
+    ("default(result, 0) < 1", None, True),
+    ("isNil(result)", None, True),
+    ("len(result) == 0 or result[0] < 1", [], True),
+    ("asFloat(result.value) > 0.5", {"value": "0.75"}, True),
+    ("asInt('42') == 42", None, True),
+    ("result matches '^v[0-9]+$'", "v12", True),
+    ("not (result contains 'err')", "fine", True),
+    ("result startsWith 'a' && result endsWith 'c'", "abc", True),
+    ("'b' in result and 'z' not in result", ["a", "b"], True),
+    ("'k' in result", {"k": 1}, True),
+    ("1 / 2 == 0.5", None, True),
+    ("7 % 4 == 3 and -7 % 4 == -3", None, True),
+    ("2 ** 3 ** 2 == 512", None, True),
+    ("2 + 3 * 4 - 1 == 13", None, True),
+    ("-2 ** 2 == -4", None, True),
+    ("result > 1 ? false : true", 1, True),
+    ("3 in 1..5", None, True),
+    ("sum(result[1:3]) == 5", [1, 2, 3, 4], True),
+    ("sum(map(result, {#.n})) == 3", [{"n": 1}, {"n": 2}], True),
+    ("filter(result, {.ok})[0].n == 2", [{"ok": False, "n": 1}, {"ok": True, "n": 2}], True),
+    ("result | filter(# > 1) | len() == 2", [1, 2, 3], True),
+    ("reduce(result, #acc + #, 0) == 6", [1, 2, 3], True),
+    ("let x = result * 2; x > 5", 3, True),
+    ("{'a': 1}.a == 1", None, True),
+    ("max(1, 5, 3) == 5 and min(result) == 1", [2, 1], True),
+    ("mean(result) == 2.0 and median(result) == 2", [1, 2, 3], True),
+    ("true == (1 == 1.0)", None, True),
+    ("result == true", 1, False),
+    ("1e3 == 1000 and 0x10 == 16 and 1_000 == 1000", None, True),
+    ("upper(trim(' ab ')) == 'AB'", None, True),
+    ("findIndex(result, # == 2) == 1", [1, 2], True),
+    ("round(2.5) == 3 and floor(-1.5) == -2 and ceil(1.2) == 2", None, True),
+    ("1 / 0 > 10 and isInf(-1 / 0) /* comment */", None, True),
+]
+
+
+@pytest.mark.parametrize(("expression", "result", "expected"), TABLE)
+def test_conditions(expression, result, expected) -> None:
+    assert evaluate_condition(expression, result) is expected
+
+
+REFUSED = [
+    ("result < 'a'", 1, "mismatched types int and string"),
+    ("result", 1, "expected bool, but got int"),
+    ("result + 1", 1, "expected bool"),
+    ("result.x.y == 1", {}, "cannot fetch y from <nil>"),
+    ("result[3] > 1", [1], "index out of range: 3"),
+    ("result < 1", [1], "mismatched types array and int"),
+    ("result < 1", None, "mismatched types nil and int"),
+    ("unknown(result)", 1, "unknown name unknown"),
+    ("resul > 1", 1, "unknown name resul"),
+    ("result >", 1, "unexpected end of the expression"),
+    ("result > 1 )", 1, "unexpected ')'"),
+    ("result and true", 1, "non-bool expression"),
+    ("all(result, {# > 1})", 5, "takes only array"),
+    ("repeat('a', 100000000) == ''", None, "more than"),
+    ("len(1..100000000) > 0", None, "a range of more than"),
+    ("result matches '(?=x)'", "x", "bad regular expression"),
+    ("(" * 500 + "true" + ")" * 500, None, "nested deeper"),
+    ("5 % 0 == 1", None, "divide by zero"),
+    ("result ~ 2", 1, "unexpected character '~'"),
+]
+
+
+@pytest.mark.parametrize(("expression", "result", "message"), REFUSED)
+def test_what_cannot_be_evaluated_is_an_error_with_its_place(expression, result, message) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate_condition(expression, result)
+    assert message in caught.value.message
+
+
+def test_an_endless_closure_runs_out_of_steps() -> None:
+    with pytest.raises(ExpressionError, match="steps"):
+        evaluate_condition("all(1..1000, {all(1..1000, {# > 0})})", None)
