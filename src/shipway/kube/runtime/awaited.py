@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import name_of, namespace_of, resource_version_of, uid_of
+from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Bind, Create, Delete, Evict, Outcome, Patch
 from shipway.kube.runtime.informer import Informer
 
@@ -34,7 +34,7 @@ def awaited_of(outcome: Outcome) -> Awaited | None:
         return None
     namespace, name = _target(action, result)
     if result.get("kind") == "Status":
-        uid = ((result.get("details") or {}).get("uid")) or ""
+        uid = str(dig(result, "details", "uid", default=""))
         return Awaited(action.resource, namespace, name, uid=uid) if uid else None
     version = resource_version_of(result)
     if isinstance(action, Patch) and action.subresource == "scale":

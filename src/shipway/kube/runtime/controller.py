@@ -13,7 +13,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.runtime.decision import Answer, Ask, Conclusion, Decision, Outcome, Watch
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", contravariant=True)
 Observed = TypeVar("Observed")
 
 

@@ -160,6 +160,17 @@ class Note(Struct, frozen=True):
     type: Literal["Normal", "Warning"] = "Normal"
 
 
+class Via(Struct, frozen=True):
+    """Wakes those that refer to an event's object: the objects of `resource` that its `index` files under one of `values(obj)`.
+
+    For references that only the referring side knows (a Rollout names a Service, not the other way round).
+    """
+
+    resource: Resource
+    index: str
+    values: Callable[[Obj], Iterable[str]]
+
+
 class Watch(Struct, frozen=True):
     """One kind that wakes a controller; `keys` maps an event's object to the keys it wakes.
 
@@ -175,6 +186,7 @@ class Watch(Struct, frozen=True):
     field_selector: str = ""
     label_selector: str = ""
     metadata_only: bool = False
+    via: Via | None = None
     keep_managed_fields: bool = False
 
 

@@ -24,7 +24,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
 from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
-from shipway.kube.runtime.controller import Controller
+from shipway.kube.runtime.controller import Controller, ObjectKey
 from shipway.kube.runtime.decision import Change, Conclusion, Decision, Outcome, Watch
 from shipway.kube.runtime.execute import execute
 from shipway.kube.runtime.informer import Informer
@@ -226,10 +226,22 @@ class Shell:
         about = new if new is not None else old
         if about is None:
             return
-        for key in {key for obj in (old, new) if obj is not None for key in watch.keys(obj)}:
+        for key in self._woken_by(watch, [obj for obj in (old, new) if obj is not None]):
             self._queue.add(key)
         for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
             self._queue.add(key)
+
+    def _woken_by(self, watch: Watch, objs: Sequence[Obj]) -> set[Any]:
+        """The keys that an event wakes: those it maps to, and the objects that refer to it (`Watch.via`)."""
+        keys = {key for obj in objs for key in watch.keys(obj)}
+        if watch.via is None:
+            return keys
+        values = {value for obj in objs for value in watch.via.values(obj)}
+        for informer in self._watches.of(watch.via.resource):
+            if informer.has_index(watch.via.index):
+                found = [obj for value in values for obj in informer.indexed(watch.via.index, value)]
+                keys.update(ObjectKey(namespace_of(obj), name_of(obj)) for obj in found)
+        return keys
 
 
 def _requests(change: Change) -> list[tuple[str, Obj]]:

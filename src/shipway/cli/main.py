@@ -1,0 +1,46 @@
+"""`shipway`: one module per noun. Exit codes are those of `base.errors`; 1 means "the answer is no"."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from shipway import __version__
+from shipway.base.errors import ShipwayError, verdict
+
+HELP = 'From "a commit exists" to "it is safely live everywhere, and we can say who, what, when and why".'
+
+
+def build_app() -> App:
+    """The command tree. Nouns are imported only when they are used: start-up time is part of the experience."""
+    app = App(name="shipway", version=__version__, help=HELP)
+    app.command("shipway.cli.demo:demo", name="demo")
+    app.command("shipway.cli.up:up", name="up")
+    app.command("shipway.cli.up:down", name="down")
+    app.command("shipway.cli.run:run", name="run")
+    app.command("shipway.cli.app:app", name="app")
+    app.command("shipway.cli.rollout:app", name="rollout")
+    app.register_install_completion_command()
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code."""
+    try:
+        result = build_app()(list(arguments), result_action="return_value", exit_on_error=False)
+    except CycloptsError:
+        return 2
+    except ShipwayError as error:
+        answer = verdict(error)
+        print(f"error: {answer.message}", file=sys.stderr)
+        return answer.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))

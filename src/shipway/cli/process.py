@@ -1,0 +1,38 @@
+"""What every long-running command needs: logs on stderr, and an orderly end on Ctrl-C and SIGTERM."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+
+def configure_logs(level: int = logging.INFO) -> None:
+    """Constant event names and key-values on stderr; coloured only where a person reads (NO_COLOR is honoured)."""
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=colours),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+async def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs `work`; Ctrl-C and SIGTERM cancel it once, so that every block it opened closes in order."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        await asyncio.wait((task,))
+    return None if task.cancelled() else task.result()
