@@ -45,9 +45,9 @@ types: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
 fast: $(STAMP)
-	@$(BIN)/pytest -q tests/shape tests/unit tests/laws
+	@$(BIN)/pytest -q -rs tests/shape tests/unit tests/laws
 deep: $(STAMP)
-	@$(BIN)/pytest -q $(DEEP)
+	@$(BIN)/pytest -q -rs $(DEEP)
 
 .PHONY: fix
 fix: $(STAMP) ## what ruff can mend by itself

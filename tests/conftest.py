@@ -27,6 +27,15 @@ def pytest_runtest_makereport(item: pytest.Item):
         report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped in CI. {reason}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    """The same for a whole file that skips itself."""
+    outcome = yield
+    report: pytest.CollectReport = outcome.get_result()
+    if IN_CI and report.outcome == "skipped":
+        report.outcome, report.longrepr = "failed", f"{collector.nodeid} may not be skipped in CI. {report.longrepr}"
+
+
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
     """`program("prometheus")` is the path of a program; skips the test when it is not installed."""
