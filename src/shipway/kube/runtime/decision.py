@@ -186,8 +186,8 @@ class Watch(Struct, frozen=True):
     field_selector: str = ""
     label_selector: str = ""
     metadata_only: bool = False
-    via: Via | None = None
     keep_managed_fields: bool = False
+    via: Via | None = None
 
 
 class Decision(Struct, frozen=True):
