@@ -20,8 +20,8 @@ BACKOFF_FORGET_SECONDS = 600.0
 DEFAULT_GRACE_SECONDS = 30
 
 Standing = Literal["due", "held", "crashed", "unpullable", "busy", "done", "failed"]
-"""due: start it now. held: a start that failed waits. crashed: the backoff runs. busy: starting or running. done: ended well for
-good. failed: ended badly for good."""
+"""due: start it now. held: a start that failed waits. crashed: the backoff runs. busy: starting or running.
+done, failed: ended for good, well or badly."""
 Restart = Literal["Always", "OnFailure", "Never"]
 
 
@@ -177,7 +177,8 @@ def is_sidecar(spec: Obj) -> bool:
 
 
 def spec_for(pod: Obj, name: str) -> Obj:
-    return next((c for c in (*init_containers_of(pod), *containers_of(pod)) if c["name"] == name), {})
+    nothing: Obj = {}
+    return next((c for c in (*init_containers_of(pod), *containers_of(pod)) if c["name"] == name), nothing)
 
 
 def grace_seconds(pod: Obj) -> float:

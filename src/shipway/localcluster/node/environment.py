@@ -19,10 +19,15 @@ _REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
+Kind = Literal["ConfigMap", "Secret"]
+_FROM: tuple[tuple[str, Kind], ...] = (("configMapRef", "ConfigMap"), ("secretRef", "Secret"))
+_KEY_FROM: tuple[tuple[str, Kind], ...] = (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret"))
+
+
 class Source(Struct, frozen=True, order=True):
     """One ConfigMap or Secret that an environment reads."""
 
-    kind: Literal["ConfigMap", "Secret"]
+    kind: Kind
     name: str
     is_optional: bool = False
 
@@ -40,18 +45,18 @@ def needed(container: Obj) -> tuple[Source, ...]:
     """The ConfigMaps and Secrets that `environment` wants to see."""
     found: list[Source] = []
     for entry in container.get("envFrom") or ():
-        for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+        for key, kind in _FROM:
             if ref := entry.get(key):
                 found.append(Source(kind, ref.get("name") or "", bool(ref.get("optional"))))
     for entry in container.get("env") or ():
-        for key, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        for key, kind in _KEY_FROM:
             if ref := dig(entry, "valueFrom", key):
                 found.append(Source(kind, ref.get("name") or "", bool(ref.get("optional"))))
     return tuple(sorted(set(found)))
 
 
 def environment(pod: Obj, container: Obj, facts: Facts) -> dict[str, str]:
-    """The container's variables in order of definition. Raises InvalidInput (CreateContainerConfigError) for a missing source."""
+    """The container's variables in order. Raises InvalidInput (CreateContainerConfigError) for a missing source."""
     variables: dict[str, str] = {}
     for entry in container.get("envFrom") or ():
         variables |= _all_of(entry, facts)
@@ -77,7 +82,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 def _all_of(entry: Mapping[str, Any], facts: Facts) -> dict[str, str]:
     prefix = entry.get("prefix") or ""
-    for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+    for key, kind in _FROM:
         if ref := entry.get(key):
             return {f"{prefix}{name}": value for name, value in _content(kind, ref, facts).items()}
     return {}
@@ -86,7 +91,7 @@ def _all_of(entry: Mapping[str, Any], facts: Facts) -> dict[str, str]:
 def _value_from(pod: Obj, source: Mapping[str, Any], facts: Facts) -> str | None:
     if ref := source.get("fieldRef"):
         return _field(pod, ref.get("fieldPath") or "", facts)
-    for key, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+    for key, kind in _KEY_FROM:
         if ref := source.get(key):
             content = _content(kind, ref, facts)
             wanted = ref.get("key") or ""

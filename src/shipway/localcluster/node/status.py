@@ -201,3 +201,12 @@ def _terminated(end: Exit) -> dict[str, Any]:
 
 def _image(seen: Observed, container: Container) -> str:
     return spec_for(seen.pod, container.name).get("image") or ""
+
+
+def with_conditions(pod: Obj, written: list[Obj]) -> Obj:
+    """The pod as it will be once `written` (our own conditions) have come back by the watch; those of others stay."""
+    if not written:
+        return pod
+    ours = {c["type"] for c in written}
+    others = [c for c in (pod.get("status") or {}).get("conditions") or () if c.get("type") not in ours]
+    return {**pod, "status": {**(pod.get("status") or {}), "conditions": [*others, *written]}}

@@ -1,0 +1,318 @@
+"""One pod on this node: carries out what `decide` says and reports what became of it.
+
+The loop is level-triggered: something happened (the pod changed, a container ended, a probe spoke, a wait is over), so look at
+everything, decide, act, report. Each running container is one task; all of them end with the loop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.kinds import CONFIG_MAPS, PODS, SECRETS
+from shipway.base.clock import Clock, Instant
+from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError
+from shipway.base.ids import digest
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import is_deleting, name_of, namespace_of, uid_of
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.containers import SIMULATED_ID, Container, Exit, restored
+from shipway.localcluster.node.decide import Observed, Stop, decide, failures_after, spec_for
+from shipway.localcluster.node.environment import Facts, needed
+from shipway.localcluster.node.images import (
+    Echo,
+    Simulated,
+    Unpullable,
+    containers_of,
+    init_containers_of,
+    recipe,
+    sleep_seconds,
+)
+from shipway.localcluster.node.launching import echo_launch
+from shipway.localcluster.node.logs import ContainerLog, PodLogs
+from shipway.localcluster.node.probing import watch_probes
+from shipway.localcluster.node.process import Process
+from shipway.localcluster.node.simulation import Simulation, introduce
+from shipway.localcluster.node.status import pod_status, with_conditions
+
+log = structlog.get_logger()
+
+SETTLE_SECONDS = 0.5
+"""A start that takes less than this is reported only when it is through."""
+RETRY_SECONDS = 2.0
+ANNOTATION = "shipway.dev/runtime"
+"""On every pod of a local node: `process` or `simulated`."""
+
+
+class Running(Protocol):
+    """A process or a simulation of one."""
+
+    id: str
+
+    async def run(self) -> int: ...
+
+    async def stop(self, grace_seconds: float) -> None: ...
+
+
+class PodHost(Struct):
+    """What the node lends to each of its pods. `tell` records an event: (pod, type, reason, message)."""
+
+    client: Client
+    clock: Clock
+    addresses: AddressBook
+    home: Path
+    tell: Callable[[Obj, str, str, str], None]
+    backoff_scale: float = 1.0
+
+
+class PodWorker:
+    """`update` and `vanish` are called by the node's watch; `run` lives until the pod is gone."""
+
+    def __init__(self, pod: Obj, ip: str, host: PodHost) -> None:
+        self.pod = pod
+        self.ip = ip
+        self.logs = PodLogs(host.home / "logs" / uid_of(pod), host.clock)
+        self._host = host
+        now = host.clock.now()
+        self._begun = now
+        self._containers = {c.name: c for c in restored(pod, now)}
+        self._running: dict[str, Running] = {}
+        self._stopping: set[str] = set()
+        self._reported: Obj = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._is_gone = False
+        self._is_confirmed = False
+        self._changed = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    @property
+    def container_names(self) -> list[str]:
+        return [spec["name"] for spec in (*containers_of(self.pod), *init_containers_of(self.pod))]
+
+    def update(self, pod: Obj) -> None:
+        self.pod = pod
+        if is_deleting(pod):
+            self._leaving.set()
+        self._changed.set()
+
+    def vanish(self) -> None:
+        """The API server has no such pod any more: whatever still runs ends now."""
+        self._is_gone = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until the pod is gone. Cancelled: everything of it is killed."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._resume(tasks)
+                while not self._is_gone:
+                    await self._wait(await self._pass(tasks))
+                for life in self._lives:
+                    life.cancel()
+        finally:
+            self._host.addresses.forget(self.ip)
+            self.logs.close()
+        if self._is_gone:
+            self.logs.delete()
+
+    async def _pass(self, tasks: asyncio.TaskGroup) -> Instant | None:
+        """Decide, act, report; returns when to look again."""
+        self._changed.clear()
+        decision = decide(self._observed(), self._host.clock.now())
+        for stop in decision.stop:
+            self._stop(stop, tasks)
+        for name in decision.start:
+            self._set(name, phase="starting", reason="", message="", not_before=None, is_unhealthy=False)
+            self._begin(name, tasks)
+        try:
+            wake = await self._report()
+            if decision.is_over and not self._is_confirmed:
+                await self._confirm_deletion()
+        except NotFound:
+            return None  # the watch will say so
+        except ShipwayError as error:
+            log.warning("pod_status_not_written", pod=name_of(self.pod), reason=error.reason, message=error.message)
+            return Instant(self._host.clock.now() + RETRY_SECONDS)
+        wakes = [at for at in (wake, decision.wake) if at is not None]
+        return min(wakes, default=None)
+
+    async def _wait(self, until: Instant | None) -> None:
+        """For a change, or for `until`."""
+        if until is None:
+            await self._changed.wait()
+            return
+        try:
+            async with asyncio.timeout(max(0.0, until - self._host.clock.now())):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _observed(self) -> Observed:
+        pod = with_conditions(self.pod, self._reported.get("conditions") or [])
+        containers = tuple(self._containers.values())
+        return Observed(pod, containers, self.ip, started_at=self._begun, backoff_scale=self._host.backoff_scale)
+
+    def _set(self, name: str, **changes: object) -> Container:
+        self._containers[name] = replace(self._containers[name], **changes)
+        self._changed.set()
+        return self._containers[name]
+
+    async def _report(self) -> Instant | None:
+        """Writes the status if it differs from the last one written. A start under way is given a moment to get through."""
+        now = self._host.clock.now()
+        settled = Instant(self._begun + SETTLE_SECONDS)
+        if not self._reported and now < settled and any(c.phase == "starting" for c in self._containers.values()):
+            return settled
+        status = pod_status(self._observed(), now)
+        if status == self._reported:
+            return None
+        body: Obj = {"metadata": {"uid": uid_of(self.pod)}, "status": status}
+        if not self._reported:
+            body["metadata"]["annotations"] = {ANNOTATION: self._runtime()}
+        namespace, name = namespace_of(self.pod), name_of(self.pod)
+        try:
+            await self._host.client.patch(PODS, namespace, name, body, type="strategic", subresource="status")
+        except Conflict as error:
+            raise NotFound(f"Pod {namespace}/{name} is another one now") from error
+        self._reported = status
+        return None
+
+    def _runtime(self) -> str:
+        recipes = [recipe(self.pod, spec) for spec in containers_of(self.pod)]
+        return "process" if any(isinstance(r, Echo) for r in recipes) else "simulated"
+
+    async def _confirm_deletion(self) -> None:
+        client, uid = self._host.client, uid_of(self.pod)
+        await client.delete(PODS, namespace_of(self.pod), name_of(self.pod), uid=uid, grace_seconds=0)
+        self._is_confirmed = True
+
+    def _resume(self, tasks: asyncio.TaskGroup) -> None:
+        """Simulated containers of an earlier node go on where they were."""
+        for container in list(self._containers.values()):
+            if container.phase == "running" and container.id.startswith(SIMULATED_ID):
+                self._begin(container.name, tasks)
+
+    def _begin(self, name: str, tasks: asyncio.TaskGroup) -> None:
+        life = tasks.create_task(self._live(name))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
+
+    async def _live(self, name: str) -> None:
+        """One run of one container, from its start to its end."""
+        spec, clock = spec_for(self.pod, name), self._host.clock
+        before = self._containers[name]
+        restarts = before.restarts + 1 if before.exit is not None and before.phase != "running" else before.restarts
+        output = self.logs.begin(name, restarts)
+        try:
+            running = await self._start(name, spec, output)
+            now = clock.now()
+            resumed = before.phase == "running"
+            self._set(
+                name, phase="running", id=running.id, image=spec.get("image") or "", restarts=restarts,
+                started_at=before.started_at if resumed else now, is_started=False, is_ready=False,
+            )  # fmt: skip
+            self._running[name] = running
+            code = await self._watch(name, spec, running)
+            self._ended(name, code)
+        except ShipwayError as error:
+            self._host.tell(self.pod, "Warning", "Failed", f"Error: {error.message}")
+            retry = Instant(clock.now() + RETRY_SECONDS * self._host.backoff_scale)
+            self._set(name, phase="waiting", reason=error.reason, message=error.message, not_before=retry)
+        finally:
+            self._running.pop(name, None)
+            self._stopping.discard(name)
+            output.close()
+
+    async def _start(self, name: str, spec: Obj, output: ContainerLog) -> Running:
+        """Raises InvalidInput when the spec cannot be started as it is."""
+        is_init = any(c["name"] == name for c in init_containers_of(self.pod))
+        what = recipe(self.pod, spec, is_init=is_init)
+        if isinstance(what, Unpullable):
+            raise InvalidInput(what.message, reason="ErrImagePull")
+        if isinstance(what, Echo):
+            facts = await self._facts(spec)
+            launch = echo_launch(self.pod, spec, what, facts, self._listens_at, self._host.home)
+            process = await Process.start(launch, output)
+            self._host.tell(self.pod, "Normal", "Started", f"Started container {name} as process {process.pid}")
+            return process
+        return await self._simulate(name, spec, what, output)
+
+    async def _simulate(self, name: str, spec: Obj, what: Simulated, output: ContainerLog) -> Running:
+        container, now = self._containers[name], self._host.clock.now()
+        identifier = digest(uid_of(self.pod), name, str(container.restarts), length=32)
+        if container.phase == "running":
+            return Simulation(what, identifier, self._host.clock, already_ran=now - (container.started_at or now))
+        introduce(output, spec.get("image") or "", what)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(what.ready_after_seconds):
+                await self._leaving.wait()
+        message = f"Simulating container {name}: image {spec.get('image')} is not run on this local node"
+        self._host.tell(self.pod, "Normal", "Simulated", message)
+        return Simulation(what, identifier, self._host.clock)
+
+    async def _facts(self, spec: Obj) -> Facts:
+        sources: dict[tuple[str, str], Obj] = {}
+        for source in needed(spec):
+            resource = CONFIG_MAPS if source.kind == "ConfigMap" else SECRETS
+            try:
+                sources[source.kind, source.name] = await self._host.client.get(resource, namespace_of(self.pod), source.name)
+            except NotFound:
+                continue
+        return Facts(self.ip, "127.0.0.1", sources)
+
+    async def _watch(self, name: str, spec: Obj, running: Running) -> int:
+        """The exit code of a run, with its probes going on beside it."""
+        if isinstance(running, Simulation):
+            self._set(name, is_started=True, is_ready=True)
+            return await running.run()
+        async with asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(
+                watch_probes(spec, self._listens_at, self._host.clock, lambda **is_: self._probed(name, **is_))
+            )
+            code = await running.run()
+            probing.cancel()
+        return code
+
+    def _listens_at(self, port: int) -> tuple[str, int]:
+        return self._host.addresses.bind(self.ip, port)
+
+    def _probed(self, name: str, *, problem: str = "", **changes: bool) -> None:
+        if problem:
+            self._host.tell(self.pod, "Warning", "Unhealthy", problem)
+        if any(getattr(self._containers[name], key) != value for key, value in changes.items()):
+            self._set(name, **changes)
+
+    def _ended(self, name: str, code: int) -> None:
+        container, now = self._containers[name], self._host.clock.now()
+        end = Exit(code, now, container.started_at, "Completed" if code == 0 else "Error", id=container.id)
+        failures = failures_after(container, now, self._host.backoff_scale)
+        self._set(
+            name, phase="terminated", id="", exit=end, failures=failures, is_ready=False, is_started=False, is_unhealthy=False
+        )
+        if code != 0 and failures > 1 and name not in self._stopping:
+            where = f"{name_of(self.pod)}_{namespace_of(self.pod)}({uid_of(self.pod)})"
+            self._host.tell(self.pod, "Warning", "BackOff", f"Back-off restarting failed container {name} in pod {where}")
+
+    def _stop(self, stop: Stop, tasks: asyncio.TaskGroup) -> None:
+        """Begins to end a run; once."""
+        if stop.name in self._stopping or stop.name not in self._running:
+            return
+        self._stopping.add(stop.name)
+        self._host.tell(self.pod, "Warning" if stop.reason == "Unhealthy" else "Normal", stop.reason, stop.message)
+        tasks.create_task(self._halt(stop, self._running[stop.name]))
+
+    async def _halt(self, stop: Stop, running: Running) -> None:
+        hook = (spec_for(self.pod, stop.name).get("lifecycle") or {}).get("preStop") or {}
+        seconds = float((hook.get("sleep") or {}).get("seconds") or 0) or sleep_seconds(
+            (hook.get("exec") or {}).get("command") or ()
+        )
+        before = min(seconds, stop.grace_seconds)
+        if before and not isinstance(running, Simulation):
+            await self._host.clock.sleep(before)
+        await running.stop(max(0.0, stop.grace_seconds - before))

@@ -1,0 +1,79 @@
+"""The probes of one running container, side by side: startup first, then readiness and liveness."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from shipway.base.clock import Clock
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.node.launching import ports_of
+from shipway.localcluster.node.probes import EAGER_SECONDS, Probe, Streak, judge, knock, probe_of
+
+EAGER_FOR_SECONDS = 10.0
+
+
+class Verdicts(Protocol):
+    """Told what the probes found: `is_started`, `is_ready`, `is_unhealthy`, or a `problem` for an event."""
+
+    def __call__(self, *, problem: str = "", **changes: bool) -> None: ...
+
+
+async def watch_probes(container: Obj, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts) -> None:
+    """Runs until cancelled. A process without a readiness probe is ready once it accepts connections."""
+    startup = probe_of(container, "startupProbe")
+    if startup is not None:
+        await _until_started(startup, listens_at, clock, tell)
+    tell(is_started=True)
+    readiness = probe_of(container, "readinessProbe")
+    liveness = probe_of(container, "livenessProbe")
+    async with asyncio.TaskGroup() as tasks:
+        accepts = Probe("tcp", ports_of(container)[0])
+        tasks.create_task(_readiness(readiness or accepts, listens_at, clock, tell, forever=readiness is not None))
+        if liveness is not None:
+            tasks.create_task(_liveness(liveness, listens_at, clock, tell))
+
+
+async def _until_started(probe: Probe, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts) -> None:
+    await clock.sleep(probe.initial_delay)
+    streak = Streak()
+    while True:
+        ok, problem = await knock(probe, listens_at(probe.port))
+        streak = judge(streak, probe, ok=ok)
+        if streak.verdict is True:
+            return
+        tell(problem=f"Startup probe failed: {problem}", **({"is_unhealthy": True} if streak.verdict is False else {}))
+        await clock.sleep(probe.period)
+
+
+async def _readiness(
+    probe: Probe, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts, *, forever: bool
+) -> None:
+    """Knocks eagerly until the first success, then every period; ends after it when `forever` is False."""
+    await clock.sleep(probe.initial_delay)
+    streak, begun, due = Streak(), clock.now(), clock.now() + probe.period
+    while True:
+        now = clock.now()
+        eager = streak.verdict is None and now < due and now - begun < EAGER_FOR_SECONDS
+        ok, problem = await knock(probe, listens_at(probe.port))
+        streak = judge(streak, probe, ok=ok, eager=eager)
+        tell(is_ready=streak.verdict is True)
+        if streak.verdict and not forever:
+            return
+        if not ok and not eager:
+            tell(problem=f"Readiness probe failed: {problem}")
+        await clock.sleep(probe.period if streak.verdict is not None else min(EAGER_SECONDS, probe.period))
+        due = now + probe.period if not eager else due
+
+
+async def _liveness(probe: Probe, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts) -> None:
+    await clock.sleep(probe.initial_delay)
+    streak = Streak()
+    while streak.verdict is not False:
+        await clock.sleep(probe.period)
+        ok, problem = await knock(probe, listens_at(probe.port))
+        streak = judge(streak, replace(probe, success_threshold=1), ok=ok)
+        if not ok:
+            tell(problem=f"Liveness probe failed: {problem}")
+    tell(is_unhealthy=True)
