@@ -1,0 +1,147 @@
+"""One repository's bare mirror on disk: what was fetched last, and whether that is still fresh.
+
+Whoever wants it fresh waits at one lock. The first one asks the remote, the others find its answer, good or bad, and are
+content with it: a refresh is one `ls-remote`, and a `fetch` only if a ref moved, however many ask. Objects are never
+pruned, so a commit that was once seen can be rendered after a force push and while the remote is away.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pygit2
+from msgspec import Struct
+from pygit2.enums import ObjectType
+
+from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.revisions import HEAD_REF, is_other_ref, is_sha
+from shipway.adapters.git.urls import Remote, redact
+from shipway.base.clock import Clock
+from shipway.base.errors import Unavailable
+
+_REFSPECS = (f"+HEAD:{HEAD_REF}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_LOCK_LEFT_BEHIND = ".lock"
+
+
+class Tries(Struct):
+    """How often the remote was asked and how often something had to be fetched."""
+
+    asked: int = 0
+    fetched: int = 0
+
+
+class Mirror:
+    """Below `path`. Only one process may use a path at a time."""
+
+    def __init__(self, path: Path, remote: Remote, git: Git, clock: Clock, fresh_seconds: float) -> None:
+        self._path = path
+        self._remote = remote
+        self._git = git
+        self._clock = clock
+        self._fresh_seconds = fresh_seconds
+        self._lock = asyncio.Lock()
+        self._repository: pygit2.Repository | None = None
+        self._advertised = b""
+        self._others: set[str] = set()
+        self._tried_at = float("-inf")
+        self._error: Unavailable | None = None
+        self._wanted = self._seen = 0
+        self.tries = Tries()
+
+    @property
+    def remote(self) -> Remote:
+        return self._remote
+
+    def changed(self) -> None:
+        """The remote has news: the next refresh asks it, however fresh the last answer is."""
+        self._wanted += 1
+
+    async def refresh(self, credentials: Credentials, revision: str = "") -> None:
+        """Make sure that the mirror is fresh. Raises `Unavailable` when the remote did not answer lately."""
+        async with self._lock:
+            if is_other_ref(revision) and revision not in self._others:
+                self._others.add(revision)
+                self.changed()
+            if not self._is_fresh():
+                await self._try(credentials)
+            if self._error is not None:
+                raise Unavailable(self._error.message, after=self._error.after, reason=self._error.reason)
+
+    async def fetch_commit(self, credentials: Credentials, sha: str) -> None:
+        """Ask the remote for one commit that no branch or tag leads to. Quiet when it does not give it."""
+        async with self._lock:
+            if self.has(sha):
+                return
+            with contextlib.suppress(Unavailable):
+                await self._git.run(
+                    ("fetch", "--quiet", "--no-tags", "--", self._remote.address, sha), cwd=self._path, credentials=credentials
+                )
+
+    def has(self, oid: str) -> bool:
+        """Whether an object is in the mirror; never asks the remote."""
+        if not is_sha(oid) or not self.is_on_disk():
+            return False
+        return oid in self.repository()
+
+    def is_on_disk(self) -> bool:
+        return (self._path / "HEAD").exists()
+
+    def repository(self) -> pygit2.Repository:
+        """The mirror for reading, on the thread of the event loop only."""
+        if self._repository is None:
+            self._repository = self.open()
+        return self._repository
+
+    def open(self) -> pygit2.Repository:
+        """A handle of one's own, for another thread. Raises `Unavailable` before the first fetch."""
+        if not self.is_on_disk():
+            raise Unavailable(f"{redact(self._remote.address)} has not been fetched yet", reason="NotMirrored")
+        return pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.BARE)
+
+    def _is_fresh(self) -> bool:
+        return self._seen == self._wanted and self._clock.now() - self._tried_at < self._fresh_seconds
+
+    async def _try(self, credentials: Credentials) -> None:
+        seen = self._wanted
+        try:
+            await self._update(credentials)
+            self._error = None
+        except Unavailable as error:
+            message = f"repository {redact(self._remote.address)} is unreachable: {error.message}"
+            self._error = Unavailable(message, after=self._fresh_seconds, reason=error.reason)
+        self._seen, self._tried_at = seen, self._clock.now()
+
+    async def _update(self, credentials: Credentials) -> None:
+        await self._prepare(credentials)
+        self.tries.asked += 1
+        patterns = ("HEAD", "refs/heads/*", "refs/tags/*", *sorted(self._others))
+        ask = ("ls-remote", "--quiet", "--", self._remote.address, *patterns)
+        advertised = await self._git.run(ask, cwd=self._path, credentials=credentials)
+        if advertised == self._advertised:
+            return
+        self.tries.fetched += 1
+        names = {line.partition(b"\t")[2].decode("utf-8", "replace") for line in advertised.splitlines()}
+        if names:
+            fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--", self._remote.address, *self._refspecs(names))
+            await self._git.run(fetch, cwd=self._path, credentials=credentials)
+        self._advertised = advertised
+
+    def _refspecs(self, names: set[str]) -> list[str]:
+        """What to fetch of what there is: a refspec without wildcard fails when its ref is missing."""
+        fixed = [spec for spec in _REFSPECS if "*" in spec or "HEAD" in names]
+        return fixed + [f"+{name}:{name}" for name in sorted(self._others & names)]
+
+    async def _prepare(self, credentials: Credentials) -> None:
+        """Create the mirror, or clean up after a process that was killed while it fetched."""
+        if self._tried_at != float("-inf"):
+            return
+        if not self.is_on_disk():
+            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._git.run(("init", "--quiet", "--bare", "--", str(self._path)), cwd=self._path, credentials=credentials)
+        for left in (*self._path.glob(f"*{_LOCK_LEFT_BEHIND}"), *self._path.glob(f"refs/**/*{_LOCK_LEFT_BEHIND}")):
+            left.unlink(missing_ok=True)
+
+
+def tree_oid(repository: pygit2.Repository, commit: str) -> str:
+    """The id of a commit's root tree."""
+    return str(repository[commit].peel(ObjectType.TREE).id)

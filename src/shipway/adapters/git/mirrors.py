@@ -1,0 +1,185 @@
+"""All repositories: where a revision stands, what its paths contain, and what each source reads of it.
+
+A source's read set is learnt from its last render. From then on its `Head` names only the ids of those paths, so a commit
+that touches none of them is not news to it. What is in memory here may be lost: the next head names the root tree again and
+the next render teaches the paths again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import pygit2
+
+from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
+from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.revisions import is_sha, resolve
+from shipway.adapters.git.snapshot import GitSnapshot, clean_path
+from shipway.adapters.git.urls import Remote, normalize, parse_remote, redact
+from shipway.api.sources import Head, HeadRequest, PathTree
+from shipway.base.clock import Clock
+from shipway.base.errors import NotFound, ShipwayError, Unavailable
+from shipway.base.ids import digest
+
+MAX_REMEMBERED = 20_000
+"""Sources whose read sets are remembered, and tree sets whose root is."""
+
+MAX_READS = 256
+"""Paths in one read set; a source that reads more is narrowed to the root."""
+
+_MAX_MESSAGE = 4096
+
+
+def no_credentials(_key: str) -> Credentials:
+    return Credentials()
+
+
+class Mirrors:
+    """One bare mirror per repository below `home`, which belongs to one process at a time.
+
+    `credentials` maps a repository's normalised URL to how to log in. Answers of a remote, good or bad, serve everybody
+    for `fresh_seconds`.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        clock: Clock,
+        credentials: Callable[[str], Credentials] = no_credentials,
+        timeout_seconds: float = 90.0,
+        fresh_seconds: float = 15.0,
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._credentials = credentials
+        self._fresh_seconds = fresh_seconds
+        self._git = Git(home / "git", timeout_seconds=timeout_seconds)
+        self._mirrors: dict[str, Mirror] = {}
+        self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
+        self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
+
+    async def head(self, request: HeadRequest) -> Head:
+        """Where the revision stands now. A full SHA that is here already asks nobody.
+
+        Raises `NotFound` (RevisionNotFound), `Unavailable` (GitFailed, GitTimeout) naming the repository, `InvalidInput`
+        (InvalidRepository).
+        """
+        mirror = self._mirror(request.repo_url)
+        if not mirror.has(request.revision):
+            credentials = self._login(parse_remote(request.repo_url))
+            await mirror.refresh(credentials, request.revision)
+            if is_sha(request.revision) and not mirror.has(request.revision):
+                await mirror.fetch_commit(credentials, request.revision)
+        return self._head(mirror, request)
+
+    def last_known(self, request: HeadRequest) -> Head | None:
+        """What `head` would have answered after the last fetch, also one of an earlier process; never asks the remote."""
+        try:
+            return self._head(self._mirror(request.repo_url), request)
+        except ShipwayError:
+            return None
+
+    def changed(self, repo_url: str) -> bool:
+        """A push happened: the next head asks the remote. Spelling and case do not matter. False: nobody uses it."""
+        wanted = normalize(repo_url).casefold()
+        found = [mirror for key, mirror in self._mirrors.items() if key.casefold() == wanted]
+        for mirror in found:
+            mirror.changed()
+        return bool(found)
+
+    def remember_reads(self, repo_url: str, source: bytes, reads: tuple[str, ...]) -> None:
+        """What a render of `source` looked at. Sources that share their text share the union of what they read."""
+        key = (normalize(repo_url), source)
+        known = set(self._reads.get(key, ())) | {clean_path(path) for path in reads}
+        self._reads[key] = tuple(sorted(known)) if len(known) <= MAX_READS else ("",)
+        self._reads.move_to_end(key)
+        _bound(self._reads)
+
+    def tree_ids(self, repo_url: str, commit: str, paths: tuple[str, ...]) -> tuple[PathTree, ...]:
+        """The git ids of `paths` at a commit that is in the mirror. Raises `Unavailable` when it is not."""
+        repository = self._mirror(repo_url).repository()
+        return _ids(repository, (PathTree("", _root_of(repository, commit)),), paths)
+
+    def narrow(self, repo_url: str, trees: tuple[PathTree, ...], paths: tuple[str, ...]) -> tuple[PathTree, ...]:
+        """The git ids of `paths` inside `trees`."""
+        mirror = self._mirror(repo_url)
+        return _ids(mirror.repository(), trees, paths, self._root(mirror, trees))
+
+    def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> GitSnapshot:
+        """A fresh look at `trees`, with a handle of its own: usable on one other thread."""
+        mirror = self._mirror(repo_url)
+        return GitSnapshot(mirror.open(), trees, self._root(mirror, trees))
+
+    def materialize(self, repo_url: str, trees: tuple[PathTree, ...], into: Path) -> None:
+        """Write `trees` below the local folder `into`, nothing else, links replaced by what they lead to. Blocks."""
+        self.snapshot(repo_url, trees).write((tree.path for tree in trees if tree.oid), str(into))
+
+    def is_ancestor(self, repo_url: str, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`. False when either is not in the mirror."""
+        mirror = self._mirror(repo_url)
+        if not (mirror.has(older) and mirror.has(newer)):
+            return False
+        return older == newer or mirror.repository().descendant_of(newer, older)
+
+    def tries(self, repo_url: str) -> Tries:
+        """How often the remote was asked, for metrics and tests."""
+        return self._mirror(repo_url).tries
+
+    def _mirror(self, repo_url: str) -> Mirror:
+        remote = parse_remote(repo_url)
+        found = self._mirrors.get(remote.key)
+        if found is None:
+            self._git.prepare()
+            path = self._home / "mirrors" / f"{digest(remote.key, length=24)}.git"
+            found = self._mirrors[remote.key] = Mirror(path, remote, self._git, self._clock, self._fresh_seconds)
+        return found
+
+    def _login(self, remote: Remote) -> Credentials:
+        """The configured credentials, else those in the URL; never on a command line."""
+        configured = self._credentials(remote.key)
+        if configured != Credentials() or not (remote.username or remote.password):
+            return configured
+        return Credentials(username=remote.username, password=remote.password)
+
+    def _head(self, mirror: Mirror, request: HeadRequest) -> Head:
+        repository = mirror.repository()
+        try:
+            commit = resolve(repository, request.revision)
+        except NotFound as error:
+            raise NotFound(f"repository {redact(request.repo_url)}: {error.message}", reason=error.reason) from None
+        root = str(commit.tree_id)
+        paths = self._reads.get((mirror.remote.key, request.source), ("",))
+        trees = _ids(repository, (PathTree("", root),), paths)
+        self._roots[(mirror.remote.key, trees)] = root
+        self._roots.move_to_end((mirror.remote.key, trees))
+        _bound(self._roots)
+        return Head(
+            commit=str(commit.id),
+            trees=trees,
+            author=f"{commit.author.name} <{commit.author.email}>",
+            message=commit.message[:_MAX_MESSAGE],
+            committed_at=float(commit.commit_time),
+        )
+
+    def _root(self, mirror: Mirror, trees: tuple[PathTree, ...]) -> str:
+        return self._roots.get((mirror.remote.key, trees), "")
+
+
+def _ids(
+    repository: pygit2.Repository, trees: tuple[PathTree, ...], paths: tuple[str, ...], root: str = ""
+) -> tuple[PathTree, ...]:
+    look = GitSnapshot(repository, trees, root)
+    return tuple(PathTree(path, look.oid(path)) for path in paths)
+
+
+def _root_of(repository: pygit2.Repository, commit: str) -> str:
+    try:
+        return tree_oid(repository, commit)
+    except (KeyError, ValueError):
+        raise Unavailable(f"commit {commit[:12]} is not in the mirror", reason="NotMirrored") from None
+
+
+def _bound(remembered: OrderedDict) -> None:  # pyright: ignore[reportMissingTypeArgument]
+    while len(remembered) > MAX_REMEMBERED:
+        remembered.popitem(last=False)

@@ -1,0 +1,197 @@
+"""A `Snapshot` (api.snapshot) on git objects: reads without a checkout, and remembers what was looked at.
+
+`trees` say which paths are known by which git id; the longest one that covers a path is where the way down to it starts.
+A link is followed inside the repository only. The folder that holds a link counts as read, because only a folder's id says
+that an entry is a link.
+"""
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator
+
+import pygit2
+from msgspec import Struct
+from pygit2.enums import FileMode
+
+from shipway.api.snapshot import EntryKind
+from shipway.api.sources import PathTree
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
+
+MAX_FILE = 64 << 20
+MAX_WRITTEN_BYTES = 1 << 30
+MAX_WRITTEN_FILES = 200_000
+_MAX_LINKS = 40
+
+
+class _Entry(Struct, frozen=True):
+    """What stands at the real path `path`; `mode` None: nothing."""
+
+    path: str
+    oid: str = ""
+    mode: FileMode | None = None
+
+    @property
+    def kind(self) -> EntryKind:
+        if self.mode is None or self.mode == FileMode.COMMIT:
+            return "missing"
+        return "dir" if self.mode == FileMode.TREE else "file"
+
+
+class GitSnapshot:
+    """`trees` at fixed ids; `root`, the id of a whole tree that contains them, answers for paths they do not cover."""
+
+    def __init__(self, repository: pygit2.Repository, trees: tuple[PathTree, ...], root: str = "") -> None:
+        self._repository = repository
+        self._oids = {tree.path: tree.oid for tree in trees}
+        if root:
+            self._oids.setdefault("", root)
+        self._looked_at: set[str] = set()
+        self._files = self._bytes = 0
+
+    def kind(self, path: str) -> EntryKind:
+        return self._find(path).kind
+
+    def read(self, path: str) -> bytes:
+        entry = self._find(path)
+        if entry.kind != "file":
+            raise NotFound(f"{path}: no such file in the repository", reason="NoSuchFile")
+        return self._content(entry)
+
+    def files(self, path: str) -> list[str]:
+        entry = self._find(path)
+        if entry.kind != "dir":
+            raise NotFound(f"{path or '.'}: no such folder in the repository", reason="NoSuchFolder")
+        return sorted(shown for shown, _ in self._below(entry, clean_path(path), 0, follow_folders=False))
+
+    def write(self, paths: Iterable[str], into: str) -> None:
+        for path in _outermost({clean_path(path) for path in paths}):
+            entry = self._find(path)
+            if entry.kind == "file":
+                self._write_file(entry, path, into)
+            elif entry.kind == "dir":
+                os.makedirs(os.path.join(into, path), exist_ok=True)
+                for shown, file in self._below(entry, path, 0, follow_folders=True):
+                    self._write_file(file, shown, into)
+
+    def reads(self) -> tuple[str, ...]:
+        return tuple(sorted(_outermost(self._looked_at)))
+
+    def oid(self, path: str) -> str:
+        """The git id at a path without following links, "" for nothing. Not counted as read."""
+        return self._walk(path).oid
+
+    def _find(self, path: str) -> _Entry:
+        """The entry that a path leads to, links followed; both ends are remembered."""
+        clean = clean_path(path)
+        for _ in range(_MAX_LINKS):
+            entry = self._walk(clean)
+            if entry.mode != FileMode.LINK:
+                self._looked_at.add(clean if entry.mode is not None else entry.path)
+                return entry
+            clean = self._link_target(entry, clean)
+        raise InvalidInput(f"{path}: too many links, or links in a circle", reason="PathEscapes")
+
+    def _link_target(self, link: _Entry, path: str) -> str:
+        """Where `path` leads through the link that stands at one of its prefixes."""
+        folder = posixpath.dirname(link.path)
+        self._looked_at.add(folder)
+        target = self._content(link).decode("utf-8", "replace")
+        rest = path[len(link.path) :].lstrip("/")
+        joined = posixpath.normpath(posixpath.join(folder, target, rest))
+        if target.startswith("/") or joined == ".." or joined.startswith("../"):
+            raise InvalidInput(
+                f"{link.path} is a link that leaves the repository (to {target!r}): remove it", reason="PathEscapes"
+            )
+        return clean_path(joined)
+
+    def _walk(self, path: str) -> _Entry:
+        """The entry at a path, or the first link or gap on the way to it."""
+        here = self._origin(path)
+        rest = path[len(here.path) :].strip("/")
+        for name in rest.split("/") if rest else ():
+            step = f"{here.path}/{name}" if here.path else name
+            if here.kind != "dir":
+                return here if here.mode == FileMode.LINK else _Entry(here.path if here.mode is None else step)
+            here = self._child(here, name, step)
+        return here
+
+    def _child(self, folder: _Entry, name: str, path: str) -> _Entry:
+        tree = self._repository[folder.oid]
+        try:
+            found = tree[name]  # pyright: ignore[reportIndexIssue]
+        except KeyError:
+            return _Entry(path)
+        return _Entry(path, str(found.id), found.filemode)
+
+    def _origin(self, path: str) -> _Entry:
+        """The longest known prefix of a path."""
+        prefix = path
+        while prefix not in self._oids:
+            if not prefix:
+                raise Unavailable(f"{path}: not among the paths this render may read; it is asked again", reason="ReadSetGrew")
+            prefix = posixpath.dirname(prefix)
+        oid = self._oids[prefix]
+        if not oid:
+            return _Entry(prefix)
+        try:
+            held = self._repository[oid]
+        except KeyError:
+            raise Unavailable(f"{prefix or 'the root'} at {oid[:12]} is not in the mirror yet", reason="NotMirrored") from None
+        return _Entry(prefix, oid, FileMode.TREE if isinstance(held, pygit2.Tree) else FileMode.BLOB)
+
+    def _content(self, entry: _Entry) -> bytes:
+        blob = self._repository[entry.oid]
+        assert isinstance(blob, pygit2.Blob)
+        if blob.size > MAX_FILE:
+            raise InvalidInput(f"{entry.path}: {blob.size >> 20} MiB, more than {MAX_FILE >> 20} MiB", reason="SourceTooLarge")
+        return blob.data
+
+    def _below(self, folder: _Entry, shown: str, links: int, *, follow_folders: bool) -> Iterator[tuple[str, _Entry]]:
+        """Files below a folder as (path shown, entry). Links to files always count, links to folders where asked."""
+        if links > _MAX_LINKS:
+            raise InvalidInput(f"{shown}: links in a circle", reason="PathEscapes")
+        for found in self._repository[folder.oid]:  # pyright: ignore[reportGeneralTypeIssues]
+            name = _safe_name(found.name, shown)
+            path = f"{shown}/{name}" if shown else name
+            entry = _Entry(f"{folder.path}/{name}" if folder.path else name, str(found.id), found.filemode)
+            through = entry.mode == FileMode.LINK
+            if through:
+                entry = self._find(self._link_target(entry, entry.path))
+            if entry.kind == "file":
+                yield path, entry
+            elif entry.kind == "dir" and (follow_folders or not through):
+                yield from self._below(entry, path, links + through, follow_folders=follow_folders)
+
+    def _write_file(self, entry: _Entry, shown: str, into: str) -> None:
+        content = self._content(entry)
+        self._files, self._bytes = self._files + 1, self._bytes + len(content)
+        if self._bytes > MAX_WRITTEN_BYTES or self._files > MAX_WRITTEN_FILES:
+            raise InvalidInput(f"{shown}: the source is too large to be written out", reason="SourceTooLarge")
+        target = os.path.join(into, shown)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        mode = 0o700 if entry.mode == FileMode.BLOB_EXECUTABLE else 0o600
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb") as out:
+            out.write(content)
+
+
+def clean_path(path: str) -> str:
+    """A path relative to the repository's root, "" for the root. Raises `InvalidInput` when it leaves it."""
+    clean = posixpath.normpath(path.strip("/")) if path.strip("/") else "."
+    if clean == ".." or clean.startswith("../") or "\0" in clean:
+        raise InvalidInput(f"{path}: outside of the repository: write a path below its root", reason="PathEscapes")
+    return "" if clean == "." else clean
+
+
+def _outermost(paths: set[str]) -> list[str]:
+    """The paths that do not lie below another of them."""
+    kept: list[str] = []
+    for path in sorted(paths, key=lambda p: p.split("/") if p else []):
+        if not any(path == k or not k or path.startswith(f"{k}/") for k in kept[-1:]):
+            kept.append(path)
+    return kept
+
+
+def _safe_name(name: str | None, folder: str) -> str:
+    if not name or name in (".", "..") or "/" in name or "\0" in name or name.lower() == ".git":
+        raise InvalidInput(f"{folder or '.'}: holds an entry named {name!r}, which cannot be written", reason="PathEscapes")
+    return name

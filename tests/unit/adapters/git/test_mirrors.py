@@ -1,0 +1,280 @@
+"""Mirrors over real repositories: where revisions stand, what narrows, what is shared, and what happens without a remote."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.program import Credentials
+from shipway.api.sources import HeadRequest, PathTree
+from shipway.base.clock import Instant, SystemClock
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
+from tests.unit.adapters.repository import WorkingCopy, seed
+
+FILES = {"apps/a/x.yaml": "a: 1\n", "apps/b/x.yaml": "b: 1\n", "charts/c/Chart.yaml": "name: c\n", "README.md": "hello\n"}
+
+
+class HandClock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> Instant:
+        return Instant(self.time)
+
+    async def sleep(self, seconds: float) -> None:
+        await SystemClock().sleep(seconds)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> WorkingCopy:
+    return seed(tmp_path, "shop", FILES)[0]
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path, clock: HandClock) -> Mirrors:
+    return Mirrors(tmp_path / "home", clock=clock)
+
+
+def ask(copy: WorkingCopy, revision: str = "main", source: bytes = b"{}") -> HeadRequest:
+    return HeadRequest(copy.url, revision, source)
+
+
+async def test_head_tells_commit_author_message_and_the_root(mirrors, shop):
+    head = await mirrors.head(ask(shop))
+    assert head.commit == shop.git("rev-parse", "HEAD")
+    assert head.trees == (PathTree("", shop.git("rev-parse", "HEAD^{tree}")),)
+    assert (head.author, head.message) == ("Dev <dev@example.com>", "First\n")
+    assert head.committed_at == float(shop.git("log", "-1", "--format=%ct"))
+
+
+async def test_every_way_to_name_a_revision(mirrors, shop):
+    shop.git("tag", "light")
+    shop.git("tag", "-a", "v1", "-m", "annotated")
+    shop.git("update-ref", "refs/pull/7/head", "HEAD")
+    first = shop.git("rev-parse", "HEAD")
+    second = shop.commit({"apps/a/x.yaml": "a: 2\n"})
+    shop.push("main", "v1", "light", f"{first}:refs/heads/feature/x", "refs/pull/7/head", f"{first}:refs/heads/v1")
+    for revision in ("main", "HEAD", "", "refs/heads/main", second, second[:9]):
+        assert (await mirrors.head(ask(shop, revision))).commit == second, revision
+    for revision in ("v1", "refs/tags/v1", "light", "feature/x", first, "refs/pull/7/head"):
+        assert (await mirrors.head(ask(shop, revision))).commit == first, revision
+
+
+@pytest.mark.parametrize(
+    ("revision", "says"),
+    [
+        ("mian", "did you mean main"),
+        ("zzz", "there are main"),
+        ("f" * 40, "was it pushed"),
+        ("refs/pull/9/head", "does not exist"),
+    ],
+)
+async def test_an_unknown_revision_says_what_is_nearby(mirrors, shop, revision, says):
+    with pytest.raises(NotFound, match=says) as caught:
+        await mirrors.head(ask(shop, revision))
+    assert caught.value.reason == "RevisionNotFound"
+    assert shop.url in caught.value.message
+
+
+async def test_an_empty_repository(mirrors, tmp_path):
+    copy, _url = seed(tmp_path, "empty", {})
+    bare = tmp_path / "void.git"
+    copy.git("init", "-q", "--bare", str(bare))
+    with pytest.raises(NotFound, match="push a commit"):
+        await mirrors.head(HeadRequest(f"file://{bare}", "HEAD", b"{}"))
+
+
+async def test_a_commit_that_no_branch_leads_to_is_fetched_by_its_sha(mirrors, shop):
+    lost = shop.commit({"apps/a/x.yaml": "a: lost\n"})
+    shop.push()
+    shop.git("reset", "-q", "--hard", "HEAD~1")
+    shop.push()
+    await mirrors.head(ask(shop))
+    assert (await mirrors.head(ask(shop, lost))).commit == lost
+
+
+async def test_heads_narrow_to_what_a_source_reads(mirrors, shop, clock):
+    mirrors.remember_reads(shop.url, b"a", ("apps/a", "values.yaml"))
+    before = await mirrors.head(ask(shop, source=b"a"))
+    assert [t.path for t in before.trees] == ["apps/a", "values.yaml"]
+    assert before.trees[1].oid == ""
+    shop.commit({"apps/b/x.yaml": "b: 2\n"})
+    shop.push()
+    clock.time += 60
+    untouched = await mirrors.head(ask(shop, source=b"a"))
+    assert untouched.commit != before.commit
+    assert untouched.identity == before.identity
+    shop.commit({"values.yaml": "now: there\n"})
+    shop.push()
+    clock.time += 60
+    assert (await mirrors.head(ask(shop, source=b"a"))).identity != before.identity
+
+
+async def test_a_thousand_questions_are_one_look_at_the_remote(mirrors, shop, clock):
+    await asyncio.gather(*(mirrors.head(ask(shop, source=str(n).encode())) for n in range(1000)))
+    assert (mirrors.tries(shop.url).asked, mirrors.tries(shop.url).fetched) == (1, 1)
+    clock.time += 60
+    await asyncio.gather(*(mirrors.head(ask(shop)) for _ in range(1000)))
+    assert (mirrors.tries(shop.url).asked, mirrors.tries(shop.url).fetched) == (2, 1)
+
+
+async def test_a_webhook_makes_the_next_question_look_at_once(mirrors, shop):
+    old = await mirrors.head(ask(shop))
+    new = shop.commit({"apps/a/x.yaml": "a: 2\n"})
+    shop.push()
+    assert (await mirrors.head(ask(shop))).commit == old.commit
+    assert mirrors.changed(shop.url.removesuffix(".git").upper().replace("FILE://", "file://"))
+    assert (await mirrors.head(ask(shop))).commit == new
+    assert not mirrors.changed("https://elsewhere.example.com/x")
+
+
+async def test_a_sha_that_is_here_asks_nobody(mirrors, shop, clock):
+    commit = (await mirrors.head(ask(shop))).commit
+    clock.time += 60
+    await mirrors.head(ask(shop, commit))
+    assert mirrors.tries(shop.url).asked == 1
+
+
+async def test_without_the_remote_the_last_known_stands(mirrors, shop, clock, tmp_path):
+    known = await mirrors.head(ask(shop))
+    (tmp_path / "shop.git").rename(tmp_path / "away.git")
+    clock.time += 60
+    for _ in range(5):
+        with pytest.raises(Unavailable, match=r"shop.git is unreachable: fatal: ") as caught:
+            await mirrors.head(ask(shop))
+    assert caught.value.reason == "GitFailed"
+    assert mirrors.tries(shop.url).asked == 2
+    assert mirrors.last_known(ask(shop)) == known
+    restarted = Mirrors(tmp_path / "home", clock=clock)
+    assert restarted.last_known(ask(shop)) == known
+    assert restarted.last_known(ask(shop, "nowhere")) is None
+    assert (await restarted.head(ask(shop, known.commit))).commit == known.commit
+    (tmp_path / "away.git").rename(tmp_path / "shop.git")
+    clock.time += 60
+    assert await mirrors.head(ask(shop)) == known
+
+
+async def test_a_repository_that_never_was_there(mirrors, tmp_path):
+    request = HeadRequest(f"file://{tmp_path}/none.git", "main", b"{}")
+    with pytest.raises(Unavailable, match=r"none.git is unreachable"):
+        await mirrors.head(request)
+    assert mirrors.last_known(request) is None
+
+
+async def test_history_rewritten_keeps_what_was_seen(mirrors, shop, clock):
+    old = await mirrors.head(ask(shop))
+    shop.git("commit", "-q", "--amend", "-m", "Rewritten")
+    shop.push()
+    clock.time += 60
+    new = await mirrors.head(ask(shop))
+    assert new.commit != old.commit
+    assert mirrors.snapshot(shop.url, old.trees).read("apps/a/x.yaml") == b"a: 1\n"
+    assert not mirrors.is_ancestor(shop.url, old.commit, new.commit)
+
+
+async def test_ancestors(mirrors, shop):
+    first = shop.git("rev-parse", "HEAD")
+    second = shop.commit({"n": "1"})
+    shop.push()
+    await mirrors.head(ask(shop))
+    assert mirrors.is_ancestor(shop.url, first, second)
+    assert mirrors.is_ancestor(shop.url, first, first)
+    assert not mirrors.is_ancestor(shop.url, second, first)
+    assert not mirrors.is_ancestor(shop.url, "f" * 40, first)
+
+
+async def test_tree_ids(mirrors, shop):
+    head = await mirrors.head(ask(shop))
+    ids = mirrors.tree_ids(shop.url, head.commit, ("apps/a", "README.md", "nothing/here", ""))
+    assert [i.oid for i in ids[:2]] == [shop.git("rev-parse", "HEAD:apps/a"), shop.git("rev-parse", "HEAD:README.md")]
+    assert (ids[2].oid, ids[3]) == ("", head.trees[0])
+    with pytest.raises(Unavailable):
+        mirrors.tree_ids(shop.url, "f" * 40, ("",))
+
+
+async def test_locks_left_by_a_killed_fetch_are_cleared(shop, tmp_path, clock):
+    await Mirrors(tmp_path / "home", clock=clock).head(ask(shop))
+    (path,) = (tmp_path / "home" / "mirrors").iterdir()
+    (path / "packed-refs.lock").touch()
+    (path / "refs/heads/main.lock").touch()
+    new = shop.commit({"n": "1"})
+    shop.push()
+    assert (await Mirrors(tmp_path / "home", clock=clock).head(ask(shop))).commit == new
+
+
+async def test_materialize_writes_only_the_trees(mirrors, shop, tmp_path):
+    head = await mirrors.head(ask(shop))
+    trees = mirrors.tree_ids(shop.url, head.commit, ("apps/a", "README.md", "missing"))
+    mirrors.materialize(shop.url, trees, tmp_path / "out")
+    found = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert found == ["README.md", "apps/a/x.yaml"]
+    assert not stat.S_IMODE((tmp_path / "out/README.md").stat().st_mode) & 0o077
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c touch% x", "--upload-pack=x", "", "host", "https://", "javascript://x/y", "a\nb"])
+async def test_what_is_no_repository_is_refused(mirrors, url):
+    with pytest.raises(InvalidInput) as caught:
+        await mirrors.head(HeadRequest(url, "main", b"{}"))
+    assert caught.value.reason == "InvalidRepository"
+
+
+@pytest.fixture
+async def gatekeeper():
+    """A server that lets nobody in and writes down who knocked; its URL and the headers it saw."""
+    seen: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization", ""))
+        return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"127.0.0.1:{runner.addresses[0][1]}", seen
+    await runner.cleanup()
+
+
+async def test_credentials_reach_the_server_and_no_message(tmp_path, gatekeeper):
+    place, seen = gatekeeper
+    mirrors = Mirrors(tmp_path, clock=SystemClock(), credentials=lambda _: Credentials(username="me", password="s3cr3t"))
+    with pytest.raises(Unavailable) as caught:
+        await mirrors.head(HeadRequest(f"http://{place}/x.git", "main", b"{}"))
+    assert "s3cr3t" not in caught.value.message
+    assert f"http://{place}/x.git" in caught.value.message
+    assert "Basic bWU6czNjcjN0" in seen
+
+
+async def test_a_password_in_the_url_is_used_and_kept_out_of_sight(tmp_path, gatekeeper):
+    place, seen = gatekeeper
+    mirrors = Mirrors(tmp_path, clock=SystemClock())
+    with pytest.raises(Unavailable) as caught:
+        await mirrors.head(HeadRequest(f"http://me:s3cr3t@{place}/x.git", "main", b"{}"))
+    assert "s3cr3t" not in caught.value.message
+    assert "Basic bWU6czNjcjN0" in seen
+    assert not any("s3cr3t" in p.read_text(errors="replace") for p in tmp_path.rglob("*") if p.is_file())
+
+
+async def test_a_remote_that_hangs_is_given_up(tmp_path):
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    mirrors = Mirrors(tmp_path, clock=SystemClock(), timeout_seconds=0.5)
+    with pytest.raises(Unavailable, match=r"no answer within 0\.5 s") as caught:
+        await mirrors.head(HeadRequest(f"http://127.0.0.1:{port}/x.git", "main", b"{}"))
+    assert caught.value.reason == "GitTimeout"
+    server.close()
