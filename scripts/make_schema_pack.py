@@ -6,8 +6,12 @@ Two files beside `shipway.kube.objects.schema`: `schemas.json.gz` (types and x-k
 strategic merge and pruning need) and `descriptions.json.gz` (texts, for OpenAPI and `kubectl explain`). The source is a
 development dependency, for it is a hundred megabytes; the packs are committed. The output is reproducible byte for byte.
 
-What that source lacks is put back here: int-or-string and quantity by name, and the defaults of list-map keys, which
-server-side apply needs to tell `port: 80` from `port: 80, protocol: UDP`.
+What that source lacks is put back here: int-or-string and quantity by name; the defaults of list-map keys, which
+server-side apply needs to tell `port: 80` from `port: 80, protocol: UDP`; and, from `always_present.json`, the struct fields
+that Go never leaves out (`strategy` of a Deployment, but not its `rollingUpdate`), because who creates an object owns a
+parent field only if it was absent before. That file is taken from the OpenAPI documents of the k8s.io/kubernetes module:
+
+    scripts/make_schema_pack.py --from-spec "$(go env GOMODCACHE)/k8s.io/kubernetes@v1.36.3/api/openapi-spec/v3"
 """
 
 import gzip
@@ -18,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 MINOR = "1.36"
-TARGET = Path(__file__).resolve().parent.parent / "src" / "shipway" / "kube" / "objects" / "packs"
+HERE = Path(__file__).resolve().parent
+TARGET = HERE.parent / "src" / "shipway" / "kube" / "objects" / "packs"
+ALWAYS_PRESENT = HERE / "always_present.json"
 
 KEPT = (
     "format",
@@ -69,8 +75,10 @@ def slim(node: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def slim_definition(name: str, node: dict[str, Any]) -> dict[str, Any]:
+def slim_definition(name: str, node: dict[str, Any], present: dict[str, list[str]]) -> dict[str, Any]:
     out = dict(BY_NAME[name]) if name in BY_NAME else slim(node)
+    for field in present.get(name, []):
+        out["properties"][field]["x-shipway-present"] = True
     for (owner, field), default in KEY_DEFAULTS.items():
         if owner == name:
             out["properties"][field]["default"] = default
@@ -93,6 +101,17 @@ def descriptions(node: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
+def take_always_present(spec: Path) -> None:
+    """Struct fields without a pointer are published with the default {}."""
+    found: dict[str, list[str]] = {}
+    for document in sorted(spec.glob("*_openapi.json")):
+        for name, node in json.loads(document.read_bytes()).get("components", {}).get("schemas", {}).items():
+            fields = sorted(field for field, child in (node.get("properties") or {}).items() if child.get("default") == {})
+            if fields:
+                found[name] = fields
+    ALWAYS_PRESENT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
 def write(name: str, content: Any) -> None:
     raw = json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     packed = gzip.compress(raw, compresslevel=9, mtime=0)
@@ -101,9 +120,12 @@ def write(name: str, content: Any) -> None:
 
 
 def main() -> None:
-    defs = definitions()
+    if "--from-spec" in sys.argv:
+        take_always_present(Path(sys.argv[sys.argv.index("--from-spec") + 1]))
+    defs, present = definitions(), json.loads(ALWAYS_PRESENT.read_bytes())
+    slimmed = {name: slim_definition(name, node, present) for name, node in defs.items()}
     TARGET.mkdir(exist_ok=True)
-    write("schemas.json.gz", {"definitions": {n: slim_definition(n, d) for n, d in defs.items()}, "kinds": kinds(defs)})
+    write("schemas.json.gz", {"definitions": slimmed, "kinds": kinds(defs)})
     write("descriptions.json.gz", {name: descriptions(node) for name, node in sorted(defs.items())})
 
 

@@ -52,7 +52,8 @@ class Limits(Struct, frozen=True, eq=False):
 
 
 class Schema(Struct, frozen=True, eq=False):
-    """One node. `default` is UNSET when there is none; `nullable` says that null is a value, not an absence."""
+    """One node. `default` is UNSET when there is none; `nullable` says that null is a value, not an absence; `present` marks
+    a field of a built-in kind that is never absent while its parent is there (a Go struct or list without omitempty)."""
 
     type: str = ""
     properties: Mapping[str, "Schema"] = {}
@@ -70,6 +71,7 @@ class Schema(Struct, frozen=True, eq=False):
     int_or_string: bool = False
     quantity: bool = False
     nullable: bool = False
+    present: bool = False
     required: tuple[str, ...] = ()
     enum: tuple[Any, ...] = ()
     default: Any = UNSET
@@ -123,6 +125,9 @@ def _builtin(raw: Obj, building: dict[str, Schema]) -> Schema:
     if "$ref" in raw:
         return _override(_named(raw["$ref"], building), raw)
     properties = {name: _builtin(child, building) for name, child in raw.get("properties", {}).items()}
+    for name in raw.get("required", ()):
+        if properties[name].type == "array":
+            properties[name] = replace(properties[name], present=True)
     items = _builtin(raw["items"], building) if "items" in raw else None
     additional = _builtin(raw["additionalProperties"], building) if "additionalProperties" in raw else None
     kind = raw.get("type", "")
@@ -157,6 +162,8 @@ def _override(node: Schema, raw: Obj) -> Schema:
         changes["patch_strategies"] = _strategies(raw)
     if "x-kubernetes-map-type" in raw:
         changes["map_type"] = raw["x-kubernetes-map-type"]
+    if raw.get("x-shipway-present"):
+        changes["present"] = True
     return replace(node, **changes) if changes else node
 
 
