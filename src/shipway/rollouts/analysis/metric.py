@@ -1,0 +1,154 @@
+"""A metric of a run, as it is written, with its arguments filled in and its defaults made plain.
+
+`{{args.x}}` is replaced in the whole text of the metric, so it also works in counts, limits and conditions. Arguments that
+come from Secrets are left in place: they are filled in where the measurement is made and never stand in the run.
+"""
+
+import re
+from collections.abc import Sequence
+
+import orjson
+from msgspec import Struct
+
+from shipway.api.metrics import SecretRef
+from shipway.base.durations import parse_duration
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+
+PROVIDERS = frozenset(("web", "prometheus"))
+"""Providers that work; a metric with another one is refused."""
+_PLACEHOLDER = re.compile(r"\{\{\s*args\.([A-Za-z0-9_.-]+)\s*\}\}")
+
+
+class Metric(Struct, frozen=True):
+    """One metric with the defaults of Argo Rollouts. Times in seconds; `count` None: until the run is terminated."""
+
+    name: str
+    provider: bytes
+    secrets: tuple[SecretRef, ...] = ()
+    success: str = ""
+    failure: str = ""
+    interval: float | None = None
+    initial_delay: float = 0.0
+    count: int | None = 1
+    failure_limit: int = 0
+    inconclusive_limit: int = 0
+    consecutive_error_limit: int = 4
+    consecutive_success_limit: int = 0
+    is_dry_run: bool = False
+    keep: int = 10
+
+
+def read_metrics(run: Obj) -> tuple[Metric, ...]:
+    """The metrics of an AnalysisRun. Raises InvalidInput naming the metric and what is wrong with it."""
+    spec = run.get("spec") or {}
+    values, secrets = _arguments(spec.get("args") or [])
+    metrics = tuple(_read(raw, values, secrets, spec) for raw in spec.get("metrics") or [])
+    _all_dry_run_rules_match(spec, metrics)
+    return metrics
+
+
+def _arguments(args: Sequence[Obj]) -> tuple[dict[str, str], dict[str, SecretRef]]:
+    values: dict[str, str] = {}
+    secrets: dict[str, SecretRef] = {}
+    for arg in args:
+        name = arg.get("name") or ""
+        secret = (arg.get("valueFrom") or {}).get("secretKeyRef")
+        if arg.get("value") is not None:
+            values[name] = str(arg["value"])
+        elif secret:
+            secrets[name] = SecretRef(name, secret.get("name") or "", secret.get("key") or "")
+        else:
+            raise InvalidInput(
+                f"args.{name} was not resolved: give it a value where the analysis is used", reason="UnresolvedArg"
+            )
+    return values, secrets
+
+
+def _read(raw: Obj, values: dict[str, str], secrets: dict[str, SecretRef], spec: Obj) -> Metric:
+    name = raw.get("name") or ""
+    text, used = _fill(orjson.dumps(raw).decode(), values, secrets)
+    try:
+        filled = orjson.loads(text)
+        metric = _typed(filled, tuple(secrets[arg] for arg in sorted(used)), spec)
+    except ValueError as error:
+        raise InvalidInput(f"metric '{name}': {error}", reason="InvalidMetric") from None
+    problem = _problem(metric, filled.get("provider") or {})
+    if problem:
+        raise InvalidInput(f"metric '{name}': {problem}", reason="InvalidMetric")
+    return metric
+
+
+def _fill(text: str, values: dict[str, str], secrets: dict[str, SecretRef]) -> tuple[str, set[str]]:
+    """The text with plain arguments filled in, JSON-escaped, and the names of secret arguments that it mentions."""
+    used: set[str] = set()
+
+    def one(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name in secrets:
+            used.add(name)
+            return found.group(0)
+        if name not in values:
+            raise InvalidInput(f"failed to resolve {{{{args.{name}}}}}: there is no such argument", reason="UnresolvedArg")
+        return orjson.dumps(values[name]).decode()[1:-1]
+
+    return _PLACEHOLDER.sub(one, text), used
+
+
+def _typed(raw: Obj, secrets: tuple[SecretRef, ...], spec: Obj) -> Metric:
+    interval = parse_duration(raw["interval"]) if raw.get("interval") else None
+    count = _number(raw.get("count"))
+    return Metric(
+        name=raw.get("name") or "",
+        provider=orjson.dumps(raw.get("provider") or {}, option=orjson.OPT_SORT_KEYS),
+        secrets=secrets,
+        success=raw.get("successCondition") or "",
+        failure=raw.get("failureCondition") or "",
+        interval=interval,
+        initial_delay=parse_duration(raw["initialDelay"]) if raw.get("initialDelay") else 0.0,
+        count=count if count is not None else (None if interval else 1),
+        failure_limit=_number(raw.get("failureLimit")) or 0,
+        inconclusive_limit=_number(raw.get("inconclusiveLimit")) or 0,
+        consecutive_error_limit=4 if (limit := _number(raw.get("consecutiveErrorLimit"))) is None else limit,
+        consecutive_success_limit=_number(raw.get("consecutiveSuccessLimit")) or 0,
+        is_dry_run=any(_names(rule, raw.get("name") or "") for rule in spec.get("dryRun") or []),
+        keep=max(
+            [10, *(r.get("limit") or 0 for r in spec.get("measurementRetention") or [] if _names(r, raw.get("name") or ""))]
+        ),
+    )
+
+
+def _names(rule: Obj, name: str) -> bool:
+    return re.search(rule.get("metricName") or "", name) is not None
+
+
+def _number(value: object) -> int | None:
+    """An IntOrString."""
+    if value is None or value == "":
+        return None
+    return int(str(value))
+
+
+def _problem(metric: Metric, provider: Obj) -> str:
+    kinds = [kind for kind, settings in provider.items() if settings is not None]
+    limit = metric.failure_limit + metric.consecutive_success_limit
+    if len(kinds) != 1:
+        return "give exactly one provider" if kinds else "no provider specified"
+    if kinds[0] not in PROVIDERS:
+        return f"the provider '{kinds[0]}' does not work yet; use one of {', '.join(sorted(PROVIDERS))}"
+    if metric.count is not None and metric.count > 1 and metric.interval is None:
+        return "interval must be specified when count > 1"
+    if metric.count is not None and metric.count < limit:
+        return "count must be >= failureLimit + consecutiveSuccessLimit"
+    if metric.count is not None and metric.count < metric.inconclusive_limit:
+        return "count must be >= inconclusiveLimit"
+    if metric.failure_limit < 0 and metric.consecutive_success_limit == 0:
+        return "failureLimit -1 needs a consecutiveSuccessLimit"
+    return ""
+
+
+def _all_dry_run_rules_match(spec: Obj, metrics: Sequence[Metric]) -> None:
+    for rule in spec.get("dryRun") or []:
+        if not any(_names(rule, metric.name) for metric in metrics):
+            name = rule.get("metricName")
+            raise InvalidInput(f"dryRun[{name}]: no metric has such a name", reason="InvalidDryRun")
