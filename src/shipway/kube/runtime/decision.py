@@ -190,11 +190,23 @@ class Watch(Struct, frozen=True):
     via: Via | None = None
 
 
+class Indexed(Struct, frozen=True):
+    """In place of a key in `Watch.keys`: the own keys of all objects of `resource` that `index` files under `value`.
+
+    For an event that concerns whoever refers to its object (an AppProject wakes the applications that name it).
+    """
+
+    resource: Resource
+    index: str
+    value: str
+
+
 class Decision(Struct, frozen=True):
     """Everything one pass wants. The empty decision is "nothing to do until something changes".
 
     `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
     them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
+    `refresh`: those of the standing asks that are to be asked again at once.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -203,6 +215,7 @@ class Decision(Struct, frozen=True):
     change: Change | None = None
     wake: Instant | None = None
     notes: tuple[Note, ...] = ()
+    refresh: tuple[Ask, ...] = ()
 
 
 class Conclusion(Struct, frozen=True):

@@ -11,7 +11,7 @@ Engines hold no try/except, no status patch, no retry loop and no logging of pro
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -25,7 +25,7 @@ from shipway.kube.objects.views import metadata, name_of, namespace_of, resource
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
 from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
 from shipway.kube.runtime.controller import Controller, ObjectKey
-from shipway.kube.runtime.decision import Change, Conclusion, Decision, Outcome, Watch
+from shipway.kube.runtime.decision import Change, Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.kube.runtime.execute import execute
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.lanes import Lanes
@@ -130,6 +130,8 @@ class Shell:
         self._parking.expect(key, [*writes, *written])
         self._watches.need(key, decision.watches)
         self._lanes.subscribe((self.name, key), decision.asks)
+        if decision.refresh:
+            self._lanes.refresh(decision.refresh.__contains__)
         self._schedule(key, conclusion, outcomes)
         for note in conclusion.notes:
             await self._recorder.record(note)
@@ -242,6 +244,15 @@ class Shell:
                 found = [obj for value in values for obj in informer.indexed(watch.via.index, value)]
                 keys.update(ObjectKey(namespace_of(obj), name_of(obj)) for obj in found)
         return keys
+
+    def _keys_of(self, watch: Watch, obj: Obj) -> Iterable[Any]:
+        for key in watch.keys(obj):
+            if not isinstance(key, Indexed):
+                yield key
+                continue
+            for informer in self._watches.of(key.resource):
+                if informer.has_index(key.index):
+                    yield from (ObjectKey(namespace_of(one), name_of(one)) for one in informer.indexed(key.index, key.value))
 
 
 def _requests(change: Change) -> list[tuple[str, Obj]]:
