@@ -1,0 +1,9 @@
+"""The kinds that only the built-in controllers name; the others are in `shipway.api.kinds`."""
+
+from shipway.kube.objects.resource import Resource
+
+STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
+DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets")
+CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", status_subresource=False)
+ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", status_subresource=False)
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
