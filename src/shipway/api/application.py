@@ -1,0 +1,210 @@
+"""Application and AppProject (`argoproj.io/v1alpha1`) as typed, frozen views over the plain objects that users write.
+
+Unknown fields are tolerated (a newer Argo CD may know them), wrong types are not: the error names the path. What we know
+but cannot do yet is not judged here; the GitOps engine refuses it with a condition. The objects stay plain dicts: these
+views are only read.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from shipway.base.durations import parse_duration
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+
+IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
+IN_CLUSTER_NAME = "in-cluster"
+
+
+class Destination(Struct, frozen=True):
+    """`server` or `name`, not both; `namespace` is for namespaced objects that state none."""
+
+    server: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class Source(Struct, frozen=True):
+    """Where manifests come from. The tool blocks stay raw: the renderer reads them."""
+
+    repo_url: str = field(name="repoURL", default="")
+    path: str = ""
+    chart: str = ""
+    target_revision: str = field(name="targetRevision", default="")
+    ref: str = ""
+    name: str = ""
+    directory: dict[str, Any] | None = None
+    helm: dict[str, Any] | None = None
+    kustomize: dict[str, Any] | None = None
+    plugin: dict[str, Any] | None = None
+
+
+class Automated(Struct, frozen=True, rename="camel"):
+    """Present means on, unless `enabled` is false."""
+
+    prune: bool | None = None
+    self_heal: bool | None = None
+    allow_empty: bool | None = None
+    enabled: bool | None = None
+
+
+class Backoff(Struct, frozen=True, rename="camel"):
+    """Durations as Go writes them, or bare seconds."""
+
+    duration: str | int = "5s"
+    factor: int | None = 2
+    max_duration: str | int = "3m"
+
+    def wait(self, tries: int) -> float:
+        """Seconds to wait before try number `tries` + 1 (0 = the first retry)."""
+        seconds = _seconds(self.duration or "5s") * float(self.factor or 2) ** tries
+        return min(seconds, _seconds(self.max_duration or "3m"))
+
+
+class Retry(Struct, frozen=True, rename="camel"):
+    """`limit` < 0 is for ever; `refresh` takes the newest commit at each retry."""
+
+    limit: int = 0
+    backoff: Backoff = Backoff()
+    refresh: bool = False
+
+
+class ManagedNamespace(Struct, frozen=True):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class SyncPolicy(Struct, frozen=True, rename="camel"):
+    automated: Automated | None = None
+    sync_options: tuple[str, ...] | None = None
+    retry: Retry | None = None
+    managed_namespace_metadata: ManagedNamespace | None = None
+
+
+class IgnoreDifference(Struct, frozen=True, rename="camel"):
+    kind: str = ""
+    group: str = ""
+    name: str = ""
+    namespace: str = ""
+    json_pointers: tuple[str, ...] | None = None
+    jq_path_expressions: tuple[str, ...] | None = None
+    managed_fields_managers: tuple[str, ...] | None = None
+
+
+class ApplicationSpec(Struct, frozen=True, rename="camel"):
+    destination: Destination = Destination()
+    project: str = ""
+    source: Source | None = None
+    sources: tuple[Source, ...] | None = None
+    source_hydrator: dict[str, Any] | None = None
+    sync_policy: SyncPolicy | None = None
+    ignore_differences: tuple[IgnoreDifference, ...] | None = None
+    revision_history_limit: int | None = None
+
+
+class SyncResource(Struct, frozen=True):
+    """One object that a selective sync is limited to."""
+
+    kind: str = ""
+    name: str = ""
+    group: str = ""
+    namespace: str = ""
+
+
+class SyncOperation(Struct, frozen=True, rename="camel"):
+    revision: str = ""
+    revisions: tuple[str, ...] | None = None
+    prune: bool = False
+    dry_run: bool = False
+    resources: tuple[SyncResource, ...] | None = None
+    source: dict[str, Any] | None = None
+    sources: tuple[dict[str, Any], ...] | None = None
+    manifests: tuple[str, ...] | None = None
+    sync_options: tuple[str, ...] | None = None
+    sync_strategy: dict[str, Any] | None = None
+    auto_heal_attempts_count: int = 0
+
+
+class InitiatedBy(Struct, frozen=True):
+    username: str = ""
+    automated: bool = False
+
+
+class Info(Struct, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class Operation(Struct, frozen=True, rename="camel"):
+    """The `operation` field: writing it with any client is the sync API."""
+
+    sync: SyncOperation | None = None
+    initiated_by: InitiatedBy = InitiatedBy()
+    info: tuple[Info, ...] | None = None
+    retry: Retry = Retry()
+
+
+class ProjectDestination(Struct, frozen=True):
+    server: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class ProjectKind(Struct, frozen=True):
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class ProjectSpec(Struct, frozen=True, rename="camel"):
+    source_repos: tuple[str, ...] | None = None
+    destinations: tuple[ProjectDestination, ...] | None = None
+    cluster_resource_whitelist: tuple[ProjectKind, ...] | None = None
+    cluster_resource_blacklist: tuple[ProjectKind, ...] | None = None
+    namespace_resource_whitelist: tuple[ProjectKind, ...] | None = None
+    namespace_resource_blacklist: tuple[ProjectKind, ...] | None = None
+    source_namespaces: tuple[str, ...] | None = None
+    sync_windows: tuple[dict[str, Any], ...] | None = None
+
+
+T = TypeVar("T")
+
+
+def parse_spec(app: Obj) -> ApplicationSpec:
+    """The spec of an Application. Raises InvalidInput naming the path of the first wrong field."""
+    return _convert(app.get("spec") or {}, ApplicationSpec, "spec")
+
+
+def parse_operation(raw: Obj) -> Operation:
+    """An `operation` as some client wrote it. Raises InvalidInput naming the path of the first wrong field."""
+    return _convert(raw, Operation, "operation")
+
+
+def parse_project(project: Obj) -> ProjectSpec:
+    """The spec of an AppProject. Raises InvalidInput naming the path of the first wrong field."""
+    return _convert(project.get("spec") or {}, ProjectSpec, "spec")
+
+
+def _convert(raw: Any, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(raw, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(_located(str(error), where), reason="InvalidSpecError") from error
+
+
+def _located(message: str, where: str) -> str:
+    """`Expected `str`, got `int` - at `$.source.path`` -> `spec.source.path: expected `str`, got `int``."""
+    what, _, place = message.partition(" - at `$")
+    place = place.removesuffix("`")
+    return f"{where}{place}: {what[:1].lower()}{what[1:]}"
+
+
+def _seconds(duration: str | int) -> float:
+    if isinstance(duration, int):
+        return float(duration)
+    try:
+        return float(duration) if duration.isdigit() else parse_duration(duration)
+    except ValueError as error:
+        raise InvalidInput(str(error), reason="InvalidSpecError") from error

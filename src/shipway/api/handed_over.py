@@ -1,0 +1,245 @@
+"""Handed-over fields: leaves of an object in Git that belong to a second writer by design.
+
+A canary moves the hash in a Service's selector and the weights of an HTTPRoute; an autoscaler moves replicas. For the
+GitOps engine such a leaf is not drift, and an apply must carry the live value: leaving out a leaf that we own would delete
+it. All of that is one table of rows (kind, path, claimant, merge), used in this order:
+
+    claims_of(claimant)            what a Rollout or an autoscaler holds, found from the claimant alone
+    rows_for(obj, claims)          the rows that are active: only while the claimant exists, else the leaf is ordinary
+    strip(desired, claims)         Git without the active leaves: what is hashed and what ownership is tested for
+    merge(desired, live, claims)   Git with the live leaves: what is applied
+
+A row is *atomic* where its leaf sits inside a list or map that has one owner (`rules`, `selector`): who owns the parent says
+nothing about the leaf then, and the engine asks for a dry run of the merge instead.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from shipway.kube.objects.resource import Obj, Ref, ref_of, split_api_version
+from shipway.kube.objects.views import copy_obj, dig, is_deleting, namespace_of, spec_of
+
+GATEWAY_PLUGIN = "argoproj-labs/gatewayAPI"
+HASH_LABEL = "rollouts-pod-template-hash"
+CLAIMS = "claims"
+"""The index over claimants: which objects they hold, as `claim_key` spells them."""
+
+ROLLOUT = ("argoproj.io", "Rollout")
+AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
+CLAIMANT_KINDS = (ROLLOUT, AUTOSCALER)
+
+
+class Claim(Struct, frozen=True):
+    """One claimant's hold on one object; `services` and `managed_routes` say which part of a route."""
+
+    target: Ref
+    claimant: Ref
+    services: tuple[str, ...] = ()
+    managed_routes: tuple[str, ...] = ()
+
+
+class Row(Struct, frozen=True):
+    """One kind of handed-over field. `path` is the leaf, or its atomic parent when `is_atomic`."""
+
+    target: tuple[str, str]
+    claimant: tuple[str, str]
+    path: tuple[str, ...]
+    is_atomic: bool
+    merge: Callable[[Obj, Obj, Sequence[Claim]], Obj]
+    strip: Callable[[Obj, Sequence[Claim]], Obj]
+
+
+def claim_key(ref: Ref) -> str:
+    return f"{ref.group}/{ref.kind}/{ref.namespace}/{ref.name}"
+
+
+def claim_keys(obj: Obj) -> Iterable[str]:
+    """Index function over claimants: the keys of what they hold."""
+    return tuple(claim_key(claim.target) for claim in claims_of(obj))
+
+
+def claims_of(obj: Obj) -> tuple[Claim, ...]:
+    """What this object holds of others. Nothing once it is being deleted."""
+    if is_deleting(obj):
+        return ()
+    claimant = ref_of(obj)
+    if (claimant.group, claimant.kind) == ROLLOUT:
+        return _rollout_claims(obj, claimant)
+    if (claimant.group, claimant.kind) == AUTOSCALER:
+        return _target_claims(spec_of(obj).get("scaleTargetRef"), claimant)
+    return ()
+
+
+def rows_for(obj: Obj, claims: Sequence[Claim]) -> tuple[Row, ...]:
+    """The rows that are active for `obj`, given who claims it."""
+    ref = ref_of(obj)
+    claimants = {(claim.claimant.group, claim.claimant.kind) for claim in claims if claim.target == ref}
+    return tuple(row for row in HANDED_OVER if row.target == (ref.group, ref.kind) and row.claimant in claimants)
+
+
+def strip(desired: Obj, claims: Sequence[Claim]) -> Obj:
+    """`desired` without the leaves that are handed over; `desired` itself when there are none."""
+    for row in rows_for(desired, claims):
+        desired = row.strip(desired, claims)
+    return desired
+
+
+def merge(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    """`desired` with the live value of every leaf that is handed over."""
+    for row in rows_for(desired, claims):
+        desired = row.merge(desired, live, claims)
+    return desired
+
+
+def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
+    namespace = namespace_of(rollout)
+    strategy = spec_of(rollout).get("strategy") or {}
+    canary, blue_green = strategy.get("canary") or {}, strategy.get("blueGreen") or {}
+    ping_pong = canary.get("pingPong") or {}
+    names = [
+        canary.get("canaryService"),
+        canary.get("stableService"),
+        ping_pong.get("pingService"),
+        ping_pong.get("pongService"),
+        blue_green.get("activeService"),
+        blue_green.get("previewService"),
+    ]
+    services = tuple(dict.fromkeys(name for name in names if name))
+    held = [Claim(Ref("", "Service", namespace, name), claimant) for name in services]
+    held += _route_claims(canary.get("trafficRouting") or {}, namespace, claimant, services)
+    return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
+
+
+def _route_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
+    config = dig(routing, "plugins", GATEWAY_PLUGIN)
+    if not isinstance(config, dict):
+        return []
+    # The original reads this block without regard to case (encoding/json).
+    keys = {str(key).lower(): value for key, value in config.items()}
+    listed = [route.get("name") for route in keys.get("httproutes") or [] if isinstance(route, dict)]
+    names = dict.fromkeys(name for name in [*listed, keys.get("httproute")] if name)
+    managed = tuple(route.get("name", "") for route in routing.get("managedRoutes") or [])
+    where = keys.get("namespace") or namespace
+    return [
+        Claim(Ref("gateway.networking.k8s.io", "HTTPRoute", where, name), claimant, services=services, managed_routes=managed)
+        for name in names
+    ]
+
+
+def _target_claims(target: Obj | None, claimant: Ref) -> tuple[Claim, ...]:
+    if not target or not target.get("name"):
+        return ()
+    group, _ = split_api_version(target.get("apiVersion") or "apps/v1")
+    return (Claim(Ref(group, target.get("kind") or "", claimant.namespace, target["name"]), claimant),)
+
+
+def _keep_selector_hash(desired: Obj, live: Obj, _: Sequence[Claim]) -> Obj:
+    kept = dig(live, "spec", "selector", HASH_LABEL)
+    selector = dig(desired, "spec", "selector")
+    if not kept or not isinstance(selector, dict):
+        return desired
+    merged = copy_obj(desired)
+    merged["spec"]["selector"][HASH_LABEL] = kept
+    return merged
+
+
+def _strip_selector_hash(desired: Obj, _: Sequence[Claim]) -> Obj:
+    if dig(desired, "spec", "selector", HASH_LABEL) is None:
+        return desired
+    stripped = copy_obj(desired)
+    del stripped["spec"]["selector"][HASH_LABEL]
+    return stripped
+
+
+def _keep_replicas(desired: Obj, live: Obj, _: Sequence[Claim]) -> Obj:
+    replicas = dig(live, "spec", "replicas")
+    if replicas is None:
+        return desired
+    merged = copy_obj(desired)
+    merged.setdefault("spec", {})["replicas"] = replicas
+    return merged
+
+
+def _strip_replicas(desired: Obj, _: Sequence[Claim]) -> Obj:
+    if dig(desired, "spec", "replicas") is None:
+        return desired
+    stripped = copy_obj(desired)
+    del stripped["spec"]["replicas"]
+    return stripped
+
+
+def _keep_weights(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    """Git's rules with the live weights of the claimed services, and the live rules that the claimant added."""
+    services, is_managed = _route_parts(desired, claims)
+    live_rules = dig(live, "spec", "rules", default=[])
+    ordinary = [rule for rule in live_rules if not is_managed(rule)]
+    merged = copy_obj(desired)
+    rules: list[Obj] = dig(merged, "spec", "rules", default=[])
+    for index, rule in enumerate(rules):
+        twin = _twin(rule, index, ordinary, services)
+        for ref in _claimed_refs(rule, services):
+            _take_weight(ref, twin)
+    names = {rule.get("name") for rule in rules}
+    rules += copy_obj({"added": [rule for rule in live_rules if is_managed(rule) and rule.get("name") not in names]})["added"]
+    return merged
+
+
+def _strip_weights(desired: Obj, claims: Sequence[Claim]) -> Obj:
+    services, is_managed = _route_parts(desired, claims)
+    stripped = copy_obj(desired)
+    for rule in dig(stripped, "spec", "rules", default=[]):
+        for ref in () if is_managed(rule) else _claimed_refs(rule, services):
+            ref.pop("weight", None)
+    return stripped
+
+
+def _route_parts(route: Obj, claims: Sequence[Claim]) -> tuple[frozenset[str], Callable[[Obj], bool]]:
+    """The claimed backend names, and whether a rule is one that a claimant added (by its exact name, or `<name>-<n>`)."""
+    mine = [claim for claim in claims if claim.target == ref_of(route)]
+    services = frozenset(name for claim in mine for name in claim.services)
+    names = "|".join(re.escape(name) for claim in mine for name in claim.managed_routes if name)
+    pattern = re.compile(rf"(?:{names})(?:-\d+)?") if names else None
+    return services, lambda rule: bool(pattern and pattern.fullmatch(rule.get("name") or ""))
+
+
+def _claimed_refs(rule: Obj, services: frozenset[str]) -> list[Obj]:
+    return [ref for ref in rule.get("backendRefs") or [] if ref.get("name") in services]
+
+
+def _twin(rule: Obj, index: int, live_rules: list[Obj], services: frozenset[str]) -> Obj | None:
+    """The live rule whose weights `rule` takes over: of the same name, else at its place, else any with the same backends."""
+    names = {ref["name"] for ref in _claimed_refs(rule, services)}
+
+    def fits(other: Obj) -> bool:
+        return names <= {ref["name"] for ref in _claimed_refs(other, services)}
+
+    if rule.get("name"):
+        named = next((other for other in live_rules if other.get("name") == rule["name"]), None)
+        if named is not None and fits(named):
+            return named
+    if index < len(live_rules) and fits(live_rules[index]):
+        return live_rules[index]
+    return next((other for other in live_rules if fits(other)), None)
+
+
+def _take_weight(ref: Obj, twin: Obj | None) -> None:
+    source = next((other for other in (twin or {}).get("backendRefs") or [] if other.get("name") == ref["name"]), None)
+    if source is None:
+        return
+    if "weight" in source:
+        ref["weight"] = source["weight"]
+    else:
+        ref.pop("weight", None)
+
+
+HANDED_OVER: tuple[Row, ...] = (
+    Row(("", "Service"), ROLLOUT, ("spec", "selector"), True, _keep_selector_hash, _strip_selector_hash),
+    Row(("gateway.networking.k8s.io", "HTTPRoute"), ROLLOUT, ("spec", "rules"), True, _keep_weights, _strip_weights),
+    Row(("apps", "Deployment"), ROLLOUT, ("spec", "replicas"), False, _keep_replicas, _strip_replicas),
+    *(
+        Row(target, AUTOSCALER, ("spec", "replicas"), False, _keep_replicas, _strip_replicas)
+        for target in (("apps", "Deployment"), ("apps", "StatefulSet"), ROLLOUT)
+    ),
+)

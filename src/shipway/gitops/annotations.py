@@ -1,0 +1,32 @@
+"""The annotations, labels and finalizers of Argo CD that are contract, and our own."""
+
+from collections.abc import Mapping
+
+TRACKING_ID = "argocd.argoproj.io/tracking-id"
+SYNC_WAVE = "argocd.argoproj.io/sync-wave"
+HOOK = "argocd.argoproj.io/hook"
+HOOK_DELETE_POLICY = "argocd.argoproj.io/hook-delete-policy"
+SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
+COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
+IGNORE_HEALTHCHECK = "argocd.argoproj.io/ignore-healthcheck"
+REFRESH = "argocd.argoproj.io/refresh"
+SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+HELM_HOOK = "helm.sh/hook"
+HELM_HOOK_WEIGHT = "helm.sh/hook-weight"
+HELM_HOOK_DELETE_POLICY = "helm.sh/hook-delete-policy"
+HELM_RESOURCE_POLICY = "helm.sh/resource-policy"
+
+APPLIED = "shipway.dev/applied"
+"""On every object we applied: the keyed hash of what we applied."""
+OPERATION = "shipway.dev/operation"
+"""On hooks: which sync operation created them."""
+REFRESHING = "shipway.dev/refreshing-since"
+"""On an Application whose refresh was asked for: when we passed the question on."""
+
+RESOURCES_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
+
+
+def comma_list(annotations: Mapping[str, str], key: str) -> tuple[str, ...]:
+    """The trimmed parts of a comma-separated annotation; empty when it is not there."""
+    return tuple(part.strip() for part in (annotations.get(key) or "").split(",") if part.strip())

@@ -1,0 +1,52 @@
+"""Which kinds wake an application: itself, its project, and (found at run time) every object it tracks."""
+
+from collections.abc import Iterable
+
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
+from shipway.base.clock import Instant
+from shipway.gitops.application import decide
+from shipway.gitops.application.observe import Observed, Observer
+from shipway.gitops.project import DEFAULT
+from shipway.gitops.settings import GitOpsSettings
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of, namespace_of, spec_of
+from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
+
+BY_PROJECT = "project"
+
+
+class ApplicationController:
+    """Applications in the control-plane namespace."""
+
+    name = "gitops-application"
+
+    def __init__(self, settings: GitOpsSettings) -> None:
+        self._namespace = settings.namespace
+        self._observer = Observer(settings)
+        self.watches = (
+            Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of}),
+            Watch(APP_PROJECTS, self._users_of_project),
+            Watch(NAMESPACES, lambda _: ()),
+        )
+
+    def observe(self, key: ObjectKey, world: World) -> Observed | None:
+        return self._observer.observe(key, world)
+
+    def decide(self, observed: Observed, now: Instant) -> Decision:
+        return decide.decide(observed, now)
+
+    def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+        return decide.conclude(fresh, decision, outcomes, now)
+
+    def _own_key(self, app: Obj) -> Iterable[ObjectKey]:
+        namespace = namespace_of(app)
+        return (ObjectKey(namespace, name_of(app)),) if namespace == self._namespace else ()
+
+    def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
+        is_ours = namespace_of(project) == self._namespace
+        return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),) if is_ours else ()
+
+
+def _project_of(app: Obj) -> Iterable[str]:
+    return (spec_of(app).get("project") or DEFAULT,)

@@ -1,0 +1,370 @@
+"""What to do about one application: pure, from a snapshot to a decision.
+
+    deletion          an application that goes takes what it tracks along (with the finalizer)
+    verdict           sync state, health, conditions: what is true now
+    operation         a running sync goes on, or automated sync begins one
+    status            all of it spelled as Argo CD does, sent as one patch together with `operation`
+
+`conclude` records the outcomes as rows of the operation and runs the same functions once more.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
+from shipway.base.clock import Instant, parse_rfc3339, rfc3339, rfc3339_micro
+from shipway.gitops.annotations import REFRESH, REFRESHING, SKIP_RECONCILE
+from shipway.gitops.application.observe import Observed, Target
+from shipway.gitops.application.syncing import Progress, progress, rows_written, work_of
+from shipway.gitops.auto_sync import auto_sync, is_automated
+from shipway.gitops.comparison import Comparison, Item, Live, compare, health_of_all
+from shipway.gitops.deletion import cascade, our_finalizer
+from shipway.gitops.events import notes_of
+from shipway.gitops.operation import begin, history_entry, is_over
+from shipway.gitops.project import DEFAULT, default_project, refusals
+from shipway.gitops.source import sync_options
+from shipway.gitops.status import (
+    compared_to,
+    health_status,
+    merge_diff,
+    merged_conditions,
+    resource_rows,
+    summary,
+    with_history,
+)
+from shipway.gitops.sync.actions import record, results
+from shipway.gitops.sync.hooks import clean_up
+from shipway.gitops.sync.rows import read_rows
+from shipway.gitops.tracking import tracked_by
+from shipway.kube.objects.resource import Obj, Resource, ref_of
+from shipway.kube.objects.views import annotations_of, is_deleting, resource_version_of
+from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
+
+LIST_PATIENCE = 0.25
+"""Seconds until a pass looks again whether the kinds it needs have been listed."""
+REFRESH_PATIENCE = 0.2
+"""Seconds until a pass looks again whether the answer to a refresh has come."""
+GRACE = 180.0
+"""Seconds that a repository may be unreachable before the application turns Unknown (Argo CD's grace period)."""
+HISTORY_LIMIT = 10
+
+
+class Verdict(Struct, frozen=True):
+    """What is true now. `is_known`: the comparison is there; otherwise only `conditions` say anything."""
+
+    sync: str
+    health: str
+    conditions: tuple[tuple[str, str], ...] = ()
+    is_known: bool = False
+
+
+class Draft(Struct, frozen=True):
+    """A pass thought through: what to write and what to do. `status` is the whole new status."""
+
+    status: Obj
+    root: Obj = {}
+    progress: Progress | None = None
+    batches: tuple[Batch, ...] = ()
+    wake: Instant | None = None
+
+
+def decide(observed: Observed, now: Instant) -> Decision:
+    """The next step of this application."""
+    if is_deleting(observed.app):
+        return _deletion(observed, now)
+    idle = Decision(asks=observed.asks, watches=observed.watches)
+    if not observed.has_project and _wants_default_project(observed):
+        create = Create(APP_PROJECTS, default_project(observed.settings.namespace))
+        return replace(idle, batches=(Batch((create,)),), wake=Instant(now + LIST_PATIENCE))
+    if annotations_of(observed.app).get(SKIP_RECONCILE) == "true":
+        return idle
+    if not observed.is_listed:
+        return replace(idle, wake=Instant(now + LIST_PATIENCE))
+    draft = draft_of(observed, now)
+    asks = (*observed.asks, *(draft.progress.asks if draft.progress else ()))
+    return Decision(
+        batches=draft.batches,
+        asks=tuple(dict.fromkeys(asks)),
+        watches=observed.watches,
+        change=_change(observed, draft, now),
+        wake=_earliest(draft.wake, _refresh_wake(observed, now)),
+        notes=_notes(observed, draft),
+        refresh=observed.target.asks[:1] if observed.target and REFRESHING in _refresh_change(observed, now) else (),
+    )
+
+
+def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+    """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
+    if not outcomes or is_deleting(fresh.app) or not fresh.is_listed:
+        return None
+    recorded = _recorded(fresh, outcomes)
+    draft = draft_of(recorded, now)
+    # The rows of actions that this draft would like are not known yet: the next pass carries them out.
+    change = _change(fresh, draft, now)
+    wake = draft.wake if change is not None else Instant(now) if draft.batches else draft.wake
+    return Conclusion(change=change, wake=wake, notes=_notes(fresh, draft))
+
+
+def draft_of(observed: Observed, now: Instant) -> Draft:
+    """Verdict, operation and status of this pass."""
+    verdict = verdict_of(observed, now)
+    status = _status(observed, verdict, now)
+    if observed.app.get("operation"):
+        return _with_operation(observed, status, now)
+    draft = Draft(status, batches=_hook_batches(observed), wake=_grace_over(observed, now))
+    if verdict.is_known and observed.comparison is not None and observed.target is not None and observed.spec is not None:
+        return _with_auto_sync(observed, observed.comparison, observed.target, draft, now)
+    return draft
+
+
+def verdict_of(observed: Observed, now: Instant) -> Verdict:
+    """Sync state, health and conditions."""
+    old_health = (observed.status.get("health") or {}).get("status") or "Unknown"
+    if observed.spec is None:
+        return Verdict("Unknown", "Unknown", (("InvalidSpecError", observed.spec_error),))
+    wrong = _project_conditions(observed)
+    if wrong:
+        return Verdict("Unknown", "Unknown", wrong)
+    target, comparison = observed.target, observed.comparison
+    if target is not None and target.error:
+        return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
+    if target is None or comparison is None or comparison.is_pending:
+        old_sync = (observed.status.get("sync") or {}).get("status") or "Unknown"
+        return Verdict(old_sync, old_health, _kept_conditions(observed))
+    conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
+    sync = comparison.state
+    if target.stale:
+        conditions.append(("ComparisonError", target.stale))
+        sync = "Unknown" if _is_overdue(observed, now) else sync
+    return Verdict(sync, health_of_all(comparison.items), tuple(conditions), is_known=True)
+
+
+def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
+    """The whole status after this pass, but for the operation."""
+    status: dict[str, Any] = dict(observed.status)
+    target, comparison = observed.target, observed.comparison
+    status["conditions"] = merged_conditions(status.get("conditions") or [], verdict.conditions, now)
+    if not status["conditions"]:
+        del status["conditions"]
+    sync: Obj = {**(status.get("sync") or {}), "status": verdict.sync}
+    if target is not None and observed.spec is not None:
+        sync["comparedTo"] = compared_to(observed.app, target.source)
+    if verdict.is_known and target is not None and target.head is not None and comparison is not None:
+        sync["revision"] = target.head.commit
+        status["resources"] = resource_rows(comparison)
+        status["summary"] = summary(comparison.items)
+        status["sourceType"] = target.rendered.source_type if target.rendered else "Directory"
+        status["controllerNamespace"] = observed.settings.namespace
+    status["sync"] = sync
+    status["health"] = health_status(status.get("health") or {}, verdict.health, now)
+    return status
+
+
+def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
+    step = progress(observed, now)
+    if step is None:
+        return Draft(status, wake=_grace_over(observed, now))
+    status = {**status, "operationState": step.state}
+    root: Obj = {"operation": None} if step.is_over else {}
+    if step.succeeded:
+        status = _remembered(observed, status, step.state, now)
+    return Draft(status, root, step, step.batches, step.wake)
+
+
+def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Obj:
+    """A full sync that succeeded is history; a selective one (self-heal included) is not."""
+    operation = observed.operation
+    if operation is None or operation.sync is None or operation.sync.resources or operation.sync.dry_run:
+        return status
+    limit = observed.spec.revision_history_limit if observed.spec else None
+    entry = history_entry(state, operation.initiated_by, now)
+    history = with_history(status.get("history") or [], entry, HISTORY_LIMIT if limit is None else limit)
+    return {**status, "history": history}
+
+
+def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, draft: Draft, now: Instant) -> Draft:
+    spec = observed.spec
+    if spec is None or target.head is None or not is_automated(spec):
+        return draft
+    result = auto_sync(observed.app, spec, comparison, target.head.commit, target.content, now, heal_only=bool(target.stale))
+    status = draft.status
+    if result.condition:
+        found = [(c["type"], c["message"]) for c in status.get("conditions") or [] if c["type"] != "SyncError"]
+        status = {
+            **status,
+            "conditions": merged_conditions(observed.status.get("conditions") or [], [*found, result.condition], now),
+        }
+    if result.operation is None:
+        return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
+    state = begin(result.operation, target.head.commit, target.source, target.content, now)
+    return replace(draft, status={**status, "operationState": state}, root={"operation": result.operation})
+
+
+def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
+    """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
+    status = merge_diff(observed.status, draft.status)
+    root = dict(draft.root)
+    annotations = _refresh_change(observed, now)
+    if annotations:
+        root["metadata"] = {"annotations": annotations}
+    if not status and not root:
+        return None
+    if status or REFRESH in annotations:
+        status["reconciledAt"] = rfc3339(now)
+    return Change(
+        APPLICATIONS,
+        observed.key.namespace,
+        observed.key.name,
+        resource_version_of(observed.app),
+        root=root,
+        status=status or None,
+    )
+
+
+def _recorded(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
+    """The fresh look with what the outcomes say: rows of the operation, and the objects as the server returned them."""
+    observed = _with_results(fresh, outcomes)
+    operation = fresh.app.get("operation")
+    if not operation or is_over(fresh.state):
+        return observed
+    work = work_of(fresh)
+    if work is None:
+        return observed
+    rows = record(work.tasks, outcomes, read_rows(fresh.state), work.hand)
+    state = rows_written(fresh.state, rows, work.tasks)
+    app = {**observed.app, "status": {**observed.status, "operationState": state}}
+    return replace(observed, app=app)
+
+
+def _with_results(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
+    """Compared anew, with the results in place of what the caches may not have seen yet."""
+    changed = results(outcomes)
+    if not changed or fresh.comparison is None:
+        return fresh
+    watched = {watch.resource.group_kind: watch.resource for watch in fresh.watches}
+    by_ref = {ref_of(one.obj): one for one in fresh.live}
+    for (resource, namespace, name), obj in changed.items():
+        ref = replace(ref_of({"apiVersion": resource.api_version, "kind": resource.kind}), namespace=namespace, name=name)
+        if obj is None:
+            by_ref.pop(ref, None)
+        else:
+            by_ref[ref] = Live(_typed(obj, resource), watched.get(resource.group_kind, resource))
+    live = tuple(by_ref.values())
+    comparison = _again(fresh, fresh.target, fresh.comparison, live)
+    is_same = fresh.sync_comparison is fresh.comparison
+    sync_comparison = comparison if is_same else _again(fresh, fresh.sync_target, fresh.sync_comparison, live)
+    return replace(fresh, live=live, comparison=comparison, sync_comparison=sync_comparison)
+
+
+def _again(fresh: Observed, target: Target | None, comparison: Comparison | None, live: tuple[Live, ...]) -> Comparison | None:
+    if target is None or comparison is None:
+        return comparison
+    claims = {item.ref: item.claims for item in comparison.items}
+    wanted = {item.ref for item in comparison.items}
+    known = tuple(one for one in live if ref_of(one.obj) in wanted)
+    return compare(target.prepared.objects, known, claims, fresh.context)
+
+
+def _typed(obj: Obj, resource: Resource) -> Obj:
+    return obj if obj.get("kind") else {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+
+def _deletion(observed: Observed, now: Instant) -> Decision:
+    idle = Decision(asks=observed.asks, watches=observed.watches)
+    if not our_finalizer(observed.app):
+        return idle
+    if not observed.is_listed:
+        return replace(idle, wake=Instant(now + LIST_PATIENCE))
+    options = sync_options(observed.spec) if observed.spec else {}
+    tracked = [one for one in observed.live if observed.context.instance in tracked_by(one.obj)]
+    step = cascade(observed.app, tracked, options)
+    if step.finalizers is None:
+        return replace(idle, batches=step.batches)
+    root: Obj = {"metadata": {"finalizers": list(step.finalizers) or None}}
+    change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, resource_version_of(observed.app), root=root)
+    return replace(idle, change=change)
+
+
+def _hook_batches(observed: Observed) -> tuple[Batch, ...]:
+    """Hooks whose operation is over are let go of."""
+    items: tuple[Item, ...] = observed.comparison.items if observed.comparison else ()
+    steps = clean_up(items, read_rows(observed.state))
+    return tuple(Batch((action,), on_failure="continue") for actions in steps for action in actions)
+
+
+def _wants_default_project(observed: Observed) -> bool:
+    return observed.spec is not None and (observed.spec.project or DEFAULT) == DEFAULT
+
+
+def _project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
+    if observed.project is None:
+        return (("InvalidSpecError", observed.project_error),)
+    assert observed.spec is not None
+    name = observed.spec.project or DEFAULT
+    return tuple(("InvalidSpecError", refusal) for refusal in refusals(observed.project, name, observed.spec))
+
+
+def _kept_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
+    """While nothing new is known, what was said stands."""
+    return tuple((c.get("type", ""), c.get("message", "")) for c in observed.status.get("conditions") or [])
+
+
+def _live_health(observed: Observed) -> str:
+    """Health goes on being judged when Git cannot be read."""
+    items = [Item(ref_of(one.obj), None, one) for one in observed.live]
+    return health_of_all(items) if items else (observed.status.get("health") or {}).get("status") or "Unknown"
+
+
+def _is_overdue(observed: Observed, now: Instant) -> bool:
+    since = _stale_since(observed)
+    return since is not None and now >= since + GRACE
+
+
+def _grace_over(observed: Observed, now: Instant) -> Instant | None:
+    """When an application whose repository is unreachable turns Unknown."""
+    if observed.target is None or not observed.target.stale:
+        return None
+    since = _stale_since(observed)
+    due = (since if since is not None else now) + GRACE
+    return Instant(due) if due > now else None
+
+
+def _stale_since(observed: Observed) -> Instant | None:
+    found = [c for c in observed.status.get("conditions") or [] if c.get("type") == "ComparisonError"]
+    return parse_rfc3339(found[0]["lastTransitionTime"]) if found and found[0].get("lastTransitionTime") else None
+
+
+def _refresh_change(observed: Observed, now: Instant) -> Obj:
+    """Annotations to write for a refresh that a client asked for: first since when we ask again, then both away.
+
+    The answer counts once it was asked for after that moment, so a restart in between loses nothing.
+    """
+    annotations = annotations_of(observed.app)
+    if REFRESH not in annotations:
+        return {}
+    if REFRESHING not in annotations and observed.target is not None:
+        return {REFRESHING: rfc3339_micro(now)}
+    return dict.fromkeys((REFRESH, REFRESHING)) if _is_refreshed(observed) else {}
+
+
+def _is_refreshed(observed: Observed) -> bool:
+    """Whether what we know was asked for after the client's wish."""
+    target, since = observed.target, annotations_of(observed.app).get(REFRESHING)
+    if target is None:
+        return True
+    return bool(since) and target.asked_at >= parse_rfc3339(str(since)) and not target.is_waiting
+
+
+def _refresh_wake(observed: Observed, now: Instant) -> Instant | None:
+    waits = REFRESH in annotations_of(observed.app) and not _is_refreshed(observed)
+    return Instant(now + REFRESH_PATIENCE) if waits else None
+
+
+def _earliest(*instants: Instant | None) -> Instant | None:
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+def _notes(observed: Observed, draft: Draft) -> tuple[Note, ...]:
+    return notes_of(observed.app, draft.status)

@@ -1,0 +1,308 @@
+"""A frozen snapshot of everything one application's pass needs, from memory only.
+
+What Git wants comes from answers (where the branch stands, what it renders to), what is live from watches of exactly the
+kinds that Git wants or that the application applied before. Those watches and questions are part of the snapshot: the
+decision hands them to the shell, which keeps them up for as long as this application needs them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_project, parse_spec
+from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
+from shipway.api.sources import Head, Rendered
+from shipway.base.clock import Instant
+from shipway.base.errors import InvalidInput
+from shipway.base.ids import digest
+from shipway.gitops.asks import canonical
+from shipway.gitops.comparison import Comparison, Live, compare
+from shipway.gitops.desired import Prepared, prepare
+from shipway.gitops.operation import belongs
+from shipway.gitops.order import is_hook
+from shipway.gitops.ownership import Context
+from shipway.gitops.project import DEFAULT
+from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
+from shipway.gitops.status import kinds_in
+from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
+from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
+from shipway.kube.objects.views import status_of
+from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.runtime.decision import Answer, Ask, Watch
+
+
+class Target(Struct, frozen=True):
+    """One revision of the source: where it stands, what it renders to, and what went wrong on the way."""
+
+    source: Obj
+    revision: str
+    asks: tuple[Ask, ...]
+    head: Head | None = None
+    rendered: Rendered | None = None
+    prepared: Prepared = Prepared()
+    error: str = ""
+    stale: str = ""
+    """Why the newest revision is not known, where an older answer still stands."""
+    content: str = ""
+    asked_at: Instant = Instant(0.0)
+    """When the question where the branch stands was last put."""
+
+    @property
+    def is_known(self) -> bool:
+        return self.rendered is not None and not self.error
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.rendered is None and not self.error
+
+
+class Observed(Struct, frozen=True):
+    """`comparison` is None while something is not known yet (a render under way, a kind not listed)."""
+
+    key: ObjectKey
+    app: Obj
+    settings: GitOpsSettings
+    spec: ApplicationSpec | None
+    spec_error: str
+    project: ProjectSpec | None
+    project_error: str
+    has_project: bool
+    target: Target | None
+    comparison: Comparison | None
+    operation: Operation | None
+    operation_error: str
+    sync_target: Target | None
+    """What the running operation applies; often the same as `target`."""
+    sync_comparison: Comparison | None
+    context: Context
+    live: tuple[Live, ...]
+    asks: tuple[Ask, ...]
+    watches: tuple[Watch, ...]
+    is_listed: bool
+    """Every kind this needs has been listed, so absence means absence."""
+    namespace_exists: bool
+
+    @property
+    def status(self) -> Obj:
+        return status_of(self.app)
+
+    @property
+    def state(self) -> Obj:
+        """`status.operationState`."""
+        return self.status.get("operationState") or {}
+
+
+class Observer:
+    """Looks at the world for one installation. Holds settings and pure functions, no state."""
+
+    def __init__(self, settings: GitOpsSettings) -> None:
+        self._settings = settings
+        self._keys = keys_of_tracked(settings.namespace)
+
+    def observe(self, key: ObjectKey, world: World) -> Observed | None:
+        app = world.get(APPLICATIONS, key.namespace, key.name)
+        if app is None:
+            return None
+        spec, spec_error = _parsed_spec(app)
+        project, project_error, has_project = self._project(world, spec)
+        operation, operation_error = _parsed_operation(app)
+        instance = instance_name(key, self._settings.namespace)
+        target = self._target(world, app, spec, raw_source(app), _tracked_revision(spec)) if spec else None
+        sync_target = self._sync_target(world, app, spec, operation, target)
+        context = self._context(instance, spec, operation, world)
+        kinds = self._kinds(world, app, target, sync_target)
+        watches = tuple(self._watch(resource) for resource in kinds)
+        is_listed = all(world.is_synced(resource) for resource in kinds)
+        live = self._live(world, kinds, instance, target, sync_target) if is_listed else ()
+        comparison = self._compare(world, target, live, context) if is_listed else None
+        is_same = sync_target is target
+        sync_comparison = comparison if is_same or not is_listed else self._compare(world, sync_target, live, context)
+        asks = dict.fromkeys([*(target.asks if target else ()), *(sync_target.asks if sync_target else ())])
+        for compared in (comparison, sync_comparison):
+            asks |= dict.fromkeys(compared.asks if compared else ())
+        namespace = spec.destination.namespace if spec else ""
+        return Observed(
+            key=key,
+            app=app,
+            settings=self._settings,
+            spec=spec,
+            spec_error=spec_error,
+            project=project,
+            project_error=project_error,
+            has_project=has_project,
+            target=target,
+            comparison=comparison,
+            operation=operation,
+            operation_error=operation_error,
+            sync_target=sync_target,
+            sync_comparison=sync_comparison,
+            context=context,
+            live=live,
+            asks=tuple(asks),
+            watches=watches,
+            is_listed=is_listed,
+            namespace_exists=not namespace or world.get(NAMESPACES, "", namespace) is not None,
+        )
+
+    def _project(self, world: World, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
+        """(project, what is wrong, whether it exists)."""
+        name = (spec.project if spec else "") or DEFAULT
+        found = world.get(APP_PROJECTS, self._settings.namespace, name)
+        if found is None:
+            return None, f"Application referencing project {name} which does not exist", False
+        try:
+            return parse_project(found), "", True
+        except InvalidInput as error:
+            return None, f"AppProject {name}: {error.message}", True
+
+    def _target(self, world: World, app: Obj, spec: ApplicationSpec | None, source: Obj, revision: str) -> Target:
+        """What a revision of a source wants, as far as the answers have arrived."""
+        ask = head_ask(source, revision)
+        answer = world.answer(ask)
+        target = Target(source, revision, (ask,))
+        if answer is None or (answer.value is None and answer.error is None):
+            return target
+        target = replace(target, asked_at=answer.at)
+        if answer.value is None:
+            return replace(target, error=_told(answer))
+        head: Head = answer.value
+        stale = _told(answer) if answer.error else ""
+        rendering = render_ask(app, source, head)
+        target = replace(target, head=head, stale=stale, asks=(ask, rendering))
+        rendered = world.answer(rendering)
+        if rendered is None or (rendered.value is None and rendered.error is None):
+            return target
+        if rendered.value is None:
+            return replace(target, error=_told(rendered))
+        return self._prepared(world, app, spec, target, rendered.value)
+
+    def _prepared(self, world: World, app: Obj, spec: ApplicationSpec | None, target: Target, rendered: Rendered) -> Target:
+        instance = instance_name(
+            ObjectKey(app["metadata"].get("namespace", ""), app["metadata"]["name"]), self._settings.namespace
+        )
+        namespace = spec.destination.namespace if spec else ""
+        try:
+            prepared = prepare(rendered.objects, instance, namespace, world.resource_for)
+        except InvalidInput as error:
+            return replace(target, error=error.message)
+        content = digest(*(canonical(desired.obj) for desired in prepared.objects))
+        return replace(target, rendered=rendered, prepared=prepared, content=content)
+
+    def _sync_target(
+        self, world: World, app: Obj, spec: ApplicationSpec | None, operation: Operation | None, target: Target | None
+    ) -> Target | None:
+        """What the operation applies: the revision it has begun with, else the one it names, else the tracked one."""
+        if operation is None or operation.sync is None or target is None:
+            return None
+        state = status_of(app).get("operationState") or {}
+        begun = belongs(state, app.get("operation"))
+        result = (state.get("syncResult") or {}) if begun else {}
+        source = result.get("source") or operation.sync.source or target.source
+        revision = result.get("revision") or operation.sync.revision
+        is_tracked = not revision or revision == target.revision or (target.head is not None and revision == target.head.commit)
+        if is_tracked and source == target.source:
+            return target
+        return self._target(world, app, spec, source, revision or target.revision)
+
+    def _context(self, instance: str, spec: ApplicationSpec | None, operation: Operation | None, world: World) -> Context:
+        options = operation_options(spec, operation)
+        keeps = options.get("RespectIgnoreDifferences") == "true"
+        rules = (spec.ignore_differences or ()) if spec else ()
+        return Context(instance, self._settings, world.answer, rules, keeps)
+
+    def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:
+        """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
+        wanted = {(d.ref.group, d.ref.kind) for target in targets if target for d in target.prepared.objects}
+        wanted |= kinds_in(status_of(app))
+        served = [world.resource_for(group, kind) for group, kind in sorted(wanted)]
+        claimants = [world.resource_for(group, kind) for group, kind in CLAIMANT_KINDS]
+        return tuple(dict.fromkeys(resource for resource in [*served, *claimants] if resource))
+
+    def _watch(self, resource: Resource) -> Watch:
+        indexes: dict[str, Any] = {INDEX: tracked_by}
+        if resource.group_kind in CLAIMANT_KINDS:
+            indexes[CLAIMS] = claim_keys
+        return Watch(resource, self._keys, indexes, keep_managed_fields=True)
+
+    def _live(self, world: World, kinds: Sequence[Resource], instance: str, *targets: Target | None) -> tuple[Live, ...]:
+        """What the application tracks, and what is there under a name that Git wants."""
+        found: dict[Ref, Live] = {}
+        for resource in kinds:
+            for obj in world.indexed(resource, INDEX, instance):
+                found.setdefault(ref_of(obj), Live(obj, resource))
+        served = {resource.group_kind: resource for resource in kinds}
+        for target in targets:
+            for desired in target.prepared.objects if target else ():
+                resource = served.get((desired.ref.group, desired.ref.kind))
+                if resource and desired.ref not in found and desired.ref.name:
+                    obj = world.get(resource, desired.ref.namespace, desired.ref.name)
+                    if obj is not None:
+                        found[desired.ref] = Live(obj, resource)
+        return tuple(live for live in found.values() if ref_of(live.obj) != ref_of_app(instance, self._settings))
+
+    def _compare(self, world: World, target: Target | None, live: Sequence[Live], context: Context) -> Comparison | None:
+        """Against a target that is not known, every live object counts as it is: nothing is wanted, nothing pruned."""
+        if target is None or not target.is_known:
+            return None
+        desired = target.prepared.objects
+        wanted = {one.ref for one in desired}
+        mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
+        claims = {one.ref: _claims(world, one.ref) for one in desired if not is_hook(one.obj)}
+        return compare(desired, mine, claims, context)
+
+
+def operation_options(spec: ApplicationSpec | None, operation: Operation | None) -> dict[str, str]:
+    """Sync options: the application's, and those of the running operation over them."""
+    options = sync_options(spec) if spec else {}
+    sync = operation.sync if operation else None
+    for option in (sync.sync_options or ()) if sync else ():
+        name, _, value = option.partition("=")
+        options[name.strip()] = value.strip()
+    return options
+
+
+def ref_of_app(instance: str, settings: GitOpsSettings) -> Ref:
+    """The application itself: one that is listed in its own manifests is not its own child."""
+    namespace, found, name = instance.partition("_")
+    return Ref("argoproj.io", "Application", namespace if found else settings.namespace, name if found else instance)
+
+
+def _claims(world: World, ref: Ref) -> tuple[Claim, ...]:
+    found: list[Claim] = []
+    for group, kind in CLAIMANT_KINDS:
+        resource = world.resource_for(group, kind)
+        for claimant in world.indexed(resource, CLAIMS, claim_key(ref)) if resource else ():
+            found += [claim for claim in claims_of(claimant) if claim.target == ref]
+    return tuple(found)
+
+
+def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:
+    try:
+        spec = parse_spec(app)
+        check_spec(spec)
+    except InvalidInput as error:
+        return None, error.message
+    return spec, ""
+
+
+def _parsed_operation(app: Obj) -> tuple[Operation | None, str]:
+    raw = app.get("operation")
+    if not raw:
+        return None, ""
+    try:
+        return parse_operation(raw), ""
+    except InvalidInput as error:
+        return None, error.message
+
+
+def _tracked_revision(spec: ApplicationSpec | None) -> str:
+    source = (spec.source or (spec.sources or (None,))[0]) if spec else None
+    return (source.target_revision if source else "") or "HEAD"
+
+
+def _told(answer: Answer) -> str:
+    return answer.error.message if answer.error else ""

@@ -1,0 +1,219 @@
+"""One pass of the running operation: from where it stands to what is done next.
+
+`progress` is called twice per pass: before the actions (then its batches are executed) and, by `conclude`, after their outcomes
+have been recorded as rows (then it says what to write down). Both times it is the same pure function.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from shipway.api.application import Retry
+from shipway.api.kinds import NAMESPACES
+from shipway.base.clock import Instant
+from shipway.gitops.application.observe import Observed, operation_options
+from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.comparison import Comparison, Item, Live
+from shipway.gitops.desired import Desired
+from shipway.gitops.operation import begin, belongs, fail_or_retry, finish, restarted, retry_at
+from shipway.gitops.project import DEFAULT, refusal_of
+from shipway.gitops.sync.actions import Hand, batches, begun_hooks
+from shipway.gitops.sync.hooks import named, operation_id, removal
+from shipway.gitops.sync.machine import Done, Run, Terms, Wait, advance
+from shipway.gitops.sync.preflight import preflight
+from shipway.gitops.sync.rows import Rows, in_order, read_rows
+from shipway.gitops.sync.tasks import Task, build_tasks
+from shipway.kube.objects.resource import Obj, Ref, ref_of
+from shipway.kube.runtime.decision import Batch
+
+TERMINATED = "Operation terminated"
+
+
+class Progress(Struct, frozen=True):
+    """`state`: the operationState to write. `is_over`: its final phase is in it, and the operation goes."""
+
+    state: Obj
+    batches: tuple[Batch, ...] = ()
+    asks: tuple[DryRunAsk, ...] = ()
+    wake: Instant | None = None
+    is_over: bool = False
+    succeeded: bool = False
+
+
+class Work(Struct, frozen=True):
+    """The tasks of the operation and the hands that carry them out."""
+
+    tasks: tuple[Task, ...]
+    hand: Hand
+    terms: Terms
+    comparison: Comparison
+
+
+def progress(observed: Observed, now: Instant) -> Progress | None:
+    """None: nothing can be said yet (a render or a list is under way). Only called while `operation` is on the object."""
+    state, raw = observed.state, observed.app["operation"]
+    retry = observed.operation.retry if observed.operation else Retry()
+    if not belongs(state, raw):
+        return _begin(observed, raw, now)
+    if state.get("phase") == "Terminating":
+        return _terminate(observed, state, now)
+    due = retry_at(state, retry)
+    if due is not None:
+        return _next_try(observed, state, due, retry, now)
+    target = observed.sync_target
+    if target is None or target.is_waiting:
+        return None
+    if target.error:
+        return _ended(state, retry, "Error", f"ComparisonError: {target.error}", now)
+    work = work_of(observed)
+    return _carry_on(observed, state, work, retry, now) if work else None
+
+
+def work_of(observed: Observed) -> Work | None:
+    """The tasks of the running operation; None while the comparison it rests on is not known."""
+    operation, comparison = observed.operation, observed.sync_comparison
+    if operation is None or operation.sync is None or comparison is None or observed.spec is None:
+        return None
+    options = operation_options(observed.spec, operation)
+    live = {ref_of(one.obj): one for one in observed.live}
+    items = named(comparison.items, live, observed.state, observed.context.instance)
+    tasks = build_tasks(items, options, operation.sync.resources or (), _namespace_item(observed, options, live))
+    hand = Hand(observed.context, options, operation_id(observed.app, observed.state))
+    return Work(tasks, hand, Terms(operation.sync.prune, options), comparison)
+
+
+def rows_written(state: Obj, rows: Rows, tasks: tuple[Task, ...]) -> Obj:
+    """The state with these rows."""
+    result = {key: value for key, value in (state.get("syncResult") or {}).items() if key != "resources"}
+    return {**state, "syncResult": {**result, **({"resources": in_order(rows, tasks)} if rows else {})}}
+
+
+def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
+    """Writes the intent, before anything is done."""
+    target = observed.sync_target
+    if observed.operation_error or observed.operation is None or observed.operation.sync is None:
+        message = observed.operation_error or "Invalid operation request: operation.sync is missing"
+        return _over(finish(begin(raw, "", {}, "", now), "Error", message, now))
+    if problem := _unsupported(observed):
+        return _over(finish(begin(raw, "", {}, "", now), "Error", problem, now))
+    if target is None:
+        return _over(finish(begin(raw, "", {}, "", now), "Error", f"InvalidSpecError: {observed.spec_error}", now))
+    if target.is_waiting:
+        return None
+    revision = target.head.commit if target.head else target.revision
+    state = begin(raw, revision, target.source, target.content, now)
+    if target.error:
+        return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
+    return Progress(state)
+
+
+def _unsupported(observed: Observed) -> str:
+    sync = observed.operation.sync if observed.operation else None
+    if sync is None:
+        return ""
+    if sync.manifests:
+        return "operation.sync.manifests is not supported: sync from Git"
+    if sync.sources and len(sync.sources) > 1:
+        return "operation.sync.sources: several sources are not supported yet"
+    strategy = sync.sync_strategy or {}
+    if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
+        return "operation.sync.syncStrategy: force is not supported yet: delete the object to have it created anew"
+    return ""
+
+
+def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Instant) -> Progress | None:
+    rows = read_rows(state)
+    is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
+    if is_dry or not rows:
+        check = preflight(work.tasks, work.hand.options, _permits(observed), work.hand.context, try_all=is_dry)
+        if check.is_pending:
+            return Progress(state, asks=check.asks)
+        if check.rows:
+            return _ended(rows_written(state, check.rows, work.tasks), retry, "Failed", check.message, now, asks=check.asks)
+        if is_dry:
+            return _over(finish(state, "Succeeded", "successfully synced (all tasks run) (dry run)", now), succeeded=False)
+    if work.comparison.is_pending and not rows:
+        return None
+    rows = begun_hooks(work.tasks, rows, work.hand.operation)
+    rows, step = advance(work.tasks, rows, work.terms)
+    written = rows_written(state, rows, work.tasks)
+    match step:
+        case Run(tasks):
+            return Progress({**written, "message": "one or more tasks are running"}, batches=batches(tasks, work.hand))
+        case Wait(message):
+            return Progress({**written, "message": message})
+        case Done(phase, message) if phase == "Succeeded":
+            return _over(finish(written, "Succeeded", message, now), succeeded=True)
+        case Done(_, message):
+            return _ended(written, retry, "Failed", message, now)
+
+
+def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
+    """A client asked to stop: running hooks are deleted, what was applied stays."""
+    work = work_of(observed)
+    running = [task for task in work.tasks if task.is_hook and task.item.live is not None] if work else []
+    rows = read_rows(state)
+    actions = [removal(task.item) for task in running if rows.get(task.row_key, {}).get("hookPhase") == "Running"]
+    found = tuple(Batch(steps, on_failure="continue") for steps in actions if steps)
+    done = finish(state, "Failed", TERMINATED, now)
+    return Progress(done, batches=found, is_over=True)
+
+
+def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: Instant) -> Progress:
+    """Waits for the time of the next try. An automated operation gives way to newer content instead."""
+    tracked = observed.target
+    is_old = observed.operation is not None and observed.operation.initiated_by.automated and _is_outdated(observed)
+    if is_old:
+        return _over(finish(state, "Failed", str(state.get("message", "")).split(". Retrying")[0], now))
+    if now < due:
+        return Progress(state, wake=due)
+    newest = tracked.head.commit if retry.refresh and tracked and tracked.head else ""
+    return Progress(restarted(state, newest), wake=now)
+
+
+def _is_outdated(observed: Observed) -> bool:
+    """Whether the tracked revision renders to something else than what this operation applies."""
+    tracked, mine = observed.target, observed.sync_target
+    return bool(tracked and mine and tracked.is_known and mine.is_known and tracked.content != mine.content)
+
+
+def _ended(state: Obj, retry: Retry, phase: str, message: str, now: Instant, *, asks: tuple[DryRunAsk, ...] = ()) -> Progress:
+    """A try has failed."""
+    written = fail_or_retry(state, retry, "Error" if phase == "Error" else "Failed", message, now)
+    is_over = written["phase"] != "Running"
+    return Progress(written, asks=asks, wake=None if is_over else retry_at(written, retry), is_over=is_over)
+
+
+def _over(state: Obj, *, succeeded: bool = False) -> Progress:
+    return Progress(state, is_over=True, succeeded=succeeded)
+
+
+def _permits(observed: Observed) -> Callable[[Task], str]:
+    """Why the project refuses an object."""
+    project, spec = observed.project, observed.spec
+
+    def permits(task: Task) -> str:
+        if project is None or spec is None or task.resource is None or task.kind == "namespace":
+            return ""
+        return refusal_of(project, spec.project or DEFAULT, task.ref, task.resource.namespaced, spec.destination)
+
+    return permits
+
+
+def _namespace_item(observed: Observed, options: dict[str, str], live: dict[Ref, Live]) -> Item | None:
+    """The destination namespace, where it has to be created first (CreateNamespace=true) and Git does not bring it."""
+    spec, target = observed.spec, observed.sync_target
+    if spec is None or target is None or options.get("CreateNamespace") != "true" or not spec.destination.namespace:
+        return None
+    name = spec.destination.namespace
+    ref = Ref("", "Namespace", "", name)
+    if observed.namespace_exists or any(desired.ref == ref for desired in target.prepared.objects):
+        return None
+    extra = spec.sync_policy.managed_namespace_metadata if spec.sync_policy else None
+    meta: Obj = {"name": name}
+    if extra and extra.labels:
+        meta["labels"] = dict(extra.labels)
+    if extra and extra.annotations:
+        meta["annotations"] = dict(extra.annotations)
+    obj: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+    return Item(ref, Desired(ref, obj, NAMESPACES), live.get(ref))

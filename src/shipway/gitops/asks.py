@@ -1,0 +1,70 @@
+"""What the GitOps engine asks the outside: where a branch stands, what a source renders to, what an apply would do.
+
+    HeadAsk     standing   lane: the repository    -> api.sources.Head
+    RenderAsk   immutable  lane: the repository    -> api.sources.Rendered
+    DryRunAsk   immutable  lane: the cluster       -> the object as it would be after the apply
+
+Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+import orjson
+
+from shipway.api.sources import HeadRequest, RenderRequest
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.runtime.decision import Ask
+
+
+class HeadAsk(Ask, frozen=True):
+    """Where does the revision stand? Asked again by webhook, every three minutes, and on the refresh annotation."""
+
+    standing: ClassVar[bool] = True
+    request: HeadRequest
+
+    @property
+    def lane(self) -> str:
+        return self.request.repo_url
+
+
+class RenderAsk(Ask, frozen=True):
+    """Which objects does this content give?"""
+
+    request: RenderRequest
+
+    @property
+    def lane(self) -> str:
+        return self.request.repo_url
+
+
+class DryRunAsk(Ask, frozen=True):
+    """What would a server-side apply of `body` (canonical JSON) make of the object at `live_version` ("" = none live)?
+
+    Answered by the object as the server returns it, or by the server's refusal.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    body: bytes
+    live_version: str
+    manager: str
+
+    @property
+    def lane(self) -> str:
+        return "cluster"
+
+    @property
+    def obj(self) -> Obj:
+        return orjson.loads(self.body)
+
+
+def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str) -> DryRunAsk:
+    meta = obj.get("metadata") or {}
+    return DryRunAsk(resource, meta.get("namespace", ""), meta.get("name", ""), canonical(obj), live_version, manager)
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling per value: equal values give equal bytes."""
+    return orjson.dumps(msgspec.to_builtins(value), option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,126 @@
+"""Automated sync: whether an application that is OutOfSync gets an operation now.
+
+The rules are Argo CD's (controller/appcontroller.go autoSync), read by content instead of by commit:
+- the same manifests are never synced twice; after a success only self-heal goes on (with a backoff), after a failure it stops;
+- nothing happens if only prunes are needed and pruning is off;
+- it never prunes everything an application has, unless `allowEmpty`.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from shipway.api.application import ApplicationSpec
+from shipway.base.clock import Instant, parse_rfc3339
+from shipway.gitops.comparison import Comparison, Item
+from shipway.gitops.operation import content_of, drift_info
+from shipway.kube.objects.resource import Obj
+
+DEFAULT_RETRY = {"limit": 5}
+HEAL_BACKOFF, HEAL_FACTOR, HEAL_LONGEST, HEAL_COOLDOWN = 2.0, 3.0, 300.0, 330.0
+
+
+class AutoSync(Struct, frozen=True):
+    """`operation` to write; or why there is none (`condition`), or when to look again (`wake`)."""
+
+    operation: Obj | None = None
+    condition: tuple[str, str] | None = None
+    wake: Instant | None = None
+
+
+def is_automated(spec: ApplicationSpec) -> bool:
+    automated = spec.sync_policy.automated if spec.sync_policy else None
+    return automated is not None and automated.enabled is not False
+
+
+def auto_sync(
+    app: Obj,
+    spec: ApplicationSpec,
+    comparison: Comparison,
+    revision: str,
+    content: str,
+    now: Instant,
+    *,
+    heal_only: bool = False,
+) -> AutoSync:
+    """What automated sync does about this comparison. `heal_only`: the newest revision is not known (no new syncs)."""
+    automated = spec.sync_policy.automated if spec.sync_policy else None
+    out_of_sync = comparison.out_of_sync
+    if automated is None or not is_automated(spec) or not out_of_sync:
+        return AutoSync()
+    if not automated.prune and all(item.requires_pruning for item in out_of_sync):
+        return AutoSync()
+    if automated.prune and not automated.allow_empty and _wipes_out(comparison):
+        message = f"Skipping sync attempt to {revision}: auto-sync will wipe out all resources"
+        return AutoSync(condition=("SyncError", message))
+    last = (app.get("status") or {}).get("operationState") or {}
+    if not _was_attempted(last, revision, content):
+        return AutoSync() if heal_only else AutoSync(_operation(spec, revision, bool(automated.prune)))
+    heals = _heals(last)
+    if last.get("phase") != "Succeeded" and not heals:
+        return AutoSync(condition=("SyncError", f"Failed last sync attempt to {revision}: {last.get('message', '')}"))
+    if not automated.self_heal:
+        return AutoSync()
+    return _self_heal(spec, out_of_sync, revision, last, now, prune=bool(automated.prune) and not heal_only)
+
+
+def _self_heal(
+    spec: ApplicationSpec, out_of_sync: Sequence[Item], revision: str, last: Obj, now: Instant, *, prune: bool
+) -> AutoSync:
+    """A sync of just what is out of sync. The first is at once; each further one waits three times as long."""
+    heals = _heals(last)
+    finished = parse_rfc3339(last["finishedAt"]) if last.get("finishedAt") else Instant(0.0)
+    if heals and now < finished + HEAL_COOLDOWN:
+        due = Instant(finished + min(HEAL_BACKOFF * HEAL_FACTOR ** (heals - 1), HEAL_LONGEST))
+        if now < due:
+            return AutoSync(wake=due)
+    else:
+        heals = 0
+    chosen = [item for item in out_of_sync if prune or not item.requires_pruning]
+    if not chosen:
+        return AutoSync()
+    operation = _operation(spec, revision, prune)
+    operation["sync"]["resources"] = [_named(item) for item in chosen]
+    operation["sync"]["autoHealAttemptsCount"] = heals + 1
+    operation["info"] = [drift_info(str(item.ref), item.drifts) for item in chosen]
+    return AutoSync(operation)
+
+
+def _operation(spec: ApplicationSpec, revision: str, prune: bool) -> Obj:
+    policy = spec.sync_policy
+    sync: Obj = {"revision": revision}
+    if prune:
+        sync["prune"] = True
+    if policy and policy.sync_options:
+        sync["syncOptions"] = list(policy.sync_options)
+    return {"sync": sync, "initiatedBy": {"automated": True}, "retry": _retry(spec)}
+
+
+def _retry(spec: ApplicationSpec) -> Obj:
+    retry = spec.sync_policy.retry if spec.sync_policy else None
+    if retry is None:
+        return dict(DEFAULT_RETRY)
+    backoff = {"duration": retry.backoff.duration, "factor": retry.backoff.factor, "maxDuration": retry.backoff.max_duration}
+    return {"limit": retry.limit, "backoff": backoff, **({"refresh": True} if retry.refresh else {})}
+
+
+def _named(item: Item) -> Obj:
+    named = {"group": item.ref.group, "kind": item.ref.kind, "name": item.ref.name, "namespace": item.ref.namespace}
+    return {key: value for key, value in named.items() if value}
+
+
+def _was_attempted(last: Obj, revision: str, content: str) -> bool:
+    if not last:
+        return False
+    told = content_of(last)
+    return told == content if told else (last.get("syncResult") or {}).get("revision") == revision
+
+
+def _heals(last: Obj) -> int:
+    return int(((last.get("operation") or {}).get("sync") or {}).get("autoHealAttemptsCount") or 0)
+
+
+def _wipes_out(comparison: Comparison) -> bool:
+    """Every object there is would be pruned and nothing is wanted instead."""
+    ordinary = [item for item in comparison.items if not item.is_hook]
+    return bool(ordinary) and all(item.requires_pruning for item in ordinary)

@@ -1,0 +1,138 @@
+"""The whole application compared: every object that Git wants and every live object that the application tracks.
+
+Pure over what `observe` gathered. The result is a tuple of `Item`s, in the order in which they would be applied, and the
+questions that still have to be answered.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from shipway.api.handed_over import Claim, claims_of
+from shipway.gitops.annotations import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, comma_list
+from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.desired import Desired
+from shipway.gitops.health import Health, HealthStatus, health_of, worst
+from shipway.gitops.order import is_hook, wave_of
+from shipway.gitops.ownership import Context, Drift, judge
+from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
+from shipway.kube.objects.views import annotations_of
+
+SyncState = Literal["Synced", "OutOfSync", "Unknown"]
+
+
+class Live(Struct, frozen=True):
+    """A live object and the resource it was read as."""
+
+    obj: Obj
+    resource: Resource
+
+
+class Item(Struct, frozen=True):
+    """One object: wanted, live or both. `claims` are the hands it is in besides ours."""
+
+    ref: Ref
+    desired: Desired | None = None
+    live: Live | None = None
+    claims: tuple[Claim, ...] = ()
+    state: SyncState = "OutOfSync"
+    is_pending: bool = False
+    drifts: tuple[Drift, ...] = ()
+    is_hook: bool = False
+
+    @property
+    def obj(self) -> Obj:
+        """Git's object, else the live one."""
+        return self.desired.obj if self.desired else self.live.obj if self.live else {}
+
+    @property
+    def live_obj(self) -> Obj | None:
+        return self.live.obj if self.live else None
+
+    @property
+    def resource(self) -> Resource | None:
+        return self.desired.resource if self.desired else self.live.resource if self.live else None
+
+    @property
+    def requires_pruning(self) -> bool:
+        return self.desired is None and not self.is_hook
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can make the application OutOfSync."""
+        if self.is_hook:
+            return False
+        return not (self.requires_pruning and "IgnoreExtraneous" in comma_list(annotations_of(self.obj), COMPARE_OPTIONS))
+
+    @property
+    def health(self) -> Health | None:
+        if self.live is None:
+            return Health("Missing")
+        return health_of(self.live.obj)
+
+
+class Comparison(Struct, frozen=True):
+    """`asks`: the dry runs that the states rest on or wait for."""
+
+    items: tuple[Item, ...] = ()
+    asks: tuple[DryRunAsk, ...] = ()
+
+    @property
+    def is_pending(self) -> bool:
+        return any(item.is_pending for item in self.items)
+
+    @property
+    def out_of_sync(self) -> tuple[Item, ...]:
+        return tuple(item for item in self.items if item.counts and item.state == "OutOfSync")
+
+    @property
+    def state(self) -> SyncState:
+        return "OutOfSync" if self.out_of_sync else "Synced"
+
+
+def compare(
+    desired: Sequence[Desired], live: Sequence[Live], claims: Mapping[Ref, tuple[Claim, ...]], context: Context
+) -> Comparison:
+    """`live`: what the application tracks, and what is there under a name that Git wants."""
+    by_ref = {ref_of(one.obj): one for one in live}
+    held = _with_own_claims(desired, claims)
+    items: list[Item] = []
+    asks: list[DryRunAsk] = []
+    for want in desired:
+        there = by_ref.pop(want.ref, None)
+        hands = held.get(want.ref, ())
+        if is_hook(want.obj):
+            items.append(Item(want.ref, want, there, hands, "Synced", is_hook=True))
+            continue
+        judgement = judge(want, there.obj if there else None, hands, context)
+        if judgement.ask:
+            asks.append(judgement.ask)
+        pending = judgement.verdict == "Pending"
+        state: SyncState = "Synced" if judgement.verdict == "Synced" else "OutOfSync"
+        items.append(Item(want.ref, want, there, hands, state, pending, judgement.drifts))
+    items += [Item(ref, None, one, is_hook=is_hook(one.obj)) for ref, one in by_ref.items()]
+    return Comparison(tuple(items), tuple(asks))
+
+
+def health_of_all(items: Sequence[Item]) -> HealthStatus:
+    """The worst over the objects that have a health. Missing ones count only when there is none live at all."""
+    counted = [item for item in items if not item.is_hook and annotations_of(item.obj).get(IGNORE_HEALTHCHECK) != "true"]
+    if counted and all(item.live is None for item in counted):
+        return "Missing"
+    return worst(item.health.status for item in counted if item.live and item.health)
+
+
+def item_wave(item: Item) -> int:
+    return wave_of(item.obj)
+
+
+def _with_own_claims(desired: Sequence[Desired], claims: Mapping[Ref, tuple[Claim, ...]]) -> Mapping[Ref, tuple[Claim, ...]]:
+    """The live claims and those of claimants that Git is about to create, so that their coming changes nothing."""
+    held = {ref: list(some) for ref, some in claims.items()}
+    for want in desired:
+        for claim in claims_of(want.obj):
+            known = held.setdefault(claim.target, [])
+            if all(other.claimant != claim.claimant for other in known):
+                known.append(claim)
+    return {ref: tuple(some) for ref, some in held.items()}

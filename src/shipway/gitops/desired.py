@@ -1,0 +1,148 @@
+"""What Git wants, one object at a time: rendered objects made ready to apply.
+
+The server's own fields and `status` are dropped, the destination's namespace is filled in where a namespaced object states
+none, and the tracking annotation is set. The keyed hash over the result (handed-over leaves left out) is what the
+annotation `shipway.dev/applied` remembers on the live object.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec import Struct
+
+from shipway.base.errors import InvalidInput
+from shipway.gitops.annotations import APPLIED, TRACKING_ID
+from shipway.gitops.asks import canonical
+from shipway.gitops.order import is_skipped, unknown_hook_types
+from shipway.gitops.tracking import tracking_id
+from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_version
+from shipway.kube.objects.views import copy_obj, name_of, namespace_of
+
+_SERVERS_OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+
+ResourceFor = Callable[[str, str], Resource | None]
+
+
+class Desired(Struct, frozen=True):
+    """One object that Git wants. `resource` is None while its kind is unknown to the cluster and to this application."""
+
+    ref: Ref
+    obj: Obj
+    resource: Resource | None
+
+
+class Prepared(Struct, frozen=True):
+    """All that one render wants. `warnings`: what deserves a condition but stops nothing (RepeatedResourceWarning)."""
+
+    objects: tuple[Desired, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(objects: Iterable[Obj], instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
+    """Rendered objects made ready. Raises InvalidInput for an object that no API server could take."""
+    rendered = [_checked(obj, index) for index, obj in enumerate(objects)]
+    own_kinds = {resource.group_kind: resource for resource in map(_defined_by, rendered) if resource}
+    found: dict[Ref, Desired] = {}
+    warnings: list[str] = []
+    for obj in rendered:
+        if is_skipped(obj):
+            continue
+        ref = ref_of(obj)
+        resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
+        ready = _ready(obj, instance, namespace, resource)
+        desired = Desired(ref_of(ready), ready, _at_version(resource, ready))
+        if desired.ref in found:
+            where = f"{ref.group}/{ref.kind}/{desired.ref.namespace}/{desired.ref.name}"
+            warnings.append(f"Resource {where} appeared 2 times among application resources.")
+        found[desired.ref] = desired
+    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)))
+
+
+def keyed_hash(key: bytes, obj: Obj) -> str:
+    """32 hex characters that only whoever has the key can compute."""
+    return hmac.new(key, canonical(obj), hashlib.sha256).hexdigest()[:32]
+
+
+def with_applied(obj: Obj, digest: str) -> Obj:
+    """A copy that carries the hash of what it applies."""
+    stamped = copy_obj(obj)
+    stamped["metadata"].setdefault("annotations", {})[APPLIED] = digest
+    return stamped
+
+
+def _checked(obj: Obj, index: int) -> Obj:
+    meta = obj.get("metadata")
+    where = f"object {index + 1} of the rendered manifests ({obj.get('kind') or 'no kind'})"
+    if not obj.get("apiVersion") or not obj.get("kind"):
+        raise InvalidInput(f"{where} has no apiVersion or kind: every manifest needs both")
+    if not isinstance(meta, dict) or not (meta.get("name") or meta.get("generateName")):
+        raise InvalidInput(f"{where} has no metadata.name: give it one")
+    annotations = meta.get("annotations") or {}
+    if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
+        raise InvalidInput(f"{where} {meta.get('name', '')}: metadata.annotations must be strings: quote numbers and booleans")
+    if unknown := unknown_hook_types(obj):
+        raise InvalidInput(f"{where} {meta.get('name', '')}: hook type {unknown[0]} is not known: mind the spelling")
+    return obj
+
+
+def _ready(obj: Obj, instance: str, namespace: str, resource: Resource | None) -> Obj:
+    ready = copy_obj(obj)
+    ready.pop("status", None)
+    meta = ready["metadata"]
+    for field in _SERVERS_OWN:
+        meta.pop(field, None)
+    if resource is not None and not resource.namespaced:
+        meta.pop("namespace", None)
+    elif not meta.get("namespace") and namespace:
+        meta["namespace"] = namespace
+    for field in ("labels", "annotations"):
+        if meta.get(field) is None:
+            meta.pop(field, None)
+    if ready.get("kind") == "Secret":
+        _move_string_data(ready)
+    meta.setdefault("annotations", {}).pop(APPLIED, None)
+    meta["annotations"][TRACKING_ID] = tracking_id(instance, ready)
+    return ready
+
+
+def _move_string_data(secret: Obj) -> None:
+    """`stringData` is write-only: the server keeps it as `data`, and so ownership is of `data`."""
+    strings = secret.pop("stringData", None)
+    if strings:
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in strings.items()}
+        secret["data"] = {**(secret.get("data") or {}), **encoded}
+
+
+def _defined_by(obj: Obj) -> Resource | None:
+    """The kind that a CustomResourceDefinition among the objects defines."""
+    if obj.get("kind") != "CustomResourceDefinition":
+        return None
+    spec = obj.get("spec") or {}
+    names, versions = spec.get("names") or {}, [v for v in spec.get("versions") or [] if v.get("served")]
+    if not versions or not names.get("kind") or not names.get("plural"):
+        return None
+    stored = next((v for v in versions if v.get("storage")), versions[0])
+    return Resource(
+        spec.get("group", ""),
+        stored.get("name", ""),
+        names["kind"],
+        names["plural"],
+        namespaced=spec.get("scope") != "Cluster",
+        status_subresource="status" in (stored.get("subresources") or {}),
+    )
+
+
+def _at_version(resource: Resource | None, obj: Obj) -> Resource | None:
+    """The resource at the version the manifest is written in: that is the version it is applied at."""
+    if resource is None:
+        return None
+    _, version = split_api_version(obj["apiVersion"])
+    return resource if version == resource.version else msgspec.structs.replace(resource, version=version)
+
+
+def place_of(obj: Obj) -> str:
+    """`namespace/name` or `name`, for messages."""
+    return f"{namespace_of(obj)}/{name_of(obj)}" if namespace_of(obj) else name_of(obj)

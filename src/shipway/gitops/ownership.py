@@ -1,0 +1,156 @@
+"""Is one live object what Git wants? Read from who owns which field, not from a diff.
+
+An object is in sync exactly when the hash of what we applied (an annotation on the object) is the hash of what we want, and
+our managedFields entry still owns every field of it: the API server takes a field away from us the moment anybody changes
+its value. That is a look at metadata. A question to the server (one dry-run apply of Git merged with the live leaves; equal
+to live means in sync) is put only where ownership cannot know:
+
+- a handed-over leaf sits inside a list or map that has one owner, and somebody wrote there;
+- fields are missing from our entry but nobody owns them (managedFields were cleared, or an admission plugin drops them);
+- the object carries our tracking but was never applied by us (taken over from another engine).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from shipway.api.application import IgnoreDifference
+from shipway.api.handed_over import Claim, merge, rows_for, strip
+from shipway.gitops.annotations import APPLIED
+from shipway.gitops.asks import DryRunAsk, dry_run_ask
+from shipway.gitops.desired import Desired, keyed_hash, with_applied
+from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, without
+from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.tracking import tracked_by
+from shipway.kube.objects.field_sets import owner_of, uncovered
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, copy_obj, metadata, resource_version_of
+from shipway.kube.runtime.decision import Answer
+
+Verdict = Literal["Synced", "OutOfSync", "Pending"]
+
+
+class Drift(Struct, frozen=True):
+    """A field that somebody else changed: where, who (field manager) and when (RFC 3339); "" where nobody knows."""
+
+    path: str
+    manager: str = ""
+    at: str = ""
+
+
+class Judgement(Struct, frozen=True):
+    """`ask` is the question that has to be answered (or keeps being asked: an answer nobody asks for is forgotten)."""
+
+    verdict: Verdict
+    drifts: tuple[Drift, ...] = ()
+    ask: DryRunAsk | None = None
+
+
+class Context(Struct, frozen=True):
+    """What every comparison of one application needs. `answer` looks an ask's answer up."""
+
+    instance: str
+    settings: GitOpsSettings
+    answer: Callable[[DryRunAsk], Answer | None]
+    ignored: tuple[IgnoreDifference, ...] = ()
+    keeps_ignored: bool = False
+
+
+def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Judgement:
+    """The state of one object that Git wants."""
+    if live is None or context.instance not in tracked_by(live):
+        return Judgement("OutOfSync")
+    wanted = wanted_hash(desired, claims, context)
+    applied = annotations_of(live).get(APPLIED)
+    entry = our_entry(live, context.settings.manager)
+    if applied is None and entry is None:
+        return _settle(desired, live, claims, context, ())
+    if applied != wanted:
+        drifts = _drifts(live, [f".metadata.annotations.{APPLIED}"], context) if applied is None else ()
+        return Judgement("OutOfSync", drifts)
+    rules = rules_for(desired.ref, context.ignored)
+    expected = with_applied(without(strip(desired.obj, claims), pointers_of(rules)), wanted)
+    left_to = managers_of(rules)
+    missing = _drifts(live, uncovered((entry or {}).get("fieldsV1") or {}, expected), context)
+    missing = tuple(drift for drift in missing if drift.manager not in left_to or not drift.manager)
+    if not missing:
+        return Judgement("Synced")
+    atomic = ["." + ".".join(row.path) for row in rows_for(desired.obj, claims) if row.is_atomic]
+    changed = tuple(drift for drift in missing if drift.manager and not _is_below(drift.path, atomic))
+    return Judgement("OutOfSync", changed) if changed else _settle(desired, live, claims, context, missing)
+
+
+def wanted_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
+    """What `shipway.dev/applied` says once `desired` has been applied: handed-over and ignored leaves do not count."""
+    pointers = pointers_of(rules_for(desired.ref, context.ignored))
+    return keyed_hash(context.settings.key, without(strip(desired.obj, claims), pointers))
+
+
+def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:
+    """What is sent: Git with the live leaves that are handed over, stamped with its hash.
+
+    Where live leaves are carried, the version they were read at goes along: a weight written meanwhile must not be put back.
+    """
+    body, carries = desired.obj, False
+    if live is not None:
+        body, carries = merge(body, live, claims), bool(rows_for(desired.obj, claims))
+        if context.keeps_ignored:
+            pointers = pointers_of(rules_for(desired.ref, context.ignored))
+            body, carries = with_live(body, live, pointers), carries or bool(pointers)
+    stamped = with_applied(body, wanted_hash(desired, claims, context))
+    if live is not None and carries:
+        stamped["metadata"]["resourceVersion"] = resource_version_of(live)
+    return stamped
+
+
+def our_entry(live: Obj, manager: str) -> Obj | None:
+    """Our Apply entry in managedFields."""
+    for entry in metadata(live).get("managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return entry
+    return None
+
+
+def comparable(obj: Obj) -> Obj:
+    """An object without what any write changes and without what is the server's own."""
+    plain = copy_obj(obj)
+    plain.pop("status", None)
+    meta = plain.get("metadata") or {}
+    for field in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"):
+        meta.pop(field, None)
+    annotations = meta.get("annotations") or {}
+    annotations.pop(APPLIED, None)
+    if not annotations:
+        meta.pop("annotations", None)
+    return plain
+
+
+def _settle(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context, drifts: tuple[Drift, ...]) -> Judgement:
+    """Lets a dry run decide: equal to live means in sync."""
+    if desired.resource is None:
+        return Judgement("OutOfSync", drifts)
+    body = to_apply(desired, live, claims, context)
+    ask = dry_run_ask(desired.resource, body, resource_version_of(live), context.settings.manager)
+    answer = context.answer(ask)
+    if answer is None or (answer.value is None and answer.error is None):
+        return Judgement("Pending", drifts, ask)
+    if answer.value is None:
+        comes_again = answer.error is not None and answer.error.reason in ("Conflict", "Unavailable")
+        return Judgement("Pending" if comes_again else "OutOfSync", drifts, ask)
+    is_same = comparable(answer.value) == comparable(live)
+    return Judgement("Synced", (), ask) if is_same else Judgement("OutOfSync", drifts, ask)
+
+
+def _drifts(live: Obj, paths: Sequence[str], context: Context) -> tuple[Drift, ...]:
+    entries = metadata(live).get("managedFields") or []
+    found: list[Drift] = []
+    for path in paths:
+        owner = owner_of(entries, path, besides=context.settings.manager)
+        found.append(Drift(path.lstrip("."), owner.manager, owner.time) if owner else Drift(path.lstrip(".")))
+    return tuple(found)
+
+
+def _is_below(path: str, parents: Sequence[str]) -> bool:
+    full = f".{path}"
+    return any(full == parent or full.startswith((f"{parent}.", f"{parent}[")) for parent in parents)

@@ -1,0 +1,115 @@
+"""The status of an Application as Argo CD writes it, built whole and sent as the smallest merge patch.
+
+Nothing here decides: it spells what was decided. `merge_diff` makes the patch; an unchanged status gives an empty one, so a
+pass that finds everything as it was writes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shipway.base.clock import Instant, rfc3339
+from shipway.gitops.comparison import Comparison, Item, item_wave
+from shipway.gitops.sync.tasks import images_of
+from shipway.kube.objects.resource import Obj, Resource, split_api_version
+
+ERROR_CONDITIONS = ("InvalidSpecError", "ComparisonError", "SyncError", "DeletionError", "UnknownError")
+WARNINGS = ("SharedResourceWarning", "RepeatedResourceWarning", "ExcludedResourceWarning", "OrphanedResourceWarning")
+EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS})
+
+
+def compared_to(app: Obj, source: Obj) -> Obj:
+    spec = app.get("spec") or {}
+    compared: Obj = {"destination": spec.get("destination") or {}, "source": source}
+    if spec.get("ignoreDifferences"):
+        compared["ignoreDifferences"] = spec["ignoreDifferences"]
+    return compared
+
+
+def resource_row(item: Item) -> Obj:
+    """One row of `status.resources`."""
+    row: dict[str, Any] = {"kind": item.ref.kind, "name": item.ref.name, "version": _version(item)}
+    if item.ref.group:
+        row["group"] = item.ref.group
+    if item.ref.namespace:
+        row["namespace"] = item.ref.namespace
+    if item.is_hook:
+        row["hook"] = True
+    else:
+        row["status"] = item.state
+    if item.requires_pruning:
+        row["requiresPruning"] = True
+    if wave := item_wave(item):
+        row["syncWave"] = wave
+    health = item.health
+    if health and not item.is_hook:
+        row["health"] = {"status": health.status, **({"message": health.message} if health.message else {})}
+    return row
+
+
+def resource_rows(comparison: Comparison) -> list[Obj]:
+    """Sorted by group, kind, namespace and name, as Argo CD lists them."""
+    items = [item for item in comparison.items if not item.is_hook or item.live is not None]
+    return [resource_row(item) for item in sorted(items, key=lambda item: item.ref)]
+
+
+def summary(items: Sequence[Item]) -> Obj:
+    images = sorted({image for item in items if item.live for image in images_of(item.live.obj)})
+    found: Obj = {"images": images} if images else {}
+    if any(item.ref.group == "argoproj.io" and item.ref.kind == "Application" for item in items):
+        found["isAppOfApps"] = True
+    return found
+
+
+def merged_conditions(existing: Sequence[Obj], found: Sequence[tuple[str, str]], now: Instant) -> list[Obj]:
+    """`found` (type, message) replaces what is evaluated at every pass; the time stays while a condition says the same."""
+    kept = [condition for condition in existing if condition.get("type") not in EVALUATED]
+    for kind, message in dict.fromkeys(found):
+        same = next((c for c in existing if (c.get("type"), c.get("message")) == (kind, message)), None)
+        time = same.get("lastTransitionTime") if same else None
+        kept.append({"type": kind, "message": message, "lastTransitionTime": time or rfc3339(now)})
+    return kept
+
+
+def health_status(existing: Obj, status: str, now: Instant, message: str = "") -> Obj:
+    time = existing.get("lastTransitionTime") if existing.get("status") == status else None
+    health = {"status": status, "lastTransitionTime": time or rfc3339(now)}
+    return {**health, "message": message} if message else health
+
+
+def with_history(existing: Sequence[Obj], entry: Obj, limit: int) -> list[Obj]:
+    """The history with one more entry, ids counting up, at most `limit` long."""
+    following = max((int(old.get("id") or 0) for old in existing), default=-1) + 1
+    history = [*existing, {**entry, "id": following}]
+    return history[-limit:] if limit > 0 else []
+
+
+def merge_diff(old: Obj, new: Obj) -> Obj:
+    """The smallest merge patch (RFC 7386) that turns `old` into `new`; lists go as a whole."""
+    patch: Obj = {}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            below = merge_diff(before, value)
+            if below:
+                patch[key] = below
+        elif value != before:
+            patch[key] = value
+    for key in old.keys() - new.keys():
+        patch[key] = None
+    return patch
+
+
+def kinds_in(status: Obj) -> set[tuple[str, str]]:
+    """The kinds of everything this application applied before, as its status remembers them."""
+    rows = [
+        *(status.get("resources") or []),
+        *(((status.get("operationState") or {}).get("syncResult") or {}).get("resources") or []),
+    ]
+    return {(row.get("group") or "", row.get("kind") or "") for row in rows}
+
+
+def _version(item: Item) -> str:
+    resource: Resource | None = item.resource
+    if item.desired is not None:
+        return split_api_version(item.desired.obj.get("apiVersion", ""))[1]
+    return resource.version if resource else ""

@@ -1,0 +1,149 @@
+"""From the tasks of a step to actions, and from their outcomes back to rows.
+
+Inside a wave: prunes first, then objects kind by kind, those of one kind in parallel. One failure does not stop the others of
+its wave (Argo CD's rule), but it stops the next wave.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from shipway.api.kinds import NAMESPACES
+from shipway.base.errors import Conflict, ShipwayError, Unavailable
+from shipway.gitops.ownership import Context, to_apply
+from shipway.gitops.sync.hooks import hook_object, is_begun, removal
+from shipway.gitops.sync.rows import Rows, applied_message, new_row
+from shipway.gitops.sync.tasks import Task, kind_groups, option_of
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
+from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, Outcome, Patch, Propagation, Replace
+
+ActionKey = tuple[str, Resource, str, str]
+
+
+class Hand(Struct, frozen=True):
+    """What carrying out tasks needs besides them. `operation` is the id that hooks carry."""
+
+    context: Context
+    options: dict[str, str]
+    operation: str
+
+
+def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
+    found: list[Batch] = []
+    for group in kind_groups(tasks):
+        steps = [steps_of(task, hand) for task in group]
+        for depth in range(max(map(len, steps), default=0)):
+            actions = tuple(step[depth] for step in steps if depth < len(step))
+            found.append(Batch(actions, on_failure="continue"))
+    return tuple(found)
+
+
+def steps_of(task: Task, hand: Hand) -> tuple[Action, ...]:
+    """The actions of one task, in order. Empty: nothing to write (a hook that this operation began already)."""
+    resource = task.resource
+    if task.kind == "namespace":
+        return (Apply(NAMESPACES, task.obj, hand.context.settings.manager),)
+    if resource is None:
+        return ()
+    if task.kind == "prune":
+        return (_prune(task, resource, hand.options),)
+    if task.kind == "hook":
+        if is_begun(task, hand.operation):
+            return ()
+        return removal(task.item) or (Create(resource, hook_object(task.obj, hand.operation)),)
+    return _apply(task, resource, hand)
+
+
+def begun_hooks(tasks: Sequence[Task], rows: Rows, operation: str) -> Rows:
+    """Rows for hooks that this operation created just before it was interrupted."""
+    begun = [task for task in tasks if task.kind == "hook" and task.row_key not in rows and is_begun(task, operation)]
+    return {**rows, **{task.row_key: new_row(task, "Synced", f"{task.ref.name} created") for task in begun}}
+
+
+def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand: Hand) -> Rows:
+    """The rows after these outcomes. No row: it was not reached, or has to be tried again on a fresh look."""
+    rows = dict(rows)
+    by_action = {_action_key(action): task for task in tasks for action in steps_of(task, hand)}
+    for outcome in outcomes:
+        task = by_action.get(_action_key(outcome.action))
+        if task is None or (task.kind == "hook" and not isinstance(outcome.action, Create)):
+            continue
+        row = _row(task, outcome, hand)
+        if row is not None and not (isinstance(outcome.action, Replace) and outcome.is_done):
+            rows[task.row_key] = row
+    return rows
+
+
+def results(outcomes: Sequence[Outcome]) -> Mapping[tuple[Resource, str, str], Obj | None]:
+    """What the outcomes made of the objects: the newest, or None for what is gone."""
+    found: dict[tuple[Resource, str, str], Obj | None] = {}
+    for outcome in outcomes:
+        action = outcome.action
+        if not outcome.is_done or outcome.result is None:
+            continue
+        if isinstance(action, Apply | Create | Replace):
+            found[(action.resource, namespace_of(action.obj), name_of(outcome.result))] = outcome.result
+        elif isinstance(action, Delete):
+            is_gone = not outcome.result or outcome.result.get("kind") == "Status"
+            found[(action.resource, action.namespace, action.name)] = None if is_gone else outcome.result
+        elif isinstance(action, Patch) and not action.subresource:
+            found[(action.resource, action.namespace, action.name)] = outcome.result or None
+    return found
+
+
+def _row(task: Task, outcome: Outcome, hand: Hand) -> Obj | None:
+    if outcome.error is not None:
+        return None if _comes_again(outcome.error) else new_row(task, "SyncFailed", outcome.error.message)
+    if outcome.result is None:
+        return None
+    if task.kind == "prune":
+        return new_row(task, "Pruned", "pruned")
+    if task.kind == "namespace":
+        verb = applied_message(task.ref, task.item.live_obj, outcome.result, server_side=False)
+        return new_row(task, "Synced", verb, hook_phase="Succeeded")
+    server_side = task.kind == "apply" and option_of(task.obj, hand.options, "ServerSideApply") == "true"
+    live = None if task.kind == "hook" else task.item.live_obj
+    return new_row(task, "Synced", applied_message(task.ref, live, outcome.result, server_side=server_side))
+
+
+def _comes_again(error: ShipwayError) -> bool:
+    """Somebody wrote in between, or the server asked for patience: no failure of the task."""
+    return isinstance(error, Conflict) or (isinstance(error, Unavailable) and error.after is not None)
+
+
+def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
+    desired, live = task.item.desired, task.item.live_obj
+    if desired is None:
+        return ()
+    body = to_apply(desired, live, task.item.claims, hand.context)
+    apply = Apply(resource, body, hand.context.settings.manager)
+    if live is None or option_of(task.obj, hand.options, "Replace") != "true":
+        return (apply,)
+    # A replace drops what others added; the apply after it makes the fields ours.
+    whole = copy_obj(body)
+    whole["metadata"]["resourceVersion"] = resource_version_of(live)
+    unguarded = copy_obj(body)
+    unguarded["metadata"].pop("resourceVersion", None)
+    return (Replace(resource, whole), Apply(resource, unguarded, hand.context.settings.manager))
+
+
+def _prune(task: Task, resource: Resource, options: dict[str, str]) -> Delete:
+    live = task.item.live_obj or {}
+    return Delete(resource, task.ref.namespace, task.ref.name, uid=uid_of(live), propagation=propagation(options))
+
+
+def propagation(options: dict[str, str]) -> Propagation:
+    wanted = options.get("PrunePropagationPolicy", "foreground").lower()
+    known: dict[str, Propagation] = {"foreground": "Foreground", "background": "Background", "orphan": "Orphan"}
+    return known.get(wanted, "Foreground")
+
+
+def _action_key(action: Action) -> ActionKey:
+    """Which object an action is about; equal for the two actions of a replace, told apart by their type."""
+    kind = type(action).__name__
+    if isinstance(action, Apply | Create | Replace):
+        return (kind, action.resource, namespace_of(action.obj), name_of(action.obj))
+    if isinstance(action, Patch | Delete):
+        return (kind, action.resource, action.namespace, action.name)
+    return (kind, NAMESPACES, "", "")

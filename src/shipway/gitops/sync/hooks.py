@@ -1,0 +1,103 @@
+"""Hooks: objects that are created at a phase of a sync, awaited and cleaned up by their delete policy.
+
+A hook carries a finalizer and the id of the operation that created it. The id makes a restart recognise what it had begun;
+the finalizer keeps the hook until its result has been stored and seen, so that none can run twice. A hook that has only a
+generateName is named by its operation: prefix, 7 characters of the revision, phase, start (Argo CD's rule).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from shipway.base.clock import parse_rfc3339
+from shipway.base.ids import digest
+from shipway.gitops.annotations import HOOK_FINALIZER, OPERATION, TRACKING_ID
+from shipway.gitops.comparison import Item, Live
+from shipway.gitops.desired import Desired
+from shipway.gitops.order import delete_policies, phases_of
+from shipway.gitops.sync.rows import Rows, has_failed
+from shipway.gitops.sync.tasks import Task
+from shipway.gitops.tracking import tracking_id
+from shipway.kube.objects.resource import Obj, Ref, ref_of
+from shipway.kube.objects.views import annotations_of, copy_obj, is_deleting, metadata, name_of, namespace_of, uid_of
+from shipway.kube.runtime.decision import Action, Delete, Patch
+
+
+def operation_id(app: Obj, state: Obj) -> str:
+    """Which operation of which application: the same after a restart, another for the next sync."""
+    return digest(uid_of(app), state.get("startedAt", ""), str(state.get("retryCount") or 0))
+
+
+def named(items: Sequence[Item], live: Mapping[Ref, Live], state: Obj, instance: str) -> tuple[Item, ...]:
+    """Items in which every hook has a name."""
+    return tuple(_named(item, live, state, instance) if item.is_hook and not item.ref.name else item for item in items)
+
+
+def hook_object(obj: Obj, operation: str) -> Obj:
+    """The hook as it is created."""
+    hook = copy_obj(obj)
+    meta = hook["metadata"]
+    meta["finalizers"] = [*(meta.get("finalizers") or []), HOOK_FINALIZER]
+    meta.setdefault("annotations", {})[OPERATION] = operation
+    return hook
+
+
+def is_begun(task: Task, operation: str) -> bool:
+    """Whether this operation (or, where nothing is to be deleted first, anybody) has created the hook."""
+    live = task.item.live_obj
+    if live is None:
+        return False
+    return annotations_of(live).get(OPERATION) == operation or "BeforeHookCreation" not in delete_policies(task.obj)
+
+
+def removal(item: Item) -> tuple[Action, ...]:
+    """Deletes a live hook and lets it go."""
+    live, resource = item.live_obj, item.resource
+    if live is None or resource is None:
+        return ()
+    namespace, name = namespace_of(live), name_of(live)
+    gone = () if is_deleting(live) else (Delete(resource, namespace, name, uid=uid_of(live)),)
+    return (*gone, *release(item))
+
+
+def release(item: Item) -> tuple[Action, ...]:
+    """Takes our finalizer off a live hook."""
+    live, resource = item.live_obj, item.resource
+    finalizers = metadata(live or {}).get("finalizers") or []
+    if live is None or resource is None or HOOK_FINALIZER not in finalizers:
+        return ()
+    left = [finalizer for finalizer in finalizers if finalizer != HOOK_FINALIZER]
+    return (Patch(resource, namespace_of(live), name_of(live), {"metadata": {"finalizers": left or None}}, uid=uid_of(live)),)
+
+
+def clean_up(items: Sequence[Item], rows: Rows) -> tuple[tuple[Action, ...], ...]:
+    """What happens to live hooks once their operation is over: let go of, and deleted where their policy says so.
+
+    One tuple of actions per hook, to be carried out in order.
+    """
+    return tuple(actions for item in items if item.is_hook and (actions := _clean_up(item, rows)))
+
+
+def _clean_up(item: Item, rows: Rows) -> tuple[Action, ...]:
+    live = item.live_obj
+    if live is None or not release(item):
+        return ()
+    ref = ref_of(live)
+    mine = [row for key, row in rows.items() if key[:4] == (ref.group, ref.kind, ref.namespace, ref.name)]
+    policies = delete_policies(live)
+    failed = any(map(has_failed, mine))
+    is_due = bool(mine) and ("HookFailed" if failed else "HookSucceeded") in policies
+    return removal(item) if is_due else release(item)
+
+
+def _named(item: Item, live: Mapping[Ref, Live], state: Obj, instance: str) -> Item:
+    if item.desired is None:
+        return item
+    obj = copy_obj(item.desired.obj)
+    revision = (state.get("syncResult") or {}).get("revision") or ""
+    phase = next(iter(phases_of(obj)), "Sync").lower()
+    started = int(parse_rfc3339(state["startedAt"]))
+    obj["metadata"]["name"] = f"{obj['metadata'].pop('generateName')}{revision[:7]}-{phase}-{started}"
+    obj["metadata"]["annotations"][TRACKING_ID] = tracking_id(instance, obj)
+    desired = Desired(ref_of(obj), obj, item.desired.resource)
+    return msgspec.structs.replace(item, ref=desired.ref, desired=desired, live=live.get(desired.ref))

@@ -1,0 +1,85 @@
+"""Before the first action of a sync: can every task be done? Otherwise nothing is applied at all.
+
+Kinds must be known, the project must allow them, and (when there is more than one object to write) the server must accept
+each in a dry run. An object whose namespace or CRD comes with the same sync cannot be tried yet and is let through.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from shipway.base.errors import Conflict, NotFound, Unavailable
+from shipway.gitops.asks import DryRunAsk, dry_run_ask
+from shipway.gitops.ownership import Context, to_apply
+from shipway.gitops.sync.rows import Rows, new_row
+from shipway.gitops.sync.tasks import Task, crd_of, option_of
+from shipway.kube.objects.views import resource_version_of
+
+INVALID = "one or more synchronization tasks are not valid"
+REFUSED = "one or more objects failed to apply (dry run)"
+
+
+class Preflight(Struct, frozen=True):
+    """`rows` of what failed (empty: go); `is_pending` while answers are missing."""
+
+    rows: Rows
+    asks: tuple[DryRunAsk, ...] = ()
+    is_pending: bool = False
+    message: str = ""
+
+
+def preflight(
+    tasks: Sequence[Task], options: dict[str, str], permits: Callable[[Task], str], context: Context, *, try_all: bool
+) -> Preflight:
+    """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is to be written."""
+    invalid = {
+        task.row_key: new_row(task, "SyncFailed", reason) for task in tasks if (reason := _invalid(task, tasks, permits))
+    }
+    if invalid:
+        return Preflight(invalid, message=INVALID)
+    writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource]
+    if len(writing) < 2 and not try_all:
+        return Preflight({})
+    asks, rows, pending = [], {}, False
+    for task in writing:
+        ask = _ask(task, context)
+        asks.append(ask)
+        answer = context.answer(ask)
+        if answer is None:
+            pending = True
+            continue
+        error = answer.error
+        if error is None or isinstance(error, Conflict) or (isinstance(error, NotFound) and _is_not_yet(task, tasks)):
+            continue
+        if isinstance(error, Unavailable) and error.after is not None:
+            pending = True
+        elif not (isinstance(error, NotFound) and option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"):
+            rows[task.row_key] = new_row(task, "SyncFailed", error.message)
+    return Preflight({} if pending else rows, tuple(asks), pending, REFUSED)
+
+
+def _ask(task: Task, context: Context) -> DryRunAsk:
+    desired, live = task.item.desired, task.item.live_obj
+    assert desired is not None and desired.resource is not None
+    body = to_apply(desired, live, task.item.claims, context)
+    version = resource_version_of(live) if live else ""
+    return dry_run_ask(desired.resource, body, version, context.settings.manager)
+
+
+def _invalid(task: Task, tasks: Sequence[Task], permits: Callable[[Task], str]) -> str:
+    if task.resource is None and task.kind in ("apply", "hook"):
+        group, kind = task.ref.group, task.ref.kind
+        return (
+            f"The Kubernetes API could not find {group}/{kind} for requested resource {task.ref.namespace}/{task.ref.name}. "
+            f'Make sure the "{kind}" CRD is installed on the destination cluster.'
+        )
+    return permits(task)
+
+
+def _is_not_yet(task: Task, tasks: Sequence[Task]) -> bool:
+    """Whether the namespace or the kind of the object is made by this very sync."""
+    makes_namespace = any(
+        other.ref.kind == "Namespace" and other.ref.name == task.ref.namespace and other.kind in ("apply", "namespace")
+        for other in tasks
+    )
+    return makes_namespace or crd_of(task, tasks) is not None

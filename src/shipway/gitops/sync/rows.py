@@ -1,0 +1,87 @@
+"""Rows of `status.operationState.syncResult.resources`: what became of each object, in the words kubectl prints.
+
+The rows are the memory of a running operation: whatever has a row has been done, so that a restarted controller goes on
+where the last one stopped.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from shipway.gitops.sync.tasks import Task, images_of
+from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import resource_version_of
+
+RowKey = tuple[str, str, str, str, str]
+Rows = dict[RowKey, Obj]
+
+_PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
+
+
+def read_rows(operation_state: Obj) -> Rows:
+    """The rows that are written down, by their key."""
+    result = operation_state.get("syncResult") or {}
+    return {key_of(row): row for row in result.get("resources") or []}
+
+
+def key_of(row: Obj) -> RowKey:
+    fields = (row.get(field) or "" for field in ("group", "kind", "namespace", "name"))
+    group, kind, namespace, name = fields
+    return (group, kind, namespace, name, row.get("syncPhase") or "Sync")
+
+
+def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> Obj:
+    """A row as Argo CD writes it; empty fields are left out, except those it always writes."""
+    row: dict[str, Any] = {
+        "group": task.ref.group,
+        "version": task.resource.version if task.resource else "",
+        "kind": task.ref.kind,
+        "namespace": task.ref.namespace,
+        "name": task.ref.name,
+        "status": status,
+        "message": message,
+        "hookPhase": hook_phase or _PHASE_OF[status],
+        "syncPhase": task.phase,
+    }
+    if task.is_hook:
+        row["hookType"] = task.phase
+    if images := images_of(task.obj):
+        row["images"] = list(images)
+    return row
+
+
+def with_phase(row: Obj, phase: str, message: str = "") -> Obj:
+    return {**row, "hookPhase": phase, **({"message": message} if message else {})}
+
+
+def in_order(rows: Rows, tasks: Sequence[Task]) -> list[Obj]:
+    """Rows in task order; those of objects that are gone keep their place at the end."""
+    order: Mapping[RowKey, int] = {task.row_key: index for index, task in enumerate(tasks)}
+    return sorted(rows.values(), key=lambda row: order.get(key_of(row), len(order)))
+
+
+def has_failed(row: Obj) -> bool:
+    return row.get("status") == "SyncFailed" or row.get("hookPhase") in ("Failed", "Error")
+
+
+def is_running(row: Obj) -> bool:
+    return row.get("hookPhase") == "Running"
+
+
+def applied_message(ref: Ref, live: Obj | None, result: Obj, *, server_side: bool) -> str:
+    """`deployment.apps/web created|configured|unchanged`, or `serverside-applied` where the user asked for that."""
+    if server_side:
+        verb = "serverside-applied"
+    elif live is None:
+        verb = "created"
+    else:
+        verb = "unchanged" if resource_version_of(live) == resource_version_of(result) else "configured"
+    return f"{kubectl_name(ref)} {verb}"
+
+
+def kubectl_name(ref: Ref) -> str:
+    kind = f"{ref.kind.lower()}.{ref.group}" if ref.group else ref.kind.lower()
+    return f"{kind}/{ref.name}"
+
+
+def failures(rows: Iterable[Obj]) -> list[Obj]:
+    return [row for row in rows if has_failed(row)]
