@@ -16,12 +16,12 @@ from shipway.api.kinds import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS, DEPLOYME
 from shipway.base.clock import Clock, Instant
 from shipway.demo.repository import SampleShop
 from shipway.demo.timeline import Timeline
-from shipway.demo.waiting import StoryFailed, wait_until
 from shipway.gitops.why import why_of_application
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, name_of, status_of
 from shipway.kube.objects.yaml import load_all
+from shipway.kube.runtime.waiting import TookTooLong, wait_until
 
 ARGOCD = "argocd"
 SHOP = "shop"
@@ -65,7 +65,7 @@ class Findings(Struct):
 
 
 class CanaryStory:
-    """Plays the chapters in order; raises StoryFailed at the first that does not come true."""
+    """Plays the chapters in order; raises TookTooLong at the first that does not come true."""
 
     def __init__(self, client: Client, shop: SampleShop, traffic: Traffic, clock: Clock, timeline: Timeline) -> None:
         self._client = client
@@ -172,7 +172,7 @@ class CanaryStory:
             async for event in self._client.watch(resource, namespace, resource_version=listing.resource_version):
                 if event.type in ("ADDED", "MODIFIED") and matches(event.obj):
                     return event.obj
-        raise StoryFailed(f"no {resource.kind} in {namespace} as expected")
+        raise TookTooLong(f"no {resource.kind} in {namespace} as expected")
 
     async def _watch_weights(self) -> None:
         """Notes every change of the canary's weight, until cancelled."""

@@ -160,17 +160,6 @@ class Note(Struct, frozen=True):
     type: Literal["Normal", "Warning"] = "Normal"
 
 
-class Via(Struct, frozen=True):
-    """Wakes those that refer to an event's object: the objects of `resource` that its `index` files under one of `values(obj)`.
-
-    For references that only the referring side knows (a Rollout names a Service, not the other way round).
-    """
-
-    resource: Resource
-    index: str
-    values: Callable[[Obj], Iterable[str]]
-
-
 class Watch(Struct, frozen=True):
     """One kind that wakes a controller; `keys` maps an event's object to the keys it wakes.
 
@@ -187,13 +176,13 @@ class Watch(Struct, frozen=True):
     label_selector: str = ""
     metadata_only: bool = False
     keep_managed_fields: bool = False
-    via: Via | None = None
 
 
 class Indexed(Struct, frozen=True):
     """In place of a key in `Watch.keys`: the own keys of all objects of `resource` that `index` files under `value`.
 
-    For an event that concerns whoever refers to its object (an AppProject wakes the applications that name it).
+    For references that only the referring side knows: a Rollout names a Service, an Application its AppProject, not the
+    other way round.
     """
 
     resource: Resource

@@ -228,24 +228,13 @@ class Shell:
         about = new if new is not None else old
         if about is None:
             return
-        for key in self._woken_by(watch, [obj for obj in (old, new) if obj is not None]):
+        for key in {key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)}:
             self._queue.add(key)
         for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
             self._queue.add(key)
 
-    def _woken_by(self, watch: Watch, objs: Sequence[Obj]) -> set[Any]:
-        """The keys that an event wakes: those it maps to, and the objects that refer to it (`Watch.via`)."""
-        keys = {key for obj in objs for key in watch.keys(obj)}
-        if watch.via is None:
-            return keys
-        values = {value for obj in objs for value in watch.via.values(obj)}
-        for informer in self._watches.of(watch.via.resource):
-            if informer.has_index(watch.via.index):
-                found = [obj for value in values for obj in informer.indexed(watch.via.index, value)]
-                keys.update(ObjectKey(namespace_of(obj), name_of(obj)) for obj in found)
-        return keys
-
     def _keys_of(self, watch: Watch, obj: Obj) -> Iterable[Any]:
+        """The keys that an event wakes: those it maps to, and the objects that refer to it (`Indexed`)."""
         for key in watch.keys(obj):
             if not isinstance(key, Indexed):
                 yield key

@@ -12,7 +12,7 @@ from shipway.api.kinds import PODS
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.ids import derived_suffix
 from shipway.kube.objects.owners import controller_ref
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.selectors import LabelSelector
 from shipway.kube.objects.views import (
     annotations_of,
@@ -31,7 +31,7 @@ from shipway.kube.objects.views import (
     uid_of,
 )
 from shipway.kube.runtime.controller import ObjectKey
-from shipway.kube.runtime.decision import Action, Batch, Patch
+from shipway.kube.runtime.decision import Action, Batch, Indexed, Patch
 
 LONGEST_PREFIX = 58
 """A generated name has at most 63 characters, five of them the suffix (apiserver `names.SimpleNameGenerator`)."""
@@ -54,12 +54,14 @@ def by_namespace(obj: Obj) -> Iterable[str]:
     return (namespace_of(obj),)
 
 
-def controlled_by(kind: str) -> Callable[[Obj], Iterable[ObjectKey]]:
-    """Keys: the object's controller, if it is of this kind."""
+def controlled_by(resource: Resource) -> Callable[[Obj], Iterable[ObjectKey | Indexed]]:
+    """Keys: the object's controller, if it is of this kind; an orphan wakes all of the kind in its namespace (adoption)."""
 
-    def keys(obj: Obj) -> Iterable[ObjectKey]:
+    def keys(obj: Obj) -> Iterable[ObjectKey | Indexed]:
         owner = controller_of(obj)
-        return (ObjectKey(namespace_of(obj), owner["name"]),) if owner and owner.get("kind") == kind else ()
+        if owner is None:
+            return (Indexed(resource, "namespace", namespace_of(obj)),)
+        return (ObjectKey(namespace_of(obj), owner["name"]),) if owner.get("kind") == resource.kind else ()
 
     return keys
 

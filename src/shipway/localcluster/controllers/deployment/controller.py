@@ -1,19 +1,12 @@
 """The Deployment controller: woken by deployments, their ReplicaSets, sets that nobody owns, and pods that end."""
 
-from collections.abc import Iterable
-
 from shipway.api.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from shipway.base.clock import Instant
-from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
-from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Via, Watch
+from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.localcluster.controllers.deployment.decide import conclude, decide
 from shipway.localcluster.controllers.deployment.observe import Observed, observe
 from shipway.localcluster.controllers.pods import by_controller, by_namespace, by_orphanage, controlled_by
-
-
-def _own_uid(obj: Obj) -> Iterable[str]:
-    return (obj["metadata"].get("uid") or "",)
 
 
 class DeploymentController:
@@ -24,9 +17,8 @@ class DeploymentController:
         Watch(DEPLOYMENTS, own_key, indexes={"namespace": by_namespace}),
         Watch(
             REPLICA_SETS,
-            controlled_by("Deployment"),
-            indexes={"controller": by_controller, "orphans": by_orphanage, "uid": _own_uid},
-            via=Via(DEPLOYMENTS, "namespace", by_orphanage),
+            controlled_by(DEPLOYMENTS),
+            indexes={"controller": by_controller, "orphans": by_orphanage},
         ),
         Watch(PODS, lambda _: (), indexes={"controller": by_controller}),
     )

@@ -3,7 +3,7 @@
 from shipway.api.kinds import PODS, REPLICA_SETS
 from shipway.base.clock import Instant
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
-from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Via, Watch
+from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.localcluster.controllers.pods import by_controller, by_namespace, by_orphanage, controlled_by
 from shipway.localcluster.controllers.replicaset.decide import conclude, decide
 from shipway.localcluster.controllers.replicaset.observe import Observed, observe
@@ -17,9 +17,8 @@ class ReplicaSetController:
         Watch(REPLICA_SETS, own_key, indexes={"namespace": by_namespace}),
         Watch(
             PODS,
-            controlled_by("ReplicaSet"),
+            controlled_by(REPLICA_SETS),
             indexes={"controller": by_controller, "orphans": by_orphanage},
-            via=Via(REPLICA_SETS, "namespace", by_orphanage),
         ),
     )
 

@@ -8,10 +8,10 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 
 
-class StoryFailed(ShipwayError):
-    """A chapter did not come true in its time."""
+class TookTooLong(ShipwayError):
+    """The object did not become what was waited for in the time given."""
 
-    default_reason = "StoryFailed"
+    default_reason = "TookTooLong"
 
 
 async def wait_until(
@@ -23,7 +23,7 @@ async def wait_until(
     *,
     seconds: float = 60.0,
 ) -> Obj | None:
-    """The object as soon as `is_so` holds for it (None stands for "it does not exist"). Raises StoryFailed in the end."""
+    """The object as soon as `is_so` holds for it (None stands for "it does not exist"). Raises TookTooLong in the end."""
     last: list[Obj | None] = [None]
     try:
         async with asyncio.timeout(seconds):
@@ -34,7 +34,7 @@ async def wait_until(
                     continue
     except TimeoutError:
         status = (last[0] or {}).get("status")
-        raise StoryFailed(
+        raise TookTooLong(
             f"{resource.kind} {namespace}/{name} did not get there within {seconds:.0f} s; last seen status: {status}"
         ) from None
 
