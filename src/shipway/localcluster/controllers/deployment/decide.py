@@ -1,7 +1,9 @@
 """How a Deployment moves from one template to the next, one step a pass.
 
-    claim sets -> (paused or scaled: resize in proportion) -> (Recreate: empty the old, wait, fill the new)
-                                                           -> (RollingUpdate: grow the new if there is room, else shrink the old)
+    claim sets -> write revision and annotations on the new one
+    -> paused or scaled: resize in proportion
+       Recreate:         empty the old, wait for their pods to end, fill the new
+       RollingUpdate:    grow the new if there is room, else shrink the old
     -> clean up history when all is done
 
 A step changes sizes of ReplicaSets only; the next pass starts when the cache has seen it. The status and the revision
@@ -20,7 +22,6 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import (
     annotations_of,
-    condition_of,
     is_deleting,
     labels_of,
     metadata,
@@ -132,7 +133,7 @@ def _annotations(deployment: Obj, sets: Sets) -> tuple[Action, ...]:
 
 def _step(observed: Observed, sets: Sets) -> tuple[Action, ...]:
     deployment = observed.deployment
-    if spec_of(deployment).get("paused") or scaling.is_scaling(deployment, sets.all, DESIRED):
+    if spec_of(deployment).get("paused") or scaling.is_scaling(deployment, sets.all):
         return _resize_in_proportion(deployment, sets)
     if scaling.strategy_of(deployment) == "Recreate":
         return _recreate(observed, sets)
@@ -146,7 +147,7 @@ def _resize_in_proportion(deployment: Obj, sets: Sets) -> tuple[Action, ...]:
     only = active[0] if len(active) == 1 else (_latest(sets) if not active else None)
     if only is not None:
         sizes = {name_of(only): wanted}
-    elif sets.new and replicas_of(sets.new) == wanted == count_of(sets.new, "availableReplicas"):
+    elif sets.new is not None and scaling.is_saturated(deployment, sets.new):
         sizes = {name_of(rs): 0 for rs in sets.old}
     elif scaling.strategy_of(deployment) == "RollingUpdate":
         sizes = scaling.proportional_sizes(deployment, active)
@@ -211,10 +212,9 @@ def _change(observed: Observed, now: Instant, *, collided: bool = False, made: s
     status = progress.status(deployment, sets.new, sets.all, now)
     if collided:
         status["collisionCount"] = count_of(deployment, "collisionCount") + 1
-    if (made and condition_of(deployment, "Progressing") is not None) or made:
+    if made and progress.has_deadline(deployment):
         said = progress.progressing("NewReplicaSetCreated", f'Created new replica set "{made}"')
-        if spec_of(deployment).get("progressDeadlineSeconds") is not None:
-            status["conditions"] = with_condition(status["conditions"], said, now, "lastUpdateTime")
+        status["conditions"] = with_condition(status["conditions"], said, now, "lastUpdateTime")
     revision = str(revision_of(sets.new)) if sets.new and revision_of(sets.new) else ""
     root: Obj = {}
     if revision and annotations_of(deployment).get(REVISION) != revision:
@@ -227,23 +227,24 @@ def _notes(observed: Observed, outcomes: tuple[Outcome, ...]) -> tuple[Note, ...
     before = {name_of(rs): replicas_of(rs) for rs in observed.replica_sets}
     notes: list[Note] = []
     for outcome in outcomes:
-        action, old = outcome.action, 0
-        if isinstance(action, Create) and outcome.is_done:
-            name, new = name_of(action.obj), replicas_of(action.obj)
-        elif isinstance(action, Patch) and outcome.is_done and "replicas" in (action.body.get("spec") or {}):
-            name, new = action.name, action.body["spec"]["replicas"]
-            old = before.get(name, new)
-        elif isinstance(action, Create) and outcome.error:
+        action = outcome.action
+        if isinstance(action, Create) and outcome.error:
             said = f'Failed to create new replica set "{name_of(action.obj)}": {outcome.error.message}'
             notes.append(note(observed.deployment, "ReplicaSetCreateError", said, warning=True))
-            continue
-        else:
-            continue
-        direction = "up" if new > old else "down"
-        if new != old:
-            said = f"Scaled {direction} replica set {name} from {old} to {new}"
-            notes.append(note(observed.deployment, "ScalingReplicaSet", said))
+        elif isinstance(action, Create) and outcome.is_done:
+            notes += _scaled(observed.deployment, name_of(action.obj), 0, replicas_of(action.obj))
+        elif isinstance(action, Patch) and outcome.is_done and "replicas" in (action.body.get("spec") or {}):
+            new = int(action.body["spec"]["replicas"])
+            notes += _scaled(observed.deployment, action.name, before.get(action.name, new), new)
     return tuple(notes)
+
+
+def _scaled(deployment: Obj, name: str, old: int, new: int) -> tuple[Note, ...]:
+    if old == new:
+        return ()
+    direction = "up" if new > old else "down"
+    said = f"Scaled {direction} replica set {name} from {old} to {new}"
+    return (note(deployment, "ScalingReplicaSet", said),)
 
 
 def _latest(sets: Sets) -> Obj | None:

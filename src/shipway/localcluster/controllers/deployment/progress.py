@@ -26,14 +26,14 @@ def status(deployment: Obj, new: Obj | None, sets: Sequence[Obj], now: Instant) 
 
 def deadline(deployment: Obj) -> Instant | None:
     """When the rollout that is under way will be called failed; None when nothing is under way or has a deadline."""
-    seconds = spec_of(deployment).get("progressDeadlineSeconds")
+    seconds = float(spec_of(deployment).get("progressDeadlineSeconds") or 0)
     progressing = condition_of(deployment, "Progressing")
-    if not _has_deadline(seconds) or progressing is None or spec_of(deployment).get("paused"):
+    if not has_deadline(deployment) or progressing is None or spec_of(deployment).get("paused"):
         return None
     if progressing.get("reason") in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded"):
         return None
     since = progressing.get("lastUpdateTime") or progressing.get("lastTransitionTime")
-    return Instant(parse_rfc3339(since) + float(seconds)) if since else None
+    return Instant(parse_rfc3339(since) + seconds) if since else None
 
 
 def is_complete(deployment: Obj, counts: dict[str, Any]) -> bool:
@@ -45,6 +45,12 @@ def is_complete(deployment: Obj, counts: dict[str, Any]) -> bool:
         and counts.get("availableReplicas", 0) == wanted
         and counts.get("observedGeneration", 0) >= generation_of(deployment)
     )
+
+
+def has_deadline(deployment: Obj) -> bool:
+    """Whether progress is watched at all."""
+    seconds = spec_of(deployment).get("progressDeadlineSeconds")
+    return seconds is not None and int(seconds) != NEVER
 
 
 def progressing(reason: str, message: str, value: bool | str = True) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def _failures(conditions: Conditions, sets: Sequence[Obj], now: Instant) -> Cond
 
 def _progress(deployment: Obj, counts: dict[str, Any], conditions: Conditions, new: Obj | None, now: Instant) -> Conditions:
     """The Progressing condition (syncRolloutStatus)."""
-    if not _has_deadline(spec_of(deployment).get("progressDeadlineSeconds")):
+    if not has_deadline(deployment):
         return without_condition(conditions, "Progressing")
     current = condition_of(deployment, "Progressing") or {}
     if pause := _pause(deployment, current):
@@ -100,7 +106,7 @@ def _progress(deployment: Obj, counts: dict[str, Any], conditions: Conditions, n
         said = progressing("ReplicaSetUpdated", f"{subject} is progressing.")
         # Every step forward restarts the deadline, so the update time moves although nothing else does.
         return _touched(with_condition(conditions, said, now, "lastUpdateTime"), now)
-    elif (at := deadline(deployment)) is not None and now > at:
+    elif (at := deadline(deployment)) is not None and now >= at:
         said = progressing("ProgressDeadlineExceeded", f"{subject} has timed out progressing.", False)
     elif not current and new:
         said = progressing("FoundNewReplicaSet", f'Found new replica set "{name_of(new)}"')
@@ -135,7 +141,3 @@ def _has_moved(deployment: Obj, counts: dict[str, Any]) -> bool:
 
 def _touched(conditions: Conditions, now: Instant) -> Conditions:
     return [{**c, "lastUpdateTime": rfc3339(now)} if c.get("type") == "Progressing" else c for c in conditions]
-
-
-def _has_deadline(seconds: Any) -> bool:
-    return seconds is not None and int(seconds) != NEVER

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, metadata, name_of
-from shipway.localcluster.controllers.deployment.replica_sets import MAXIMUM, by_age, count_of, replicas_of
+from shipway.localcluster.controllers.deployment.replica_sets import DESIRED, MAXIMUM, by_age, count_of, replicas_of
 
 Sizes = dict[str, int]
 """The next size of each set that changes, by name."""
@@ -101,6 +101,12 @@ def proportional_sizes(deployment: Obj, active: Sequence[Obj]) -> Sizes:
     return sizes
 
 
+def is_saturated(deployment: Obj, rs: Obj) -> bool:
+    """The set has all pods, available, and was sized for this deployment (deploymentutil.IsSaturated)."""
+    wanted = replicas_of(deployment)
+    return replicas_of(rs) == wanted == count_of(rs, "availableReplicas") == _annotated(rs, DESIRED)
+
+
 def _share(deployment: Obj, rs: Obj, to_add: int, added: int) -> int:
     """A set's part of the pods to add or remove, in proportion to its size (GetReplicaSetProportion)."""
     if to_add == 0 or added == to_add or replicas_of(rs) == 0:
@@ -130,10 +136,10 @@ def _scaled(value: Any, whole: int, rounding: Any) -> int:
     return int(value or 0)
 
 
-def is_scaling(deployment: Obj, sets: Sequence[Obj], desired_annotation: str) -> bool:
+def is_scaling(deployment: Obj, sets: Sequence[Obj]) -> bool:
     """Whether the deployment's size changed since its sets were last given theirs (isScalingEvent)."""
     for rs in sets:
-        text = annotations_of(rs).get(desired_annotation, "")
+        text = annotations_of(rs).get(DESIRED, "")
         if replicas_of(rs) > 0 and text.isdecimal() and int(text) != replicas_of(deployment):
             return not metadata(deployment).get("deletionTimestamp")
     return False
