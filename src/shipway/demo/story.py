@@ -21,7 +21,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, name_of, status_of
 from shipway.kube.objects.yaml import load_all
-from shipway.kube.runtime.waiting import TookTooLong, wait_until
+from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
 
 ARGOCD = "argocd"
 SHOP = "shop"
@@ -189,7 +189,7 @@ class CanaryStory:
         return [change for change in self.findings.weights if change.at >= at]
 
     async def _wait(self, resource, namespace: str, name: str, is_so: Callable[[Obj | None], bool]) -> Obj | None:
-        return await wait_until(self._client, resource, namespace, name, is_so, seconds=PATIENCE)
+        return await wait_until(self._client, One(resource, namespace, name), is_so, seconds=PATIENCE)
 
 
 def is_synced_and_healthy(application: Obj | None) -> bool:

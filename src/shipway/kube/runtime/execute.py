@@ -38,6 +38,18 @@ async def execute(client: Client, batches: tuple[Batch, ...]) -> tuple[Outcome, 
     return tuple(outcomes)
 
 
+def describe(action: Action) -> str:
+    """An action in a few words, for logs and plans: `Patch apps/Deployment shop/web`. Never its content."""
+    verb = type(action).__name__
+    match action:
+        case Create() | Apply() | Replace():
+            target = f"{namespace_of(action.obj)}/{name_of(action.obj)}"
+        case _:
+            target = f"{action.namespace}/{action.name}"
+    kind = "Pod" if isinstance(action, Evict | Bind) else "/".join(part for part in action.resource.group_kind if part)
+    return f"{verb} {kind} {target.lstrip('/')}"
+
+
 async def _run_batch(client: Client, batch: Batch) -> list[Outcome]:
     room = asyncio.Semaphore(AT_ONCE)
 

@@ -16,7 +16,7 @@ from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.metrics import RuntimeMetrics
-from shipway.kube.runtime.shell import Shell
+from shipway.kube.runtime.shell import Shell, Surroundings
 
 
 class Runtime:
@@ -31,14 +31,13 @@ class Runtime:
         resolvers: Mapping[type[Ask], Resolver] | None = None,
         metrics: RuntimeMetrics | None = None,
         rng: random.Random | None = None,
+        is_read_only: bool = False,
     ) -> None:
         self.metrics = metrics or RuntimeMetrics()
         self._caches = Caches(client, clock)
         self._lanes = Lanes(resolvers or {}, clock, self._wake)
-        self._shells = {
-            controller.name: Shell(controller, client, self._caches, self._lanes, clock, metrics=self.metrics, rng=rng)
-            for controller in controllers
-        }
+        around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng, is_read_only)
+        self._shells = {controller.name: Shell(controller, around) for controller in controllers}
 
     async def run(self) -> None:
         """Runs until cancelled."""

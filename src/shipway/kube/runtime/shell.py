@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Conflict, ShipwayError, Unavailable, verdict
@@ -26,7 +27,7 @@ from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
 from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
 from shipway.kube.runtime.controller import Controller, ObjectKey
 from shipway.kube.runtime.decision import Change, Conclusion, Decision, Indexed, Outcome, Watch
-from shipway.kube.runtime.execute import execute
+from shipway.kube.runtime.execute import describe, execute
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.metrics import RuntimeMetrics
@@ -42,32 +43,34 @@ SLOW_POLL = 60.0
 """Seconds until something that only a user can mend is tried again."""
 
 
+class Surroundings(Struct, frozen=True):
+    """What all shells of a process share. `rng` (simulations only) makes the order of keys a seeded one."""
+
+    client: Client
+    caches: Caches
+    lanes: Lanes
+    clock: Clock
+    metrics: RuntimeMetrics
+    rng: random.Random | None = None
+    is_read_only: bool = False
+
+
 class Shell:
     """Runs one controller. `wake(key)` may be called by anybody; passes of one key never overlap."""
 
-    def __init__(
-        self,
-        controller: Controller[Any, Any],
-        client: Client,
-        caches: Caches,
-        lanes: Lanes,
-        clock: Clock,
-        *,
-        metrics: RuntimeMetrics,
-        workers: int = 4,
-        rng: random.Random | None = None,
-    ) -> None:
+    def __init__(self, controller: Controller[Any, Any], around: Surroundings, workers: int = 4) -> None:
         self._controller = controller
-        self._client = client
-        self._caches = caches
-        self._lanes = lanes
-        self._clock = clock
-        self._metrics = metrics
+        self._client = around.client
+        self._caches = around.caches
+        self._lanes = around.lanes
+        self._clock = around.clock
+        self._metrics = around.metrics
+        self._is_read_only = around.is_read_only
         self._workers = workers
-        self._recorder = Recorder(client, clock, controller.name)
-        self._queue: WorkQueue[Any] = WorkQueue(clock, rng)
-        self._watches = ControllerWatches(caches, controller.name, self._on_event)
-        self._parking = Parking(self._watches.of, clock, CACHE_PATIENCE)
+        self._recorder = Recorder(around.client, around.clock, controller.name)
+        self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
+        self._watches = ControllerWatches(around.caches, controller.name, self._on_event)
+        self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)
 
     @property
     def name(self) -> str:
@@ -123,6 +126,9 @@ class Shell:
             self._forget(key)
             return
         decision = self._controller.decide(observed, started)
+        if self._is_read_only:
+            self._report(key, decision)
+            return
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
         self._parking.expect(key, writes)
@@ -136,6 +142,14 @@ class Shell:
         for note in conclusion.notes:
             await self._recorder.record(note)
         self._metrics.passed(self.name, self._clock.now() - started, len(self._queue))
+
+    def _report(self, key: Any, decision: Decision) -> None:
+        """Read-only: says what would be done, asks what must be asked, writes nothing."""
+        self._watches.need(key, decision.watches)
+        self._lanes.subscribe((self.name, key), decision.asks)
+        self._queue.add_at(key, decision.wake)
+        for action in (action for batch in decision.batches for action in batch.actions):
+            log.info("would_do", controller=self.name, key=str(key), action=describe(action))
 
     def _world(self, key: Any) -> PassWorld:
         def miss() -> None:

@@ -1,7 +1,10 @@
-"""Waiting for an object to become something, by watching it (nobody polls, nobody sleeps)."""
+"""Waiting for an object to become something, by watching it: nobody polls, nobody sleeps."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from msgspec import Struct
 
 from shipway.base.errors import Conflict, ShipwayError
 from shipway.kube.client.client import Client
@@ -14,52 +17,42 @@ class TookTooLong(ShipwayError):
     default_reason = "TookTooLong"
 
 
-async def wait_until(
-    client: Client,
-    resource: Resource,
-    namespace: str,
-    name: str,
-    is_so: Callable[[Obj | None], bool],
-    *,
-    seconds: float = 60.0,
-) -> Obj | None:
+class One(Struct, frozen=True):
+    """A single object of a kind."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {self.namespace}/{self.name}".replace(" /", " ")
+
+
+async def wait_until(client: Client, one: One, is_so: Callable[[Obj | None], bool], *, seconds: float = 60.0) -> Obj | None:
     """The object as soon as `is_so` holds for it (None stands for "it does not exist"). Raises TookTooLong in the end."""
-    last: list[Obj | None] = [None]
+    last: Obj | None = None
     try:
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    return await _follow(client, resource, namespace, name, is_so, last)
-                except Conflict:
-                    continue
+        async with asyncio.timeout(seconds), aclosing(follow(client, one)) as states:
+            async for last in states:
+                if is_so(last):
+                    return last
     except TimeoutError:
-        status = (last[0] or {}).get("status")
-        raise TookTooLong(
-            f"{resource.kind} {namespace}/{name} did not get there within {seconds:.0f} s; last seen status: {status}"
-        ) from None
+        pass
+    status = (last or {}).get("status")
+    raise TookTooLong(f"{one} did not get there within {seconds:.0f} s; its status when last seen: {status}")
 
 
-async def _follow(
-    client: Client,
-    resource: Resource,
-    namespace: str,
-    name: str,
-    is_so: Callable[[Obj | None], bool],
-    last: list[Obj | None],
-) -> Obj | None:
-    by_name = f"metadata.name={name}"
+async def follow(client: Client, one: One) -> AsyncGenerator[Obj | None, None]:
+    """Every state of the object from now on, for ever; None while it does not exist."""
+    by_name = f"metadata.name={one.name}"
     while True:
-        listing = await client.list(resource, namespace, field_selector=by_name)
-        last[0] = listing.items[0] if listing.items else None
-        if is_so(last[0]):
-            return last[0]
-        events = client.watch(resource, namespace, resource_version=listing.resource_version, field_selector=by_name)
+        listing = await client.list(one.resource, one.namespace, field_selector=by_name)
+        yield listing.items[0] if listing.items else None
+        watch = client.watch(one.resource, one.namespace, resource_version=listing.resource_version, field_selector=by_name)
         try:
-            async for event in events:
-                if event.type == "BOOKMARK":
-                    continue
-                last[0] = None if event.type == "DELETED" else event.obj
-                if is_so(last[0]):
-                    return last[0]
-        finally:
-            await events.aclose()
+            async with aclosing(watch) as events:
+                async for event in events:
+                    if event.type != "BOOKMARK":
+                        yield None if event.type == "DELETED" else event.obj
+        except Conflict:
+            continue  # the version is too old to go on from: list again
