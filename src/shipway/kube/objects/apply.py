@@ -354,9 +354,14 @@ def record_update(
     kept = _taken(entries, changes, True)
     own = difference(union(changes.added, changes.modified), _STRIPPED)
     if own:
-        previous = kept.get(writer.key)
-        kept[writer.key] = Entry(union(own, previous.fields if previous else {}), api_version, writer.time)
+        kept[writer.key] = _added_to(kept.get(writer.key), own, writer)
     return _timestamps_kept(before, copy_obj(with_entries(new, cap_updaters(kept))))
+
+
+def _added_to(previous: Entry | None, own: FieldSet, writer: _Writer) -> Entry:
+    """The writer's entry with what it just wrote. The real server forgets the time of writes through `/scale`."""
+    time = "" if writer.key.subresource == "scale" else writer.time
+    return Entry(union(own, previous.fields if previous else {}), writer.api_version, time)
 
 
 def _recorded(before: Obj | None, after: Obj, subresource: str) -> Entries:

@@ -190,11 +190,29 @@ _GO_NAMES = {"str": "string", "bool": "bool", "dict": "map[string]interface {}",
 def _expected(value: Json, kind: str) -> str:
     if kind in ("integer", "number"):
         return f"expected numeric (int or float), got {_GO_NAMES.get(type(value).__name__, 'nil')}"
-    shown = element_text(value_element(value))[2:-1]
     if kind == "string":
-        return f"expected string, got &value.valueUnstructured{{Value:{shown}}}"
+        return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
     name = {"boolean": "boolean", "object": "map", "array": "list"}[kind]
-    return f"expected {name}, got &{{{value if isinstance(value, str) else shown}}}"
+    return f"expected {name}, got &{{{_go_text(value)}}}"
+
+
+def _go_text(value: Json) -> str:
+    """As Go's %v prints it."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{_go_text(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(_go_text(item) for item in value) + "]"
+    return "<nil>" if value is None else value if isinstance(value, str) else element_text(value_element(value))[2:-1]
+
+
+def _go_syntax(value: Json) -> str:
+    """As Go's %#v prints it."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{_go_syntax(key)}:{_go_syntax(value[key])}" for key in sorted(value))
+        return f"map[string]interface {{}}{{{inside}}}"
+    if isinstance(value, list):
+        return "[]interface {}{" + ", ".join(_go_syntax(item) for item in value) + "}"
+    return "interface {}(nil)" if value is None else element_text(value_element(value))[2:-1]
 
 
 # --- taking paths out ------------------------------------------------------------------------------------------------------

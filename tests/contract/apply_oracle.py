@@ -1,0 +1,198 @@
+"""Runs the table of `apply_cases` against a real API server, or replays what one answered through our functions."""
+
+import base64
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from shipway.base.clock import Instant
+from shipway.base.errors import InvalidInput, ShipwayError
+from shipway.kube.objects.apply import LAST_APPLIED, ApplyConflict, record_update, server_side_apply
+from shipway.kube.objects.field_sets import FieldSet, field_set
+from shipway.kube.objects.resource import Obj, split_api_version
+from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
+from shipway.kube.objects.views import copy_obj
+from tests.contract.apply_cases import API_VERSIONS, WIDGET_SCHEMA, Case, Write
+
+NAMESPACE = "apply-oracle"
+GOLDEN = Path(__file__).parent.parent / "golden" / "apply_oracle.json"
+
+_SERVER_KEPT = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
+_CONTENT_TYPES = {
+    "apply": "application/apply-patch+yaml",
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+}
+
+
+def body_of(case: Case, write: Write) -> Any:
+    """The request body: the case's own words plus what identifies the object."""
+    if write.verb not in ("apply", "create", "replace"):
+        return write.body
+    api_version, _ = API_VERSIONS[case.kind]
+    metadata = {**write.body.get("metadata", {}), "name": case.name, "namespace": NAMESPACE}
+    return {"apiVersion": api_version, "kind": case.kind, **write.body, "metadata": metadata}
+
+
+def masked(obj: Obj) -> Obj:
+    """What can be compared: without what the server keeps for itself, entries in a fixed order, times as "T" or absent."""
+    obj = copy_obj(obj)
+    metadata = obj.get("metadata", {})
+    for key in _SERVER_KEPT:
+        metadata.pop(key, None)
+    entries = [entry for entry in metadata.pop("managedFields", []) if entry["manager"] != "kube-controller-manager"]
+    for entry in entries:
+        if "time" in entry:
+            entry["time"] = "T"
+    if entries:
+        metadata["managedFields"] = sorted(entries, key=lambda e: (e["operation"], e["manager"], e.get("subresource", "")))
+    if obj.get("kind") == "Deployment":
+        obj["status"] = {}
+        metadata.get("annotations", {}).pop("deployment.kubernetes.io/revision", None)
+        if metadata.get("annotations") == {}:
+            del metadata["annotations"]
+    return obj
+
+
+def refusal(message: str, causes: list[Obj]) -> Obj:
+    return {"error": message, "causes": sorted(causes, key=lambda c: (c["message"], c["field"]))}
+
+
+# --- the real server -------------------------------------------------------------------------------------------------------
+
+
+class RealServer:
+    """A session with administrator rights; `write` answers as it is recorded."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session, self._url = session, url
+
+    def _path(self, case: Case, subresource: str = "") -> str:
+        api_version, plural = API_VERSIONS[case.kind]
+        group, _ = split_api_version(api_version)
+        root = f"{self._url}/{'apis' if group else 'api'}/{api_version}/namespaces/{NAMESPACE}/{plural}/{case.name}"
+        return f"{root}/{subresource}" if subresource else root
+
+    async def request(self, method: str, url: str, body: Any, content_type: str = "application/json") -> tuple[int, Obj]:
+        headers = {"Content-Type": content_type}
+        async with self._session.request(method, url, data=json.dumps(body), headers=headers) as response:
+            return response.status, await response.json()
+
+    async def post(self, path: str, body: Any) -> tuple[int, Obj]:
+        return await self.request("POST", self._url + path, body)
+
+    async def get(self, path: str) -> int:
+        async with self._session.get(self._url + path) as response:
+            return response.status
+
+    async def write(self, case: Case, write: Write) -> Obj:
+        """The recorded answer: `{"object"}` or `{"error", "causes"}`."""
+        path = self._path(case, write.subresource) + f"?fieldManager={write.manager}"
+        body = body_of(case, write)
+        if write.verb == "create":
+            status, answer = await self.request("POST", path.replace(f"/{case.name}?", "?"), body)
+        elif write.verb == "replace":
+            status, answer = await self.request("PUT", path, body)
+        else:
+            path += "&force=true" if write.force else ""
+            status, answer = await self.request("PATCH", path, body, _CONTENT_TYPES[write.verb])
+        if status >= 400:
+            causes = (answer.get("details") or {}).get("causes") or []
+            return {"status": status, **refusal(answer["message"], causes)}
+        async with self._session.get(self._path(case)) as response:
+            return {"status": 200, "object": masked(await response.json())}
+
+
+# --- our functions ---------------------------------------------------------------------------------------------------------
+
+
+def schema_of(kind: str) -> Schema:
+    api_version, _ = API_VERSIONS[kind]
+    group, version = split_api_version(api_version)
+    return builtin_schema(group, version, kind) or crd_schema(WIDGET_SCHEMA)
+
+
+def reset_of(case: Case, subresource: str) -> FieldSet:
+    """What each endpoint ignores, as the strategies of the real server have it."""
+    if subresource == "status":
+        return field_set("spec", "metadata") if case.kind in ("Widget", "Gadget") else field_set("spec", "metadata.labels")
+    return field_set("status") if case.kind in ("Widget", "Deployment", "Ingress") and not subresource else {}
+
+
+def replay(case: Case, live: Obj | None, write: Write, recorded: Obj, now: int) -> Obj:
+    """Our answer to one write, given the object as it was and, for defaults only, as the real server left it."""
+    api_version, _ = API_VERSIONS[case.kind]
+    body = body_of(case, write)
+    common: dict[str, Any] = {
+        "manager": write.manager,
+        "api_version": api_version,
+        "schema": schema_of(case.kind),
+        "now": Instant(now),
+        "subresource": write.subresource,
+        "reset": reset_of(case, write.subresource),
+    }
+    try:
+        if write.verb == "apply":
+            result = server_side_apply(live, body, force=write.force, finish=lambda obj: finished(obj, recorded), **common)
+        else:
+            result = record_update(live, written(live, body, recorded), **common)
+    except ApplyConflict as conflict:
+        causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in conflict.causes]
+        return refusal(conflict.message, causes)
+    except InvalidInput as error:
+        return refusal(error.message, [])
+    except Refused as error:
+        return {"invalid": error.message}
+    return {"object": result}
+
+
+class Refused(ShipwayError):
+    """The real server merged and then refused the result; what it said then is not ours to know."""
+
+
+def finished(merged: Obj, recorded: Obj) -> Obj:
+    """The server's defaults: whatever the merge states must be in its answer, the rest is taken from there."""
+    if "object" not in recorded:
+        raise Refused(recorded["error"])
+    answer = copy_obj(recorded["object"])
+    answer["metadata"].pop("managedFields", None)
+    for key, text in merged.pop("stringData", {}).items():
+        merged.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
+    lost = list(missing(merged, answer, ""))
+    assert not lost, f"merged, but not in the server's answer: {lost}"
+    return answer
+
+
+def missing(ours: Any, theirs: Any, path: str) -> list[str]:
+    """Paths that `ours` states otherwise than `theirs`; what is empty may be absent."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        skipped = _SERVER_KEPT if path == ".metadata" else ("status",) if not path else (LAST_APPLIED,)
+        return [gap for k, v in ours.items() if k not in skipped for gap in missing(v, theirs.get(k), f"{path}.{k}")]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        return [gap for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) for gap in missing(a, b, f"{path}[{i}]")]
+    same = ours == theirs or (not ours and not theirs) or (".limits." in path and _amount(ours) == _amount(theirs))
+    return [] if same else [f"{path}: {ours!r}, there {theirs!r}"]
+
+
+def _amount(quantity: Any) -> Decimal:
+    text = str(quantity)
+    for suffix, factor in (("m", Decimal("0.001")), ("Mi", Decimal(2**20)), ("Gi", Decimal(2**30))):
+        if text.endswith(suffix):
+            return Decimal(text.removesuffix(suffix)) * factor
+    return Decimal(text)
+
+
+def written(live: Obj | None, body: Any, recorded: Obj) -> Obj:
+    """What an update stores: the server's object, with the managedFields that the request brings along."""
+    after = copy_obj(recorded["object"])
+    after["metadata"].pop("managedFields", None)
+    stated = body.get("metadata", {}) if isinstance(body, dict) else {}
+    if "managedFields" in stated:
+        after["metadata"]["managedFields"] = stated["managedFields"]
+    elif live is not None and "managedFields" in live["metadata"]:
+        after["metadata"]["managedFields"] = live["metadata"]["managedFields"]
+    return after

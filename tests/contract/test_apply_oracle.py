@@ -1,0 +1,69 @@
+"""Server-side apply and managedFields, judged by a real API server.
+
+`test_as_recorded` replays its recorded answers and needs nothing; `test_real_server_still_says_so` asks it again. To record
+anew after a change of the table: `UPDATE_GOLDEN=1 .venv/bin/pytest tests/contract/test_apply_oracle.py`.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.contract.apply_cases import CASES, Case, gadget_crd, widget_crd
+from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, masked, replay
+from tests.kube.control_plane import ControlPlane
+
+
+def golden() -> dict[str, list[Any]]:
+    return json.loads(GOLDEN.read_bytes())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_as_recorded(case: Case) -> None:
+    live: dict[str, Any] | None = None
+    answers = golden()[case.name]
+    assert len(answers) == len(case.writes)
+    for number, (write, recorded) in enumerate(zip(case.writes, answers, strict=True)):
+        ours = replay(case, live, write, recorded, 1000 + number)
+        if recorded["status"] == 422:
+            assert ours == {"invalid": recorded["error"]}, f"write {number}"
+        elif recorded["status"] >= 400:
+            assert {"status": recorded["status"], **ours} == recorded, f"write {number}"
+        else:
+            live = ours.get("object")
+            assert live, f"write {number}: {ours}"
+            assert masked(live)["metadata"] == recorded["object"]["metadata"], f"write {number}"
+            assert masked(live) == recorded["object"], f"write {number}"
+
+
+async def _prepared(real: RealServer) -> None:
+    await real.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for crd in (widget_crd(), gadget_crd()):
+        await real.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+    for plural in ("widgets", "gadgets"):
+        async with asyncio.timeout(30):
+            while await real.get(f"/apis/oracle.shipway.dev/v1/namespaces/{NAMESPACE}/{plural}") != 200:
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_real_server_still_says_so(real_control_plane: ControlPlane) -> None:
+    pki = real_control_plane.folder / "pki"
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        real = RealServer(session, real_control_plane.url)
+        await _prepared(real)
+        answers = {case.name: [await real.write(case, write) for write in case.writes] for case in CASES}
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(answers, indent=1, sort_keys=True) + "\n")
+    assert answers == golden()
+
+
+def test_masks_are_stable() -> None:
+    obj = {"metadata": {"uid": "u", "managedFields": [{"manager": "b", "operation": "Apply", "time": "x"}]}}
+    assert masked(obj) == masked(masked(obj))
