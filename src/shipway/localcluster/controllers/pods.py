@@ -55,7 +55,10 @@ def by_namespace(obj: Obj) -> Iterable[str]:
 
 
 def controlled_by(resource: Resource) -> Callable[[Obj], Iterable[ObjectKey | Indexed]]:
-    """Keys: the object's controller, if it is of this kind; an orphan wakes all of the kind in its namespace (adoption)."""
+    """Keys: the object's controller, if it is of this kind; for objects of nobody, all that might adopt them.
+
+    The controller's own watch of `resource` needs the index "namespace".
+    """
 
     def keys(obj: Obj) -> Iterable[ObjectKey | Indexed]:
         owner = controller_of(obj)
