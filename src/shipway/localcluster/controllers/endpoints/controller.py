@@ -7,7 +7,7 @@ from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
-from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Via, Watch
+from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.localcluster.controllers.endpoints.decide import MANAGED_BY, MANAGER, SERVICE_NAME, decide
 from shipway.localcluster.controllers.endpoints.observe import Observed, observe
 from shipway.localcluster.controllers.kinds import ENDPOINTS
@@ -16,9 +16,8 @@ from shipway.localcluster.controllers.pods import by_namespace
 
 def _service_of_slice(obj: Obj) -> Iterable[str]:
     labels = labels_of(obj)
-    return (
-        (f"{namespace_of(obj)}/{labels[SERVICE_NAME]}",) if labels.get(MANAGED_BY) == MANAGER and SERVICE_NAME in labels else ()
-    )
+    is_ours = labels.get(MANAGED_BY) == MANAGER and SERVICE_NAME in labels
+    return (f"{namespace_of(obj)}/{labels[SERVICE_NAME]}",) if is_ours else ()
 
 
 def _service_key(obj: Obj) -> Iterable[ObjectKey]:
@@ -32,8 +31,9 @@ def _one_pair(service: Obj) -> Iterable[str]:
     return tuple(f"{namespace_of(service)}/{key}={value}" for key, value in sorted(selector.items())[:1])
 
 
-def _pairs(pod: Obj) -> Iterable[str]:
-    return tuple(f"{namespace_of(pod)}/{key}={value}" for key, value in labels_of(pod).items())
+def _services_of_pod(pod: Obj) -> Iterable[Indexed]:
+    pairs = labels_of(pod).items()
+    return tuple(Indexed(SERVICES, "pair", f"{namespace_of(pod)}/{key}={value}") for key, value in pairs)
 
 
 class EndpointSliceController:
@@ -42,7 +42,7 @@ class EndpointSliceController:
     name = "endpointslice-controller"
     watches = (
         Watch(SERVICES, own_key, indexes={"pair": _one_pair}),
-        Watch(PODS, lambda _: (), indexes={"namespace": by_namespace}, via=Via(SERVICES, "pair", _pairs)),
+        Watch(PODS, _services_of_pod, indexes={"namespace": by_namespace}),
         Watch(ENDPOINT_SLICES, _service_key, indexes={"service": _service_of_slice}),
         Watch(ENDPOINTS, own_key),
     )

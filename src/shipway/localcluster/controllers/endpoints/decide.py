@@ -5,7 +5,7 @@ endpoint stays in the slice it is in, so that one pod's change rewrites one slic
 derived, so an old picture cannot make a second one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -121,7 +121,7 @@ def _placed(service: Obj, pods: Sequence[Obj], here: Sequence[Obj], taken: set[s
     return [(next(iter(rooms), None) or next(names), [])]
 
 
-def _names(service: Obj, taken: set[str]) -> Iterable[str]:
+def _names(service: Obj, taken: set[str]) -> Iterator[str]:
     for ordinal in count():
         name = f"{name_of(service)}-"[:58] + derived_suffix(uid_of(service), str(ordinal), length=5)
         if name not in taken:
