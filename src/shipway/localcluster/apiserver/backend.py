@@ -1,0 +1,61 @@
+"""What every handler works with: the store, the kinds, time and chance, addresses and, if there is a node, its logs."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from msgspec import Struct
+
+from shipway.base.clock import Clock
+from shipway.base.ids import Ids
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver.addresses import Addresses
+from shipway.localcluster.apiserver.history import Record
+from shipway.localcluster.apiserver.problems import not_found
+from shipway.localcluster.apiserver.registry import Kind, Registry
+from shipway.localcluster.apiserver.store import Store, decode_object
+
+
+class LogQuery(Struct, frozen=True):
+    """Which part of a container's log is wanted. None: no limit."""
+
+    container: str = ""
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    tail_lines: int | None = None
+    since_seconds: float | None = None
+    limit_bytes: int | None = None
+
+
+class LogSource(Protocol):
+    """The node's side of `pods/log`. Raises NotFound when the container has not started, InvalidInput for a bad request."""
+
+    def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+
+
+class Backend:
+    """The parts of a running server, passed to every handler."""
+
+    def __init__(self, store: Store, registry: Registry, clock: Clock, ids: Ids) -> None:
+        self.store = store
+        self.registry = registry
+        self.clock = clock
+        self.ids = ids
+        self.addresses = Addresses(store)
+        self.log_source: LogSource | None = None
+
+    def record(self, kind: Kind, namespace: str, name: str) -> Record:
+        """The stored object. Raises Refused(404)."""
+        record = self.store.get(kind.shelf, namespace, name)
+        if record is None:
+            raise not_found(kind.named(name))
+        return record
+
+    def read(self, kind: Kind, namespace: str, name: str) -> Obj:
+        """A fresh copy of the object. Raises Refused(404)."""
+        return decode_object(self.record(kind, namespace, name), kind.kind, kind.api_version)
+
+    def records_in(self, kind: Kind, namespace: str) -> list[Obj]:
+        """Fresh copies of all objects of a kind in a namespace."""
+        shelf = self.store.shelf(kind.shelf)
+        return [decode_object(record, kind.kind, kind.api_version) for record in shelf.in_order(namespace)]

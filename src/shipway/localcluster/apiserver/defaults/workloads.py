@@ -1,0 +1,72 @@
+"""Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController and HorizontalPodAutoscaler defaults."""
+
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver.defaults.pods import template
+
+
+def _spec_with_template(obj: Obj) -> Obj:
+    spec = obj.setdefault("spec", {})
+    template(spec.setdefault("template", {}))
+    return spec
+
+
+def deployment(obj: Obj) -> None:
+    spec = _spec_with_template(obj)
+    spec.setdefault("replicas", 1)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+
+
+def replica_set(obj: Obj) -> None:
+    _spec_with_template(obj).setdefault("replicas", 1)
+
+
+def replication_controller(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("template"):
+        template(spec["template"])
+        labels = (spec["template"].get("metadata") or {}).get("labels")
+        if labels and not spec.get("selector"):
+            spec["selector"] = dict(labels)
+    spec.setdefault("replicas", 1)
+
+
+def stateful_set(obj: Obj) -> None:
+    spec = _spec_with_template(obj)
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    retention.setdefault("whenDeleted", "Retain")
+    retention.setdefault("whenScaled", "Retain")
+    for claim in spec.get("volumeClaimTemplates") or []:
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim["status"] = {"phase": "Pending"}
+
+
+def daemon_set(obj: Obj) -> None:
+    spec = _spec_with_template(obj)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+
+
+def horizontal_pod_autoscaler(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]

@@ -1,0 +1,34 @@
+"""The two faces of Event: `events.k8s.io/v1` shows the objects stored as core `v1` Events under other field names."""
+
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver.registry import Kind
+
+_CORE_TO_NEW = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "reportingComponent": "reportingController",
+}
+_NEW_TO_CORE = {new: core for core, new in _CORE_TO_NEW.items()}
+
+
+def has_other_face(kind: Kind) -> bool:
+    """Whether the stored form of the kind is another one."""
+    return kind.group == "events.k8s.io"
+
+
+def to_face(kind: Kind, stored: Obj) -> Obj:
+    """The stored object as this kind shows it."""
+    return _renamed(kind, stored, _CORE_TO_NEW) if has_other_face(kind) else stored
+
+
+def from_face(kind: Kind, shown: Obj) -> Obj:
+    """An object of this kind as it is stored."""
+    return _renamed(kind, shown, _NEW_TO_CORE) if has_other_face(kind) else shown
+
+
+def _renamed(kind: Kind, obj: Obj, names: dict[str, str]) -> Obj:
+    return {names.get(key, key): value for key, value in obj.items()}

@@ -1,0 +1,276 @@
+"""The shape of the built-in types, and the form in which a real server stores them.
+
+`gotypes.json` is printed from the published Go structs (tools/gotypes): for every field its JSON name, protobuf number and type. A
+real server decodes each body into such a struct and encodes it again, and much of what clients see comes from that round
+trip: unknown fields vanish, null means unset, empty values of `omitempty` fields are dropped, others appear as zero values, a
+quantity is respelled. `normal_form` does the round trip on plain JSON. Notation of a type: `!T` always written, `?T` left out when zero,
+`T` left out when empty; then `*T` pointer, `[T` list, `{T` map, `=T` named list of strings, a scalar, or the name of a struct.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from shipway.base.clock import parse_rfc3339, rfc3339, rfc3339_micro
+from shipway.kube.objects.quantities import canonical_quantity
+from shipway.kube.objects.resource import Obj
+
+_ZERO: dict[str, Any] = {"string": "", "int": 0, "float": 0, "bool": False, "quantity": "0", "intorstring": 0, "duration": "0s"}
+
+
+class WrongType(Exception):
+    """A JSON value of the wrong type: what a Go decoder would say, without the struct's name."""
+
+    def __init__(self, path: str, found: str, wanted: str) -> None:
+        super().__init__(f"json: cannot unmarshal {found} into Go struct field {path} of type {wanted}")
+
+
+class Field(Struct, frozen=True):
+    """One field: `keep` is "always", "nonzero" (omitzero) or "nonempty" (omitempty); `inline` for embedded structs."""
+
+    name: str
+    number: int
+    keep: str
+    type: str
+
+    @property
+    def inline(self) -> bool:
+        return not self.name
+
+
+class Found(Struct):
+    """What a normalisation met on its way: paths of unknown fields."""
+
+    unknown: list[str]
+
+
+@cache
+def _table() -> Obj:
+    return orjson.loads(resources.files(__package__).joinpath("gotypes.json").read_bytes())
+
+
+@cache
+def struct_fields(name: str) -> tuple[Field, ...]:
+    """The fields of a struct in declaration order, embedded ones still folded."""
+    keeps = {"!": "always", "?": "nonzero"}
+    fields: list[Field] = []
+    for json_name, number, spelled in _table()["types"][name]:
+        keep = keeps.get(spelled[0], "nonempty")
+        fields.append(Field(json_name, number, keep, spelled.lstrip("!?")))
+    return tuple(fields)
+
+
+def type_of(api_version: str, kind: str) -> str | None:
+    """The struct of a kind, None when it is no built-in one."""
+    return _table()["roots"].get(f"{api_version}/{kind}")
+
+
+@cache
+def flat_fields(name: str) -> dict[str, Field]:
+    """The JSON fields of a struct, embedded structs unfolded."""
+    flat: dict[str, Field] = {}
+    for field in struct_fields(name):
+        if field.inline:
+            flat.update(flat_fields(field.type.lstrip("*")))
+        else:
+            flat[field.name] = field
+    return flat
+
+
+Normalizer = Callable[[Any, str, Found], Any]
+
+
+def normal_form(obj: Obj, api_version: str, kind: str, found: Found | None = None) -> Obj:
+    """`obj` as the struct's round trip leaves it, kind and apiVersion set. Raises WrongType; unknown paths go to `found`."""
+    name = type_of(api_version, kind)
+    if name is None:
+        return obj
+    body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+    return {"kind": kind, "apiVersion": api_version, **_struct(name)(body, "", found or Found([]))}
+
+
+@cache
+def _normalizer(spelled: str) -> Normalizer:
+    if spelled[0] == "*":
+        return _normalizer(spelled[1:])
+    if spelled[0] in "[=":
+        return _list(spelled[1:])
+    if spelled[0] == "{":
+        return _map(spelled[1:])
+    return _SCALARS.get(spelled) or _struct(spelled)
+
+
+@cache
+def _struct(name: str) -> Normalizer:
+    fields = flat_fields(name)
+    known = tuple((field.name, field.keep, field.type) for field in fields.values())
+    short = name.rpartition(".")[2]
+
+    def normalize(value: Any, path: str, found: Found) -> Obj:
+        if not isinstance(value, dict):
+            raise WrongType(path.lstrip(".") or short, go_type(value), short)
+        for key in value:
+            if key not in fields and key not in ("kind", "apiVersion"):
+                found.unknown.append(f"{path}.{key}".lstrip("."))
+        out: Obj = {}
+        for key, keep, spelled in known:
+            given = value.get(key)
+            if given is None:
+                if (filled := _unset(keep, spelled)) is not _ABSENT:
+                    out[key] = filled
+                continue
+            result = _normalizer(spelled)(given, f"{path}.{key}", found)
+            if keep == "always" or not _is_empty(result, spelled):
+                out[key] = result
+        return out
+
+    return normalize
+
+
+_ABSENT = object()
+
+
+def _unset(keep: str, spelled: str) -> Any:
+    """What stands for a field that was not given: structs are always there, others only when never omitted."""
+    if spelled[0] in "*[{=":
+        return None if keep == "always" else _ABSENT
+    if spelled in _SCALARS:
+        if spelled in ("time", "microtime"):
+            return _ABSENT if keep == "nonzero" else None
+        return _ZERO.get(spelled) if keep == "always" else _ABSENT
+    return _ABSENT if keep == "nonzero" else _struct(spelled)({}, "", Found([]))
+
+
+def _is_empty(value: Any, spelled: str) -> bool:
+    """Whether `omitempty` leaves it out: never a set pointer, never a struct."""
+    if spelled[0] == "*":
+        return False
+    if spelled[0] in "[{=":
+        return not value
+    return spelled in ("string", "int", "float", "bool", "bytes") and not value
+
+
+def _list(item: str) -> Normalizer:
+    inner = _normalizer(item)
+
+    def normalize(value: Any, path: str, found: Found) -> Any:
+        if not isinstance(value, list):
+            raise WrongType(path.lstrip("."), go_type(value), f"[]{item}")
+        return [inner(each, f"{path}[{index}]", found) for index, each in enumerate(value) if each is not None]
+
+    return normalize
+
+
+def _map(item: str) -> Normalizer:
+    inner = _normalizer(item)
+
+    def normalize(value: Any, path: str, found: Found) -> Any:
+        if not isinstance(value, dict):
+            raise WrongType(path.lstrip("."), go_type(value), f"map[string]{item}")
+        return {key: _zero(item) if each is None else inner(each, f"{path}.{key}", found) for key, each in value.items()}
+
+    return normalize
+
+
+def _zero(item: str) -> Any:
+    return _ZERO.get(item, "" if item == "bytes" else None)
+
+
+def go_type(value: Any) -> str:
+    """What a Go decoder calls a JSON value."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+
+
+def _string(value: Any, path: str, found: Found) -> str:
+    if not isinstance(value, str):
+        raise WrongType(path.lstrip("."), go_type(value), "string")
+    return value
+
+
+def _int(value: Any, path: str, found: Found) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise WrongType(path.lstrip("."), go_type(value), "int32")
+    return int(value)
+
+
+def _float(value: Any, path: str, found: Found) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongType(path.lstrip("."), go_type(value), "float64")
+    return value
+
+
+def _bool(value: Any, path: str, found: Found) -> bool:
+    if not isinstance(value, bool):
+        raise WrongType(path.lstrip("."), go_type(value), "bool")
+    return value
+
+
+def _bytes(value: Any, path: str, found: Found) -> str:
+    if not isinstance(value, str):
+        raise WrongType(path.lstrip("."), go_type(value), "[]uint8")
+    try:
+        return base64.b64encode(base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)).decode()
+    except (binascii.Error, ValueError):
+        raise WrongType(path.lstrip("."), "string (illegal base64 data)", "[]uint8") from None
+
+
+def _quantity(value: Any, path: str, found: Found) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise WrongType(path.lstrip("."), go_type(value), "resource.Quantity")
+    try:
+        return canonical_quantity(value)
+    except ValueError as error:
+        raise WrongType(path.lstrip("."), f"string ({error})", "resource.Quantity") from None
+
+
+def _int_or_string(value: Any, path: str, found: Found) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise WrongType(path.lstrip("."), go_type(value), "intstr.IntOrString")
+    return value
+
+
+def _time(value: Any, path: str, found: Found) -> str:
+    return rfc3339(_instant(value, path, "v1.Time"))
+
+
+def _micro_time(value: Any, path: str, found: Found) -> str:
+    return rfc3339_micro(_instant(value, path, "v1.MicroTime"))
+
+
+def _instant(value: Any, path: str, wanted: str) -> float:
+    if not isinstance(value, str):
+        raise WrongType(path.lstrip("."), go_type(value), wanted)
+    try:
+        return parse_rfc3339(value)
+    except ValueError:
+        raise WrongType(path.lstrip("."), f'string (parsing time "{value}")', wanted) from None
+
+
+def _any(value: Any, path: str, found: Found) -> Any:
+    return value
+
+
+_SCALARS: dict[str, Normalizer] = {
+    "string": _string,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "bytes": _bytes,
+    "quantity": _quantity,
+    "intorstring": _int_or_string,
+    "time": _time,
+    "microtime": _micro_time,
+    "duration": _string,
+    "fields": _any,
+    "any": _any,
+}

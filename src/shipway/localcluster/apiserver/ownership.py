@@ -1,0 +1,53 @@
+"""Who wrote which field: the server's side of managedFields.
+
+Every write that is not an apply records the fields it changed under its manager; server-side apply does its own bookkeeping
+(`patching.py`). What an endpoint ignores is no field of its writer: status on the main endpoint, spec on `/status`.
+"""
+
+from typing import Any
+
+from shipway.base.clock import Instant
+from shipway.kube.objects.apply import record_update
+from shipway.kube.objects.field_sets import FieldSet, field_set
+from shipway.kube.objects.managed_fields import is_reset
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema
+from shipway.localcluster.apiserver.options import WriteOptions
+from shipway.localcluster.apiserver.registry import Kind
+
+_STATUS = field_set("status")
+_SPEC = field_set("spec")
+_SPEC_AND_LABELS = field_set("spec", "metadata.labels")
+
+
+def schema_of(kind: Kind) -> Schema:
+    """The kind's schema; one without (there is none among the served) would be deduced."""
+    if kind.crd:
+        return kind.crd.schema
+    return builtin_schema(kind.group, kind.version, kind.kind) or DEDUCED
+
+
+def ignored_fields(kind: Kind, subresource: str) -> FieldSet:
+    """The paths that a write through this endpoint does not touch."""
+    if subresource == "status":
+        return _SPEC_AND_LABELS if kind.group in ("apps", "batch") else _SPEC
+    return _STATUS if kind.has_status else {}
+
+
+def wants_reset(wanted: Any) -> bool:
+    """Whether the writer asks to forget all owners (`managedFields: []`)."""
+    return isinstance(wanted, dict) and is_reset(wanted)
+
+
+def record_write(kind: Kind, before: Obj | None, after: Obj, options: WriteOptions, subresource: str, now: Instant) -> Obj:
+    """`after` with managedFields that say that the writer changed what differs from `before`."""
+    return record_update(
+        before,
+        after,
+        manager=options.manager,
+        api_version=kind.api_version,
+        schema=schema_of(kind),
+        now=now,
+        subresource=subresource,
+        reset=ignored_fields(kind, subresource),
+    )

@@ -1,0 +1,153 @@
+"""PATCH: five media types, one result each, then the same path as every other change.
+
+A JSON, merge or strategic patch makes the wanted object from the live one; the resource version in it, if there is one, is a
+precondition. Server-side apply merges with ownership and may create.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.apply import ApplyConflict, server_side_apply
+from shipway.kube.objects.patches import json_patch, merge_patch
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import copy_obj
+from shipway.localcluster.apiserver.admission import admit, check_new, check_type
+from shipway.localcluster.apiserver.backend import Backend
+from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
+from shipway.localcluster.apiserver.options import WriteOptions, check_patch_options
+from shipway.localcluster.apiserver.ownership import ignored_fields, schema_of
+from shipway.localcluster.apiserver.problems import Refused, bad_request, not_found, unsupported_media_type
+from shipway.localcluster.apiserver.registry import Kind
+from shipway.localcluster.apiserver.routes import Target
+from shipway.localcluster.apiserver.strategies import prepare_new, strip_status
+from shipway.localcluster.apiserver.writing import (
+    Written,
+    change,
+    check_identity,
+    check_namespace,
+    check_versions,
+    finish_change,
+    new_metadata,
+    save,
+    shape,
+)
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+APPLY_CBOR = "application/apply-patch+cbor"
+_BUILTIN = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
+_CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY)
+
+_CODES = {"BadRequest": (400, "BadRequest"), "InternalError": (500, ""), "Invalid": (422, "Invalid"),
+          "UnprocessableEntity": (422, "Invalid"), "RequestEntityTooLarge": (413, "RequestEntityTooLarge")}  # fmt: skip
+
+
+def refused_by(error: InvalidInput) -> Refused:
+    """The answer to a patch that the rules of `kube.objects` refuse."""
+    code, reason = _CODES.get(error.reason, (422, "Invalid"))
+    return Refused(code, reason, error.message)
+
+
+def patch(backend: Backend, target: Target, body: bytes, content_type: str, options: WriteOptions) -> Written:
+    """PATCH on a name, of the object or its status. Raises Refused."""
+    media = content_type.split(";")[0].strip().lower()
+    supported = _CUSTOM if target.kind.crd else _BUILTIN
+    if media not in supported:
+        raise unsupported_media_type(supported)
+    check_patch_options(options, is_apply=media == APPLY)
+    if media == APPLY:
+        return apply(backend, target, decode_yaml(body), options)
+    live = backend.read(target.kind, target.namespace, target.name)
+    wanted = patched(target.kind, live, media, body)
+    return change(backend, target, live, identified(target, wanted), options)
+
+
+def patched(kind: Kind, live: Obj, media: str, body: bytes) -> Any:
+    """`live` with the patch applied. Raises Refused."""
+    rules: dict[str, Callable[[Any], Obj]] = {
+        JSON_PATCH: lambda value: json_patch(live, value),
+        MERGE_PATCH: lambda value: merge_patch(live, value),
+        STRATEGIC: lambda value: merge_patch(live, value),
+    }
+    try:
+        return rules[media](decode_json(body))
+    except InvalidInput as error:
+        raise refused_by(error) from None
+
+
+def identified(target: Target, wanted: Any) -> Obj:
+    """The patched object, checked to be still the same one."""
+    obj = check_type(target.kind, wanted)
+    check_identity(target, obj)
+    return obj
+
+
+def apply(backend: Backend, target: Target, config: Any, options: WriteOptions) -> Written:
+    """Server-side apply; an object that is not there is created. Raises Refused."""
+    kind = target.kind
+    if not isinstance(config, dict):
+        raise bad_request("the body of an apply must be an object")
+    if not config.get("kind"):
+        raise bad_request("Object 'Kind' is missing in the applied configuration")
+    config = {**config, "metadata": {"name": target.name, **(config.get("metadata") or {})}}
+    if kind.namespaced:
+        config["metadata"].setdefault("namespace", target.namespace)
+    check_identity(target, check_type(kind, {**config, "apiVersion": kind.api_version}))
+    record = backend.store.get(kind.shelf, target.namespace, target.name)
+    if record is None:
+        if target.subresource:
+            raise not_found(kind.named(target.name))
+        return _apply_new(backend, target, config, options)
+    live = backend.read(kind, target.namespace, target.name)
+    check_versions(kind, live, config)
+    obj = _applied(backend, target, live, config, options, shape(backend, target, live))
+    return finish_change(backend, target, live, obj, options)
+
+
+def _apply_new(backend: Backend, target: Target, config: Obj, options: WriteOptions) -> Written:
+    kind = target.kind
+    if config["metadata"].get("resourceVersion") or config["metadata"].get("uid"):
+        raise Refused(
+            409,
+            "Conflict",
+            "uid mismatch: the provided object specified uid or resourceVersion, and no existing object was found",
+        )
+    check_namespace(backend, kind, target.namespace, config)
+
+    def finish(merged: Obj) -> Obj:
+        stamped = {**merged, "metadata": new_metadata(backend, kind, merged["metadata"])}
+        obj, _ = admit(kind, strip_status(kind, stamped), "Ignore")
+        prepare_new(backend, kind, obj, dry_run=options.dry_run)
+        return admit(kind, obj, "Ignore")[0]
+
+    obj = _applied(backend, target, None, config, options, finish)
+    check_new(kind, obj)
+    return Written(save(backend, kind, obj, options), created=True)
+
+
+def _applied(
+    backend: Backend, target: Target, live: Obj | None, config: Obj, options: WriteOptions, finish: Callable[[Obj], Obj]
+) -> Obj:
+    kind = target.kind
+    try:
+        return server_side_apply(
+            live,
+            copy_obj(config),
+            manager=options.manager,
+            api_version=kind.api_version,
+            schema=schema_of(kind),
+            now=backend.clock.now(),
+            finish=finish,
+            force=options.force,
+            subresource=target.subresource,
+            reset=ignored_fields(kind, target.subresource),
+        )
+    except ApplyConflict as conflict:
+        causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in conflict.causes]
+        details = kind.named(target.name).details(causes=causes)
+        raise Refused(409, "Conflict", conflict.message, details=details) from None
+    except InvalidInput as error:
+        raise refused_by(error) from None

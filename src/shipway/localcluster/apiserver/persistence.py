@@ -1,0 +1,158 @@
+"""The store on disk: SQLite with a write-ahead log, many commits per transaction.
+
+A commit is queued and answered when its transaction is on disk (the process may be killed right after; a power cut may take the last
+moments, as `synchronous=NORMAL` allows). A thread writes whatever has queued up meanwhile, so the more is written at once, the fewer
+transactions it takes. The current objects and the version counter are kept, the history is not: after a restart the
+counter jumps ahead, watchers of older versions get 410 and list again.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.localcluster.apiserver.history import Key
+from shipway.localcluster.apiserver.store import ShelfKey
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS objects (grp TEXT, plural TEXT, namespace TEXT, name TEXT, data BLOB NOT NULL,"
+    " PRIMARY KEY (grp, plural, namespace, name)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL)",
+)
+JUMP = 1_000
+"""How far the counter jumps at a restart: past everything that was handed out but not written."""
+
+_Change = tuple[int, ShelfKey, Key, bytes | None]
+
+
+class SqliteJournal:
+    """A `store.Journal` in one file. Made by `open`."""
+
+    def __init__(self, path: Path, on_safe: Callable[[int], None], version: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.version = version
+        self._path = path
+        self._on_safe = on_safe
+        self._loop = loop
+        self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._safe = version
+        self._failure: str = ""
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._thread = threading.Thread(target=self._write, name="apiserver-journal", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, path: Path, on_safe: Callable[[int], None]) -> "SqliteJournal":
+        """Opens or makes the file. Raises InvalidInput when it is no database of ours."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            version = _prepare(path)
+        except sqlite3.Error as error:
+            raise InvalidInput(
+                f"cannot read the cluster's state in {path}: {error}; move the file away to start empty"
+            ) from error
+        return cls(path, on_safe, version, asyncio.get_running_loop())
+
+    def rows(self, only: ShelfKey | None = None) -> Iterable[tuple[ShelfKey, bytes]]:
+        """All stored objects, or those of one shelf."""
+        connection = _connect(self._path)
+        try:
+            where, values = (" WHERE grp = ? AND plural = ?", only) if only else ("", ())
+            for group, plural, data in connection.execute(f"SELECT grp, plural, data FROM objects{where}", values):
+                yield (group, plural), bytes(data)
+        finally:
+            connection.close()
+
+    def append(self, version: int, shelf: ShelfKey, key: Key, data: bytes | None) -> None:
+        self._queue.put((version, shelf, key, data))
+
+    async def safe(self, version: int) -> None:
+        """Returns when everything up to `version` is on disk. Raises Unavailable when it cannot be written."""
+        if self._failure:
+            raise Unavailable(self._failure, reason="StorageFailed")
+        if version <= self._safe:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((version, future))
+        await future
+
+    async def close(self) -> None:
+        """Writes what is queued and ends the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _written(self, version: int) -> None:
+        self._safe = version
+        self._on_safe(version)
+        ready = [future for wanted, future in self._waiting if wanted <= version]
+        self._waiting = [(wanted, future) for wanted, future in self._waiting if wanted > version]
+        for future in ready:
+            if not future.done():
+                future.set_result(None)
+
+    def _failed(self, why: str) -> None:
+        self._failure = why
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(Unavailable(why, reason="StorageFailed"))
+        self._waiting = []
+
+    def _write(self) -> None:
+        """The thread: one transaction for whatever is waiting."""
+        connection = _connect(self._path)
+        try:
+            while (first := self._queue.get()) is not None:
+                batch = [first]
+                while not self._queue.empty() and batch[-1] is not None:
+                    batch.append(self._queue.get())  # type: ignore[arg-type]
+                ends = batch[-1] is None
+                changes = [change for change in batch if change is not None]
+                _store(connection, changes)
+                self._tell(self._written, changes[-1][0])
+                if ends:
+                    return
+        except sqlite3.Error as error:
+            self._tell(self._failed, f"cannot write the cluster's state to {self._path}: {error}; free some space and restart")
+        finally:
+            connection.close()
+
+    def _tell(self, what: Callable[[Any], None], value: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, value)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
+
+
+def _prepare(path: Path) -> int:
+    """Makes the tables, moves the counter ahead and returns it."""
+    connection = _connect(path)
+    try:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        found = connection.execute("SELECT version FROM counter").fetchone()
+        version = found[0] + JUMP if found else 1
+        connection.execute("INSERT OR REPLACE INTO counter (id, version) VALUES (1, ?)", (version,))
+        return version
+    finally:
+        connection.close()
+
+
+def _store(connection: sqlite3.Connection, changes: list[_Change]) -> None:
+    connection.execute("BEGIN")
+    for _, (group, plural), (namespace, name), data in changes:
+        if data is None:
+            where = "grp = ? AND plural = ? AND namespace = ? AND name = ?"
+            connection.execute(f"DELETE FROM objects WHERE {where}", (group, plural, namespace, name))
+        else:
+            values = (group, plural, namespace, name, data)
+            connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", values)
+    connection.execute("UPDATE counter SET version = ? WHERE id = 1", (changes[-1][0],))
+    connection.execute("COMMIT")

@@ -1,0 +1,170 @@
+"""Requests about resources: the verb decides which module works, the Accept header how the answer looks."""
+
+import orjson
+from msgspec import Struct
+from msgspec.structs import replace as with_fields
+
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.wire import Request, Response
+from shipway.localcluster.apiserver.backend import Backend
+from shipway.localcluster.apiserver.deleting import delete
+from shipway.localcluster.apiserver.encoding import ListMeta, Look, encode_list, encode_object_as, encode_one
+from shipway.localcluster.apiserver.faces import from_face, has_other_face
+from shipway.localcluster.apiserver.listing import await_version, list_objects, page
+from shipway.localcluster.apiserver.negotiation import decode_body, wanted
+from shipway.localcluster.apiserver.options import Query, delete_options, list_options, write_options
+from shipway.localcluster.apiserver.patching import patch
+from shipway.localcluster.apiserver.problems import Refused, method_not_allowed, status_object
+from shipway.localcluster.apiserver.reviews import answer as answer_review
+from shipway.localcluster.apiserver.reviews import is_review
+from shipway.localcluster.apiserver.routes import Target, resolve
+from shipway.localcluster.apiserver.selection import select
+from shipway.localcluster.apiserver.subresources import HANDLERS, Subresource
+from shipway.localcluster.apiserver.watch import Watch
+from shipway.localcluster.apiserver.writing import Written, create, replace
+
+_JSON = {"content-type": "application/json"}
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class _Call(Struct, frozen=True):
+    """A request with its target, and how to show the answer."""
+
+    request: Request
+    target: Target
+    look: Look
+
+
+class Resources:
+    """Answers everything under `/api/…` and `/apis/…` that is not discovery."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def answer(self, request: Request) -> Response:
+        """Raises Refused and PlainNotFound."""
+        target = resolve(self._backend.registry, request.path)
+        if not target.name and request.method in _VERBS and self._verb(request, target) not in target.kind.verbs:
+            raise method_not_allowed()
+        if target.subresource in HANDLERS:
+            return await self._subresource(HANDLERS[target.subresource], request, target)
+        look = self._look(request, target)
+        call = _Call(request, target, look)
+        match request.method:
+            case "GET":
+                return await self._read(call)
+            case "POST" if not target.name:
+                return self._create(call)
+            case "PUT" if target.name:
+                return self._replace(call)
+            case "PATCH" if target.name:
+                return self._patch(call)
+            case "DELETE" if not target.subresource:
+                return self._delete(call) if target.name else self._delete_collection(call)
+            case _:
+                raise method_not_allowed()
+
+    @staticmethod
+    def _verb(request: Request, target: Target) -> str:
+        return "deletecollection" if request.method == "DELETE" and not target.name else _VERBS[request.method]
+
+    def _look(self, request: Request, target: Target) -> Look:
+        accept = wanted(request.headers.get("accept", ""))
+        include = Query(request.query).text("includeObject") or "Metadata"
+        return Look(target.kind, accept, include, self._backend.clock.now())
+
+    async def _subresource(self, handler: Subresource, request: Request, target: Target) -> Response:
+        if request.method not in handler.methods or not target.name:
+            raise method_not_allowed()
+        return await handler.answer(self._backend, target, request)
+
+    async def _read(self, call: _Call) -> Response:
+        target, backend = call.target, self._backend
+        if "get" not in target.kind.verbs:
+            raise method_not_allowed()
+        options = list_options(call.request)
+        if target.name and not target.watch and not options.watch:
+            await await_version(backend, options.version)
+            record = backend.record(target.kind, target.namespace, target.name)
+            return Response(200, _JSON, encode_one(record, call.look))
+        selection = select(target.kind, target.namespace, target.name, options.labels, options.fields)
+        if options.watch or target.watch:
+            headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+            return Response(200, headers, stream=Watch(backend, selection, options, call.look).stream())
+        await await_version(backend, options.version)
+        return Response(200, _JSON, list_objects(backend, target.kind, selection, options, call.look))
+
+    def _body(self, call: _Call) -> tuple[Target, object]:
+        """What is written: the decoded body, as the kind that is stored."""
+        kind = call.target.kind
+        body = decode_body(call.request.body, call.request.headers.get("content-type", ""), kind.api_version, kind.kind)
+        if not has_other_face(kind) or not isinstance(body, dict):
+            return call.target, body
+        stored = self._stored(call.target)
+        return stored, {**from_face(kind, body), "apiVersion": stored.kind.api_version}
+
+    def _stored(self, target: Target) -> Target:
+        """The target as the kind that its objects are stored as."""
+        if not has_other_face(target.kind):
+            return target
+        stored = self._backend.registry.find(target.kind.storage[0], "v1", target.kind.plural)
+        assert stored is not None
+        return with_fields(target, kind=stored)
+
+    def _create(self, call: _Call) -> Response:
+        if is_review(call.target):
+            return answer_review(self._backend, call.target, call.request)
+        options = write_options(call.request, "CreateOptions")
+        target, body = self._body(call)
+        return self._written(create(self._backend, target, body, options), call)
+
+    def _replace(self, call: _Call) -> Response:
+        options = write_options(call.request, "UpdateOptions")
+        target, body = self._body(call)
+        return self._written(replace(self._backend, target, body, options), call)
+
+    def _patch(self, call: _Call) -> Response:
+        request = call.request
+        options = write_options(request, "PatchOptions")
+        target = self._stored(call.target)
+        written = patch(self._backend, target, request.body, request.headers.get("content-type", ""), options)
+        return self._written(written, call)
+
+    def _written(self, written: Written, call: _Call) -> Response:
+        headers = _JSON | warning_headers(written.warnings)
+        shown: Obj = {**written.obj, "kind": call.target.kind.kind, "apiVersion": call.target.kind.api_version}
+        return Response(201 if written.created else 200, headers, encode_object_as(shown, call.look))
+
+    def _delete(self, call: _Call) -> Response:
+        deleted = delete(self._backend, self._stored(call.target), delete_options(call.request))
+        if deleted.returns_object:
+            return Response(200, _JSON, encode_object_as(deleted.obj, call.look))
+        return Response(200, _JSON, orjson.dumps(success(call.target, deleted.obj)))
+
+    def _delete_collection(self, call: _Call) -> Response:
+        target, backend = self._stored(call.target), self._backend
+        options = list_options(call.request)
+        how = delete_options(call.request)
+        selection = select(target.kind, target.namespace, "", options.labels, options.fields)
+        records, _ = page(backend, target.kind, selection, options)
+        for record in records:
+            one = Target(target.kind, record.key[0], record.key[1])
+            try:
+                delete(backend, one, how)
+            except Refused as refusal:
+                if refusal.code != 404:
+                    raise
+        return Response(200, _JSON, encode_list(records, ListMeta(backend.store.version), call.look))
+
+
+def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
+    """One Warning header; several warnings are joined as HTTP allows."""
+    quoted = ['299 - "' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in warnings]
+    return {"warning": ", ".join(quoted)} if quoted else {}
+
+
+def success(target: Target, obj: Obj) -> Obj:
+    """The Status of a delete that is done."""
+    status = status_object(200, "", "")
+    details = {**target.kind.named(obj["metadata"]["name"]).details(), "uid": obj["metadata"]["uid"]}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": status["metadata"], "status": "Success", "details": details}

@@ -1,0 +1,137 @@
+"""What happens to an object of a kind on its way into the store, beyond defaults: the parts that need the server.
+
+`prepare_new` runs once, when an object is created; `carry_over` decides which parts of a write count: metadata that belongs to
+the server, status on the main endpoint and everything else on `/status` are taken from the live object.
+"""
+
+from collections.abc import Callable, Mapping
+
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver.backend import Backend
+from shipway.localcluster.apiserver.defaults.pods import qos_class
+from shipway.localcluster.apiserver.problems import invalid
+from shipway.localcluster.apiserver.registry import Kind
+
+KEEPS_STATUS = {("", "Node")}
+"""Kinds whose status may come with the object."""
+_RESETS_LABELS = {"apps", "batch"}
+_SERVERS_OWN = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "resourceVersion",
+    "selfLink",
+)
+
+
+def strip_status(kind: Kind, obj: Obj) -> Obj:
+    """A new object without the status that a client may not set."""
+    if not kind.has_status or kind.group_kind in KEEPS_STATUS:
+        return obj
+    return {key: value for key, value in obj.items() if key != "status"}
+
+
+def prepare_new(backend: Backend, kind: Kind, obj: Obj, *, dry_run: bool) -> None:
+    """Completes a new object in place. Raises Refused(422) when something it asks for is taken."""
+    if (hook := _ON_CREATE.get(kind.group_kind)) is not None:
+        hook(backend, obj)
+
+
+def prepare_changed(backend: Backend, kind: Kind, live: Obj, obj: Obj) -> None:
+    """Completes a changed object in place. Raises Refused(422)."""
+    if kind.group_kind == ("", "Service"):
+        _service(backend, obj, live)
+
+
+def _service(backend: Backend, obj: Obj, live: Obj | None = None) -> None:
+    if problems := backend.addresses.assign(obj, live):
+        kind = backend.registry.of_kind("", "Service")
+        assert kind is not None
+        raise invalid(kind.named(obj["metadata"].get("name", "")), problems)
+
+
+def _pod(backend: Backend, obj: Obj) -> None:
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj.get("spec") or {})}
+
+
+def _namespace(backend: Backend, obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    if "kubernetes" not in (spec.get("finalizers") or []):
+        spec["finalizers"] = [*(spec.get("finalizers") or []), "kubernetes"]
+
+
+def _claim(backend: Backend, obj: Obj) -> None:
+    metadata = obj["metadata"]
+    if "kubernetes.io/pvc-protection" not in (metadata.get("finalizers") or []):
+        metadata["finalizers"] = [*(metadata.get("finalizers") or []), "kubernetes.io/pvc-protection"]
+
+
+def _job(backend: Backend, obj: Obj) -> None:
+    """A Job finds its pods by its own uid, unless it brings a selector and says so."""
+    spec, uid = obj["spec"], obj["metadata"]["uid"]
+    if spec.get("manualSelector"):
+        return
+    template = spec["template"].setdefault("metadata", {})
+    name = obj["metadata"]["name"]
+    template["labels"] = {
+        **(template.get("labels") or {}),
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+
+
+_ON_CREATE: Mapping[tuple[str, str], Callable[[Backend, Obj], None]] = {
+    ("", "Service"): _service,
+    ("", "Pod"): _pod,
+    ("", "Namespace"): _namespace,
+    ("", "PersistentVolumeClaim"): _claim,
+    ("batch", "Job"): _job,
+}
+
+
+def carry_over(kind: Kind, live: Obj, wanted: Obj, subresource: str) -> Obj:
+    """`wanted` with everything that this endpoint may not change taken from `live`."""
+    if subresource == "status":
+        return _status_write(kind, live, wanted)
+    metadata = _own_metadata(live, wanted)
+    obj = {**wanted, "metadata": metadata}
+    if kind.has_status:
+        obj.pop("status", None)
+        if "status" in live:
+            obj["status"] = live["status"]
+    if kind.group_kind == ("", "Namespace") and subresource != "finalize":
+        obj["spec"] = live.get("spec") or {}
+    if subresource == "finalize":
+        obj = {**live, "metadata": metadata, "spec": wanted.get("spec") or {}}
+    return obj
+
+
+def _own_metadata(live: Obj, wanted: Obj) -> Obj:
+    metadata = dict(wanted["metadata"])
+    for field in _SERVERS_OWN:
+        metadata.pop(field, None)
+        if field in live["metadata"]:
+            metadata[field] = live["metadata"][field]
+    return metadata
+
+
+def _status_write(kind: Kind, live: Obj, wanted: Obj) -> Obj:
+    metadata = _own_metadata(live, wanted)
+    if kind.crd:
+        metadata = {**live["metadata"], "managedFields": wanted["metadata"].get("managedFields") or []}
+    elif kind.group in _RESETS_LABELS:
+        metadata.pop("labels", None)
+        if "labels" in live["metadata"]:
+            metadata["labels"] = live["metadata"]["labels"]
+    obj = {**live, "metadata": metadata}
+    obj.pop("status", None)
+    if "status" in wanted:
+        obj["status"] = wanted["status"]
+    return obj
