@@ -51,6 +51,10 @@ class Kinds:
     def find(self, group: str, kind: str) -> Resource | None:
         return self._by_kind.get((group, kind))
 
+    @property
+    def served(self) -> tuple[Resource, ...]:
+        return tuple(self._by_kind.values())
+
     def remember_miss(self, who: Hashable, wake: Callable[[], None]) -> None:
         """`wake` is called once when what is served has changed."""
         self._missed[who] = wake
@@ -237,6 +241,10 @@ class PassWorld:
         if found is None:
             self._miss()
         return found
+
+    def served(self) -> tuple[Resource, ...]:
+        self._miss()
+        return self._kinds.served
 
     def answer(self, ask: Ask) -> Answer | None:
         return self._answer(ask)

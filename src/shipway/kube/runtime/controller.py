@@ -53,6 +53,10 @@ class World(Protocol):
         """The served resource of a group and kind at its preferred version, from discovery; None if unknown."""
         ...
 
+    def served(self) -> tuple[Resource, ...]:
+        """All kinds that can be listed and watched, at their preferred versions; a key that asked wakes when they change."""
+        ...
+
     def answer(self, ask: Ask) -> Answer | None:
         """The answer to an ask that some earlier decision put; None while it is under way or unasked."""
         ...
