@@ -1,0 +1,151 @@
+"""The proxy of a local cluster: watches Services, EndpointSlices and HTTPRoutes, and serves what they say.
+
+    async with Proxy(client, clock=clock, addresses=book, port=8000) as proxy:
+        ...            # http://<service>.<namespace>.localhost:8000/ and every HTTPRoute's hostname
+
+A cluster without the HTTPRoute kind is served all the same; routes join in when the kind appears. Everything but the counters
+may be dropped and read again. Statuses of routes are written beside, so that a slow API server never holds a weight back.
+"""
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+
+import structlog
+
+from shipway.api.kinds import CRDS, ENDPOINT_SLICES, HTTP_ROUTES, SERVICES
+from shipway.base.clock import Clock
+from shipway.base.errors import Conflict, NotFound, ShipwayError
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
+from shipway.kube.runtime.informer import Informer
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.proxy.counters import Counters
+from shipway.localcluster.node.proxy.routes import Routing, build
+from shipway.localcluster.node.proxy.server import ProxyServer
+from shipway.localcluster.node.proxy.status import CONTROLLER_NAME, route_status
+from shipway.localcluster.node.proxy.table import Table
+
+log = structlog.get_logger()
+
+_ROUTE_CRD = f"{HTTP_ROUTES.plural}.{HTTP_ROUTES.group}"
+_RETRY_SECONDS = 2.0
+_FIRST_ROUTES_SECONDS = 2.0
+
+
+class Proxy:
+    """One gateway listener. `port` 0: the system chooses, and `port` says which."""
+
+    def __init__(self, client: Client, *, clock: Clock, addresses: AddressBook, port: int = 0, host: str = "127.0.0.1") -> None:
+        self.port = port
+        self.host = host
+        self.counters = Counters()
+        self.ready = asyncio.Event()
+        self._client = client
+        self._clock = clock
+        self._addresses = addresses
+        self._changed = asyncio.Event()
+        self._routed = asyncio.Event()
+        self._routing = Routing(Table())
+        self._services = Informer(client, SERVICES, clock=clock)
+        self._slices = Informer(client, ENDPOINT_SLICES, clock=clock)
+        self._routes: Informer | None = None
+        self._watching_routes: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    async def __aenter__(self) -> "Proxy":
+        """Returns once it serves the cluster as it is. Raises OSError when the port is taken."""
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        self._running = self._tasks.create_task(self.run())
+        ready = self._tasks.create_task(self.ready.wait())
+        await asyncio.wait({self._running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None and self._running is not None
+        self._running.cancel()
+        return await self._tasks.__aexit__(kind, error, trace)
+
+    async def run(self) -> None:
+        """Until cancelled; open requests get a moment to finish."""
+        async with asyncio.TaskGroup() as tasks:
+            server = ProxyServer(self._addresses, self.counters, tasks)
+            self.port = await server.start(self.host, self.port)
+            try:
+                await self._watch(server)
+            finally:
+                self.ready.clear()
+                self._routes = self._watching_routes = None
+                await server.stop()
+
+    async def _watch(self, server: ProxyServer) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            crds = self._informer(
+                Informer(
+                    self._client, CRDS, field_selector=f"metadata.name={_ROUTE_CRD}", metadata_only=True, clock=self._clock
+                )
+            )
+            crds.on_event(lambda old, new: self._kind_changed(tasks, new))
+            self._services = self._informer(Informer(self._client, SERVICES, clock=self._clock))
+            self._slices = self._informer(Informer(self._client, ENDPOINT_SLICES, clock=self._clock))
+            for informer in (crds, self._services, self._slices):
+                tasks.create_task(informer.run())
+            for informer in (crds, self._services, self._slices):
+                await informer.synced.wait()
+            if self._routes is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_FIRST_ROUTES_SECONDS):
+                        await self._routes.synced.wait()
+            tasks.create_task(self._keep_statuses())
+            while True:
+                self._changed.clear()
+                self._routing = build(self._services.list(), self._slices.list(), self._routes.list() if self._routes else ())
+                server.route(self._routing.table)
+                self.ready.set()
+                self._routed.set()
+                await self._changed.wait()
+
+    def _informer(self, informer: Informer) -> Informer:
+        informer.on_event(lambda old, new: self._changed.set())
+        return informer
+
+    def _kind_changed(self, tasks: asyncio.TaskGroup, crd: Obj | None) -> None:
+        """Begins or ends watching routes as their kind comes and goes."""
+        if crd is not None and self._routes is None:
+            self._routes = self._informer(Informer(self._client, HTTP_ROUTES, clock=self._clock))
+            self._watching_routes = tasks.create_task(self._routes.run())
+        elif crd is None and self._watching_routes is not None:
+            self._watching_routes.cancel()
+            self._routes = self._watching_routes = None
+
+    async def _keep_statuses(self) -> None:
+        """Says of every route whether it is in force, at the generation that is."""
+        while True:
+            await self._routed.wait()
+            self._routed.clear()
+            try:
+                for route in self._routes.list() if self._routes else ():
+                    await self._write_status(route)
+            except ShipwayError as error:
+                log.warning("route_status_not_written", reason=error.reason, message=error.message)
+                await self._clock.sleep(_RETRY_SECONDS)
+                self._routed.set()
+
+    async def _write_status(self, route: Obj) -> None:
+        namespace, name = namespace_of(route), name_of(route)
+        status = route_status(route, self._routing.problems.get((namespace, name), ()), self._clock.now())
+        if status is None:
+            return
+        body = {"metadata": {"resourceVersion": resource_version_of(route)}, "status": status}
+        with suppress(Conflict, NotFound):  # it has changed meanwhile: the next event brings it back here
+            await self._client.patch(HTTP_ROUTES, namespace, name, body, subresource="status", manager=CONTROLLER_NAME)
