@@ -35,7 +35,8 @@ def check_type(kind: Kind, body: object) -> Obj:
 
 
 def settle(kind: Kind, obj: Obj) -> Obj:
-    """The object in the form in which it would be stored: normal form and defaults, unknown fields gone. Raises Refused(400)."""
+    """The object in the form in which it would be stored: normal form and defaults, unknown fields gone. Raises
+    Refused(400)."""
     return _settle(kind, obj, Found([]))
 
 

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from msgspec import Struct
-
 from shipway.base.clock import Clock
 from shipway.base.ids import Ids
 from shipway.kube.objects.resource import Obj
@@ -15,22 +13,23 @@ from shipway.localcluster.apiserver.registry import Kind, Registry
 from shipway.localcluster.apiserver.store import Store, decode_object
 
 
-class LogQuery(Struct, frozen=True):
-    """Which part of a container's log is wanted. None: no limit."""
-
-    container: str = ""
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    tail_lines: int | None = None
-    since_seconds: float | None = None
-    limit_bytes: int | None = None
-
-
 class LogSource(Protocol):
-    """The node's side of `pods/log`. Raises NotFound when the container has not started, InvalidInput for a bad request."""
+    """The node's side of `pods/log`: chunks of the container's log. None: no limit. Raises InvalidInput or NotFound when there
+    is no such container or it has not written yet."""
 
-    def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+    def logs(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        tail_lines: int | None,
+        since_seconds: float | None,
+        previous: bool,
+        timestamps: bool,
+        limit_bytes: int | None,
+    ) -> AsyncGenerator[bytes, None]: ...
 
 
 class Backend:

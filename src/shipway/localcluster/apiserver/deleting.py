@@ -1,8 +1,8 @@
 """DELETE: at once, after a grace period, or when the last finalizer has gone.
 
 Nothing is deleted while somebody holds it: a finalizer, or the grace period of a pod that still runs. Such an object gets a
-`deletionTimestamp` and goes when it is released (`writing.is_released`). Propagation is only written down here, as finalizers; the
-garbage collector acts on them.
+`deletionTimestamp` and goes when it is released (`writing.is_released`). Propagation is only written down here, as
+finalizers; the garbage collector acts on them.
 """
 
 from msgspec import Struct

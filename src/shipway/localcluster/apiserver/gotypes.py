@@ -1,10 +1,11 @@
 """The shape of the built-in types, and the form in which a real server stores them.
 
-`gotypes.json` is printed from the published Go structs (tools/gotypes): for every field its JSON name, protobuf number and type. A
-real server decodes each body into such a struct and encodes it again, and much of what clients see comes from that round
-trip: unknown fields vanish, null means unset, empty values of `omitempty` fields are dropped, others appear as zero values, a
-quantity is respelled. `normal_form` does the round trip on plain JSON. Notation of a type: `!T` always written, `?T` left out when zero,
-`T` left out when empty; then `*T` pointer, `[T` list, `{T` map, `=T` named list of strings, a scalar, or the name of a struct.
+`gotypes.json` is printed from the published Go structs (tools/gotypes): for every field its JSON name, protobuf number and
+type. A real server decodes each body into such a struct and encodes it again, and much of what clients see comes from that
+round trip: unknown fields vanish, null means unset, empty values of `omitempty` fields are dropped, others appear as zero
+values, a quantity is respelled. `normal_form` does the round trip on plain JSON. Notation of a type: `!T` always written,
+`?T` left out when zero, `T` left out when empty; then `*T` pointer, `[T` list, `{T` map, `=T` named list of strings, a
+scalar, or the name of a struct.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """The recent past of one shelf: what a watch replays, and what lets a list show an older state.
 
-Events are kept for `seconds`, but never fewer than `minimum` nor more than `maximum`. What fell out can not be asked for any more:
-`oldest` is the last resource version that was forgotten, and whoever starts before it must list again (410).
+Events are kept for `seconds`, but never fewer than `minimum` nor more than `maximum`. What fell out can not be asked for
+any more: `oldest` is the last resource version that was forgotten, and whoever starts before it must list again (410).
 """
 
 from bisect import bisect_right

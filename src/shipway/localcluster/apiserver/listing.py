@@ -1,7 +1,8 @@
 """LIST: which objects, as of when, and in which portions.
 
-A list shows the store at one version. Pages after the first show the version of the first, by undoing the history since then; when
-that version has been forgotten, the client is told to start again (410) and gets a token to go on without consistency.
+A list shows the store at one version. Pages after the first show the version of the first, by undoing the history since
+then; when that version has been forgotten, the client is told to start again (410) and gets a token to go on without
+consistency.
 """
 
 import base64
@@ -23,9 +24,9 @@ _PATIENCE = 3.0
 _STEP = 0.1
 TOKEN_EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
-    "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first "
-    "chunk was returned and now may show up in the list."
+    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with "
+    "the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time "
+    "the first chunk was returned and now may show up in the list."
 )
 VERSION_EXPIRED = "The resourceVersion for the provided list is too old."
 

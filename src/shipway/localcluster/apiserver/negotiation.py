@@ -1,7 +1,7 @@
 """Which form a client wants the answer in, and which form its body came in.
 
-Answers are always JSON: clients that prefer protobuf also accept it. An `as=` parameter asks for a Table (what kubectl prints) or for
-metadata only (what informers of the garbage collector keep).
+Answers are always JSON: clients that prefer protobuf also accept it. An `as=` parameter asks for a Table (what kubectl
+prints) or for metadata only (what informers of the garbage collector keep).
 """
 
 from collections.abc import Mapping

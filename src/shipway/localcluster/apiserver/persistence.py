@@ -1,9 +1,9 @@
 """The store on disk: SQLite with a write-ahead log, many commits per transaction.
 
-A commit is queued and answered when its transaction is on disk (the process may be killed right after; a power cut may take the last
-moments, as `synchronous=NORMAL` allows). A thread writes whatever has queued up meanwhile, so the more is written at once, the fewer
-transactions it takes. The current objects and the version counter are kept, the history is not: after a restart the
-counter jumps ahead, watchers of older versions get 410 and list again.
+A commit is queued and answered when its transaction is on disk (the process may be killed right after; a power cut may take
+the last moments, as `synchronous=NORMAL` allows). A thread writes whatever has queued up meanwhile, so the more is written
+at once, the fewer transactions it takes. The current objects and the version counter are kept, the history is not: after a
+restart the counter jumps ahead, watchers of older versions get 410 and list again.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
 """Protobuf request bodies, which current kubectl and helm send for every kind they know.
 
-A body is the magic `k8s\\0` and a `runtime.Unknown` envelope {1: typeMeta {1: apiVersion, 2: kind}, 2: raw}. The raw message is
-decoded by the field numbers of `gotypes.json` into the JSON it stands for. Go also encodes zero values, so an unknown field with an
-empty payload is skipped; an unknown field that carries something is refused (415), never dropped in silence.
+A body is the magic `k8s\\0` and a `runtime.Unknown` envelope {1: typeMeta {1: apiVersion, 2: kind}, 2: raw}. The raw
+message is decoded by the field numbers of `gotypes.json` into the JSON it stands for. Go also encodes zero values, so an
+unknown field with an empty payload is skipped; an unknown field that carries something is refused (415), never dropped in
+silence.
 """
 
 import base64

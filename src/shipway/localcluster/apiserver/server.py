@@ -1,8 +1,8 @@
 """The embedded API server: one `send` for clients in this process and for the network alike.
 
-A request is routed by its path: health and version, discovery, OpenAPI, or a resource. A resource request becomes a `Target`, is
-handled by the verb's module and answered in the shape its Accept header asks for. Refusals become Status objects here and nowhere
-else; anything unforeseen is a 500 with a traceback in the log.
+A request is routed by its path: health and version, discovery, OpenAPI, or a resource. A resource request becomes a
+`Target`, is handled by the verb's module and answered in the shape its Accept header asks for. Refusals become Status
+objects here and nowhere else; anything unforeseen is a 500 with a traceback in the log.
 """
 
 from pathlib import Path
@@ -57,8 +57,9 @@ class ApiServer:
     async def open(
         cls, *, path: Path | None, clock: Clock, ids: Ids, history_seconds: float = 300.0, history_minimum: int = 1_000
     ) -> "ApiServer":
-        """`path` is the SQLite file that holds the state, None keeps it in memory. `history_seconds` bounds how far back a watch
-        may start; together with `history_minimum` events tests use it to provoke 410. Raises InvalidInput for a damaged file."""
+        """`path` is the SQLite file that holds the state, None keeps it in memory. `history_seconds` bounds how far back a
+        watch may start; together with `history_minimum` events tests use it to provoke 410. Raises InvalidInput for a
+        damaged file."""
         registry = Registry(builtin_kinds())
 
         def fields_of(shelf: ShelfKey, obj: Obj) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """All objects, the counter that orders their changes, and who is told.
 
-One process, one writer: a mutation runs from read to `commit` without waiting, so it needs no lock. Every commit takes the next
-`resourceVersion` of the one counter (as etcd's revision), goes to the journal, and is published to watchers when the journal
-says that it is safe, in order. Objects are kept as JSON and parsed when read: a fresh dict for everybody, so nobody can change what
-another one sees, and a pod costs 4 KB instead of 20.
+One process, one writer: a mutation runs from read to `commit` without waiting, so it needs no lock. Every commit takes the
+next `resourceVersion` of the one counter (as etcd's revision), goes to the journal, and is published to watchers when the
+journal says that it is safe, in order. Objects are kept as JSON and parsed when read: a fresh dict for everybody, so nobody
+can change what another one sees, and a pod costs 4 KB instead of 20.
 """
 
 from bisect import bisect_left, bisect_right, insort

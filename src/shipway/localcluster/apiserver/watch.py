@@ -1,9 +1,9 @@
 """WATCH: the changes after a version, as a stream of JSON lines.
 
-A watcher subscribes and replays the history since its version in one step, so nothing falls between. Its selection decides what a
-change means to it: an object that starts to match is ADDED, one that ceases to is DELETED, shown as it was. With
-`sendInitialEvents` (WatchList) the present comes first, closed by a bookmark that says so. What the watchers of an event have in
-common, the encoded object, is made once.
+A watcher subscribes and replays the history since its version in one step, so nothing falls between. Its selection decides
+what a change means to it: an object that starts to match is ADDED, one that ceases to is DELETED, shown as it was. With
+`sendInitialEvents` (WatchList) the present comes first, closed by a bookmark that says so. What the watchers of an event
+have in common, the encoded object, is made once.
 """
 
 import asyncio

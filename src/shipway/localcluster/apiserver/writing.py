@@ -3,8 +3,8 @@
     body → type check → form and defaults (admission) → what the kind adds (strategies) → validation → generation →
     field ownership → store
 
-A change starts from the live object. Server-side apply, patches, PUT, scale and status all end in `change`, which stores nothing when
-nothing changed, and deletes when the last finalizer of a deleted object went.
+A change starts from the live object. Server-side apply, patches, PUT, scale and status all end in `change`, which stores
+nothing when nothing changed, and deletes when the last finalizer of a deleted object went.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Pod, pod template, container, probe and volume defaults (core/v1 defaults.go, and the admission plugins of a default cluster)."""
+"""Pod, pod template, container, probe and volume defaults (core/v1 defaults.go, and the admission plugins of a default
+cluster)."""
 
 from typing import Any
 

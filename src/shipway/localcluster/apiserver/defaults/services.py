@@ -1,4 +1,5 @@
-"""Service, Endpoints, EndpointSlice and networking defaults. Addresses and node ports are allocated when a Service is written."""
+"""Service, Endpoints, EndpointSlice and networking defaults. Addresses and node ports are allocated when a Service is
+written."""
 
 from shipway.kube.objects.resource import Obj
 

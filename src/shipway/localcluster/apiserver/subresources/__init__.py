@@ -1,5 +1,5 @@
-"""Subresources that are no plain part of the object: each answers its own requests. (`/status` and `/finalize` are plain parts and
-go the way of every other write.)"""
+"""Subresources that are no plain part of the object: each answers its own requests. (`/status` and `/finalize` are plain
+parts and go the way of every other write.)"""
 
 from collections.abc import Awaitable, Callable, Mapping
 

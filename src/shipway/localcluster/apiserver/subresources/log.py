@@ -1,11 +1,15 @@
 """`pods/log`: asked of the node through the `LogSource` that the server was given."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+
 from shipway.base.clock import parse_rfc3339
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import spec_of
 from shipway.kube.objects.wire import Request, Response
-from shipway.localcluster.apiserver.backend import Backend, LogQuery
+from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.options import Query
 from shipway.localcluster.apiserver.problems import Refused, bad_request
 from shipway.localcluster.apiserver.routes import Target
@@ -15,33 +19,42 @@ _TEXT = {"content-type": "text/plain"}
 
 async def answer(backend: Backend, target: Target, request: Request) -> Response:
     pod = backend.read(target.kind, target.namespace, target.name)
-    query = _query(backend, pod, Query(request.query))
+    query = Query(request.query)
+    container = _container(pod, query.text("container"))
     if not spec_of(pod).get("nodeName"):
         return Response(200, _TEXT)
     if backend.log_source is None:
         raise Refused(503, "ServiceUnavailable", "no node serves logs: start the cluster with a node")
-    try:
-        stream = backend.log_source.logs(target.namespace, target.name, query)
-        if query.follow:
-            return Response(200, {**_TEXT, "transfer-encoding": "chunked"}, stream=stream)
-        return Response(200, _TEXT, b"".join([chunk async for chunk in stream]))
-    except (NotFound, InvalidInput) as error:
-        raise bad_request(error.message) from None
-
-
-def _query(backend: Backend, pod: Obj, query: Query) -> LogQuery:
-    since = query.number("sinceSeconds")
-    if since is None and (text := query.text("sinceTime")):
-        since = max(0, int(backend.clock.now() - parse_rfc3339(text)))
-    return LogQuery(
-        container=_container(pod, query.text("container")),
-        follow=query.flag("follow"),
+    read = partial(
+        backend.log_source.logs,
+        target.namespace,
+        target.name,
+        container,
+        since_seconds=_since(backend, query),
         previous=query.flag("previous"),
         timestamps=query.flag("timestamps"),
-        tail_lines=query.number("tailLines"),
-        since_seconds=since,
         limit_bytes=query.number("limitBytes"),
     )
+    tail = query.number("tailLines")
+    try:
+        if not query.flag("follow"):
+            return Response(200, _TEXT, await _whole(read(follow=False, tail_lines=tail)))
+        # A follower may wait for its first line for ever, so what is wrong with the request is found out beforehand.
+        await _whole(read(follow=False, tail_lines=0))
+    except (NotFound, InvalidInput) as error:
+        raise bad_request(error.message) from None
+    return Response(200, {**_TEXT, "transfer-encoding": "chunked"}, stream=read(follow=True, tail_lines=tail))
+
+
+async def _whole(stream: AsyncGenerator[bytes, None]) -> bytes:
+    async with aclosing(stream):
+        return b"".join([chunk async for chunk in stream])
+
+
+def _since(backend: Backend, query: Query) -> float | None:
+    if text := query.text("sinceTime"):
+        return max(0.0, backend.clock.now() - parse_rfc3339(text))
+    return query.number("sinceSeconds")
 
 
 def _container(pod: Obj, wanted: str) -> str:

@@ -1,7 +1,7 @@
 """What `kubectl get` prints: columns and cells of each kind.
 
-A built-in kind has a `Printer` here; a custom one has the printer columns of its CRD; anything else shows name and age. Cells are JSON
-values; ages are relative to the time of the request.
+A built-in kind has a `Printer` here; a custom one has the printer columns of its CRD; anything else shows name and age.
+Cells are JSON values; ages are relative to the time of the request.
 """
 
 from collections.abc import Mapping

@@ -4,8 +4,8 @@ from typing import Any
 
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
+from shipway.kube.objects.jsonpath import find
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
 from shipway.localcluster.apiserver.registry import CrdVersion, PrinterColumn
 from shipway.localcluster.apiserver.tables.columns import Column
 
@@ -35,7 +35,7 @@ def custom_cells(crd: CrdVersion, obj: Obj, now: Instant) -> list[Any]:
 
 
 def _cell(column: PrinterColumn, obj: Obj, now: Instant) -> Any:
-    found = _find(obj, column.json_path)
+    found = find(column.json_path, obj)
     if not found:
         return None
     value = found[0] if len(found) == 1 or column.type in ("integer", "number", "boolean") else ",".join(map(str, found))
@@ -53,8 +53,3 @@ def _date(value: Any, now: Instant) -> str:
         return format_age(max(0.0, now - parse_rfc3339(str(value))))
     except ValueError:
         return "<invalid>"
-
-
-def _find(obj: Obj, path: str) -> list[Any]:
-    value = dig(obj, *path.strip(".").split("."))
-    return [] if value is None else [value]

@@ -1,4 +1,5 @@
-"""Pods. The STATUS cell is computed from phase, container states and deletion, rule by rule as the real server's printer does."""
+"""Pods. The STATUS cell is computed from phase, container states and deletion, rule by rule as the real server's printer
+does."""
 
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age

@@ -1,7 +1,7 @@
 """What may not be stored, and what may not change.
 
-The built-in rules are the ones that tools and controllers rely on: names, required fields, selectors that match their template, ports,
-immutable fields. What the real server refuses beyond them is accepted here.
+The built-in rules are the ones that tools and controllers rely on: names, required fields, selectors that match their
+template, ports, immutable fields. What the real server refuses beyond them is accepted here.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,6 +10,10 @@ from shipway.localcluster.apiserver.validation.pods import template
 
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _IMMUTABLE = "field is immutable"
+_PERCENT_TEXT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+    "validation is '[0-9]+%')"
+)
 _PERCENT = re.compile(r"[0-9]+%")
 
 
@@ -76,8 +80,7 @@ def deployment(obj: Obj) -> list[FieldProblem]:
 
 def _int_or_percent(value: int | str | None, path: str) -> list[FieldProblem]:
     if isinstance(value, str) and not _PERCENT.fullmatch(value):
-        text = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for " \
-            "validation is '[0-9]+%')"  # fmt: skip
+        text = _PERCENT_TEXT
         return [invalid_value(path, value, text)]
     return [invalid_value(path, value, _NOT_NEGATIVE)] if isinstance(value, int) and value < 0 else []
 
@@ -117,8 +120,14 @@ def selector_change(live: Obj, obj: Obj) -> list[FieldProblem]:
 
 
 _MUTABLE_OF_STATEFUL_SET = (
-    "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
-)  # fmt: skip
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
 
 
 def stateful_set_change(live: Obj, obj: Obj) -> list[FieldProblem]:
