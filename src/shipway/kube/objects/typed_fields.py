@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from shipway.kube.objects.field_sets import MEMBER, FieldSet, element_text, is_member, key_element, value_element
+from shipway.kube.objects.go_text import go_syntax, go_text
 from shipway.kube.objects.resource import Json
 from shipway.kube.objects.schema import DEDUCED, Schema
 
@@ -191,28 +192,9 @@ def _expected(value: Json, kind: str) -> str:
     if kind in ("integer", "number"):
         return f"expected numeric (int or float), got {_GO_NAMES.get(type(value).__name__, 'nil')}"
     if kind == "string":
-        return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
+        return f"expected string, got &value.valueUnstructured{{Value:{go_syntax(value)}}}"
     name = {"boolean": "boolean", "object": "map", "array": "list"}[kind]
-    return f"expected {name}, got &{{{_go_text(value)}}}"
-
-
-def _go_text(value: Json) -> str:
-    """As Go's %v prints it."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go_text(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(_go_text(item) for item in value) + "]"
-    return "<nil>" if value is None else value if isinstance(value, str) else element_text(value_element(value))[2:-1]
-
-
-def _go_syntax(value: Json) -> str:
-    """As Go's %#v prints it."""
-    if isinstance(value, dict):
-        inside = ", ".join(f"{_go_syntax(key)}:{_go_syntax(value[key])}" for key in sorted(value))
-        return f"map[string]interface {{}}{{{inside}}}"
-    if isinstance(value, list):
-        return "[]interface {}{" + ", ".join(_go_syntax(item) for item in value) + "}"
-    return "interface {}(nil)" if value is None else element_text(value_element(value))[2:-1]
+    return f"expected {name}, got &{{{go_text(value)}}}"
 
 
 # --- taking paths out ------------------------------------------------------------------------------------------------------
