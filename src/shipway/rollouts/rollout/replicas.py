@@ -97,7 +97,9 @@ def basic_counts(bounds: Limits, weight: int, most: int, new: Pods | None, stabl
 
     `stable` is None when there is none or when it is the new one: then the new one simply goes to full size.
     """
-    want_new, want_stable = (bounds.replicas, 0) if stable is None else nearest_split(bounds.replicas, weight, most, bounds.surge)
+    want_new, want_stable = (
+        (bounds.replicas, 0) if stable is None else nearest_split(bounds.replicas, weight, most, bounds.surge)
+    )
     next_new, next_stable = _scaled_up(bounds, (want_new, want_stable), new, stable, old)
     if old > 0:
         return next_new, next_stable
@@ -115,9 +117,7 @@ def basic_counts(bounds: Limits, weight: int, most: int, new: Pods | None, stabl
     return next_new, next_stable
 
 
-def _scaled_up(
-    bounds: Limits, wanted: tuple[int, int], new: Pods | None, stable: Pods | None, old: int
-) -> tuple[int, int]:
+def _scaled_up(bounds: Limits, wanted: tuple[int, int], new: Pods | None, stable: Pods | None, old: int) -> tuple[int, int]:
     """Grows towards `wanted` as far as the surge allows, stable first."""
     next_new = new.replicas if new else 0
     next_stable = stable.replicas if stable else 0

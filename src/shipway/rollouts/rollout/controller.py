@@ -1,0 +1,43 @@
+"""The Rollout controller: which kinds wake it, and its three rooms."""
+
+from msgspec import Struct
+
+from shipway.base.clock import Instant
+from shipway.kube.runtime.controller import Controller, ObjectKey, World
+from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
+from shipway.rollouts.rollout.decide import conclude, decide
+from shipway.rollouts.rollout.observe import Observed, observe
+from shipway.rollouts.rollout.watches import WATCHES
+
+
+class RolloutSettings(Struct, frozen=True):
+    """`instance_id`: only Rollouts with this label value are ours; "" means only those without the label."""
+
+    instance_id: str = ""
+
+
+class RolloutController:
+    """Walks Rollouts through their canaries."""
+
+    name = "rollout"
+
+    def __init__(self, settings: RolloutSettings) -> None:
+        self._settings = settings
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        return WATCHES
+
+    def observe(self, key: ObjectKey, world: World) -> Observed | None:
+        return observe(key, world, self._settings.instance_id)
+
+    def decide(self, observed: Observed, now: Instant) -> Decision:
+        return decide(observed, now)
+
+    def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+        return conclude(fresh, decision, outcomes, now)
+
+
+def rollout_controllers(settings: RolloutSettings) -> list[Controller[ObjectKey, Observed]]:
+    """The controllers that reconcile Rollouts, for `assembly` to run."""
+    return [RolloutController(settings)]

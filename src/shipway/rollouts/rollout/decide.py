@@ -1,0 +1,251 @@
+"""One pass over a Rollout: which of the few kinds of pass it is, and what the parts add up to.
+
+    invalid    the spec cannot be run: say so, touch nothing
+    claim      replicas are not stated: write 1, so that an autoscaler can work
+    create     no ReplicaSet of the present template: make one, without pods
+    follow     spec.replicas changed: only scale
+    reset      the template or the steps changed: begin the update anew
+    progress   everything else
+
+In a progress pass the order is: metadata of pods, history, services, traffic, analyses, sizes. It is an order of safety (a
+service points at pods before traffic flows to them), and it stops at the first failure. What the runs say is known before
+anything is planned, so a failed analysis takes traffic back in the same pass.
+"""
+
+import msgspec
+
+from shipway.api.kinds import REPLICA_SETS, ROLLOUTS
+from shipway.api.rollout import RolloutStatus, read_status, write_status
+from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.errors import Conflict, ShipwayError
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import (
+    annotations_of,
+    generation_of,
+    metadata,
+    name_of,
+    namespace_of,
+    resource_version_of,
+)
+from shipway.kube.runtime.decision import Action, Change, Conclusion, Create, Decision, Note, Outcome, Patch, Watch
+from shipway.rollouts.rollout.analysis import plan_runs, template_problem
+from shipway.rollouts.rollout.conditions import find, invalid_condition, put
+from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
+from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout
+from shipway.rollouts.rollout.history import plan_history
+from shipway.rollouts.rollout.names import PROGRESSING, REVISION
+from shipway.rollouts.rollout.observe import Observed, needs_pods
+from shipway.rollouts.rollout.phase import phase_of
+from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
+from shipway.rollouts.rollout.restart import plan_restart
+from shipway.rollouts.rollout.revision import new_replica_set, sync_new
+from shipway.rollouts.rollout.scaling import is_scaling_event, plan_scaling
+from shipway.rollouts.rollout.services import plan_services, service_problem
+from shipway.rollouts.rollout.spec import Invalid
+from shipway.rollouts.rollout.split import plan_traffic, route_problem
+from shipway.rollouts.rollout.status import Next, advance, reset_status, scaled_status
+from shipway.rollouts.rollout.watches import POD_WATCH, route_watch
+
+RECHECK_YOUNG, RECHECK, YOUNG = 2.0, 20.0, 60.0
+"""Seconds between looks at a spec that refers to something missing: often while the Rollout is young, then seldom."""
+SYNC_PATIENCE = 1.0
+
+
+class RolloutDecision(Decision, frozen=True):
+    """`tied` are the events of actions: told when the action is done, whatever becomes of the change."""
+
+    tied: tuple[Tied, ...] = ()
+
+
+def decide(seen: Observed, now: Instant) -> Decision:
+    """What is to be done about a Rollout now. Pure."""
+    watches = watches_of(seen)
+    if seen.unsynced:
+        return RolloutDecision(watches=watches, wake=Instant(now + SYNC_PATIENCE))
+    facts = gather(seen, now)
+    if isinstance(facts, Invalid):
+        return _invalid(seen, facts, now, watches, recheck=False)
+    if facts.spec.replicas is None:
+        return RolloutDecision(watches=watches, change=_change(seen.rollout, {"spec": {"replicas": 1}}, None))
+    problem = service_problem(facts) or template_problem(facts) or route_problem(facts)
+    if problem is not None:
+        return _invalid(seen, problem, now, watches, recheck=True)
+    return msgspec.structs.replace(_valid(facts), watches=watches)
+
+
+def watches_of(seen: Observed) -> tuple[Watch, ...]:
+    """Kinds that this Rollout needs beyond what all do."""
+    if isinstance(seen.spec, Invalid):
+        return ()
+    served = [resource for resource in seen.route_kinds.values() if resource is not None]
+    return (*map(route_watch, served), *((POD_WATCH,) if needs_pods(seen.spec) else ()))
+
+
+def _valid(facts: Facts) -> RolloutDecision:
+    if facts.new is None:
+        return _create(facts)
+    synced = sync_new(facts.rollout, facts.spec, facts.roles)
+    first = acting(synced) if synced is not None else NOTHING
+    if is_scaling_event(facts):
+        return _decision(facts, together(first, plan_scaling(facts).effects), scaled_status(facts))
+    if facts.template_changed or facts.steps_changed:
+        return _decision(facts, first, reset_status(facts))
+    return _progress(facts, first)
+
+
+def _create(facts: Facts) -> RolloutDecision:
+    """Makes the ReplicaSet; the revision and the news of it are written when it is there."""
+    obj = new_replica_set(facts.rollout, facts.spec, facts.status.collision_count, facts.roles)
+    create = Create(REPLICA_SETS, obj)
+    name, revision = name_of(obj), facts.next_revision
+    told = facts.note("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
+    text = f'Created new replica set "{name}"'
+    conditions = put(facts.status.conditions, PROGRESSING, "True", "NewReplicaSetCreated", text, facts.now)
+    status = msgspec.structs.replace(facts.status, conditions=conditions)
+    effects = Effects(batches=acting(create).batches)
+    return _decision(facts, effects, Next(status, notes=(*_first_seen(facts), *_revision_note(facts), told)))
+
+
+def _first_seen(facts: Facts) -> tuple[Note, ...]:
+    if facts.status.observed_generation or facts.roles.all:
+        return ()
+    text = f"Rollout resource added to informer: {facts.namespace}/{facts.name}"
+    return (facts.note("RolloutAddedToInformer", text),)
+
+
+def _progress(facts: Facts, first: Effects) -> RolloutDecision:
+    """One pass of an update, or of nothing left to do."""
+    restart = plan_restart(facts)
+    before = together(first, restart.effects, plan_pod_metadata(facts), plan_history(facts))
+    runs = plan_runs(facts)
+    if runs.moves.abort is not None and not facts.is_promoted:
+        facts = facts.with_abort()
+        runs = msgspec.structs.replace(runs, effects=together(runs.effects, plan_runs(facts).effects))
+    switches = plan_services(facts)
+    traffic = plan_traffic(facts, switches.pointed)
+    scaling = plan_scaling(facts)
+    effects = together(before, switches.effects, traffic.effects, runs.effects, scaling.effects)
+    following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
+    return _decision(facts, effects, following)
+
+
+def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecision:
+    root: Obj = {}
+    notes = following.notes
+    if annotations_of(facts.rollout).get(REVISION) != str(facts.next_revision):
+        root = {"metadata": {"annotations": {REVISION: str(facts.next_revision)}}}
+        if facts.new is not None:
+            notes = (*_revision_note(facts), *notes)
+    return RolloutDecision(
+        batches=effects.batches,
+        change=_change(facts.rollout, root, following.status),
+        wake=earliest(effects.wake, following.wake),
+        notes=(*effects.notes, *notes),
+        tied=effects.tied,
+    )
+
+
+def _revision_note(facts: Facts) -> tuple[Note, ...]:
+    return (facts.note("RolloutUpdated", f"Rollout updated to revision {facts.next_revision}"),)
+
+
+def _change(rollout: Obj, root: Obj, status: RolloutStatus | None) -> Change | None:
+    """ONE merge patch of what really changes; None when nothing does."""
+    patch = status_patch(rollout, status) if status is not None else {}
+    if not root and not patch:
+        return None
+    namespace, name = namespace_of(rollout), name_of(rollout)
+    return Change(ROLLOUTS, namespace, name, resource_version_of(rollout), root, patch or None)
+
+
+def status_patch(rollout: Obj, status: RolloutStatus) -> Obj:
+    """Merge patch from the stored status to this one. Fields that we do not model stay as they are."""
+    try:
+        before = write_status(read_status(rollout)) if rollout.get("status") else {}
+    except ValueError:
+        before = rollout["status"]
+    return _merge_diff(before, write_status(status))
+
+
+def _merge_diff(before: Obj, after: Obj) -> Obj:
+    patch: Obj = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            if inner := _merge_diff(old, value):
+                patch[key] = inner
+        elif old != value:
+            patch[key] = value
+    return patch
+
+
+def _invalid(seen: Observed, problem: Invalid, now: Instant, watches: tuple[Watch, ...], *, recheck: bool) -> RolloutDecision:
+    """Says why the spec cannot be run. Nothing else is touched."""
+    rollout = seen.rollout
+    before = status_of_rollout(rollout)
+    message = f'The Rollout "{name_of(rollout)}" is invalid: {problem}'
+    status = msgspec.structs.replace(
+        before,
+        conditions=invalid_condition(before.conditions, message, now),
+        observed_generation=str(generation_of(rollout)),
+    )
+    if isinstance(seen.spec, Invalid):
+        condition = find(status.conditions, "InvalidSpec")
+        phase, told = "Degraded", f"InvalidSpec: {condition.message if condition else message}"
+    else:
+        phase, told = phase_of(seen.spec, status)
+    status = msgspec.structs.replace(status, phase=phase, message=told)
+    wake = Instant(now + _recheck_after(rollout, now)) if recheck else None
+    return RolloutDecision(watches=watches, change=_change(rollout, {}, status), wake=wake)
+
+
+def _recheck_after(rollout: Obj, now: Instant) -> float:
+    try:
+        age = now - parse_rfc3339(metadata(rollout).get("creationTimestamp") or "")
+    except ValueError:
+        return RECHECK
+    return RECHECK_YOUNG if age < YOUNG else RECHECK
+
+
+def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion:
+    """What is written once the actions have been tried.
+
+    All done and nobody wrote in between: the decision's change. Somebody did (a client aborts, promotes, edits): nothing, for
+    the next pass decides anew on what is there. An action failed: only what must be told about that.
+    """
+    tied = decision.tied if isinstance(decision, RolloutDecision) else ()
+    done = [outcome.action for outcome in outcomes if outcome.is_done]
+    told = tuple(tie.note for tie in tied if any(action is tie.action for action in done))
+    failed = next((outcome for outcome in outcomes if outcome.error is not None), None)
+    if failed is not None and failed.error is not None:
+        return _failure(fresh, failed.action, failed.error, told, now)
+    if decision.change is not None and resource_version_of(fresh.rollout) != decision.change.resource_version:
+        return Conclusion(notes=told, wake=now)
+    return Conclusion(change=decision.change, wake=decision.wake, notes=_in_order(told, decision.notes))
+
+
+FIRST = ("RolloutAddedToInformer", "RolloutUpdated")
+
+
+def _in_order(told: tuple[Note, ...], notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """Events in the order in which Argo Rollouts tells them: the update, what was done for it, where that leaves it."""
+    begun = tuple(note for note in notes if note.reason in FIRST)
+    return (*begun, *told, *(note for note in notes if note.reason not in FIRST))
+
+
+def _failure(fresh: Observed, action: Action, error: ShipwayError, told: tuple[Note, ...], now: Instant) -> Conclusion:
+    rollout = fresh.rollout
+    before = status_of_rollout(rollout)
+    if isinstance(action, Create) and action.resource == REPLICA_SETS:
+        if isinstance(error, Conflict) and error.reason == "NameTaken":
+            bumped = msgspec.structs.replace(before, collision_count=(before.collision_count or 0) + 1)
+            return Conclusion(change=_change(rollout, {}, bumped), notes=told, wake=now)
+        text = f'Failed to create new replica set "{name_of(action.obj)}": {error.message}'
+        conditions = put(before.conditions, PROGRESSING, "False", "ReplicaSetCreateError", text, now)
+        status = msgspec.structs.replace(before, conditions=conditions)
+        note = Note(regarding_of(rollout), "ReplicaSetCreateError", text, "Warning")
+        return Conclusion(change=_change(rollout, {}, status), notes=(*told, note))
+    if isinstance(action, Patch) and action.type == "json" and not isinstance(error, Conflict):
+        text = f"failed to set weight on {action.resource.kind} {action.namespace}/{action.name}: {error.message}"
+        return Conclusion(notes=(*told, Note(regarding_of(rollout), "TrafficRoutingError", text, "Warning")))
+    return Conclusion(notes=told)

@@ -1,0 +1,45 @@
+"""What the parts of a decision add up to: batches in order, events tied to actions, and when to look again."""
+
+from msgspec import Struct
+
+from shipway.base.clock import Instant
+from shipway.kube.runtime.decision import Action, Batch, Note
+
+
+class Tied(Struct, frozen=True):
+    """An event that is told only once its action has been done."""
+
+    action: Action
+    note: Note
+
+
+class Effects(Struct, frozen=True):
+    """`batches` run one after the other; `notes` belong to the change of the Rollout itself."""
+
+    batches: tuple[Batch, ...] = ()
+    tied: tuple[Tied, ...] = ()
+    notes: tuple[Note, ...] = ()
+    wake: Instant | None = None
+
+
+NOTHING = Effects()
+
+
+def together(*parts: Effects) -> Effects:
+    """The parts one after the other; the earliest wake counts."""
+    return Effects(
+        batches=tuple(batch for part in parts for batch in part.batches),
+        tied=tuple(tied for part in parts for tied in part.tied),
+        notes=tuple(note for part in parts for note in part.notes),
+        wake=earliest(*(part.wake for part in parts)),
+    )
+
+
+def acting(*actions: Action, notes: tuple[tuple[Action, Note], ...] = (), wake: Instant | None = None) -> Effects:
+    """One batch of actions that may run in parallel, with their events."""
+    batches = (Batch(actions),) if actions else ()
+    return Effects(batches=batches, tied=tuple(Tied(action, note) for action, note in notes), wake=wake)
+
+
+def earliest(*instants: Instant | None) -> Instant | None:
+    return min((instant for instant in instants if instant is not None), default=None)

@@ -1,0 +1,216 @@
+"""What a pass knows: the observation, read and sorted once, with the questions everybody asks of it.
+
+`aborted` and `index` are those the pass acts on: an abort that is decided in this pass (a failed analysis) already takes
+traffic back in this pass, not in the next.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from shipway.api.kinds import ROLLOUTS
+from shipway.api.rollout import Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
+from shipway.base.clock import Instant, parse_rfc3339
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, name_of, namespace_of, spec_of, uid_of
+from shipway.kube.runtime.decision import Note
+from shipway.rollouts.rollout.names import PAUSE_INCONCLUSIVE, REVISION
+from shipway.rollouts.rollout.observe import Observed
+from shipway.rollouts.rollout.revision import ReplicaSet, Roles, assign_roles, revision_of_new
+from shipway.rollouts.rollout.spec import Invalid, max_weight
+from shipway.rollouts.rollout.template_hash import pod_template_hash, steps_hash
+
+DEFAULT_DELAY = 30
+
+
+class Facts(Struct, frozen=True):
+    """Everything a part of the decision may look at."""
+
+    seen: Observed
+    now: Instant
+    spec: RolloutSpec
+    canary: Canary
+    status: RolloutStatus
+    roles: Roles
+    pod_hash: str
+    step_hash: str
+    aborted: bool
+
+    @property
+    def rollout(self) -> Obj:
+        return self.seen.rollout
+
+    @property
+    def name(self) -> str:
+        return name_of(self.seen.rollout)
+
+    @property
+    def namespace(self) -> str:
+        return namespace_of(self.seen.rollout)
+
+    @property
+    def replicas(self) -> int:
+        return self.spec.replicas or 0
+
+    @property
+    def new(self) -> ReplicaSet | None:
+        return self.roles.new
+
+    @property
+    def stable(self) -> ReplicaSet | None:
+        return self.roles.stable
+
+    @property
+    def most(self) -> int:
+        """The weight that means all traffic."""
+        return max_weight(self.canary)
+
+    @property
+    def is_routed(self) -> bool:
+        return self.canary.traffic_routing is not None
+
+    @property
+    def is_first_deploy(self) -> bool:
+        return not self.status.stable_rs
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the present template is the stable one."""
+        return self.status.stable_rs == self.status.current_pod_hash
+
+    @property
+    def template_changed(self) -> bool:
+        return bool(self.status.current_pod_hash) and self.status.current_pod_hash != self.pod_hash
+
+    @property
+    def steps_changed(self) -> bool:
+        """An empty stored hash counts as a change: nothing has been walked yet."""
+        return self.status.current_step_hash != self.step_hash
+
+    @property
+    def index(self) -> int:
+        """The current step; the number of steps when all are done."""
+        return min(self.status.current_step_index or 0, len(self.canary.steps))
+
+    @property
+    def step(self) -> Step | None:
+        return self.canary.steps[self.index] if self.index < len(self.canary.steps) else None
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether ReplicaSets stay as they are: a person paused the Rollout, or an analysis could not tell."""
+        return self.spec.paused or any(pause.reason == PAUSE_INCONCLUSIVE for pause in self.status.pause_conditions)
+
+    @property
+    def is_rollback_in_window(self) -> bool:
+        """Whether the new ReplicaSet is an old one, with fewer than rollbackWindow.revisions between it and stable."""
+        window, new, stable = self.spec.rollback_window, self.new, self.stable
+        if window is None or window.revisions <= 0 or new is None or stable is None or new.created >= stable.created:
+            return False
+        between = sum(1 for rs in self.roles.all if new.created < rs.created < stable.created)
+        return between < window.revisions
+
+    @property
+    def revision(self) -> int:
+        """The revision on the Rollout itself, which events and analysis runs speak of; 0 before the first."""
+        text = annotations_of(self.rollout).get(REVISION, "")
+        return int(text) if text.isdigit() else 0
+
+    @property
+    def next_revision(self) -> int:
+        """The revision that the Rollout should carry."""
+        return revision_of_new(self.roles)
+
+    @property
+    def abort_delay(self) -> int | None:
+        """Seconds that the canary outlives an abort; None: for good."""
+        if not self.is_routed:
+            return 0
+        given = self.canary.abort_scale_down_delay_seconds
+        return DEFAULT_DELAY if given is None else (given or None)
+
+    @property
+    def scale_down_delay(self) -> int:
+        """Seconds that an old stable ReplicaSet is kept after promotion."""
+        if not self.is_routed:
+            return 0
+        given = self.canary.scale_down_delay_seconds
+        return DEFAULT_DELAY if given is None else given
+
+    def set_weight_at(self, index: int) -> int:
+        """The weight of the nearest setWeight step at or before `index`; 0 without one."""
+        weights = [step.set_weight for step in self.canary.steps[: index + 1] if step.set_weight is not None]
+        return weights[-1] if weights else 0
+
+    @property
+    def step_weight(self) -> int:
+        """The weight that the canary may have now: none after an abort, all of it after the last step."""
+        if self.aborted:
+            return 0
+        return self.most if self.step is None else self.set_weight_at(self.index)
+
+    @property
+    def canary_scale(self) -> SetCanaryScale | None:
+        """The setCanaryScale that holds now, if one does."""
+        if not self.is_routed or self.step is None or (self.aborted and self.abort_delay is not None):
+            return None
+        scales = [step.set_canary_scale for step in self.canary.steps[: self.index + 1] if step.set_canary_scale is not None]
+        return scales[-1] if scales and not scales[-1].match_traffic_weight else None
+
+    def seconds_since(self, text: str) -> float | None:
+        """Seconds since an RFC 3339 time; None when it cannot be read."""
+        try:
+            return self.now - parse_rfc3339(text)
+        except ValueError:
+            return None
+
+    def with_abort(self) -> "Facts":
+        return msgspec.structs.replace(self, aborted=True)
+
+    def note(self, reason: str, message: str, *, warning: bool = False) -> Note:
+        return Note(regarding_of(self.rollout), reason, message, "Warning" if warning else "Normal")
+
+
+def regarding_of(rollout: Obj) -> Obj:
+    """The object an event is about."""
+    return {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "namespace": namespace_of(rollout),
+        "name": name_of(rollout),
+        "uid": uid_of(rollout),
+    }
+
+
+def gather(seen: Observed, now: Instant) -> Facts | Invalid:
+    """The facts of an observation; Invalid when its spec or its template cannot be read."""
+    spec = seen.spec
+    if isinstance(spec, Invalid):
+        return spec
+    canary = spec.strategy.canary
+    assert canary is not None, "validation lets only canaries pass"
+    status = status_of_rollout(seen.rollout)
+    try:
+        computed = pod_template_hash(spec.template, status.collision_count)
+        roles = assign_roles(spec.template, status.collision_count, status.stable_rs, seen.replica_sets)
+    except (ValueError, TypeError, AttributeError) as error:
+        return Invalid("spec.template", f"Invalid value: {error}")
+    raw_canary = (spec_of(seen.rollout).get("strategy") or {}).get("canary") or {}
+    return Facts(
+        seen=seen,
+        now=now,
+        spec=spec,
+        canary=canary,
+        status=status,
+        roles=roles,
+        pod_hash=roles.new.hash if roles.new else computed,
+        step_hash=steps_hash(raw_canary.get("steps")),
+        aborted=status.abort and status.stable_rs != status.current_pod_hash,
+    )
+
+
+def status_of_rollout(rollout: Obj) -> RolloutStatus:
+    """The stored status; one that cannot be read (somebody else's) counts as none, and the next write mends it."""
+    try:
+        return read_status(rollout)
+    except ValueError:
+        return RolloutStatus()

@@ -1,0 +1,165 @@
+"""Which ReplicaSet is scaled in this pass, and to what. One role a pass: stable, then new, then the old ones.
+
+Old ReplicaSets that traffic may still reach are left alone. Behind a router an old stable one is kept for
+scaleDownDelaySeconds (the `scale-down-deadline` annotation), so that going back is quick; by pod counts it must go at once,
+because its pods ARE its share of the traffic.
+"""
+
+from msgspec import Struct
+
+from shipway.api.kinds import REPLICA_SETS
+from shipway.base.clock import Instant, rfc3339
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from shipway.kube.runtime.decision import Action, Patch
+from shipway.rollouts.rollout.counts import bounds, carried_weights, wanted_counts
+from shipway.rollouts.rollout.effects import NOTHING, Effects, acting, together
+from shipway.rollouts.rollout.facts import Facts
+from shipway.rollouts.rollout.names import DESIRED_REPLICAS, HASH_LABEL, MAX_UNSCALED, SCALE_DOWN_DEADLINE
+from shipway.rollouts.rollout.observe import service_names
+from shipway.rollouts.rollout.replica_set import ReplicaSet
+
+
+class Scaling(Struct, frozen=True):
+    """`scaled`: a size changes in this pass, so no step may complete in it."""
+
+    scaled: bool = False
+    effects: Effects = NOTHING
+
+
+def is_scaling_event(facts: Facts) -> bool:
+    """Whether spec.replicas differs from what an active ReplicaSet was last scaled for (and scaling is not halted)."""
+    wanted = str(facts.replicas)
+    return not facts.is_halted and any(rs.replicas > 0 and rs.desired_replicas not in (None, wanted) for rs in facts.roles.all)
+
+
+def plan_scaling(facts: Facts) -> Scaling:
+    """What the ReplicaSets are to be scaled to in this pass."""
+    if facts.is_halted:
+        return Scaling()
+    freed = _freed_deadlines(facts)
+    noted: list[Effects] = [freed]
+    for plan in (_stable, _new, _others):
+        part = plan(facts)
+        noted.append(part.effects)
+        if part.scaled:
+            return Scaling(True, together(*noted))
+    return Scaling(False, together(*noted))
+
+
+def _stable(facts: Facts) -> Scaling:
+    if not facts.roles.is_updating or facts.stable is None:
+        return Scaling()
+    return scale(facts, facts.stable, wanted_counts(facts, carried_weights(facts))[1])
+
+
+def _new(facts: Facts) -> Scaling:
+    new = facts.new
+    if new is None:
+        return Scaling()
+    if not delays_scale_down(facts):
+        return scale(facts, new, wanted_counts(facts, carried_weights(facts))[0])
+    if new.deadline is None:
+        settled = facts.stable is not None and facts.stable.available == facts.replicas
+        if not settled or new.replicas == 0:
+            return scale(facts, new, new.replicas)
+        return _kept_until(facts, new, Instant(facts.now + (facts.abort_delay or 0)))
+    due = new.deadline_at
+    if due is not None and due > facts.now:
+        return _kept_until(facts, new, due)
+    return scale(facts, new, 0, keep_deadline=True)
+
+
+def delays_scale_down(facts: Facts) -> bool:
+    """Whether an aborted canary stays up for abortScaleDownDelaySeconds."""
+    if not facts.aborted or facts.stable is None or not facts.is_routed or facts.abort_delay is None:
+        return False
+    return not (facts.canary.dynamic_stable_scale and facts.canary.abort_scale_down_delay_seconds is None)
+
+
+def _others(facts: Facts) -> Scaling:
+    """Old ReplicaSets, youngest first, as far as availability allows; pods that do not serve go in any case."""
+    parts: list[Scaling] = []
+    spare = sum(rs.available for rs in facts.roles.all) - bounds(facts).least
+    kept = 0
+    for rs in sorted(facts.roles.others, key=lambda rs: rs.revision, reverse=True):
+        serving = min(rs.replicas, rs.available)
+        if rs.replicas == 0:
+            continue
+        if facts.is_routed and _is_reachable(facts, rs):
+            parts.append(scale(facts, rs, rs.replicas))
+        elif spare <= 0:
+            parts.append(scale(facts, rs, serving))
+        elif facts.is_routed:
+            part, kept = _old(facts, rs, kept)
+            parts.append(part)
+            spare -= serving if part.scaled else 0
+        else:
+            parts.append(scale(facts, rs, max(0, serving - spare)))
+            spare -= serving
+    return Scaling(any(part.scaled for part in parts), together(*(part.effects for part in parts)))
+
+
+def _old(facts: Facts, rs: ReplicaSet, kept: int) -> tuple[Scaling, int]:
+    """One old ReplicaSet behind a router; `kept` counts those that a deadline keeps."""
+    if not (facts.is_promoted or rs.deadline) or facts.canary.dynamic_stable_scale or facts.scale_down_delay == 0:
+        return scale(facts, rs, 0), kept
+    limit = facts.canary.scale_down_delay_revision_limit
+    if kept >= (MAX_UNSCALED if limit is None else limit):
+        return scale(facts, rs, 0), kept
+    due = rs.deadline_at if rs.deadline else Instant(facts.now + facts.scale_down_delay)
+    if due is None or due <= facts.now:
+        return scale(facts, rs, 0), kept + 1
+    return _kept_until(facts, rs, due), kept + 1
+
+
+def _is_reachable(facts: Facts, rs: ReplicaSet) -> bool:
+    """Whether a status field or a service selector still names the ReplicaSet, so that traffic may reach it."""
+    weights = facts.status.canary.weights
+    named = {facts.status.stable_rs, facts.status.current_pod_hash}
+    if weights is not None:
+        named |= {weights.canary.pod_template_hash, weights.stable.pod_template_hash}
+    for name in service_names(facts.canary):
+        named.add(dig(facts.seen.services.get(name), "spec", "selector", HASH_LABEL, default=""))
+    return rs.hash in named
+
+
+def scale(facts: Facts, rs: ReplicaSet, wanted: int, *, keep_deadline: bool = False) -> Scaling:
+    """Scales one ReplicaSet and notes on it which spec.replicas that was for; nothing when both are so already."""
+    noted = str(facts.replicas)
+    if rs.replicas == wanted and rs.desired_replicas == noted:
+        return Scaling()
+    annotations: Obj = {DESIRED_REPLICAS: noted}
+    if wanted == 0 and rs.deadline is not None and not keep_deadline:
+        annotations[SCALE_DOWN_DEADLINE] = None
+    body: Obj = {"metadata": {"annotations": annotations}}
+    if rs.replicas == wanted:
+        return Scaling(effects=acting(_patch(facts, rs, body)))
+    body["spec"] = {"replicas": wanted}
+    way = "up" if wanted > rs.replicas else "down"
+    text = f"Scaled {way} ReplicaSet {rs.name} (revision {rs.revision}) from {rs.replicas} to {wanted}"
+    action = _patch(facts, rs, body)
+    return Scaling(True, acting(action, notes=((action, facts.note("ScalingReplicaSet", text)),)))
+
+
+def _freed_deadlines(facts: Facts) -> Effects:
+    """The new and the stable ReplicaSet have no deadline, unless an abort gave the canary one."""
+    free = [facts.stable] if facts.stable is not None else []
+    if facts.new is not None and not delays_scale_down(facts):
+        free.append(facts.new)
+    with_deadline = {rs.uid: rs for rs in free if rs.deadline is not None}
+    body: Obj = {"metadata": {"annotations": {SCALE_DOWN_DEADLINE: None}}}
+    return acting(*(_patch(facts, rs, body) for rs in with_deadline.values()))
+
+
+def _kept_until(facts: Facts, rs: ReplicaSet, due: Instant) -> Scaling:
+    """Leaves the ReplicaSet at its size until `due`, which is noted on it unless a deadline is there already."""
+    noted = scale(facts, rs, rs.replicas).effects
+    if rs.deadline is not None:
+        return Scaling(effects=together(noted, Effects(wake=due)))
+    body: Obj = {"metadata": {"annotations": {SCALE_DOWN_DEADLINE: rfc3339(due)}}}
+    return Scaling(effects=together(noted, acting(_patch(facts, rs, body), wake=due)))
+
+
+def _patch(facts: Facts, rs: ReplicaSet, body: Obj) -> Action:
+    return Patch(REPLICA_SETS, facts.namespace, rs.name, body, uid=rs.uid)

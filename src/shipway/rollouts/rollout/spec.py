@@ -1,0 +1,211 @@
+"""What a Rollout asks for, checked: either a readable spec or the one sentence that stands in its InvalidSpec condition.
+
+Checks and texts follow Argo Rollouts 1.9 (`pkg/apis/rollouts/validation`), in its order; only the first problem is told, as
+there. What this engine does not run yet is refused here in the same form and never skipped.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step, StringMatch, read_spec
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import labels_of
+from shipway.rollouts.traffic.gateway_api import PLUGIN, read_config
+
+ROUTERS = ("istio", "nginx", "alb", "smi", "ambassador", "app_mesh", "traefik", "apisix")
+STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
+SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
+UNSUPPORTED_STEPS = ("experiment", "plugin", "setMirrorRoute")
+
+
+class Invalid(Struct, frozen=True):
+    """Why a spec cannot be run. `path` is the field, `text` all of what follows it."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
+
+
+def invalid(path: str, value: Any, detail: str) -> Invalid:
+    """As Go's field.Invalid prints: the value quoted as JSON, then why."""
+    return Invalid(path, f"Invalid value: {json.dumps(value)}: {detail}")
+
+
+def required(path: str, detail: str) -> Invalid:
+    return Invalid(path, f"Required value: {detail}")
+
+
+def not_yet(path: str, what: str) -> Invalid:
+    return Invalid(path, f"Forbidden: {what} is not supported yet; remove it or leave this Rollout to Argo Rollouts")
+
+
+def parse(rollout: Obj) -> RolloutSpec | Invalid:
+    """The spec of a Rollout, or the first thing that is wrong with it."""
+    try:
+        spec = read_spec(rollout)
+    except ValueError as error:
+        path, _, text = str(error).partition(": ")
+        return Invalid(path, text)
+    return next(_problems(spec), spec)
+
+
+def _problems(spec: RolloutSpec) -> Iterator[Invalid]:
+    if spec.replicas is not None and spec.replicas < 0:
+        yield invalid("spec.replicas", spec.replicas, "must be greater than or equal to 0")
+    if spec.workload_ref is not None:
+        yield not_yet("spec.workloadRef", "workloadRef")
+    yield from _selector_problems(spec)
+    if spec.min_ready_seconds < 0:
+        yield invalid("spec.minReadySeconds", spec.min_ready_seconds, "must be greater than or equal to 0")
+    if spec.revision_history_limit < 0:
+        yield invalid("spec.revisionHistoryLimit", spec.revision_history_limit, "must be greater than or equal to 0")
+    if spec.progress_deadline_seconds <= spec.min_ready_seconds:
+        deadline = spec.progress_deadline_seconds
+        yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+    yield from _strategy_problems(spec)
+
+
+def _selector_problems(spec: RolloutSpec) -> Iterator[Invalid]:
+    if spec.selector is None:
+        yield required("spec.selector", "Rollout has missing field '.spec.selector'")
+        return
+    labels = spec.selector.get("matchLabels") or {}
+    if not labels and not spec.selector.get("matchExpressions"):
+        yield invalid("spec.selector", spec.selector, "empty selector is invalid for deployment")
+    worn = labels_of(spec.template)
+    if any(worn.get(key) != value for key, value in labels.items()):
+        yield invalid("spec.template.metadata.labels", worn, "`selector` does not match template `labels`")
+    if not (spec.template.get("spec") or {}).get("containers"):
+        yield Invalid("spec.template.spec.containers", "Required value")
+
+
+def _strategy_problems(spec: RolloutSpec) -> Iterator[Invalid]:
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    if canary is None and blue_green is None:
+        missing = "Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'"
+        yield required("spec.strategy.strategy", missing)
+    elif canary is not None and blue_green is not None:
+        yield invalid("spec.strategy.strategy", "blueGreen: true canary: true", "Multiple Strategies can not be listed")
+    elif blue_green is not None:
+        yield from _blue_green_problems(blue_green)
+    elif canary is not None:
+        yield from _canary_problems(canary)
+
+
+def _blue_green_problems(blue_green: BlueGreen) -> Iterator[Invalid]:
+    if blue_green.active_service == blue_green.preview_service:
+        detail = (
+            "This rollout uses the same service for the active and preview services, but two different services are required."
+        )
+        yield invalid("spec.strategy.activeService", blue_green.active_service, detail)
+    yield not_yet("spec.strategy.blueGreen", "the blue-green strategy")
+
+
+def _canary_problems(canary: Canary) -> Iterator[Invalid]:
+    if _amount(canary.max_surge) == 0 and _amount(canary.max_unavailable) == 0:
+        yield invalid("spec.strategy.maxSurge", canary.max_surge, "MaxSurge and MaxUnavailable both can not be zero")
+    if canary.canary_service and canary.canary_service == canary.stable_service:
+        detail = (
+            "This rollout uses the same service for the stable and canary services, but two different services are required."
+        )
+        yield invalid("spec.strategy.stableService", canary.stable_service, detail)
+    if canary.ping_pong is not None:
+        yield not_yet("spec.strategy.canary.pingPong", "pingPong")
+    if canary.anti_affinity is not None:
+        yield not_yet("spec.strategy.canary.antiAffinity", "antiAffinity")
+    if canary.replica_progress_threshold is not None:
+        yield not_yet("spec.strategy.canary.replicaProgressThreshold", "replicaProgressThreshold")
+    yield from _routing_problems(canary)
+    for index, step in enumerate(canary.steps):
+        yield from _step_problems(canary, step, f"spec.strategy.steps[{index}]")
+
+
+def _amount(value: int | str) -> int:
+    return value if isinstance(value, int) else int(value.rstrip("%") or "0") if value.rstrip("%").isdigit() else 0
+
+
+def _routing_problems(canary: Canary) -> Iterator[Invalid]:
+    routing = canary.traffic_routing
+    if routing is None:
+        if canary.scale_down_delay_seconds is not None:
+            detail = "Canary scaleDownDelaySeconds can only be used with traffic routing"
+            yield invalid("spec.strategy.scaleDownDelaySeconds", canary.scale_down_delay_seconds, detail)
+        if canary.dynamic_stable_scale:
+            detail = "Canary dynamicStableScale can only be used with traffic routing"
+            yield invalid("spec.strategy.dynamicStableScale", True, detail)
+        return
+    if canary.scale_down_delay_seconds is not None and canary.dynamic_stable_scale:
+        detail = "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds"
+        yield invalid("spec.strategy.dynamicStableScale", True, detail)
+    for router in ROUTERS:
+        if getattr(routing, router) is not None:
+            yield not_yet(f"spec.strategy.canary.trafficRouting.{router}", f"the {router} traffic router")
+    for plugin in routing.plugins:
+        if plugin != PLUGIN:
+            yield not_yet(f"spec.strategy.canary.trafficRouting.plugins.{plugin}", f'the traffic router plugin "{plugin}"')
+    if not routing.plugins:
+        detail = f'name a router: this engine routes through plugins."{PLUGIN}"'
+        yield required("spec.strategy.canary.trafficRouting", detail)
+        return
+    if not canary.stable_service:
+        yield invalid("spec.strategy.stableService", canary.stable_service, SERVICES_MESSAGE)
+    if not canary.canary_service:
+        yield invalid("spec.strategy.canaryService", canary.canary_service, SERVICES_MESSAGE)
+    config = read_config(routing.plugins[PLUGIN])
+    if isinstance(config, str):
+        yield Invalid(f"spec.strategy.canary.trafficRouting.plugins.{PLUGIN}", config)
+
+
+def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
+    if len(step.kinds) != 1:
+        yield invalid(path, ", ".join(step.kinds), STEP_MESSAGE)
+        return
+    most = max_weight(canary)
+    if step.set_weight is not None and not 0 <= step.set_weight <= most:
+        yield invalid(f"{path}.setWeight", step.set_weight, f"SetWeight needs to be between 0 and {most}")
+    if step.pause is not None and step.pause.seconds < 0:
+        yield invalid(f"{path}.pause.duration", step.pause.seconds, "Duration needs to be greater than 0")
+    if step.set_canary_scale is not None and canary.traffic_routing is None:
+        yield required("spec.strategy.trafficRouting", "SetCanaryScale requires TrafficRouting to be set")
+    if step.analysis is not None and not step.analysis.templates:
+        yield required(f"{path}.analysis.templates", "an analysis step needs at least one template")
+    if step.set_header_route is not None:
+        yield from _header_route_problems(canary, step, f"{path}.setHeaderRoute")
+    for kind in UNSUPPORTED_STEPS:
+        if kind in step.kinds:
+            yield not_yet(f"{path}.{kind}", f"the step {kind}")
+
+
+def _header_route_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
+    route, routing = step.set_header_route, canary.traffic_routing
+    assert route is not None
+    if routing is None:
+        yield invalid(path, route.name, "SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix")
+        return
+    for index, match in enumerate(route.match or ()):
+        yield from _match_problems(match.header_value, f"{path}.match[{index}]")
+    if routing.managed_routes is None:
+        detail = "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
+        yield required("spec.strategy.trafficRouting.managedRoutes", detail)
+    elif route.name not in {managed.name for managed in routing.managed_routes}:
+        detail = "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes"
+        yield invalid(path, route.name, detail)
+
+
+def _match_problems(match: StringMatch | None, path: str) -> Iterator[Invalid]:
+    given = [text for text in (match.exact, match.prefix, match.regex) if text] if match else []
+    if not given:
+        detail = "StringMatch value missed, match value must have one of the following: exact, regex, prefix"
+        yield invalid(path, None, detail)
+    elif len(given) > 1:
+        yield invalid(path, given, "StringMatch match value must have exactly one of the following: exact, regex, prefix")
+
+
+def max_weight(canary: Canary) -> int:
+    """trafficRouting.maxTrafficWeight, else 100."""
+    return (canary.traffic_routing.max_traffic_weight if canary.traffic_routing else None) or 100

@@ -1,0 +1,210 @@
+"""How traffic is to be split now, and what that means for routes and for `status.canary.weights`.
+
+The rules, in order: a promoted template has no canary; an abort gives everything back at once; a canary without an
+available pod gets nothing; a full promotion keeps the weight until it is complete; a step that still waits for its pods
+keeps the weight of the step before. Nothing is moved to stable pods that are not there. (After Argo Rollouts 1.9,
+`rollout/trafficrouting.go`; ours moves traffic back on an abort as soon as ANY stable pod is available.)
+"""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from shipway.api.rollout import Destination, SetHeaderRoute, Weights
+from shipway.kube.objects.views import dig, resource_version_of
+from shipway.kube.runtime.decision import Action, Batch, Note, Patch
+from shipway.rollouts.rollout.counts import at_wanted_counts
+from shipway.rollouts.rollout.effects import NOTHING, Effects
+from shipway.rollouts.rollout.facts import Facts
+from shipway.rollouts.rollout.names import HASH_LABEL
+from shipway.rollouts.rollout.spec import PLUGIN, Invalid, invalid
+from shipway.rollouts.traffic.gateway_api import (
+    HEADER_KINDS,
+    KINDS,
+    RouteRef,
+    Split,
+    is_accepted,
+    missing_backends,
+    patch_route,
+)
+
+NO_SWITCHES: dict[str, str] = {}
+
+
+class Traffic(Struct, frozen=True):
+    """`weights` is what the status will report; None without a router. `route_effects` are the patches of the routes."""
+
+    weights: Weights | None = None
+    effects: Effects = NOTHING
+    verified: bool = True
+
+
+class _Wanted(NamedTuple):
+    canary: int
+    canary_hash: str
+
+
+def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
+    """The split for this pass. `switched`: services whose selector this pass points at another hash."""
+    before = facts.status.canary.weights
+    if facts.seen.routing is None:
+        return Traffic()
+    wanted = _wanted(facts)
+    if wanted is None or not _stable_can_carry(facts, facts.most - wanted.canary) or _awaits_selector(facts, wanted, switched):
+        return Traffic(weights=before, verified=before is not None and before.verified is not False)
+    split = Split(
+        canary_service=facts.canary.canary_service,
+        stable_service=facts.canary.stable_service,
+        canary=wanted.canary,
+        stable=facts.most - wanted.canary,
+        header_routes=_header_routes(facts),
+        managed=managed_names(facts),
+    )
+    patches = _patches(facts, split)
+    verified = not patches and all(route is not None and is_accepted(route) for route in facts.seen.routes.values())
+    verified = verified or not any(dig(route, "status", "parents") for route in facts.seen.routes.values() if route)
+    weights = _reported(facts, wanted, verified)
+    notes = _weight_notes(facts, before, weights)
+    batches = (Batch(tuple(patches)),) if patches else ()
+    return Traffic(weights=weights, effects=Effects(batches=batches, notes=notes), verified=verified)
+
+
+def _wanted(facts: Facts) -> _Wanted | None:
+    """The canary's weight; None: leave everything as it is."""
+    canary_hash = facts.new.hash if facts.new else ""
+    carried = facts.status.canary.weights
+    dynamic = facts.canary.dynamic_stable_scale
+    if dynamic and facts.is_promoted and carried is not None and facts.new is not None:
+        previous = carried.canary.pod_template_hash
+        if previous and previous != facts.new.hash and facts.new.available < facts.replicas:
+            return _Wanted(_weight_back(facts), previous)
+    if facts.is_promoted:
+        return _Wanted(0, canary_hash)
+    if facts.aborted:
+        return _Wanted(_weight_back(facts) if dynamic else 0, canary_hash)
+    if facts.new is None or facts.new.available == 0:
+        return _Wanted(0, canary_hash)
+    if facts.status.promote_full:
+        if dynamic:
+            return _Wanted(facts.most * facts.new.available // max(facts.replicas, 1), canary_hash)
+        return _Wanted(carried.canary.weight if carried else 0, canary_hash)
+    if not at_wanted_counts(facts):
+        return _Wanted(facts.set_weight_at(facts.index - 1), canary_hash)
+    return _Wanted(facts.step_weight, canary_hash)
+
+
+def _weight_back(facts: Facts) -> int:
+    """With dynamicStableScale traffic goes back as fast as stable pods can take it, and never forth again."""
+    available = facts.stable.available if facts.stable else 0
+    weight = facts.most - facts.most * min(available, facts.replicas) // max(facts.replicas, 1)
+    carried = facts.status.canary.weights
+    return min(weight, carried.canary.weight) if carried is not None else weight
+
+
+def _stable_can_carry(facts: Facts, weight: int) -> bool:
+    """Whether stable pods can take `weight`. After an abort one pod is enough: it is better than the bad version."""
+    if facts.stable is None:
+        return False
+    if facts.aborted:
+        return facts.stable.available > 0 or (facts.new is None or facts.new.available == 0)
+    if facts.roles.is_updating and (facts.new is None or facts.new.available == 0):
+        return True
+    return facts.stable.available >= weight * facts.replicas // facts.most
+
+
+def _awaits_selector(facts: Facts, wanted: _Wanted, switched: dict[str, str]) -> bool:
+    """Whether the services do not yet point where the weights assume.
+
+    After promotion all traffic goes back to the stable service only once its selector has been SEEN to point at the new
+    pods: switching and moving in one breath is what makes load balancers answer 503. Before the canary gets a share, its
+    service must point at it.
+    """
+    services = facts.seen.services
+    if facts.is_promoted and facts.stable is not None:
+        name = facts.canary.stable_service
+        return name in switched or _hash_of(services.get(name)) not in ("", facts.stable.hash)
+    if wanted.canary > 0 and facts.new is not None and not facts.aborted:
+        pointed = switched.get(facts.canary.canary_service) or _hash_of(services.get(facts.canary.canary_service))
+        return pointed != facts.new.hash
+    return False
+
+
+def _hash_of(service: object) -> str:
+    return dig(service, "spec", "selector", HASH_LABEL, default="")
+
+
+def _header_routes(facts: Facts) -> tuple[SetHeaderRoute, ...]:
+    """The header routes that hold at the current step: set by it or a step before, not taken back since."""
+    ending = facts.is_promoted or facts.aborted or facts.status.promote_full or facts.is_first_deploy
+    if ending or facts.new is None or facts.new.available == 0 or facts.step is None:
+        return ()
+    held: dict[str, SetHeaderRoute] = {}
+    for step in facts.canary.steps[: facts.index + 1]:
+        if (route := step.set_header_route) is not None:
+            held.pop(route.name, None)
+            if route.match:
+                held[route.name] = route
+    order = {name: position for position, name in enumerate(managed_names(facts))}
+    return tuple(sorted(held.values(), key=lambda route: order.get(route.name, len(order))))
+
+
+def managed_names(facts: Facts) -> tuple[str, ...]:
+    routing = facts.canary.traffic_routing
+    return tuple(managed.name for managed in (routing.managed_routes if routing else None) or ())
+
+
+def _patches(facts: Facts, split: Split) -> list[Action]:
+    config = facts.seen.routing
+    assert config is not None
+    patches: list[Action] = []
+    for ref, route in facts.seen.routes.items():
+        resource = facts.seen.route_kinds.get(ref.kind)
+        if route is None or resource is None:
+            continue
+        ops = patch_route(route, split, config, headers=ref.headers and ref.kind in HEADER_KINDS)
+        if ops:
+            guard = {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version_of(route)}
+            patches.append(Patch(resource, ref.namespace, ref.name, [guard, *ops], type="json"))
+    return patches
+
+
+def _reported(facts: Facts, wanted: _Wanted, verified: bool) -> Weights:
+    stable_hash = facts.stable.hash if facts.stable else ""
+    return Weights(
+        canary=Destination(wanted.canary, facts.canary.canary_service, wanted.canary_hash),
+        stable=Destination(facts.most - wanted.canary, facts.canary.stable_service, stable_hash),
+        verified=verified,
+    )
+
+
+def _weight_notes(facts: Facts, before: Weights | None, after: Weights) -> tuple[Note, ...]:
+    if before is not None and (before.canary, before.stable) == (after.canary, after.stable):
+        return ()
+    detail = ""
+    if before is None:
+        detail = f"to {after.canary.weight}"
+    elif before.canary.weight != after.canary.weight:
+        detail = f"from {before.canary.weight} to {after.canary.weight}"
+    return (facts.note("TrafficWeightUpdated", f"Traffic weight updated {detail}"),)
+
+
+def route_problem(facts: Facts) -> Invalid | None:
+    """A route that is not served, not there, or does not name the services, as an InvalidSpec says it."""
+    for ref, route in facts.seen.routes.items():
+        path = f"spec.strategy.canary.trafficRouting.plugins.{PLUGIN}.{_field_of(ref)}"
+        if facts.seen.route_kinds.get(ref.kind) is None:
+            return invalid(path, ref.name, f"this cluster does not serve {ref.kind}: install the Gateway API CRDs")
+        if ref.kind in facts.seen.unsynced:
+            continue
+        if route is None:
+            return invalid(path, ref.name, f'{ref.kind} "{ref.name}" not found in namespace "{ref.namespace}"')
+        missing = missing_backends(route, Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most))
+        if missing:
+            field = _field_of(ref)[:-1]
+            named = " and ".join(f'"{name}"' for name in missing)
+            return invalid(path, ref.name, f"backendRef was not found in {field}: no rule of it names the service {named}")
+    return None
+
+
+def _field_of(ref: RouteRef) -> str:
+    return next(plural for plural, kind in KINDS.items() if kind == ref.kind)

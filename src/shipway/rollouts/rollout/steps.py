@@ -1,0 +1,103 @@
+"""The canary's steps as a table: what a step does under each condition it can be in.
+
+    enter ──> stay ──(pods there, weight verified)──> next
+    pause: fresh ──> pause ──(held)──> stay ──(released by a person, or elapsed)──> next
+    analysis: running ──> stay;  successful ──> next;  inconclusive ──> hold;  failed ──> abort
+
+`condition_of` says which condition holds, `STEP_TABLE` what follows from it; a test proves that no pair is missing. A new
+step kind is a row here, a condition where it needs one, and its effect on weight, pods or routes in the file that makes those.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from shipway.api.rollout import Pause, Step
+
+Condition = Literal[
+    "short", "settled", "fresh", "held", "released", "elapsed", "unstarted", "running", "successful", "inconclusive", "failed"
+]
+Move = Literal["stay", "next", "pause", "hold", "abort"]
+
+_ONCE_PODS_ARE_THERE: Mapping[Condition, Move] = {"short": "stay", "settled": "next"}
+
+STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
+    "setWeight": _ONCE_PODS_ARE_THERE,
+    "setCanaryScale": _ONCE_PODS_ARE_THERE,
+    "setHeaderRoute": _ONCE_PODS_ARE_THERE,
+    "pause": {"fresh": "pause", "held": "stay", "released": "next", "elapsed": "next"},
+    "analysis": {
+        "unstarted": "stay",
+        "running": "stay",
+        "successful": "next",
+        "inconclusive": "hold",
+        "failed": "abort",
+    },
+}
+
+RUN_CONDITIONS: Mapping[str, Condition] = {
+    "": "unstarted",
+    "Pending": "running",
+    "Running": "running",
+    "Successful": "successful",
+    "Inconclusive": "inconclusive",
+    "Failed": "failed",
+    "Error": "failed",
+}
+
+
+class StepFacts(Struct, frozen=True):
+    """What decides about the current step. `paused_for`: seconds since its pause began, None when none is recorded.
+
+    `was_paused` is status.controllerPause: set and yet no pause recorded means that a person has cleared it.
+    """
+
+    at_counts: bool = False
+    weight_verified: bool = True
+    was_paused: bool = False
+    paused_for: float | None = None
+    run_phase: str | None = None
+
+
+def condition_of(step: Step, facts: StepFacts) -> Condition:
+    """The condition of a step that names exactly one kind (validation saw to that)."""
+    if step.pause is not None:
+        return _pause_condition(step.pause, facts)
+    if step.analysis is not None:
+        return RUN_CONDITIONS.get(facts.run_phase or "", "running")
+    if step.set_header_route is not None:
+        return "settled"
+    if not facts.at_counts or (step.set_weight is not None and not facts.weight_verified):
+        return "short"
+    return "settled"
+
+
+def _pause_condition(pause: Pause, facts: StepFacts) -> Condition:
+    if facts.paused_for is None:
+        return "released" if facts.was_paused else "fresh"
+    return "elapsed" if pause.duration is not None and facts.paused_for >= pause.seconds else "held"
+
+
+def move_of(step: Step, facts: StepFacts) -> Move:
+    return STEP_TABLE[step.kinds[0]][condition_of(step, facts)]
+
+
+def describe(step: Step) -> str:
+    """The step as events and people name it (`setWeight: 5`, `pause: 1m`), in Argo Rollouts' words."""
+    if step.set_weight is not None:
+        return f"setWeight: {step.set_weight}"
+    if step.pause is not None:
+        return "pause" if step.pause.duration is None else f"pause: {step.pause.duration}"
+    if step.analysis is not None:
+        return "analysis"
+    if step.set_canary_scale is not None:
+        scale = step.set_canary_scale
+        if scale.weight is not None:
+            return f"setCanaryScale{{weight: {scale.weight}}}"
+        if scale.match_traffic_weight:
+            return "setCanaryScale{matchTrafficWeight: true}"
+        return f"setCanaryScale{{replicas: {scale.replicas}}}"
+    if step.set_header_route is not None:
+        return f"setHeaderRoute: {step.set_header_route.name}"
+    return step.kinds[0] if step.kinds else "invalid"

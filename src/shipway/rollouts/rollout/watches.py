@@ -1,0 +1,87 @@
+"""What wakes a Rollout: itself, what it owns, and what it names (services, routes, templates), by index."""
+
+from collections.abc import Iterable
+
+from shipway.api.kinds import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+)
+from shipway.api.rollout import RolloutSpec
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import controller_of, name_of, namespace_of
+from shipway.kube.runtime.controller import ObjectKey, own_key
+from shipway.kube.runtime.decision import Indexed, Watch
+from shipway.rollouts.rollout.observe import BY_OWNER, analyses, routing_of, service_names
+from shipway.rollouts.rollout.spec import parse
+
+BY_REFERENCE = "named"
+
+
+def by_owner(obj: Obj) -> Iterable[str]:
+    """The uid of the controller that owns an object."""
+    owner = controller_of(obj)
+    return (owner.get("uid", ""),) if owner is not None else ()
+
+
+def owning_rollout(obj: Obj) -> Iterable[ObjectKey]:
+    owner = controller_of(obj)
+    if owner is None or owner.get("kind") != ROLLOUTS.kind or not str(owner.get("apiVersion", "")).startswith("argoproj.io/"):
+        return ()
+    return (ObjectKey(namespace_of(obj), owner.get("name", "")),)
+
+
+def nobody(obj: Obj) -> Iterable[ObjectKey]:
+    return ()
+
+
+def named_by(rollout: Obj) -> Iterable[str]:
+    """Everything a Rollout names, as `Kind/namespace/name`."""
+    spec = parse(rollout)
+    if not isinstance(spec, RolloutSpec) or spec.strategy.canary is None:
+        return
+    canary, namespace = spec.strategy.canary, namespace_of(rollout)
+    for name in service_names(canary):
+        yield f"Service/{namespace}/{name}"
+    routing = routing_of(canary)
+    for ref in routing.refs(namespace) if routing else ():
+        yield f"{ref.kind}/{ref.namespace}/{ref.name}"
+    for _, analysis in analyses(canary):
+        for template in analysis.templates:
+            kind, where = ("ClusterAnalysisTemplate", "") if template.cluster_scope else ("AnalysisTemplate", namespace)
+            yield f"{kind}/{where}/{template.template_name}"
+
+
+class NamedBy:
+    """Wakes the Rollouts that name an object of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __call__(self, obj: Obj) -> Iterable[Indexed]:
+        return (Indexed(ROLLOUTS, BY_REFERENCE, f"{self._kind}/{namespace_of(obj)}/{name_of(obj)}"),)
+
+
+def referred(resource: Resource) -> Watch:
+    """A watch on a kind that Rollouts name: it wakes those that name the object."""
+    return Watch(resource, NamedBy(resource.kind))
+
+
+def route_watch(resource: Resource) -> Watch:
+    return referred(resource)
+
+
+POD_WATCH = Watch(PODS, nobody, indexes={BY_OWNER: by_owner})
+
+WATCHES = (
+    Watch(ROLLOUTS, own_key, indexes={BY_REFERENCE: named_by}),
+    Watch(REPLICA_SETS, owning_rollout, indexes={BY_OWNER: by_owner}),
+    Watch(ANALYSIS_RUNS, owning_rollout, indexes={BY_OWNER: by_owner}),
+    referred(SERVICES),
+    referred(ANALYSIS_TEMPLATES),
+    referred(CLUSTER_ANALYSIS_TEMPLATES),
+)

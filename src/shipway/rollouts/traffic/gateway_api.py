@@ -1,0 +1,245 @@
+"""Weights and header routes in Gateway API routes, configured where users of the Argo Rollouts plugin configure them:
+`trafficRouting.plugins."argoproj-labs/gatewayAPI"`.
+
+All is a pure function from a route to the JSON patch that makes it say what it should; nothing to change is no patch. The
+weight of every reference to the canary service becomes the canary's, of every reference to the stable service the rest, in
+each rule that names the canary; a rule that knows only stable keeps all of its traffic. Rules named after a managed route
+(`<name>` or `<name>-<n>`) are ours: copies of the rules that split traffic, narrowed to the step's headers, sending to the
+canary alone. While the canary may get traffic the route carries a label, by which others know that its rules are moving.
+Everything else in the route is left as it was found.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import copy_obj, labels_of, metadata, spec_of, status_of
+
+PLUGIN = "argoproj-labs/gatewayAPI"
+GROUP = "gateway.networking.k8s.io"
+KINDS = {"httpRoutes": "HTTPRoute", "grpcRoutes": "GRPCRoute", "tcpRoutes": "TCPRoute", "tlsRoutes": "TLSRoute"}
+HEADER_KINDS = ("HTTPRoute", "GRPCRoute")
+IN_PROGRESS_KEY = "rollouts.argoproj.io/gatewayapi-canary"
+IN_PROGRESS_VALUE = "in-progress"
+
+
+class RouteEntry(Wire):
+    name: str
+    use_header_routes: bool = False
+
+
+class RouteRef(Struct, frozen=True, order=True):
+    """One route that carries the split; `headers`: whether header routes are written into it."""
+
+    kind: str
+    namespace: str
+    name: str
+    headers: bool = False
+
+
+class Config(Struct, frozen=True):
+    """The plugin's configuration. `namespace` "" means the Rollout's own."""
+
+    routes: tuple[tuple[str, str, bool], ...] = ()
+    namespace: str = ""
+    label_key: str = IN_PROGRESS_KEY
+    label_value: str = IN_PROGRESS_VALUE
+    label_off: bool = False
+
+    def refs(self, rollout_namespace: str) -> tuple[RouteRef, ...]:
+        namespace = self.namespace or rollout_namespace
+        return tuple(RouteRef(kind, namespace, name, headers) for kind, name, headers in self.routes)
+
+
+class Split(Struct, frozen=True):
+    """What a route should say: weights of the two services, and the header routes that lead to the canary."""
+
+    canary_service: str
+    stable_service: str
+    canary: int
+    stable: int
+    header_routes: tuple[SetHeaderRoute, ...] = ()
+    managed: tuple[str, ...] = field(default_factory=tuple)
+
+
+def read_config(raw: Any) -> Config | str:
+    """The configuration, or what is wrong with it. Keys are read without regard to case, unknown ones are ignored."""
+    if not isinstance(raw, dict):
+        return "Invalid value: an object is expected"
+    given = {str(key).lower(): value for key, value in raw.items() if value is not None}
+    selectors = [f"{plural[:-1]}Selector" for plural in KINDS if f"{plural[:-1]}selector" in given]
+    if selectors:
+        return f"Forbidden: {selectors[0]} is not supported yet; name the routes instead"
+    routes: list[tuple[str, str, bool]] = []
+    try:
+        for plural, kind in KINDS.items():
+            entries = msgspec.convert(given.get(plural.lower(), []), list[RouteEntry])
+            routes += [(kind, entry.name, entry.use_header_routes) for entry in entries]
+            single = msgspec.convert(given.get(plural[:-1].lower(), ""), str)
+            routes += [(kind, single, True)] if single else []
+        config = Config(
+            routes=tuple(routes),
+            namespace=msgspec.convert(given.get("namespace", ""), str),
+            label_key=msgspec.convert(given.get("inprogresslabelkey", ""), str) or IN_PROGRESS_KEY,
+            label_value=msgspec.convert(given.get("inprogresslabelvalue", ""), str) or IN_PROGRESS_VALUE,
+            label_off=msgspec.convert(given.get("disableinprogresslabel", False), bool),
+        )
+    except msgspec.ValidationError as error:
+        return f"Invalid value: {error}"
+    if not routes:
+        named = ", ".join(f"'{name}'" for plural in KINDS for name in (plural, plural[:-1]))
+        return f"Required value: No routes configured. At least one of {named} must be set"
+    return config
+
+
+def missing_backends(route: Obj, split: Split) -> tuple[str, ...]:
+    """The services of the split that no rule of the route names."""
+    named = {name for rule in _rules(route) for ref in rule.get("backendRefs") or [] for name in (ref.get("name"),)}
+    return tuple(service for service in (split.canary_service, split.stable_service) if service not in named)
+
+
+def patch_route(route: Obj, split: Split, config: Config, *, headers: bool) -> list[Obj]:
+    """JSON patch operations that make `route` say `split`; empty when it does already."""
+    wanted = _wanted_rules(route, split, headers=headers)
+    return [*_label_ops(route, split, config, headers=headers), *_rule_ops(_rules(route), wanted)]
+
+
+def canary_weight(route: Obj, split: Split) -> int | None:
+    """The weight the route gives the canary service now; None when no rule names it."""
+    weights = [
+        ref.get("weight", 1)
+        for rule in _rules(route)
+        if not _is_managed(rule, split)
+        for ref in rule.get("backendRefs") or []
+        if _is_service(ref, split.canary_service, metadata(route).get("namespace") or "")
+    ]
+    return max(weights, default=None)
+
+
+def is_accepted(route: Obj) -> bool:
+    """False while a gateway has not taken up the route's present generation, or refuses it. Without any report: True."""
+    for parent in status_of(route).get("parents") or []:
+        for condition in parent.get("conditions") or []:
+            if condition.get("type") != "Accepted":
+                continue
+            if condition.get("status") != "True":
+                return False
+            if condition.get("observedGeneration", 0) < (metadata(route).get("generation") or 0):
+                return False
+    return True
+
+
+def _rules(route: Obj) -> list[Obj]:
+    return spec_of(route).get("rules") or []
+
+
+def _is_service(ref: Obj, name: str, namespace: str) -> bool:
+    return (
+        ref.get("name") == name
+        and ref.get("kind", "Service") == "Service"
+        and not ref.get("group")
+        and ref.get("namespace", namespace) == namespace
+    )
+
+
+def _is_managed(rule: Obj, split: Split) -> bool:
+    name = rule.get("name") or ""
+    return any(name == managed or re.fullmatch(rf"{re.escape(managed)}-\d+", name) for managed in split.managed)
+
+
+def _wanted_rules(route: Obj, split: Split, *, headers: bool) -> list[Obj]:
+    namespace = metadata(route).get("namespace") or ""
+    plain = [_weighted(rule, split, namespace) for rule in _rules(route) if not (headers and _is_managed(rule, split))]
+    if not headers:
+        return plain
+    sources = [rule for rule in plain if _splits(rule, split, namespace)]
+    managed = [
+        _header_rule(source, header_route, index, split, namespace)
+        for header_route in split.header_routes
+        for index, source in enumerate(sources)
+    ]
+    return [*plain, *managed]
+
+
+def _splits(rule: Obj, split: Split, namespace: str) -> bool:
+    refs = rule.get("backendRefs") or []
+    return all(any(_is_service(ref, name, namespace) for ref in refs) for name in (split.canary_service, split.stable_service))
+
+
+def _weighted(rule: Obj, split: Split, namespace: str) -> Obj:
+    if not _splits(rule, split, namespace):
+        return rule
+    rule = copy_obj(rule)
+    for ref in rule["backendRefs"]:
+        if _is_service(ref, split.canary_service, namespace):
+            ref["weight"] = split.canary
+        elif _is_service(ref, split.stable_service, namespace):
+            ref["weight"] = split.stable
+    return rule
+
+
+def _header_rule(source: Obj, header_route: SetHeaderRoute, index: int, split: Split, namespace: str) -> Obj:
+    canary = next(ref for ref in source["backendRefs"] if _is_service(ref, split.canary_service, namespace))
+    backend = {**canary, "weight": 1}
+    headers = [_header_match(match.header_name, match.header_value) for match in header_route.match or ()]
+    rule: Obj = {"name": header_route.name if index == 0 else f"{header_route.name}-{index}"}
+    matches = source.get("matches") or [{}]
+    rule["matches"] = [{**match, "headers": _merged(match.get("headers") or [], headers)} for match in matches]
+    for key in ("filters", "timeouts", "retry", "sessionPersistence"):
+        if key in source:
+            rule[key] = source[key]
+    rule["backendRefs"] = [backend]
+    return copy_obj(rule)
+
+
+def _merged(own: Sequence[Obj], added: Sequence[Obj]) -> list[Obj]:
+    """Header matches with the step's in place of those of the same name: a name may stand only once in a match."""
+    names = {match["name"].lower() for match in added}
+    return [*(match for match in own if match.get("name", "").lower() not in names), *added]
+
+
+def _header_match(name: str, value: StringMatch | None) -> Obj:
+    value = value or StringMatch()
+    if value.exact:
+        return {"type": "Exact", "name": name, "value": value.exact}
+    pattern = value.regex or f"^{re.escape(value.prefix)}.*"
+    return {"type": "RegularExpression", "name": name, "value": pattern}
+
+
+def _rule_ops(live: list[Obj], wanted: list[Obj]) -> list[Obj]:
+    """Weights change one by one; when rules come or go the list is replaced."""
+    if live == wanted:
+        return []
+    if len(live) != len(wanted):
+        return [{"op": "replace", "path": "/spec/rules", "value": wanted}]
+    ops: list[Obj] = []
+    for index, (before, after) in enumerate(zip(live, wanted, strict=True)):
+        if before == after:
+            continue
+        if {**before, "backendRefs": None} != {**after, "backendRefs": None}:
+            return [{"op": "replace", "path": "/spec/rules", "value": wanted}]
+        for position, (old, new) in enumerate(zip(before["backendRefs"], after["backendRefs"], strict=True)):
+            if old != new:
+                path = f"/spec/rules/{index}/backendRefs/{position}/weight"
+                ops.append({"op": "replace" if "weight" in old else "add", "path": path, "value": new["weight"]})
+    return ops
+
+
+def _label_ops(route: Obj, split: Split, config: Config, *, headers: bool) -> list[Obj]:
+    if config.label_off:
+        return []
+    moving = split.canary > 0 or (headers and bool(split.header_routes))
+    has = labels_of(route).get(config.label_key)
+    path = "/metadata/labels/" + config.label_key.replace("~", "~0").replace("/", "~1")
+    if moving and has != config.label_value:
+        if not labels_of(route):
+            return [{"op": "add", "path": "/metadata/labels", "value": {config.label_key: config.label_value}}]
+        return [{"op": "add", "path": path, "value": config.label_value}]
+    if not moving and has is not None:
+        return [{"op": "remove", "path": path}]
+    return []
