@@ -1,0 +1,33 @@
+"""The controllers of the embedded Kubernetes, and how their questions are answered: what assembly starts beside the server."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.kube.client.client import Client
+from shipway.kube.runtime.controller import Controller, Resolver
+from shipway.kube.runtime.decision import Ask
+from shipway.localcluster.controllers.deployment.controller import DeploymentController
+from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
+from shipway.localcluster.controllers.garbage import controller as garbage
+from shipway.localcluster.controllers.namespace.controller import NamespaceController
+from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
+from shipway.localcluster.controllers.scheduler.controller import SchedulerController
+from shipway.localcluster.controllers.service_accounts import ServiceAccountController
+
+
+def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, Any]]:
+    """All of them. `ca_certificate` (PEM) is published in every namespace; "" publishes none."""
+    return [
+        DeploymentController(),
+        ReplicaSetController(),
+        EndpointSliceController(),
+        SchedulerController(),
+        NamespaceController(),
+        garbage.GarbageCollector(),
+        ServiceAccountController(ca_certificate),
+    ]
+
+
+def built_in_resolvers(client: Client) -> Mapping[type[Ask], Resolver]:
+    """Answers to the asks of the built-in controllers."""
+    return {**garbage.resolvers(client)}
