@@ -10,25 +10,14 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from msgspec import Struct
-
 from shipway.base.clock import Clock, Instant, parse_rfc3339, rfc3339_micro
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import InvalidInput, NotFound
+from shipway.localcluster.apiserver.backend import LogQuery
 
 LIMIT_BYTES = 10 * 1024 * 1024
 LONGEST_LINE = 16 * 1024
 _KEPT_RUNS = 2
 _MARK = b" stdout F "
-
-
-class LogQuery(Struct, frozen=True):
-    """The options of pods/log."""
-
-    follow: bool = False
-    tail_lines: int | None = None
-    since: Instant | None = None
-    timestamps: bool = False
-    limit_bytes: int | None = None
 
 
 class ContainerLog:
@@ -94,10 +83,11 @@ class ContainerLog:
 
     async def read(self, query: LogQuery) -> AsyncGenerator[bytes, None]:
         """The log as `query` wants it, one chunk per line; with `follow` until the run has ended."""
+        since = Instant(self._clock.now() - query.since_seconds) if query.since_seconds is not None else None
         left = query.limit_bytes if query.limit_bytes is not None else -1
         place = _Place(self.path)
         lines: Iterator[bytes] | deque[bytes] = place.history()
-        lines = (line for line in lines if query.since is None or _time_of(line) >= query.since)
+        lines = (line for line in lines if since is None or _time_of(line) >= since)
         if query.tail_lines is not None:
             lines = deque(lines, maxlen=query.tail_lines)
         while True:
@@ -200,32 +190,19 @@ class FindLogs(Protocol):
 class NodeLogs:
     """Serves pods/log for the pods of this node."""
 
-    def __init__(self, find: FindLogs, clock: Clock) -> None:
+    def __init__(self, find: FindLogs) -> None:
         self._find = find
-        self._clock = clock
 
-    async def logs(
-        self,
-        namespace: str,
-        pod: str,
-        container: str = "",
-        follow: bool = False,
-        tail_lines: int | None = None,
-        since_seconds: float | None = None,
-        previous: bool = False,
-        timestamps: bool = False,
-        limit_bytes: int | None = None,
-    ) -> AsyncGenerator[bytes, None]:
-        """Chunks of whole lines. Raises InvalidInput when the container is not named, unknown or has not written yet."""
-        source = self._source(namespace, pod, container, previous=previous)
-        since = Instant(self._clock.now() - since_seconds) if since_seconds is not None else None
-        async for chunk in source.read(LogQuery(follow, tail_lines, since, timestamps, limit_bytes)):
+    async def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        """Chunks of whole lines. Raises InvalidInput for an unknown container, NotFound for one that has not started."""
+        source = self._source(namespace, pod, query.container, previous=query.previous)
+        async for chunk in source.read(query):
             yield chunk
 
     def _source(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLog:
         found = self._find(namespace, pod)
         if found is None:
-            raise InvalidInput(f'pod "{namespace}/{pod}" does not run on this node', reason="BadRequest")
+            raise NotFound(f'pod "{namespace}/{pod}" does not run on this node')
         logs, names = found
         if not container and len(names) > 1:
             raise InvalidInput(f"a container name must be specified for pod {pod}, choose one of: {names}", reason="BadRequest")
@@ -236,7 +213,7 @@ class NodeLogs:
         if source is None:
             what = "previous terminated container" if previous else "container"
             state = "not found" if previous else "is waiting to start"
-            raise InvalidInput(f'{what} "{name}" in pod "{pod}" {state}', reason="BadRequest")
+            raise NotFound(f'{what} "{name}" in pod "{pod}" {state}')
         return source
 
 

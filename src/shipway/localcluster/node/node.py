@@ -73,7 +73,7 @@ class Node:
         self._free: list[str] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
-        self.logs = NodeLogs(self._find_logs, clock)
+        self.logs = NodeLogs(self._find_logs)
 
     async def __aenter__(self) -> "Node":
         """Returns once the node is registered."""

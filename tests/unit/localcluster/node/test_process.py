@@ -11,7 +11,8 @@ import pytest
 
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
-from shipway.localcluster.node.logs import ContainerLog, LogQuery
+from shipway.localcluster.apiserver.backend import LogQuery
+from shipway.localcluster.node.logs import ContainerLog
 from shipway.localcluster.node.process import Launch, PidFile, Process, started_at, sweep
 from tests.waiting import eventually
 
