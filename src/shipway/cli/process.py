@@ -36,3 +36,17 @@ async def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
             loop.add_signal_handler(number, task.cancel)
         await asyncio.wait((task,))
     return None if task.cancelled() else task.result()
+
+
+async def with_parent(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs `work` for as long as standard input is open: it closes when the parent process ends, however that ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work)
+        closing = group.create_task(reader.read())
+        await asyncio.wait((working, closing), return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        working.cancel()
+    return None

@@ -1,64 +1,60 @@
 """`shipway run`: the production process against any cluster."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from platformdirs import user_cache_path
 
-from shipway.assembly import RunSettings, run_engines
-from shipway.cli.process import configure_logs, until_stopped
+from shipway.assembly.engines import ENGINES, RunSettings, run_engines
+from shipway.assembly.supervise import on_ready_write
+from shipway.cli.process import configure_logs, until_stopped, with_parent
 
-ENGINES = ("gitops", "rollouts")
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunFlags:
+    """The flags of `shipway run`."""
+
+    kubeconfig: Path | None = None
+    "The cluster to work on; KUBECONFIG, ~/.kube/config or the service account of the pod otherwise."
+    context: str | None = None
+    "The context of the kubeconfig; its current one otherwise."
+    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "argocd"
+    "Where Applications and AppProjects live, as in Argo CD. A second process on the same namespace stands by."
+    engines: str = ",".join(ENGINES)
+    "Which engines to run, separated by commas."
+    install_crds: bool = False
+    "Install the custom resource definitions that are missing; those that are there stay as they are."
+    listen: str = "127.0.0.1:8080"
+    "Address of /healthz, /readyz, /metrics and the push webhook /api/webhook."
+    instance_id: str = ""
+    "Only Rollouts whose label argo-rollouts.argoproj.io/controller-instance-id has this value; none: those without it."
+    read_only: bool = False
+    "Observe and report, write nothing."
+    cache: Path | None = None
+    "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
+    url_file: Annotated[Path | None, Parameter(show=False)] = None
+    with_parent: Annotated[bool, Parameter(show=False)] = False
 
 
-def run(
-    *,
-    kubeconfig: Path | None = None,
-    context: str | None = None,
-    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "argocd",
-    engines: str = ",".join(ENGINES),
-    install_crds: bool = False,
-    listen: str = "127.0.0.1:8080",
-    instance_id: str = "",
-    read_only: bool = False,
-    cache: Path | None = None,
-) -> int:
-    """Reconcile Applications and Rollouts of a cluster until stopped.
-
-    Parameters
-    ----------
-    kubeconfig
-        The cluster to work on; KUBECONFIG, ~/.kube/config or the service account of the pod otherwise.
-    context
-        The context of the kubeconfig; its current one otherwise.
-    namespace
-        Where Applications and AppProjects live, as in Argo CD. A second process on the same namespace stands by.
-    engines
-        Which engines to run, separated by commas.
-    install_crds
-        Install the custom resource definitions that are missing; those that are there stay as they are.
-    listen
-        Address of /healthz, /readyz, /metrics and the push webhook /api/webhook.
-    instance_id
-        Only Rollouts with the label argo-rollouts.argoproj.io/controller-instance-id of this value; none: those without.
-    read_only
-        Observe and report, write nothing.
-    cache
-        Where mirrors of repositories are kept; a directory of the user's cache otherwise.
-    """
+def run(flags: RunFlags | None = None) -> int:
+    """Reconcile Applications and Rollouts of a cluster until stopped."""
+    chosen = flags or RunFlags()
     settings = RunSettings(
-        kubeconfig=kubeconfig,
-        context=context,
-        namespace=namespace,
-        engines=tuple(name.strip() for name in engines.split(",") if name.strip()),
-        install_crds=install_crds,
-        listen=listen,
-        instance_id=instance_id,
-        read_only=read_only,
-        cache=cache or user_cache_path("shipway"),
+        kubeconfig=chosen.kubeconfig,
+        context=chosen.context,
+        namespace=chosen.namespace,
+        engines=tuple(name.strip() for name in chosen.engines.split(",") if name.strip()),
+        install_crds=chosen.install_crds,
+        listen=chosen.listen,
+        instance_id=chosen.instance_id,
+        is_read_only=chosen.read_only,
+        cache=chosen.cache or user_cache_path("shipway"),
     )
     configure_logs()
-    asyncio.run(until_stopped(run_engines(settings)))
+    work = run_engines(settings, on_ready_write(chosen.url_file))
+    asyncio.run(until_stopped(with_parent(work) if chosen.with_parent else work))
     return 0

@@ -6,7 +6,7 @@ whoever supervises starts it again: everything in memory can be dropped at any m
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 from shipway.base.clock import Clock
@@ -20,7 +20,7 @@ from shipway.kube.runtime.shell import Shell, Surroundings
 
 
 class Runtime:
-    """Controllers over one API server. `resolvers` answer their asks."""
+    """Controllers over one API server. `resolvers` answer their asks; those named in `read_only` report instead of writing."""
 
     def __init__(
         self,
@@ -31,13 +31,15 @@ class Runtime:
         resolvers: Mapping[type[Ask], Resolver] | None = None,
         metrics: RuntimeMetrics | None = None,
         rng: random.Random | None = None,
-        is_read_only: bool = False,
+        read_only: Collection[str] = (),
     ) -> None:
         self.metrics = metrics or RuntimeMetrics()
         self._caches = Caches(client, clock)
         self._lanes = Lanes(resolvers or {}, clock, self._wake)
-        around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng, is_read_only)
-        self._shells = {controller.name: Shell(controller, around) for controller in controllers}
+        around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng)
+        self._shells = {
+            controller.name: Shell(controller, around, is_read_only=controller.name in read_only) for controller in controllers
+        }
 
     async def run(self) -> None:
         """Runs until cancelled."""

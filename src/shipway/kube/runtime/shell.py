@@ -52,20 +52,21 @@ class Surroundings(Struct, frozen=True):
     clock: Clock
     metrics: RuntimeMetrics
     rng: random.Random | None = None
-    is_read_only: bool = False
 
 
 class Shell:
     """Runs one controller. `wake(key)` may be called by anybody; passes of one key never overlap."""
 
-    def __init__(self, controller: Controller[Any, Any], around: Surroundings, workers: int = 4) -> None:
+    def __init__(
+        self, controller: Controller[Any, Any], around: Surroundings, *, workers: int = 4, is_read_only: bool = False
+    ) -> None:
         self._controller = controller
         self._client = around.client
         self._caches = around.caches
         self._lanes = around.lanes
         self._clock = around.clock
         self._metrics = around.metrics
-        self._is_read_only = around.is_read_only
+        self._is_read_only = is_read_only
         self._workers = workers
         self._recorder = Recorder(around.client, around.clock, controller.name)
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
