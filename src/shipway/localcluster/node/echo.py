@@ -257,7 +257,8 @@ async def _serve(behaviour: Behaviour, addresses: list[tuple[str, int]]) -> None
     if os.environ.get("SHIPWAY_STDIN") == "agent":
         await loop.connect_read_pipe(lambda: _Orphaned(stop), sys.stdin)
     listeners = [await loop.create_server(lambda: Connection(server), host, port) for host, port in addresses]
-    where = ", ".join(f"http://{host}:{port}" for host, port in addresses)
+    bound = [sock.getsockname() for listener in listeners for sock in listener.sockets]
+    where = ", ".join(f"http://{host}:{port}" for host, port, *_ in bound)
     print(f"echo {behaviour.version} serving on {where}", flush=True)
     await stop.wait()
     print("SIGTERM: draining", flush=True)
