@@ -71,14 +71,12 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
         return Judgement("OutOfSync", drifts)
     rules = rules_for(desired.ref, context.ignored)
     expected = with_applied(without(strip(desired.obj, claims), pointers_of(rules)), wanted)
-    left_to = managers_of(rules)
-    missing = _drifts(live, uncovered((entry or {}).get("fieldsV1") or {}, expected), context)
-    missing = tuple(drift for drift in missing if drift.manager not in left_to or not drift.manager)
-    if not missing:
-        return Judgement("Synced")
-    atomic = ["." + ".".join(row.path) for row in rows_for(desired.obj, claims) if row.is_atomic]
-    changed = tuple(drift for drift in missing if drift.manager and not _is_below(drift.path, atomic))
-    return Judgement("OutOfSync", changed) if changed else _settle(desired, live, claims, context, missing)
+    atomic = [row.path for row in rows_for(desired.obj, claims) if row.is_atomic]
+    changed = _missing(entry, _without_paths(expected, atomic), live, rules, context)
+    if any(drift.manager for drift in changed):
+        return Judgement("OutOfSync", tuple(drift for drift in changed if drift.manager))
+    missing = _missing(entry, expected, live, rules, context) if atomic else changed
+    return _settle(desired, live, claims, context, missing) if missing else Judgement("Synced")
 
 
 def wanted_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
@@ -151,6 +149,26 @@ def _drifts(live: Obj, paths: Sequence[str], context: Context) -> tuple[Drift, .
     return tuple(found)
 
 
-def _is_below(path: str, parents: Sequence[str]) -> bool:
-    full = f".{path}"
-    return any(full == parent or full.startswith((f"{parent}.", f"{parent}[")) for parent in parents)
+def _missing(
+    entry: Obj | None, expected: Obj, live: Obj, rules: Sequence[IgnoreDifference], context: Context
+) -> tuple[Drift, ...]:
+    """What our entry does not own of `expected`, but for what the user leaves to others."""
+    left_to = managers_of(rules)
+    drifts = _drifts(live, uncovered((entry or {}).get("fieldsV1") or {}, expected), context)
+    return tuple(drift for drift in drifts if not drift.manager or drift.manager not in left_to)
+
+
+def _without_paths(obj: Obj, paths: Sequence[tuple[str, ...]]) -> Obj:
+    """`obj` without these fields, and without the parents that are empty then."""
+    for path in paths:
+        obj = _without_path(obj, path)
+    return obj
+
+
+def _without_path(obj: Obj, path: tuple[str, ...]) -> Obj:
+    step, rest = path[0], path[1:]
+    if step not in obj:
+        return obj
+    below = _without_path(obj[step], rest) if rest and isinstance(obj[step], dict) else {}
+    kept = {key: value for key, value in obj.items() if key != step}
+    return {**kept, step: below} if below else kept

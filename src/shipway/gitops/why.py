@@ -1,0 +1,178 @@
+"""Why is an application as it is, and what to do: one sentence, made here once and printed everywhere.
+
+    why(app, children) -> str
+
+Pure over the Application and whatever is known of its children (Rollouts, ReplicaSets, AnalysisRuns; more does no harm, less
+makes the sentence shorter). The first thing that explains the state is said: what Git could not give, what a sync waits for or
+failed at, what is unhealthy (an aborted rollout with both versions and the metric that threw it out), what differs.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from shipway.gitops.sync.tasks import images_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
+
+HASH_LABEL = "rollouts-pod-template-hash"
+_ABORTED = re.compile(r"RolloutAborted: Rollout aborted update to revision (\d+)(?:: (.*))?", re.DOTALL)
+_METRIC = re.compile(r'[Mm]etric "([^"]+)" assessed (\w+)')
+
+
+def why(app: Obj, children: Iterable[Obj] = ()) -> str:
+    """One sentence (two where there is something to do) about the state of an application."""
+    name, status = name_of(app), status_of(app)
+    if not status.get("sync"):
+        return f"{name} has not been looked at yet: is `shipway run` (or `shipway up`) running?"
+    found = list(children)
+    for explain in (_error, _running, _aborted, _unhealthy, _failed, _out_of_sync):
+        if text := explain(app, found):
+            return f"{name} {text}"
+    return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}."
+
+
+def _error(app: Obj, _: Sequence[Obj]) -> str:
+    conditions = {c.get("type"): c.get("message", "") for c in status_of(app).get("conditions") or []}
+    if "InvalidSpecError" in conditions:
+        return f"cannot be synced: {_ended(conditions['InvalidSpecError'])} Nothing live is touched until that is mended."
+    if "ComparisonError" in conditions:
+        return f"cannot be compared with Git: {_ended(conditions['ComparisonError'])} What runs stays as it is."
+    return ""
+
+
+def _running(app: Obj, _: Sequence[Obj]) -> str:
+    state = status_of(app).get("operationState") or {}
+    if not app.get("operation") or state.get("phase") not in ("Running", "Terminating"):
+        return ""
+    revision = str(dig(state, "syncResult", "revision", default=""))[:7]
+    return f"is syncing to {revision}: {_ended(state.get('message', ''))}"
+
+
+def _aborted(app: Obj, children: Sequence[Obj]) -> str:
+    """An aborted rollout: Git is ahead of what serves, on purpose, and nothing loops."""
+    for rollout in _of_kind(children, "Rollout"):
+        match = _ABORTED.match(status_of(rollout).get("message") or "")
+        if status_of(rollout).get("phase") != "Degraded" or match is None:
+            continue
+        wanted, stable = _versions(rollout, children)
+        where = _weight(rollout)
+        text = f"is {_health(app)}: Git wants {wanted} (commit {_commit(app)}), but the {_strategy(rollout)} was aborted{where}"
+        text += f" because {reason}" if (reason := _reason(rollout, match[2] or "", children)) else " by hand"
+        return f"{text}; all traffic is on {stable}. Fix the cause and push, or revert the commit."
+    return ""
+
+
+def _unhealthy(app: Obj, _: Sequence[Obj]) -> str:
+    health = _health(app)
+    if health in ("Healthy", ""):
+        return ""
+    rows = [row for row in status_of(app).get("resources") or [] if dig(row, "health", "status") == health]
+    if not rows:
+        return f"is {_sync(app)} to {_commit(app)} and {health}."
+    message = dig(rows[0], "health", "message", default="")
+    more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
+    return f"is {health}: {_named(rows[0])}{more}{': ' + _ended(message) if message else '.'}"
+
+
+def _failed(app: Obj, _: Sequence[Obj]) -> str:
+    state = status_of(app).get("operationState") or {}
+    if _sync(app) != "OutOfSync" or state.get("phase") not in ("Failed", "Error"):
+        return ""
+    rows = [row for row in dig(state, "syncResult", "resources", default=[]) if row.get("status") == "SyncFailed"]
+    detail = f"{_named(rows[0])}: {rows[0].get('message', '')}" if rows else state.get("message", "")
+    return f"is OutOfSync because the last sync failed: {_ended(detail)} Mend it in Git and push."
+
+
+def _out_of_sync(app: Obj, _: Sequence[Obj]) -> str:
+    if _sync(app) != "OutOfSync":
+        return ""
+    rows = [row for row in status_of(app).get("resources") or [] if row.get("status") == "OutOfSync"]
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    what = f"{_named(rows[0])}{more} differ{'' if more else 's'}" if rows else "something differs"
+    return f"is OutOfSync: {what} from commit {_commit(app)}. Sync it with `shipway app sync {name_of(app)}`."
+
+
+def _versions(rollout: Obj, children: Sequence[Obj]) -> tuple[str, str]:
+    """(what Git wants, what serves), as image tags where they tell the two apart."""
+    wanted = images_of(rollout)
+    stable_hash = status_of(rollout).get("stableRS") or ""
+    stable_set = next((rs for rs in _of_kind(children, "ReplicaSet") if labels_of(rs).get(HASH_LABEL) == stable_hash), None)
+    if stable_set is None:
+        return _tags(wanted), "the stable version"
+    stable = images_of(stable_set)
+    new = tuple(image for image in wanted if image not in stable) or wanted
+    old = tuple(image for image in stable if image not in wanted) or stable
+    return _tags(new), _tags(old)
+
+
+def _reason(rollout: Obj, told: str, children: Sequence[Obj]) -> str:
+    """`metric error-rate failed (30 % where result < 0.05 was required)`, as far as the analysis run says."""
+    match = _METRIC.search(told)
+    if match is None:
+        return told.rstrip(".")
+    metric, verdict = match[1], match[2].lower()
+    runs = [run for run in _of_kind(children, "AnalysisRun") if namespace_of(run) == namespace_of(rollout)]
+    mine = [
+        run
+        for run in runs
+        if any(ref.get("uid") == metadata(rollout).get("uid") for ref in metadata(run).get("ownerReferences") or [])
+    ]
+    for run in sorted(mine or runs, key=lambda run: metadata(run).get("creationTimestamp") or "", reverse=True):
+        result = next((r for r in status_of(run).get("metricResults") or [] if r.get("name") == metric), None)
+        if result and result.get("phase") not in ("Successful", "Running"):
+            return f"metric {metric} {verdict}{_measured(run, metric, result)}"
+    return f"metric {metric} {verdict}"
+
+
+def _measured(run: Obj, metric: str, result: Obj) -> str:
+    bad = [m for m in result.get("measurements") or [] if m.get("phase") in ("Failed", "Error", "Inconclusive")]
+    if not bad:
+        return ""
+    if bad[-1].get("message") and not bad[-1].get("value"):
+        return f" ({bad[-1]['message']})"
+    spec = next((m for m in spec_of(run).get("metrics") or [] if m.get("name") == metric), {})
+    condition = spec.get("successCondition") or ""
+    wants = f" where {condition} was required" if condition else ""
+    refused = f" and {spec['failureCondition']} means failure" if not condition and spec.get("failureCondition") else ""
+    return f" (measured {bad[-1].get('value', '')}{wants}{refused})"
+
+
+def _weight(rollout: Obj) -> str:
+    """The share the new version had when it was thrown out, where the rollout's status still says."""
+    weight = dig(rollout, "status", "canary", "abortedAtWeight")
+    return f" at {weight} %" if isinstance(weight, int) else ""
+
+
+def _strategy(rollout: Obj) -> str:
+    return "blue-green update" if dig(rollout, "spec", "strategy", "blueGreen") is not None else "canary"
+
+
+def _tags(images: Sequence[str]) -> str:
+    tags = [image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else image for image in images]
+    return ", ".join(dict.fromkeys(tags)) or "a new version"
+
+
+def _of_kind(objects: Iterable[Obj], kind: str) -> list[Obj]:
+    return [obj for obj in objects if obj.get("kind") == kind]
+
+
+def _named(row: Obj) -> str:
+    place = f"{row['namespace']}/{row['name']}" if row.get("namespace") else row.get("name", "")
+    return f"{row.get('kind', '')} {place}"
+
+
+def _sync(app: Obj) -> str:
+    return dig(app, "status", "sync", "status", default="Unknown")
+
+
+def _health(app: Obj) -> str:
+    return dig(app, "status", "health", "status", default="")
+
+
+def _commit(app: Obj) -> str:
+    return str(dig(app, "status", "sync", "revision", default=""))[:7] or "the newest commit"
+
+
+def _ended(text: str) -> str:
+    """With exactly one full stop at the end."""
+    return text.rstrip(". \n") + "."

@@ -1,0 +1,215 @@
+"""A small world for the GitOps engine: a real API server in memory, the real controller, and repositories made of objects.
+
+Time is virtual. What is replaced is only what stands behind the questions (Git and the renderers), which is the engine's seam:
+`Repository` answers them from lists of objects.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, NAMESPACES
+from shipway.api.sources import Head, PathTree, Rendered
+from shipway.base.clock import Clock, Instant, LoopClock
+from shipway.base.errors import NotFound, ShipwayError
+from shipway.base.ids import RandomIds, digest
+from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.controllers import gitops_controllers
+from shipway.gitops.settings import GitOpsSettings
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from shipway.kube.objects.wire import Request, Response
+from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.localcluster.apiserver.server import ApiServer
+
+EPOCH = Instant(1_790_000_000.0)
+REPO = "https://git.test/shop.git"
+
+
+class Repository:
+    """Commits in order; each is a list of objects, or the error that rendering it gives."""
+
+    def __init__(self) -> None:
+        self.commits: dict[str, list[Obj] | ShipwayError] = {}
+        self.head = ""
+        self.unreachable: ShipwayError | None = None
+        self.renders = 0
+        self.heads = 0
+
+    def commit(self, objects: list[Obj] | ShipwayError) -> str:
+        """A new commit on the branch; returns its id."""
+        self.head = digest(str(len(self.commits)), length=40)
+        self.commits[self.head] = objects
+        return self.head
+
+    async def head_of(self, ask: HeadAsk) -> Head:
+        self.heads += 1
+        if self.unreachable:
+            raise self.unreachable
+        revision = ask.request.revision
+        commit = revision if revision in self.commits else self.head
+        return Head(commit=commit, trees=(PathTree("", self._tree(commit)),))
+
+    async def render(self, ask: RenderAsk) -> Rendered:
+        self.renders += 1
+        oid = ask.request.trees[0].oid
+        found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
+        if isinstance(found, ShipwayError):
+            raise found
+        return Rendered(objects=tuple(found), source_type="Directory", reads=("",))
+
+    def _tree(self, commit: str) -> str:
+        content = self.commits[commit]
+        return digest(str(content)) if isinstance(content, ShipwayError) else digest(orjson.dumps(content))
+
+
+class Recording:
+    """A transport that remembers the writes that went through it; dry runs do not count."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self.writes: list[tuple[str, str]] = []
+
+    async def send(self, request: Request) -> Response:
+        is_write = request.method != "GET" and ("dryRun", "All") not in request.query
+        if is_write and "/events" not in request.path:
+            self.writes.append((request.method, request.path))
+        return await self._server.send(request)
+
+    async def close(self) -> None:
+        """The server belongs to the test."""
+
+
+class World:
+    """The cluster as a user sees it (`user` writes as kubectl does), the repository, and what the engine wrote."""
+
+    def __init__(self, server: ApiServer, repository: Repository, clock: Clock) -> None:
+        self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
+        self.engine = Recording(server)
+        self.repository = repository
+        self.clock = clock
+        settings = GitOpsSettings(namespace="argocd", key=b"a key of the test")
+        client = Client(self.engine, manager=settings.manager)
+
+        async def dry_run(ask: DryRunAsk) -> Obj:
+            return await client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
+
+        self.runtime = Runtime(
+            client,
+            gitops_controllers(settings),
+            clock=clock,
+            resolvers={HeadAsk: repository.head_of, RenderAsk: repository.render, DryRunAsk: dry_run},
+        )
+
+    async def app(self, name: str = "shop") -> Obj:
+        return await self.user.get(APPLICATIONS, "argocd", name)
+
+    async def push(self, objects: list[Obj] | ShipwayError) -> str:
+        """A commit, and the webhook that says so."""
+        commit = self.repository.commit(objects)
+        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk))
+        return commit
+
+    async def settle(self, seconds: float = 2.0) -> None:
+        """Lets the engine work until it is idle, and `seconds` more."""
+        await self.clock.sleep(seconds)
+        for _ in range(2000):
+            if self.runtime.is_idle:
+                return
+            await self.clock.sleep(0.05)
+        raise AssertionError("the engine does not come to rest")
+
+    async def until(self, condition: Callable[[Obj], Any], *, name: str = "shop", seconds: float = 120.0) -> Obj:
+        """The application as soon as `condition` holds for it."""
+        app: Obj = {}
+        for _ in range(int(seconds / 0.05)):
+            app = await self.app(name)
+            if condition(app):
+                return app
+            await self.clock.sleep(0.05)
+        raise AssertionError(f"never came true; status: {app.get('status')}")
+
+    async def synced(self, name: str = "shop") -> Obj:
+        """The application once it is Synced to the newest commit and nothing runs."""
+        return await self.until(
+            lambda app: (
+                dig(app, "status", "sync", "status") == "Synced"
+                and dig(app, "status", "sync", "revision") == self.repository.head
+                and "operation" not in app
+            ),
+            name=name,
+        )
+
+    async def gone(self, resource: Any, namespace: str, name: str) -> bool:
+        try:
+            await self.user.get(resource, namespace, name)
+        except NotFound:
+            return True
+        return False
+
+    async def events(self) -> list[Obj]:
+        return (await self.user.list(EVENTS, "argocd")).items
+
+
+def application(name: str = "shop", **spec: Any) -> Obj:
+    """An Application as Argo CD users write it, fully automated unless `syncPolicy` says otherwise."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": "argocd"},
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": REPO, "path": "deploy", "targetRevision": "main"},
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"},
+            "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
+            **spec,
+        },
+    }
+
+
+@asynccontextmanager
+async def world(objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) -> AsyncGenerator[World, None]:
+    """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit."""
+    clock = LoopClock(asyncio.get_running_loop(), EPOCH)
+    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
+    repository = Repository()
+    repository.commit(objects)
+    there = World(server, repository, clock)
+    for crd in [*load_crds(), *crds]:
+        await there.user.create(CRDS, crd)
+    while APPLICATIONS not in await there.user.discover():
+        await clock.sleep(0.1)
+    for name in ("argocd", "shop"):
+        await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(there.runtime.run())
+        try:
+            yield there
+        finally:
+            running.cancel()
+    await server.close()
+
+
+def simulate(story: Callable[[World], Awaitable[None]], objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) -> None:
+    """Runs `story` in a fresh world, in virtual time."""
+
+    async def main() -> None:
+        async with world(objects, crds=crds) as there:
+            await story(there)
+
+    run_in_virtual_time(main())
+
+
+def condition_types(app: Obj) -> set[str]:
+    return {condition["type"] for condition in dig(app, "status", "conditions", default=[])}
+
+
+def rows(app: Obj) -> dict[str, Obj]:
+    """The rows of the last operation by object name."""
+    return {row["name"]: row for row in dig(app, "status", "operationState", "syncResult", "resources", default=[])}
