@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 
 
-def configure_logs(level: int = logging.INFO) -> None:
+def configure_logs(*, quiet: bool = False) -> None:
     """Constant event names and key-values on stderr; coloured only where a person reads (NO_COLOR is honoured)."""
+    level = logging.ERROR if quiet else logging.INFO
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     structlog.configure(
         processors=[

@@ -18,7 +18,7 @@ from shipway.demo.repository import SampleShop
 from shipway.demo.timeline import Timeline
 from shipway.gitops.why import why_of_application
 from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of, name_of, status_of
 from shipway.kube.objects.yaml import load_all
 from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
@@ -75,9 +75,12 @@ class CanaryStory:
         self._timeline = timeline
         self.findings = Findings()
 
-    async def play(self) -> None:
+    async def play(self, open_doors: Callable[[], object]) -> None:
+        """`open_doors` is called once all applications are healthy: from then on there is traffic."""
         async with asyncio.TaskGroup() as group:
             await self.open_shop()
+            open_doors()
+            await self._traffic.first_answer_of("v1", PATIENCE)
             watcher = group.create_task(self._watch_weights())
             await self.release_good()
             await self.release_bad()
@@ -162,7 +165,7 @@ class CanaryStory:
     async def _drift_event(self) -> Obj:
         return await self._first(EVENTS, lambda event: event.get("reason") == DRIFT_REASON, namespace=ARGOCD)
 
-    async def _first(self, resource, matches: Callable[[Obj], bool], *, namespace: str = SHOP) -> Obj:
+    async def _first(self, resource: Resource, matches: Callable[[Obj], bool], *, namespace: str = SHOP) -> Obj:
         """The first object of a kind that `matches`, already there or still to come."""
         async with asyncio.timeout(PATIENCE):
             listing = await self._client.list(resource, namespace)
@@ -188,12 +191,13 @@ class CanaryStory:
     def _weights_since(self, at: float) -> list[WeightChange]:
         return [change for change in self.findings.weights if change.at >= at]
 
-    async def _wait(self, resource, namespace: str, name: str, is_so: Callable[[Obj | None], bool]) -> Obj | None:
+    async def _wait(self, resource: Resource, namespace: str, name: str, is_so: Callable[[Obj | None], bool]) -> Obj | None:
         return await wait_until(self._client, One(resource, namespace, name), is_so, seconds=PATIENCE)
 
 
 def is_synced_and_healthy(application: Obj | None) -> bool:
-    return dig(application, "status", "sync", "status") == "Synced" and dig(application, "status", "health", "status") == "Healthy"
+    status = status_of(application or {})
+    return dig(status, "sync", "status") == "Synced" and dig(status, "health", "status") == "Healthy"
 
 
 def is_degraded(application: Obj | None) -> bool:
