@@ -53,7 +53,19 @@ def delete(backend: Backend, target: Target, options: DeleteOptions) -> Deleted:
     elif obj != live:
         backend.store.commit(kind.shelf, obj)
         crds.after_write(backend, kind, obj)
+        if kind.group_kind == crds.CRD:
+            _delete_instances(backend, obj)
     return Deleted(obj, gone, returns)
+
+
+def _delete_instances(backend: Backend, crd: Obj) -> None:
+    """The objects of a terminating CRD are deleted (their finalizers count); the CRD goes with the last of them."""
+    spec = crd["spec"]
+    row = next((row for row in backend.registry if row.crd and row.shelf == (spec["group"], spec["names"]["plural"])), None)
+    if row is not None:
+        for namespace, name in list(backend.store.shelf(row.shelf).records):
+            delete(backend, Target(row, namespace, name), DeleteOptions())
+    crds.release_if_empty(backend, crd["metadata"]["name"])
 
 
 def _check_preconditions(kind: Kind, live: Obj, options: DeleteOptions) -> None:
@@ -97,6 +109,8 @@ def _mark(backend: Backend, kind: Kind, obj: Obj, options: DeleteOptions) -> Non
         metadata["generation"] += 1
     if kind.group_kind == ("", "Namespace"):
         obj.setdefault("status", {})["phase"] = "Terminating"
+    if kind.group_kind == crds.CRD:
+        crds.mark_terminating(backend, obj)
 
 
 def _grace(kind: Kind, obj: Obj, options: DeleteOptions) -> int:

@@ -11,6 +11,7 @@ from shipway.base.errors import InvalidInput
 from shipway.kube.objects.apply import ApplyConflict, server_side_apply
 from shipway.kube.objects.patches import json_patch, merge_patch
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver.admission import admit, check_new, check_type
 from shipway.localcluster.apiserver.backend import Backend
@@ -70,7 +71,7 @@ def patched(kind: Kind, live: Obj, media: str, body: bytes) -> Any:
     rules: dict[str, Callable[[Any], Obj]] = {
         JSON_PATCH: lambda value: json_patch(live, value),
         MERGE_PATCH: lambda value: merge_patch(live, value),
-        STRATEGIC: lambda value: merge_patch(live, value),
+        STRATEGIC: lambda value: strategic_merge(live, value, schema_of(kind)),
     }
     try:
         return rules[media](decode_json(body))

@@ -7,6 +7,7 @@ the server, status on the main endpoint and everything else on `/status` are tak
 from collections.abc import Callable, Mapping
 
 from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.defaults.pods import qos_class
 from shipway.localcluster.apiserver.problems import invalid
@@ -45,6 +46,8 @@ def prepare_changed(backend: Backend, kind: Kind, live: Obj, obj: Obj) -> None:
     """Completes a changed object in place. Raises Refused(422)."""
     if kind.group_kind == ("", "Service"):
         _service(backend, obj, live)
+    if kind.group_kind == crds.CRD:
+        crds.establish(backend, obj)
 
 
 def _service(backend: Backend, obj: Obj, live: Obj | None = None) -> None:
@@ -87,12 +90,18 @@ def _job(backend: Backend, obj: Obj) -> None:
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
+def _crd(backend: Backend, obj: Obj) -> None:
+    if obj["spec"].get("group") and obj["spec"].get("versions") and obj["spec"]["names"].get("kind"):
+        crds.establish(backend, obj)
+
+
 _ON_CREATE: Mapping[tuple[str, str], Callable[[Backend, Obj], None]] = {
     ("", "Service"): _service,
     ("", "Pod"): _pod,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,
     ("batch", "Job"): _job,
+    crds.CRD: _crd,
 }
 
 

@@ -1,4 +1,4 @@
-"""A certificate authority of our own, and what the HTTPS front needs of it: made once per cluster home, kept there with mode 0600.
+"""A certificate authority of our own, and what the HTTPS front needs of it: made once per cluster home, mode 0600.
 
 ca.crt, ca.key             the authority; ca.crt goes into kubeconfigs
 server.crt, server.key     for 127.0.0.1, ::1 and localhost

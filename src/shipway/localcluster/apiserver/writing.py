@@ -211,7 +211,6 @@ def finish_change(
     if kind.generation and _spec_changed(kind, live, obj):
         obj["metadata"]["generation"] = (live["metadata"].get("generation") or 0) + 1
     check_changed(kind, live, obj, target.subresource)
-    crds.before_change(backend, kind, live, obj)
     if is_released(kind, obj):
         if not options.dry_run:
             remove(backend, kind, live)

@@ -7,6 +7,7 @@ fresh object it is given, and does nothing the second time. They run after each 
 from collections.abc import Callable, Mapping
 
 from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.defaults import admin, batch, pods, services, workloads
 from shipway.localcluster.apiserver.registry import Kind
 
@@ -36,6 +37,7 @@ DEFAULTS: Mapping[tuple[str, str], Defaulter] = {
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): admin.role_binding,
     ("storage.k8s.io", "StorageClass"): admin.storage_class,
     ("scheduling.k8s.io", "PriorityClass"): admin.priority_class,
+    crds.CRD: crds.complete,
 }
 
 

@@ -11,7 +11,7 @@ from shipway.localcluster.apiserver import custom
 from shipway.localcluster.apiserver.naming import metadata_problems
 from shipway.localcluster.apiserver.problems import FieldProblem, forbidden_field
 from shipway.localcluster.apiserver.registry import Kind
-from shipway.localcluster.apiserver.validation import objects, pods, workloads
+from shipway.localcluster.apiserver.validation import crds, objects, pods, workloads
 
 Rule = Callable[[Obj], list[FieldProblem]]
 ChangeRule = Callable[[Obj, Obj], list[FieldProblem]]
@@ -35,6 +35,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("autoscaling", "HorizontalPodAutoscaler"): objects.horizontal_pod_autoscaler,
     ("discovery.k8s.io", "EndpointSlice"): objects.endpoint_slice,
     ("", "PersistentVolumeClaim"): objects.persistent_volume_claim,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): crds.custom_resource_definition,
 }
 
 CHANGE_RULES: Mapping[tuple[str, str], ChangeRule] = {
@@ -50,6 +51,7 @@ CHANGE_RULES: Mapping[tuple[str, str], ChangeRule] = {
     ("rbac.authorization.k8s.io", "RoleBinding"): objects.role_binding_change,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): objects.role_binding_change,
     ("discovery.k8s.io", "EndpointSlice"): objects.endpoint_slice_change,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): crds.custom_resource_definition_change,
 }
 
 

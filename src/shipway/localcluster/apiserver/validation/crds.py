@@ -1,0 +1,87 @@
+"""CustomResourceDefinitions: names, versions, and a structural schema for each version."""
+
+from shipway.kube.objects.resource import Obj
+from shipway.localcluster.apiserver.naming import label_1035_errors, subdomain_errors
+from shipway.localcluster.apiserver.problems import FieldProblem, invalid_value, not_supported, required
+
+
+def custom_resource_definition(obj: Obj) -> list[FieldProblem]:
+    spec, name = obj.get("spec") or {}, obj["metadata"].get("name") or ""
+    names, group = spec.get("names") or {}, spec.get("group") or ""
+    problems: list[FieldProblem] = []
+    expected = f"{names.get('plural') or ''}.{group}"
+    if name != expected:
+        problems.append(invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    if not group:
+        problems.append(required("spec.group"))
+    else:
+        problems += [invalid_value("spec.group", group, text) for text in subdomain_errors(group)]
+        if "." not in group:
+            problems.append(invalid_value("spec.group", group, "should be a domain with at least one dot"))
+    if spec.get("scope") not in ("Cluster", "Namespaced"):
+        problem = (
+            required("spec.scope")
+            if not spec.get("scope")
+            else not_supported("spec.scope", spec["scope"], ("Cluster", "Namespaced"))
+        )
+        problems.append(problem)
+    if spec.get("preserveUnknownFields"):
+        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        problems.append(invalid_value("spec.preserveUnknownFields", True, text))
+    return problems + _names(names) + _versions(spec.get("versions") or [])
+
+
+def _names(names: Obj) -> list[FieldProblem]:
+    problems: list[FieldProblem] = []
+    for field in ("plural", "singular", "kind", "listKind"):
+        if not names.get(field):
+            problems.append(required(f"spec.names.{field}"))
+        else:
+            where = f"spec.names.{field}"
+            problems += [invalid_value(where, names[field], text) for text in label_1035_errors(names[field].lower())]
+    if names.get("kind") and names.get("kind") == names.get("listKind"):
+        problems.append(invalid_value("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"))
+    return problems
+
+
+def _versions(versions: list[Obj]) -> list[FieldProblem]:
+    problems: list[FieldProblem] = []
+    if not versions:
+        problems.append(required("spec.versions"))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        text = "must have exactly one version marked as storage version"
+        problems.append(invalid_value("spec.versions", versions, text))
+    seen: set[str] = set()
+    for index, version in enumerate(versions):
+        where, name = f"spec.versions[{index}]", version.get("name") or ""
+        problems += [invalid_value(f"{where}.name", name, text) for text in label_1035_errors(name)]
+        if name in seen:
+            problems.append(invalid_value("spec.versions", versions, "must contain unique version names"))
+        seen.add(name)
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if schema is None:
+            problems.append(required(f"{where}.schema.openAPIV3Schema", "schemas are required"))
+        else:
+            problems += _schema(schema, f"{where}.schema.openAPIV3Schema")
+    return problems
+
+
+def _schema(schema: Obj, where: str) -> list[FieldProblem]:
+    if schema.get("type") == "object":
+        return []
+    if not schema.get("type"):
+        return [required(f"{where}.type", "must not be empty at the root")]
+    return [invalid_value(f"{where}.type", schema["type"], "must be object at the root")]
+
+
+def custom_resource_definition_change(live: Obj, obj: Obj) -> list[FieldProblem]:
+    before, after = live.get("spec") or {}, obj.get("spec") or {}
+    problems: list[FieldProblem] = []
+    for field in ("group", "scope"):
+        if before.get(field) != after.get(field):
+            problems.append(invalid_value(f"spec.{field}", after.get(field), "field is immutable"))
+    for field in ("plural", "kind"):
+        was, becomes = (before.get("names") or {}).get(field), (after.get("names") or {}).get(field)
+        if was != becomes:
+            problems.append(invalid_value(f"spec.names.{field}", becomes, "field is immutable"))
+    return problems
