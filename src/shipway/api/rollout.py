@@ -5,7 +5,7 @@ because all writes are merge patches. Defaults follow Argo Rollouts 1.9. A field
 text starts with the field's path, so that it can stand in an InvalidSpec condition as it is.
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct, field
@@ -20,29 +20,29 @@ class Wire(Struct, frozen=True, rename="camel", omit_defaults=True):
     """A struct that is read from and written to Kubernetes JSON."""
 
 
-class StringMatch(Wire):
+class StringMatch(Wire, frozen=True):
     exact: str = ""
     prefix: str = ""
     regex: str = ""
 
 
-class HeaderMatch(Wire):
+class HeaderMatch(Wire, frozen=True):
     header_name: str = ""
     header_value: StringMatch | None = None
 
 
-class SetHeaderRoute(Wire):
+class SetHeaderRoute(Wire, frozen=True):
     name: str = ""
     match: tuple[HeaderMatch, ...] | None = None
 
 
-class SetCanaryScale(Wire):
+class SetCanaryScale(Wire, frozen=True):
     replicas: int | None = None
     weight: int | None = None
     match_traffic_weight: bool = False
 
 
-class Pause(Wire):
+class Pause(Wire, frozen=True):
     """`duration` is seconds as a number or numeric string, or a Go duration; without one the pause waits for a person."""
 
     duration: int | str | None = None
@@ -64,17 +64,17 @@ class Pause(Wire):
             return -1
 
 
-class TemplateRef(Wire):
+class TemplateRef(Wire, frozen=True):
     template_name: str = ""
     cluster_scope: bool = False
 
 
-class RunMetadata(Wire):
+class RunMetadata(Wire, frozen=True):
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
 
-class RolloutAnalysis(Wire):
+class RolloutAnalysis(Wire, frozen=True):
     """Which templates make a run, and with what. `args`, `dry_run` and `measurement_retention` stay as they are written."""
 
     templates: tuple[TemplateRef, ...] = ()
@@ -85,7 +85,7 @@ class RolloutAnalysis(Wire):
     starting_step: int | None = None
 
 
-class Step(Wire):
+class Step(Wire, frozen=True):
     """One step of a canary: exactly one field is set."""
 
     set_weight: int | None = None
@@ -115,11 +115,11 @@ STEP_KINDS = {
 }
 
 
-class ManagedRoute(Wire):
+class ManagedRoute(Wire, frozen=True):
     name: str = ""
 
 
-class TrafficRouting(Wire):
+class TrafficRouting(Wire, frozen=True):
     plugins: dict[str, Any] = field(default_factory=dict)
     managed_routes: tuple[ManagedRoute, ...] | None = None
     max_traffic_weight: int | None = None
@@ -133,12 +133,12 @@ class TrafficRouting(Wire):
     apisix: Obj | None = None
 
 
-class PodMetadata(Wire):
+class PodMetadata(Wire, frozen=True):
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
 
-class Canary(Wire):
+class Canary(Wire, frozen=True):
     canary_service: str = ""
     stable_service: str = ""
     steps: tuple[Step, ...] = ()
@@ -158,7 +158,7 @@ class Canary(Wire):
     replica_progress_threshold: Obj | None = None
 
 
-class BlueGreen(Wire):
+class BlueGreen(Wire, frozen=True):
     active_service: str = ""
     preview_service: str = ""
     auto_promotion_enabled: bool | None = None
@@ -175,21 +175,21 @@ class BlueGreen(Wire):
     max_unavailable: int | str = "25%"
 
 
-class Strategy(Wire):
+class Strategy(Wire, frozen=True):
     canary: Canary | None = None
     blue_green: BlueGreen | None = None
 
 
-class HistoryLimits(Wire):
+class HistoryLimits(Wire, frozen=True):
     successful_run_history_limit: int = 5
     unsuccessful_run_history_limit: int = 5
 
 
-class RollbackWindow(Wire):
+class RollbackWindow(Wire, frozen=True):
     revisions: int = 0
 
 
-class RolloutSpec(Wire):
+class RolloutSpec(Wire, frozen=True):
     replicas: int | None = None
     selector: Obj | None = None
     template: Obj = field(default_factory=dict)
@@ -205,12 +205,12 @@ class RolloutSpec(Wire):
     analysis: HistoryLimits = HistoryLimits()
 
 
-class PauseCondition(Wire, omit_defaults=False):
+class PauseCondition(Wire, frozen=True, omit_defaults=False):
     reason: str
     start_time: str
 
 
-class Condition(Wire, omit_defaults=False):
+class Condition(Wire, frozen=True, omit_defaults=False):
     type: str
     status: str
     reason: str = ""
@@ -219,7 +219,7 @@ class Condition(Wire, omit_defaults=False):
     last_transition_time: str = ""
 
 
-class RunStatus(Wire, omit_defaults=False):
+class RunStatus(Wire, frozen=True, omit_defaults=False):
     """What a Rollout's status says of one of its AnalysisRuns."""
 
     name: str
@@ -227,20 +227,20 @@ class RunStatus(Wire, omit_defaults=False):
     message: str = ""
 
 
-class Destination(Wire):
+class Destination(Wire, frozen=True):
     weight: int = 0
     service_name: str = ""
     pod_template_hash: str = ""
 
 
-class Weights(Wire, omit_defaults=False):
+class Weights(Wire, frozen=True, omit_defaults=False):
     canary: Destination
     stable: Destination
     additional: tuple[Destination, ...] | None = None
     verified: bool | None = None
 
 
-class CanaryStatus(Wire):
+class CanaryStatus(Wire, frozen=True):
     weights: Weights | None = None
     current_step_analysis_run_status: RunStatus | None = None
     current_background_analysis_run_status: RunStatus | None = None
@@ -248,7 +248,7 @@ class CanaryStatus(Wire):
     current_experiment: str = ""
 
 
-class BlueGreenStatus(Wire):
+class BlueGreenStatus(Wire, frozen=True):
     active_selector: str = ""
     preview_selector: str = ""
     scale_up_preview_check_point: bool = False
@@ -256,7 +256,7 @@ class BlueGreenStatus(Wire):
     post_promotion_analysis_run_status: RunStatus | None = None
 
 
-class RolloutStatus(Wire):
+class RolloutStatus(Wire, frozen=True):
     abort: bool = False
     aborted_at: str | None = None
     available_replicas: int = 0
@@ -330,9 +330,9 @@ def _convert(raw: Any, kind: type[T], path: str) -> T:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A null is an absent field, except for `pause: null`-like steps, which Go reads as absent too."""
+    """A null is an absent field."""
     if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+        return {key: _without_nulls(inner) for key, inner in cast(Obj, value).items() if inner is not None}
     if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
+        return [_without_nulls(inner) for inner in cast(list[Any], value)]
     return value

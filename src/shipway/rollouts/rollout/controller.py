@@ -1,19 +1,12 @@
 """The Rollout controller: which kinds wake it, and its three rooms."""
 
-from msgspec import Struct
-
 from shipway.base.clock import Instant
-from shipway.kube.runtime.controller import Controller, ObjectKey, World
+from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.rollout.decide import conclude, decide
 from shipway.rollouts.rollout.observe import Observed, observe
 from shipway.rollouts.rollout.watches import WATCHES
-
-
-class RolloutSettings(Struct, frozen=True):
-    """`instance_id`: only Rollouts with this label value are ours; "" means only those without the label."""
-
-    instance_id: str = ""
+from shipway.rollouts.settings import RolloutSettings
 
 
 class RolloutController:
@@ -36,8 +29,3 @@ class RolloutController:
 
     def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
         return conclude(fresh, decision, outcomes, now)
-
-
-def rollout_controllers(settings: RolloutSettings) -> list[Controller[ObjectKey, Observed]]:
-    """The controllers that reconcile Rollouts, for `assembly` to run."""
-    return [RolloutController(settings)]

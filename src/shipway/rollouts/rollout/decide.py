@@ -12,6 +12,8 @@ service points at pods before traffic flows to them), and it stops at the first 
 anything is planned, so a failed analysis takes traffic back in the same pass.
 """
 
+from typing import cast
+
 import msgspec
 
 from shipway.api.kinds import REPLICA_SETS, ROLLOUTS
@@ -172,7 +174,7 @@ def _merge_diff(before: Obj, after: Obj) -> Obj:
     for key, value in after.items():
         old = before.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
-            if inner := _merge_diff(old, value):
+            if inner := _merge_diff(cast(Obj, old), cast(Obj, value)):
                 patch[key] = inner
         elif old != value:
             patch[key] = value

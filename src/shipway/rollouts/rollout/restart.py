@@ -40,8 +40,8 @@ def plan_restart(facts: Facts) -> Restart:
     whole = max(facts.replicas, sum(rs.replicas for rs in facts.roles.all))
     least = whole - max(bounds(facts).unavailable, 1)
     room = max(0, sum(1 for pod in pods if _is_available(facts, pod)) - least)
-    evicted: list[Action] = [Evict(facts.namespace, name_of(pod)) for pod in old if not is_deleting(pod)][:room]
-    batches = (Batch(tuple(evicted), on_failure="continue"),) if evicted else ()
+    evicted: tuple[Action, ...] = tuple(Evict(facts.namespace, name_of(pod)) for pod in old if not is_deleting(pod))[:room]
+    batches = (Batch(evicted, on_failure="continue"),) if evicted else ()
     effects = Effects(batches=batches, wake=Instant(facts.now + RECHECK))
     return Restart(restarted_at=facts.status.restarted_at, evicting=bool(evicted), effects=effects)
 

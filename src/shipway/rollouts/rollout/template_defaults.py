@@ -48,6 +48,23 @@ def without_defaults(template: Obj) -> Obj:
     return _pruned({"metadata": metadata, "spec": kept})
 
 
+def as_stored(template: Obj) -> Obj:
+    """The template with the few defaults that Argo Rollouts' own CRD fills in, which its hash therefore includes."""
+    spec = template.get("spec") or {}
+    lists = {field: [_stored(one) for one in spec[field]] for field in ("containers", "initContainers") if spec.get(field)}
+    return {**template, "spec": {**spec, **lists}} if lists else template
+
+
+def _stored(container: Obj) -> Obj:
+    kept = dict(container)
+    if kept.get("ports"):
+        kept["ports"] = [{"protocol": "TCP", **port} for port in kept["ports"]]
+    for probe in PROBES:
+        if (kept.get(probe) or {}).get("grpc"):
+            kept[probe] = {**kept[probe], "grpc": {"service": "", **kept[probe]["grpc"]}}
+    return kept
+
+
 def _container(container: Obj) -> Obj:
     image = str(container.get("image") or "")
     tag = image.rpartition("/")[2].partition(":")[2]

@@ -18,6 +18,7 @@ import orjson
 from shipway.base.ids import SAFE_ALPHABET
 from shipway.kube.objects.quantities import canonical_quantity
 from shipway.kube.objects.resource import Obj
+from shipway.rollouts.rollout.template_defaults import as_stored
 
 _OFFSET, _PRIME = 0x811C9DC5, 0x01000193
 _SCALARS: dict[str, str] = {"string": '""', "int": "0", "bool": "false"}
@@ -25,7 +26,7 @@ _SCALARS: dict[str, str] = {"string": '""', "int": "0", "bool": "false"}
 
 def pod_template_hash(template: Obj, collision_count: int | None) -> str:
     """Hash of a PodTemplateSpec; `collision_count` (status.collisionCount) tells two templates of one hash apart."""
-    raw = go_json(template, "PodTemplateSpec").encode()
+    raw = go_json(as_stored(template), "PodTemplateSpec").encode()
     if collision_count is not None:
         raw += collision_count.to_bytes(4, "little") + bytes(4)
     return safe_hash(raw)
@@ -95,4 +96,4 @@ def _text(value: Any) -> str:
 @cache
 def _fields() -> dict[str, list[tuple[str, str, str]]]:
     """The declared fields of every struct. Immutable data of the package, read once."""
-    return orjson.loads(files(__package__).joinpath("go_fields.json").read_bytes())
+    return orjson.loads(files("shipway.rollouts.rollout").joinpath("go_fields.json").read_bytes())

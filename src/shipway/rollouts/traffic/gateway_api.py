@@ -28,7 +28,7 @@ IN_PROGRESS_KEY = "rollouts.argoproj.io/gatewayapi-canary"
 IN_PROGRESS_VALUE = "in-progress"
 
 
-class RouteEntry(Wire):
+class RouteEntry(Wire, frozen=True):
     name: str
     use_header_routes: bool = False
 

@@ -26,9 +26,10 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, dig, labels_of, metadata, name_of, namespace_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey
 from shipway.kube.runtime.decision import Action, Change, Create, Decision, Delete, Evict, Note, Outcome, Patch
-from shipway.rollouts.rollout.controller import RolloutController, RolloutSettings
+from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.watches import by_owner
+from shipway.rollouts.settings import RolloutSettings
 
 START = parse_rfc3339("2026-11-21T08:00:00Z")
 NS = "shop"
@@ -51,7 +52,7 @@ class Sandbox:
         self.healthy: dict[str, bool] = {}
         self._version = 0
         self.controller = RolloutController(RolloutSettings())
-        self.on_write: Callable[["Sandbox"], None] = lambda _: None
+        self.on_write: Callable[[Sandbox], None] = lambda _: None
         for resource, obj in objs:
             self.put(resource, obj)
 
@@ -325,7 +326,9 @@ def service(name: str) -> Obj:
 
 
 def route(*rules: Obj) -> Obj:
-    split = {"backendRefs": [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]}
+    split = {
+        "backendRefs": [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
+    }
     return {"metadata": {"name": "web", "namespace": NS}, "spec": {"rules": list(rules) or [split]}}
 
 

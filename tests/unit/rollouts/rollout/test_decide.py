@@ -361,7 +361,11 @@ def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() ->
     rs["metadata"]["name"] = "web-oldhash"
     for labels in (rs["metadata"]["labels"], rs["spec"]["template"]["metadata"]["labels"]):
         labels[HASH_LABEL] = "oldhash"
-    rs["spec"]["template"]["spec"] |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
+    rs["spec"]["template"]["spec"] |= {
+        "restartPolicy": "Always",
+        "dnsPolicy": "ClusterFirst",
+        "schedulerName": "default-scheduler",
+    }
     rs["spec"]["template"]["spec"]["containers"][0] |= {"imagePullPolicy": "IfNotPresent", "resources": {}}
     world.objs[("ReplicaSet", "shop", "web-oldhash")] = rs
     world.patch_status(stableRS="oldhash", currentPodHash="oldhash")

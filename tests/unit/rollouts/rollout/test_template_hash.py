@@ -50,5 +50,12 @@ def test_go_json(value: object, kind: str, text: str) -> None:
     assert go_json(value, kind) == text
 
 
+def test_the_protocol_of_a_port_is_hashed_as_its_default() -> None:
+    stated = template("shop")
+    unstated = template("shop")
+    del unstated["spec"]["containers"][0]["ports"][0]["protocol"]
+    assert pod_template_hash(unstated, None) == pod_template_hash(stated, None)
+
+
 def test_absent_steps_hash_like_null() -> None:
     assert steps_hash(None) != steps_hash([])
