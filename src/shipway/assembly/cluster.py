@@ -5,6 +5,7 @@ what runs is rebuilt from it.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from shipway.base.errors import Conflict
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.runtime.runtime import Runtime
-from shipway.localcluster.apiserver.http import serve
+from shipway.localcluster.apiserver.http import Identity, serve
+from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.apiserver.tls import ensure_tls
 from shipway.localcluster.controllers import built_in_controllers
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
@@ -60,12 +63,22 @@ async def embedded_cluster(
         controllers = group.create_task(Runtime(client, built_in_controllers(), clock=clock).run())
         stack.callback(controllers.cancel)
         node = await stack.enter_async_context(Node(client, name=NODE_NAME, home=home, clock=clock, addresses=addresses))
-        server.backend.logs = node.logs
+        server.attach_logs(node.logs)
         proxy = await stack.enter_async_context(Proxy(client, clock=clock, addresses=addresses, port=gateway_port))
-        front = await serve(server, home, port=api_port)
-        stack.push_async_callback(front.stop)
-        log.info("cluster_ready", api=front.url, gateway=proxy.url, kubeconfig=str(front.kubeconfig))
-        yield EmbeddedCluster(client, front.kubeconfig, front.url, proxy.url, proxy)
+        api_url, kubeconfig = await stack.enter_async_context(_front(server, home, clock, api_port))
+        log.info("cluster_ready", api=api_url, gateway=proxy.url, kubeconfig=str(kubeconfig))
+        yield EmbeddedCluster(client, kubeconfig, api_url, proxy.url, proxy)
+
+
+@asynccontextmanager
+async def _front(server: ApiServer, home: Path, clock: Clock, port: int) -> AsyncIterator[tuple[str, Path]]:
+    """HTTPS for everybody outside this process: URL, and the kubeconfig that lets its owner in."""
+    tls = ensure_tls(home / "tls", clock.now())
+    token = secrets.token_urlsafe(32)
+    async with serve(server, tokens={token: Identity("admin")}, tls=tls, port=port) as url:
+        kubeconfig = home / "kubeconfig"
+        write_kubeconfig(kubeconfig, server=url, token=token, ca_pem=tls.ca_pem)
+        yield url, kubeconfig
 
 
 async def _install_crds(client: Client) -> None:

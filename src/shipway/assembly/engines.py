@@ -22,7 +22,7 @@ from shipway.api.crds import load_crds
 from shipway.api.kinds import APP_PROJECTS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
-from shipway.assembly.sources import Sources
+from shipway.assembly.sources import Sources, is_same_repository
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Conflict, InvalidInput, NotFound, Unavailable
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
@@ -186,7 +186,7 @@ class EngineProcess:
         if not concerned:
             return 0
         return self.runtime.refresh(
-            lambda ask: isinstance(ask, HeadAsk) and self._mirrors.is_same(ask.request.repo_url, concerned)
+            lambda ask: isinstance(ask, HeadAsk) and is_same_repository(ask.request.repo_url, concerned)
         )
 
     def webhook_secrets(self) -> Mapping[str, str]:

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from shipway.api.kinds import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, HTTP_ROUTES, ROLLOUTS
+from shipway.api.kinds import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS
 from shipway.base.clock import Clock, Instant
 from shipway.demo.repository import SampleShop
 from shipway.demo.timeline import Timeline
-from shipway.gitops.why import why_of_application
+from shipway.gitops.why import why
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of, name_of, status_of
@@ -26,6 +26,8 @@ from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
 ARGOCD = "argocd"
 SHOP = "shop"
 SERVICES = ("web", "catalog", "checkout")
+WITNESSES = (ROLLOUTS, REPLICA_SETS, ANALYSIS_RUNS)
+"""The kinds that know why a version is not live."""
 PATIENCE = 60.0
 """Seconds that a single chapter may take before the story gives up."""
 HAND = "ada-by-hand"
@@ -128,8 +130,8 @@ class CanaryStory:
         last = self._traffic.last_answer_of("v3")
         self.findings.bad_to_stable_s = round(max(0.0, last - failed_at), 2) if last else 0.0
         self._timeline.say(f"all traffic is back on v2 {self.findings.bad_to_stable_s} s later; Git still says v3", "done")
-        rollout = await self._client.get(ROLLOUTS, SHOP, "web")
-        self.findings.why = why_of_application(application or {}, (rollout,))
+        children = [obj for kind in WITNESSES for obj in (await self._client.list(kind, SHOP)).items]
+        self.findings.why = why(application or {}, children)
         self._timeline.say(self.findings.why)
 
     async def heal(self) -> None:

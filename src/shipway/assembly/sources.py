@@ -1,0 +1,70 @@
+"""Answers what the GitOps engine asks about sources: heads, renders, dry runs."""
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.urls import normalize
+from shipway.adapters.helm.engine import HelmEngine
+from shipway.adapters.kustomize.engine import KustomizeEngine
+from shipway.adapters.render.directory import DirectoryEngine
+from shipway.adapters.render.renderer import Renderer
+from shipway.api.sources import Head, Rendered, RenderRequest
+from shipway.base.clock import Clock
+from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.workers.pool import WorkerPool
+
+RENDER_SECONDS = 60.0
+RENDER_MEMORY = 4 << 30
+RENDER_WORKERS = 2
+
+
+class Sources:
+    """Mirrors of repositories and renderers of what is in them; `render` and friends are resolvers of asks."""
+
+    def __init__(self, mirrors: Mirrors, renderer: Renderer, client: Client) -> None:
+        self.mirrors = mirrors
+        self.renderer = renderer
+        self._client = client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, cache: Path, client: Client, clock: Clock) -> AsyncIterator["Sources"]:
+        """Starts the workers; ends them with the block."""
+        mirrors = Mirrors(cache / "mirrors", clock=clock)
+        workers = WorkerPool(
+            "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
+        )
+
+        def remember(request: RenderRequest, reads: tuple[str, ...]) -> None:
+            mirrors.remember_reads(request.repo_url, request.source, reads)
+
+        engines = {
+            "Directory": DirectoryEngine(workers),
+            "Helm": HelmEngine(workers, program=shutil.which("helm") or ""),
+            "Kustomize": KustomizeEngine(workers),
+        }
+        renderer = Renderer(mirrors, engines, on_reads=remember)
+        try:
+            yield cls(mirrors, renderer, client)
+        finally:
+            await workers.close()
+
+    async def head(self, ask: HeadAsk) -> Head:
+        return await self.mirrors.head(ask.request)
+
+    async def render(self, ask: RenderAsk) -> Rendered:
+        return await self.renderer.render(ask.request)
+
+    async def dry_run(self, ask: DryRunAsk) -> Obj:
+        return await self._client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
+
+
+def is_same_repository(repo_url: str, others: Sequence[str]) -> bool:
+    """Whether `repo_url` is one of `others`, however they are spelled."""
+    wanted = normalize(repo_url).casefold()
+    return any(normalize(other).casefold() == wanted for other in others)
