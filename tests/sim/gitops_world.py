@@ -27,6 +27,7 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 
 EPOCH = Instant(1_790_000_000.0)
 REPO = "https://git.test/shop.git"
@@ -188,12 +189,19 @@ async def world(objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) 
     for name in ("argocd", "shop"):
         await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(there.runtime.run())
+        running = [group.create_task(runtime.run()) for runtime in (there.runtime, _kubernetes(server, clock))]
         try:
             yield there
         finally:
-            running.cancel()
+            for task in running:
+                task.cancel()
     await server.close()
+
+
+def _kubernetes(server: ApiServer, clock: Clock) -> Runtime:
+    """The controllers that come with the embedded cluster: garbage collection, workloads."""
+    client = Client(server, manager="kube-controller-manager")
+    return Runtime(client, built_in_controllers(), clock=clock, resolvers=built_in_resolvers(client))
 
 
 def simulate(story: Callable[[World], Awaitable[None]], objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) -> None:

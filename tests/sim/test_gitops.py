@@ -6,7 +6,7 @@ import pytest
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
 from shipway.base.errors import InvalidInput, Unavailable
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import annotations_of, dig
 from tests.sim.gitops_world import World, application, condition_types, rows, simulate
 
@@ -18,6 +18,15 @@ def config(name: str = "settings", **extra: Any) -> Obj:
 def service(name: str = "web") -> Obj:
     spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+
+
+def claim(name: str, **extra: Any) -> Obj:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": name, **extra}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
 
 
 def deployment(name: str = "web", image: str = "builtin/echo:v1", replicas: int = 0) -> Obj:
@@ -327,8 +336,7 @@ def test_deleting_an_application_with_the_finalizer_takes_its_objects_along() ->
 
 def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
     first = config("first", annotations={"argocd.argoproj.io/sync-wave": "-1"})
-    second = deployment()
-    second["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": "1"}
+    second = claim("disk", annotations={"argocd.argoproj.io/sync-wave": "1"})
     third = config("third", annotations={"argocd.argoproj.io/sync-wave": "2"})
 
     async def story(there: World) -> None:
@@ -337,13 +345,11 @@ def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
             syncPolicy={"automated": {}, "syncOptions": ["CreateNamespace=true"]},
         )
         await there.user.create(APPLICATIONS, app)
-        text = "waiting for healthy state of apps/Deployment/web"
+        text = "waiting for healthy state of /PersistentVolumeClaim/disk"
         await there.until(lambda app: dig(app, "status", "operationState", "message") == text)
         assert not await there.gone(NAMESPACES, "", "fresh")
         assert await there.gone(CONFIG_MAPS, "fresh", "third")
-        live = await there.user.get(DEPLOYMENTS, "fresh", "web")
-        done = {"observedGeneration": live["metadata"]["generation"]}
-        await there.user.patch(DEPLOYMENTS, "fresh", "web", {"status": done}, subresource="status")
+        await there.user.patch(CLAIMS, "fresh", "disk", {"status": {"phase": "Bound"}}, subresource="status")
         app = await there.synced()
         assert rows(app)["fresh"]["message"] == "namespace/fresh created"
         assert not await there.gone(CONFIG_MAPS, "fresh", "third")

@@ -76,7 +76,7 @@ def _self_heal(
             return AutoSync(wake=due)
     else:
         heals = 0
-    chosen = [item for item in out_of_sync if prune or not item.requires_pruning]
+    chosen = [item for item in out_of_sync if not item.requires_pruning or (prune and not item.is_going)]
     if not chosen:
         return AutoSync()
     operation = _operation(spec, revision, prune)

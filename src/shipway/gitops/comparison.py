@@ -17,7 +17,7 @@ from shipway.gitops.health import Health, HealthStatus, health_of, worst
 from shipway.gitops.order import is_hook, wave_of
 from shipway.gitops.ownership import Context, Drift, judge
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import annotations_of
+from shipway.kube.objects.views import annotations_of, is_deleting
 
 SyncState = Literal["Synced", "OutOfSync", "Unknown"]
 
@@ -57,6 +57,11 @@ class Item(Struct, frozen=True):
     @property
     def requires_pruning(self) -> bool:
         return self.desired is None and not self.is_hook
+
+    @property
+    def is_going(self) -> bool:
+        """It has been deleted already and only waits for its finalizers."""
+        return self.live is not None and is_deleting(self.live.obj)
 
     @property
     def counts(self) -> bool:

@@ -23,12 +23,14 @@ from shipway.gitops.desired import Desired, keyed_hash, with_applied
 from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, without
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
-from shipway.kube.objects.field_sets import owner_of, uncovered
+from shipway.kube.objects.field_sets import owner_of, paths, uncovered
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, copy_obj, metadata, resource_version_of
 from shipway.kube.runtime.decision import Answer
 
 Verdict = Literal["Synced", "OutOfSync", "Pending"]
+LEAVES = 5
+"""How many leaves of one changed subtree are told at most."""
 
 
 class Drift(Struct, frozen=True):
@@ -140,13 +142,17 @@ def _settle(desired: Desired, live: Obj, claims: Sequence[Claim], context: Conte
     return Judgement("Synced", (), ask) if is_same else Judgement("OutOfSync", drifts, ask)
 
 
-def _drifts(live: Obj, paths: Sequence[str], context: Context) -> tuple[Drift, ...]:
-    entries = metadata(live).get("managedFields") or []
-    found: list[Drift] = []
-    for path in paths:
-        owner = owner_of(entries, path, besides=context.settings.manager)
-        found.append(Drift(path.lstrip("."), owner.manager, owner.time) if owner else Drift(path.lstrip(".")))
-    return tuple(found)
+def _drifts(live: Obj, found: Sequence[str], context: Context) -> tuple[Drift, ...]:
+    """Who holds these paths now. A whole subtree is told by the leaves in it that somebody else wrote."""
+    entries = [e for e in metadata(live).get("managedFields") or [] if e.get("manager") != context.settings.manager]
+    held = [path for entry in entries for path in paths(entry.get("fieldsV1") or {})]
+    drifts: dict[Drift, None] = {}
+    for root in found:
+        below = [path for path in held if path.startswith((f"{root}.", f"{root}["))]
+        for path in below[:LEAVES] or [root]:
+            owner = owner_of(entries, path)
+            drifts[Drift(path.lstrip("."), owner.manager, owner.time) if owner else Drift(path.lstrip("."))] = None
+    return tuple(drifts)
 
 
 def _missing(
@@ -158,9 +164,9 @@ def _missing(
     return tuple(drift for drift in drifts if not drift.manager or drift.manager not in left_to)
 
 
-def _without_paths(obj: Obj, paths: Sequence[tuple[str, ...]]) -> Obj:
+def _without_paths(obj: Obj, gone: Sequence[tuple[str, ...]]) -> Obj:
     """`obj` without these fields, and without the parents that are empty then."""
-    for path in paths:
+    for path in gone:
         obj = _without_path(obj, path)
     return obj
 

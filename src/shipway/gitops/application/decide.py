@@ -34,7 +34,7 @@ from shipway.gitops.status import (
     summary,
     with_history,
 )
-from shipway.gitops.sync.actions import record, results
+from shipway.gitops.sync.actions import Versions, record, results
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.tracking import tracked_by
@@ -91,6 +91,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
         change=_change(observed, draft, now),
         wake=_earliest(draft.wake, _refresh_wake(observed, now)),
         notes=_notes(observed, draft),
+        memo=draft.progress.before if draft.progress else {},
         refresh=observed.target.asks[:1] if observed.target and REFRESHING in _refresh_change(observed, now) else (),
     )
 
@@ -99,7 +100,7 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if not outcomes or is_deleting(fresh.app) or not fresh.is_listed:
         return None
-    recorded = _recorded(fresh, outcomes)
+    recorded = _recorded(fresh, outcomes, decision.memo or {})
     draft = draft_of(recorded, now)
     # The rows of actions that this draft would like are not known yet: the next pass carries them out.
     change = _change(fresh, draft, now)
@@ -223,7 +224,7 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     )
 
 
-def _recorded(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
+def _recorded(fresh: Observed, outcomes: tuple[Outcome, ...], before: Versions) -> Observed:
     """The fresh look with what the outcomes say: rows of the operation, and the objects as the server returned them."""
     observed = _with_results(fresh, outcomes)
     operation = fresh.app.get("operation")
@@ -232,7 +233,7 @@ def _recorded(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
     work = work_of(fresh)
     if work is None:
         return observed
-    rows = record(work.tasks, outcomes, read_rows(fresh.state), work.hand)
+    rows = record(work.tasks, outcomes, read_rows(fresh.state), work.hand, before)
     state = rows_written(fresh.state, rows, work.tasks)
     app = {**observed.app, "status": {**observed.status, "operationState": state}}
     return replace(observed, app=app)

@@ -17,7 +17,7 @@ from shipway.gitops.comparison import Comparison, Item, Live
 from shipway.gitops.desired import Desired
 from shipway.gitops.operation import begin, belongs, fail_or_retry, finish, restarted, retry_at
 from shipway.gitops.project import DEFAULT, refusal_of
-from shipway.gitops.sync.actions import Hand, batches, begun_hooks
+from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, versions
 from shipway.gitops.sync.hooks import named, operation_id, removal
 from shipway.gitops.sync.machine import Done, Run, Terms, Wait, advance
 from shipway.gitops.sync.preflight import preflight
@@ -38,6 +38,8 @@ class Progress(Struct, frozen=True):
     wake: Instant | None = None
     is_over: bool = False
     succeeded: bool = False
+    before: Versions = {}
+    """The live versions before the batches."""
 
 
 class Work(Struct, frozen=True):
@@ -139,7 +141,11 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     written = rows_written(state, rows, work.tasks)
     match step:
         case Run(tasks):
-            return Progress({**written, "message": "one or more tasks are running"}, batches=batches(tasks, work.hand))
+            return Progress(
+                {**written, "message": "one or more tasks are running"},
+                batches=batches(tasks, work.hand),
+                before=versions(tasks),
+            )
         case Wait(message):
             return Progress({**written, "message": message})
         case Done(phase, message) if phase == "Succeeded":

@@ -12,13 +12,14 @@ from shipway.api.kinds import NAMESPACES
 from shipway.base.errors import Conflict, ShipwayError, Unavailable
 from shipway.gitops.ownership import Context, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
-from shipway.gitops.sync.rows import Rows, applied_message, new_row
+from shipway.gitops.sync.rows import RowKey, Rows, applied_message, new_row
 from shipway.gitops.sync.tasks import Task, kind_groups, option_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, Outcome, Patch, Propagation, Replace
 
 ActionKey = tuple[str, Resource, str, str]
+Versions = Mapping[RowKey, str]
 
 
 class Hand(Struct, frozen=True):
@@ -61,7 +62,12 @@ def begun_hooks(tasks: Sequence[Task], rows: Rows, operation: str) -> Rows:
     return {**rows, **{task.row_key: new_row(task, "Synced", f"{task.ref.name} created") for task in begun}}
 
 
-def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand: Hand) -> Rows:
+def versions(tasks: Sequence[Task]) -> Versions:
+    """The live resourceVersion of each task's object before anything is done."""
+    return {task.row_key: resource_version_of(task.item.live_obj or {}) for task in tasks}
+
+
+def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand: Hand, before: Versions) -> Rows:
     """The rows after these outcomes. No row: it was not reached, or has to be tried again on a fresh look."""
     rows = dict(rows)
     by_action = {_action_key(action): task for task in tasks for action in steps_of(task, hand)}
@@ -69,7 +75,7 @@ def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand:
         task = by_action.get(_action_key(outcome.action))
         if task is None or (task.kind == "hook" and not isinstance(outcome.action, Create)):
             continue
-        row = _row(task, outcome, hand)
+        row = _row(task, outcome, hand, before.get(task.row_key, ""))
         if row is not None and not (isinstance(outcome.action, Replace) and outcome.is_done):
             rows[task.row_key] = row
     return rows
@@ -92,7 +98,7 @@ def results(outcomes: Sequence[Outcome]) -> Mapping[tuple[Resource, str, str], O
     return found
 
 
-def _row(task: Task, outcome: Outcome, hand: Hand) -> Obj | None:
+def _row(task: Task, outcome: Outcome, hand: Hand, before: str) -> Obj | None:
     if outcome.error is not None:
         return None if _comes_again(outcome.error) else new_row(task, "SyncFailed", outcome.error.message)
     if outcome.result is None:
@@ -100,11 +106,11 @@ def _row(task: Task, outcome: Outcome, hand: Hand) -> Obj | None:
     if task.kind == "prune":
         return new_row(task, "Pruned", "pruned")
     if task.kind == "namespace":
-        verb = applied_message(task.ref, task.item.live_obj, outcome.result, server_side=False)
+        verb = applied_message(task.ref, before, outcome.result, server_side=False)
         return new_row(task, "Synced", verb, hook_phase="Succeeded")
     server_side = task.kind == "apply" and option_of(task.obj, hand.options, "ServerSideApply") == "true"
-    live = None if task.kind == "hook" else task.item.live_obj
-    return new_row(task, "Synced", applied_message(task.ref, live, outcome.result, server_side=server_side))
+    text = applied_message(task.ref, "" if task.kind == "hook" else before, outcome.result, server_side=server_side)
+    return new_row(task, "Synced", text)
 
 
 def _comes_again(error: ShipwayError) -> bool:

@@ -67,14 +67,17 @@ def is_running(row: Obj) -> bool:
     return row.get("hookPhase") == "Running"
 
 
-def applied_message(ref: Ref, live: Obj | None, result: Obj, *, server_side: bool) -> str:
-    """`deployment.apps/web created|configured|unchanged`, or `serverside-applied` where the user asked for that."""
+def applied_message(ref: Ref, before: str, result: Obj, *, server_side: bool) -> str:
+    """`deployment.apps/web created|configured|unchanged`, or `serverside-applied` where the user asked for that.
+
+    `before` is the resourceVersion that was live ("" = none was).
+    """
     if server_side:
         verb = "serverside-applied"
-    elif live is None:
+    elif not before:
         verb = "created"
     else:
-        verb = "unchanged" if resource_version_of(live) == resource_version_of(result) else "configured"
+        verb = "unchanged" if before == resource_version_of(result) else "configured"
     return f"{kubectl_name(ref)} {verb}"
 
 

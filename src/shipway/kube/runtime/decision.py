@@ -195,7 +195,8 @@ class Decision(Struct, frozen=True):
 
     `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
     them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
-    `refresh`: those of the standing asks that are to be asked again at once.
+    `refresh`: those of the standing asks that are to be asked again at once. `memo`: what `conclude` has to know of the
+    moment before the actions; nobody else looks at it.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -205,6 +206,7 @@ class Decision(Struct, frozen=True):
     wake: Instant | None = None
     notes: tuple[Note, ...] = ()
     refresh: tuple[Ask, ...] = ()
+    memo: Any = None
 
 
 class Conclusion(Struct, frozen=True):
