@@ -8,16 +8,39 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypedDict, Unpack
+
+from msgspec import Struct
 
 from shipway.base.clock import Clock, Instant, parse_rfc3339, rfc3339_micro
 from shipway.base.errors import InvalidInput, NotFound
-from shipway.localcluster.apiserver.backend import LogQuery
 
 LIMIT_BYTES = 10 * 1024 * 1024
 LONGEST_LINE = 16 * 1024
 _KEPT_RUNS = 2
 _MARK = b" stdout F "
+
+
+class LogOptions(TypedDict, total=False):
+    """The options of pods/log beside the container; None: no limit."""
+
+    follow: bool
+    tail_lines: int | None
+    since_seconds: float | None
+    previous: bool
+    timestamps: bool
+    limit_bytes: int | None
+
+
+class LogQuery(Struct, frozen=True):
+    """The same as one value."""
+
+    follow: bool = False
+    tail_lines: int | None = None
+    since_seconds: float | None = None
+    previous: bool = False
+    timestamps: bool = False
+    limit_bytes: int | None = None
 
 
 class ContainerLog:
@@ -193,9 +216,12 @@ class NodeLogs:
     def __init__(self, find: FindLogs) -> None:
         self._find = find
 
-    async def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+    async def logs(
+        self, namespace: str, pod: str, container: str = "", **options: Unpack[LogOptions]
+    ) -> AsyncGenerator[bytes, None]:
         """Chunks of whole lines. Raises InvalidInput for an unknown container, NotFound for one that has not started."""
-        source = self._source(namespace, pod, query.container, previous=query.previous)
+        query = LogQuery(**options)
+        source = self._source(namespace, pod, container, previous=query.previous)
         async for chunk in source.read(query):
             yield chunk
 

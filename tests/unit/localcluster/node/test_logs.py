@@ -6,9 +6,8 @@ import pytest
 
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound
-from shipway.localcluster.apiserver.backend import LogQuery
 from shipway.localcluster.node import logs as subject
-from shipway.localcluster.node.logs import ContainerLog, NodeLogs, PodLogs
+from shipway.localcluster.node.logs import ContainerLog, LogQuery, NodeLogs, PodLogs
 
 
 class SetClock(SystemClock):
@@ -90,7 +89,7 @@ async def test_the_previous_run_is_kept_and_no_more(node, tmp_path):
     pod, served = node
     for attempt in range(4):
         pod.begin("web", attempt).say(f"run {attempt}")
-    got = [b"".join([c async for c in served.logs("ns", "p", LogQuery("web", previous=p))]) for p in (False, True)]
+    got = [b"".join([c async for c in served.logs("ns", "p", "web", previous=p)]) for p in (False, True)]
     assert got == [b"run 3\n", b"run 2\n"]
     assert sorted(p.name for p in (tmp_path / "uid" / "web").iterdir()) == ["2.log", "3.log"]
     reread = PodLogs(tmp_path / "uid", SystemClock())
@@ -110,5 +109,5 @@ async def test_the_previous_run_is_kept_and_no_more(node, tmp_path):
 )
 async def test_what_cannot_be_read_says_why(node, pod, container, message):
     with pytest.raises((InvalidInput, NotFound), match=message):
-        async for _ in node[1].logs("ns", pod, LogQuery(container)):
+        async for _ in node[1].logs("ns", pod, container):
             pass

@@ -11,8 +11,7 @@ import pytest
 
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
-from shipway.localcluster.apiserver.backend import LogQuery
-from shipway.localcluster.node.logs import ContainerLog
+from shipway.localcluster.node.logs import ContainerLog, LogQuery
 from shipway.localcluster.node.process import Launch, PidFile, Process, started_at, sweep
 from tests.waiting import eventually
 
@@ -131,7 +130,7 @@ NODE = """
 import asyncio, os, sys
 from pathlib import Path
 from shipway.base.clock import SystemClock
-from shipway.localcluster.node.logs import ContainerLog
+from shipway.localcluster.node.logs import ContainerLog, LogQuery
 from shipway.localcluster.node.process import Launch, Process
 
 async def main(home):
