@@ -38,7 +38,7 @@ class Bound(Struct, frozen=True):
 
 
 class NodeRules:
-    """The image decides: `slow:N` is ready after N seconds, `job:N` succeeds, `crash:N` fails after N, `never` is never ready."""
+    """The image decides: `slow:N` is ready after N seconds, `job:N` succeeds, `crash:N` fails, `never` is never ready."""
 
     name = "node-rules"
     watches = (Watch(PODS, own_key),)
