@@ -84,7 +84,7 @@ class Schema(Struct, frozen=True, eq=False):
 
 
 def _deduced() -> Schema:
-    node = Schema(preserve_unknown=True)
+    node = Schema(preserve_unknown=True, nullable=True)
     force_setattr(node, "extra", node)
     return node
 
