@@ -41,7 +41,7 @@ class Crash(Exception):
 
 
 class Sandbox:
-    """Objects by kind, namespace and name; `events` in the order they were told; `writes` counts requests that changed something."""
+    """Objects by kind, namespace and name; `events` in the order they were told; `writes` counts what changed something."""
 
     def __init__(self, *objs: tuple[Resource, Obj]) -> None:
         self.now = START

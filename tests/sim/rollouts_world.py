@@ -1,0 +1,246 @@
+"""A small world for the rollouts engine: a real API server in memory with its own controllers, the real engine, played pods.
+
+Time is virtual. Played are only the kubelet (a pod becomes ready `START_SECONDS` after it is there, unless its image is
+listed as broken) and the metric server (`measure` answers what the test says).
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import (
+    ANALYSIS_TEMPLATES,
+    CRDS,
+    EVENTS,
+    HTTP_ROUTES,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+)
+from shipway.api.metrics import Sample
+from shipway.api.rollout import read_spec, read_status
+from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
+from shipway.base.errors import Conflict, NotFound
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, is_deleting, labels_of, name_of
+from shipway.kube.objects.wire import Transport
+from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.controllers.garbage import controller as garbage
+from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
+from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.controller import AnalysisRunController
+from shipway.rollouts.controllers import rollout_controllers
+from shipway.rollouts.rollout.names import HASH_LABEL
+from shipway.rollouts.rollout.phase import client_phase
+from shipway.rollouts.settings import RolloutSettings
+
+EPOCH = Instant(1_795_000_000.0)
+NS = "shop"
+START_SECONDS = 0.5
+
+
+class World:
+    """The cluster as a user sees it. `errors` is what the metric server answers; `broken` images never become ready."""
+
+    def __init__(self, server: ApiServer, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
+        self.clock = clock
+        self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
+        self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
+        self.broken: set[str] = set()
+        self.errors: float = 0.0
+        self.cluster = Runtime(
+            self.kubelet,
+            [ReplicaSetController(), garbage.GarbageCollector()],
+            clock=clock,
+            resolvers=garbage.resolvers(self.kubelet),
+        )
+        self._server = server
+        self._wrap = wrap
+        self.engine = self.make_engine()
+
+    def make_engine(self) -> Runtime:
+        """A fresh process of the engine: nothing remembered."""
+        client = Client(self._wrap(self._server), manager="shipway")
+        controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
+        return Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
+
+    async def _measure(self, ask: MeasureAsk) -> Any:
+        return Sample(self.errors, str(self.errors))
+
+    async def play_kubelet(self) -> None:
+        """Pods come up, and go away when they are told to."""
+        while True:
+            for pod in (await self.kubelet.list(PODS, NS)).items:
+                image = dig(pod, "spec", "containers", 0, "image")
+                if is_deleting(pod):
+                    await self._gone(pod)
+                elif dig(pod, "status", "phase") != "Running" and image not in self.broken:
+                    await self._up(pod)
+            await self.clock.sleep(START_SECONDS)
+
+    async def _gone(self, pod: Obj) -> None:
+        try:
+            await self.kubelet.delete(PODS, NS, name_of(pod), grace_seconds=0)
+        except NotFound:
+            return
+
+    async def _up(self, pod: Obj) -> None:
+        at = rfc3339(self.clock.now())
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": at}
+        try:
+            status = {"status": {"phase": "Running", "conditions": [ready]}}
+            await self.kubelet.patch(PODS, NS, name_of(pod), status, subresource="status")
+        except (NotFound, Conflict):
+            return
+
+    # --- looks
+
+    async def rollout(self) -> Obj:
+        return await self.user.get(ROLLOUTS, NS, "web")
+
+    async def until(self, condition: Callable[[Obj], Any], seconds: float = 120.0) -> Obj:
+        """The Rollout as soon as `condition` holds for it."""
+        found: Obj = {}
+        for _ in range(int(seconds / 0.1)):
+            found = await self.rollout()
+            if condition(found):
+                return found
+            await self.clock.sleep(0.1)
+        raise AssertionError(f"never came true; status: {found.get('status')}")
+
+    async def phase(self, wanted: str, message: str = "", seconds: float = 120.0) -> Obj:
+        def is_so(found: Obj) -> bool:
+            phase, text = client_phase(found["metadata"]["generation"], read_spec(found), read_status(found))
+            return phase == wanted and message in text
+
+        return await self.until(is_so, seconds)
+
+    async def weights(self) -> tuple[int, int]:
+        """(canary, stable) in the route."""
+        found = await self.user.get(HTTP_ROUTES, NS, "web")
+        refs = {ref["name"]: ref.get("weight", 1) for ref in found["spec"]["rules"][0]["backendRefs"]}
+        return refs["web-canary"], refs["web-stable"]
+
+    async def sizes(self) -> dict[str, int]:
+        sets = (await self.user.list(REPLICA_SETS, NS)).items
+        return {labels_of(rs)[HASH_LABEL]: rs["spec"]["replicas"] for rs in sets}
+
+    async def reasons(self) -> list[str]:
+        """Reasons of the Rollout's events in the order they were told."""
+        events = [
+            event for event in (await self.user.list(EVENTS, NS)).items if dig(event, "involvedObject", "kind") == "Rollout"
+        ]
+        return [event["reason"] for event in sorted(events, key=lambda event: int(event["metadata"]["resourceVersion"]))]
+
+    # --- people
+
+    async def set_image(self, image: str) -> None:
+        container = {"name": "web", "image": image}
+        await self.user.patch(ROLLOUTS, NS, "web", {"spec": {"template": {"spec": {"containers": [container]}}}})
+
+    async def patch_status(self, **status: Any) -> None:
+        await self.user.patch(ROLLOUTS, NS, "web", {"status": status}, subresource="status")
+
+
+def rollout(*steps: Obj, replicas: int = 2, **canary: Any) -> Obj:
+    """The Rollout `web` behind the HTTPRoute `web`."""
+    return {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": "web", "namespace": NS},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "web", "image": "shop/web:v1"}]},
+            },
+            "strategy": {
+                "canary": {
+                    "canaryService": "web-canary",
+                    "stableService": "web-stable",
+                    "steps": list(steps),
+                    "trafficRouting": {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": NS}}},
+                    **canary,
+                }
+            },
+        },
+    }
+
+
+def service(name: str) -> Obj:
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "protocol": "TCP"}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NS}, "spec": spec}
+
+
+def route() -> Obj:
+    refs = [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
+    return {
+        "apiVersion": HTTP_ROUTES.api_version,
+        "kind": HTTP_ROUTES.kind,
+        "metadata": {"name": "web", "namespace": NS},
+        "spec": {"parentRefs": [{"name": "shop"}], "rules": [{"backendRefs": refs}]},
+    }
+
+
+def errors_template() -> Obj:
+    """Fails when more than 5 % of requests fail; asked every two seconds."""
+    metric = {
+        "name": "errors",
+        "interval": "2s",
+        "initialDelay": "1s",
+        "failureLimit": 0,
+        "successCondition": "result <= 0.05",
+        "provider": {"web": {"url": "http://metrics.test/errors", "jsonPath": "{$.share}"}},
+    }
+    return {
+        "apiVersion": ANALYSIS_TEMPLATES.api_version,
+        "kind": ANALYSIS_TEMPLATES.kind,
+        "metadata": {"name": "errors", "namespace": NS},
+        "spec": {"metrics": [metric]},
+    }
+
+
+@asynccontextmanager
+async def world(wrap: Callable[[Transport], Transport] = lambda server: server) -> AsyncGenerator[World, None]:
+    """A running world with the namespace, the services, the route and the template; no Rollout yet."""
+    clock = LoopClock(asyncio.get_running_loop(), EPOCH)
+    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
+    there = World(server, clock, wrap)
+    for crd in load_crds():
+        await there.user.create(CRDS, crd)
+    while HTTP_ROUTES not in (served := await there.user.discover()) or ROLLOUTS not in served:
+        await clock.sleep(0.1)
+    await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}})
+    for name in ("web-stable", "web-canary"):
+        await there.user.create(SERVICES, service(name))
+    await there.user.create(HTTP_ROUTES, route())
+    await there.user.create(ANALYSIS_TEMPLATES, errors_template())
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(there.cluster.run()), group.create_task(there.play_kubelet())]
+        tasks.append(group.create_task(there.engine.run()))
+        try:
+            yield there
+        finally:
+            for task in tasks:
+                task.cancel()
+    await server.close()
+
+
+def simulate(story: Callable[[World], Awaitable[None]]) -> None:
+    """Runs `story` in a fresh world, in virtual time."""
+
+    async def main() -> None:
+        async with world() as there:
+            await story(there)
+
+    run_in_virtual_time(main())
