@@ -23,8 +23,8 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
-from shipway.localcluster.apiserver.tls import ensure_tls
-from shipway.localcluster.controllers import built_in_controllers
+from shipway.localcluster.apiserver.tls import TlsFiles, ensure_tls
+from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
 from shipway.localcluster.node.proxy.proxy import Proxy
@@ -60,24 +60,25 @@ async def embedded_cluster(
         await _install_crds(client)
         addresses = AddressBook()
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        controllers = group.create_task(Runtime(client, built_in_controllers(), clock=clock).run())
+        tls = ensure_tls(home / "tls", clock.now())
+        built_in = built_in_controllers(ca_certificate=tls.ca_pem().decode())
+        controllers = group.create_task(Runtime(client, built_in, clock=clock, resolvers=built_in_resolvers(client)).run())
         stack.callback(controllers.cancel)
         node = await stack.enter_async_context(Node(client, name=NODE_NAME, home=home, clock=clock, addresses=addresses))
         server.attach_logs(node.logs)
         proxy = await stack.enter_async_context(Proxy(client, clock=clock, addresses=addresses, port=gateway_port))
-        api_url, kubeconfig = await stack.enter_async_context(_front(server, home, clock, api_port))
+        api_url, kubeconfig = await stack.enter_async_context(_front(server, home, tls, api_port))
         log.info("cluster_ready", api=api_url, gateway=proxy.url, kubeconfig=str(kubeconfig))
         yield EmbeddedCluster(client, kubeconfig, api_url, proxy.url, proxy)
 
 
 @asynccontextmanager
-async def _front(server: ApiServer, home: Path, clock: Clock, port: int) -> AsyncIterator[tuple[str, Path]]:
+async def _front(server: ApiServer, home: Path, tls: TlsFiles, port: int) -> AsyncIterator[tuple[str, Path]]:
     """HTTPS for everybody outside this process: URL, and the kubeconfig that lets its owner in."""
-    tls = ensure_tls(home / "tls", clock.now())
     token = secrets.token_urlsafe(32)
     async with serve(server, tokens={token: Identity("admin")}, tls=tls, port=port) as url:
         kubeconfig = home / "kubeconfig"
-        write_kubeconfig(kubeconfig, server=url, token=token, ca_pem=tls.ca_pem)
+        write_kubeconfig(kubeconfig, server=url, token=token, ca_pem=tls.ca_pem())
         yield url, kubeconfig
 
 

@@ -9,17 +9,21 @@ from shipway import __version__
 from shipway.base.errors import ShipwayError, verdict
 
 HELP = 'From "a commit exists" to "it is safely live everywhere, and we can say who, what, when and why".'
+COMMANDS = {
+    "demo": ("shipway.cli.demo:demo", "Watch a release move real traffic, and a bad one thrown out by its own metrics."),
+    "up": ("shipway.cli.up:up", "Start an embedded Kubernetes with Shipway in it."),
+    "down": ("shipway.cli.up:down", "Stop what `shipway up --detach` left running."),
+    "run": ("shipway.cli.run:run", "Reconcile Applications and Rollouts of a cluster until stopped."),
+    "app": ("shipway.cli.app:app", "Applications: what should be live, and whether it is."),
+    "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
+}
 
 
 def build_app() -> App:
     """The command tree. Nouns are imported only when they are used: start-up time is part of the experience."""
     app = App(name="shipway", version=__version__, help=HELP)
-    app.command("shipway.cli.demo:demo", name="demo")
-    app.command("shipway.cli.up:up", name="up")
-    app.command("shipway.cli.up:down", name="down")
-    app.command("shipway.cli.run:run", name="run")
-    app.command("shipway.cli.app:app", name="app")
-    app.command("shipway.cli.rollout:app", name="rollout")
+    for name, (place, text) in COMMANDS.items():
+        app.command(place, name=name, help=text)
     app.register_install_completion_command()
     return app
 

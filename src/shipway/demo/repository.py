@@ -5,6 +5,7 @@ of the story is a commit made the way a developer makes one: edit a file, commit
 """
 
 import asyncio
+import re
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,7 +14,9 @@ from string import Template
 from shipway.base.errors import Unavailable
 
 BRANCH = "main"
+ECHO_IMAGE = "builtin/echo"
 GIT_TIMEOUT_SECONDS = 30.0
+_IMAGE_LINE = re.compile(r"(?m)^(\s*image: \S+:)\S+$")
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada Developer",
     "GIT_AUTHOR_EMAIL": "ada@shop.example",
@@ -33,15 +36,18 @@ class SampleShop:
         self._env = {**_IDENTITY, "PATH": path_env, "HOME": str(directory)}
         self.repo_url = repo_url
 
-    async def create(self, metrics_url: str) -> None:
-        """Writes the first version of every service and pushes it. `metrics_url` is where the proxy serves its counters."""
+    async def create(self, metrics_url: str, web_image: str = ECHO_IMAGE) -> None:
+        """Writes the first version of every service and pushes it.
+
+        `metrics_url` is where the proxy serves its counters; `web_image` is the image of `web` without its tag.
+        """
         if self._directory.exists():
             shutil.rmtree(self._directory)
         with as_file(files("shipway.demo") / "shop") as template:
             shutil.copytree(template, self._directory)
         for path in self._directory.rglob("*.yaml"):
             text = path.read_text()
-            path.write_text(Template(text).safe_substitute(metrics_url=metrics_url, repo_url=self.repo_url))
+            path.write_text(Template(text).safe_substitute(metrics_url=metrics_url, repo_url=self.repo_url, web_image=web_image))
         await self.git("init", "-q", "-b", BRANCH)
         await self.git("remote", "add", "origin", self.repo_url)
         await self.commit_and_push("Open the shop", force=True)
@@ -53,12 +59,7 @@ class SampleShop:
     async def release(self, version: str) -> str:
         """Bumps the image of `web` to `version` and pushes. Returns the commit."""
         rollout = self._directory / "apps" / "web" / "rollout.yaml"
-        before = rollout.read_text()
-        lines = [
-            f"{line.split('builtin/echo:')[0]}builtin/echo:{version}" if "builtin/echo:" in line else line
-            for line in before.splitlines()
-        ]
-        rollout.write_text("\n".join(lines) + "\n")
+        rollout.write_text(_IMAGE_LINE.sub(rf"\g<1>{version}", rollout.read_text()))
         return await self.commit_and_push(f"Release web {version}")
 
     async def drop_banner(self) -> str:

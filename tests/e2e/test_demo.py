@@ -1,0 +1,95 @@
+"""`shipway demo` from the outside: the very command of the README, on a fresh home."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHIPWAY = [sys.executable, "-m", "shipway.cli.main"]
+KEYS = [
+    "ok", "story", "seconds", "apps_synced", "promoted", "aborted", "push_to_canary_s", "bad_to_stable_s", "requests",
+    "bad_share_max_pct", "bad_step_weight_pct", "healed", "pruned", "drift_manager", "why",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    home = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [*SHIPWAY, "demo", "--once", "--json", f"--home={home}"], capture_output=True, text=True, timeout=300
+    )
+    print(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {"home": home, **json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.timeout(330)
+def test_the_report_has_the_keys_of_the_contract(report) -> None:
+    assert [key for key in report if key != "home"] == KEYS
+    assert report["ok"] is True
+
+
+@pytest.mark.proves("001-13")
+def test_the_good_version_is_promoted_without_a_failed_request(report) -> None:
+    assert report["apps_synced"] == 3
+    assert report["promoted"] == ["v2"]
+    assert all(report["requests"][version]["failed"] == 0 for version in ("v1", "v2"))
+    assert set(report["requests"]) == {"v1", "v2", "v3"}
+
+
+def test_the_bad_version_never_gets_more_than_its_step(report) -> None:
+    assert report["aborted"] == ["v3"]
+    assert report["bad_step_weight_pct"] == 5
+    assert report["bad_share_max_pct"] is not None
+    assert report["bad_share_max_pct"] <= report["bad_step_weight_pct"] + 2
+
+
+def test_one_sentence_says_why_and_what_to_do(report) -> None:
+    assert all(word in report["why"] for word in ("web", "Degraded", "v3", "v2", "error-rate"))
+
+
+def test_drift_is_healed_and_its_author_named(report) -> None:
+    assert report["healed"] == 1
+    assert report["drift_manager"] == "ada-by-hand"
+
+
+def test_what_git_drops_is_pruned(report) -> None:
+    assert report["pruned"] == 1
+
+
+def test_nothing_is_left_running(report) -> None:
+    assert processes_of(report["home"]) == []
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    command = [*SHIPWAY, "demo", f"--home={tmp_path}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as demo:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if "Synced and Healthy" in line:
+                break
+        assert processes_of(tmp_path)
+        demo.send_signal(signal.SIGINT)
+        demo.stderr.read()
+        assert demo.wait(timeout=30) != 0
+    assert processes_of(tmp_path) == []
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines and environments of this machine's processes that name `home`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(home).encode() in text:
+            found.append(f"{entry.name}: {text[:200]!r}")
+    return found
