@@ -16,7 +16,9 @@ from shipway.kube.objects.resource import Obj
 
 
 class Refused(ShipwayError):
-    """A request answered with a Status object of `code` and `reason`."""
+    """A request answered with a Status object of `code` and `reason`; some answers of a real server have no reason."""
+
+    default_reason = ""
 
     def __init__(
         self, code: int, reason: str, message: str, *, details: Obj | None = None, headers: Mapping[str, str] | None = None

@@ -1,0 +1,112 @@
+"""The state on disk: what was acknowledged is there after a restart and after a kill."""
+
+import asyncio
+import random
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from shipway.base.errors import InvalidInput
+from shipway.base.ids import RandomIds
+from shipway.localcluster.apiserver.server import ApiServer
+
+from .conftest import CORE, Api, SteppedClock, config_map, names
+
+MAPS = f"{CORE}/configmaps"
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+import orjson
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.kube.objects.wire import Request
+from shipway.localcluster.apiserver.server import ApiServer
+
+async def main():
+    server = await ApiServer.open(path=Path(sys.argv[1]), clock=SystemClock(), ids=RandomIds())
+    async def write(number):
+        body = orjson.dumps({"metadata": {"name": f"m{number}"}, "data": {"n": str(number)}})
+        answer = await server.send(Request("POST", "/api/v1/namespaces/default/configmaps", body=body))
+        print(f"m{number}", orjson.loads(answer.body)["metadata"]["resourceVersion"], flush=True)
+    async def lane(first):
+        for number in range(first, 500, 5):
+            await write(number)
+    async with asyncio.TaskGroup() as group:
+        for first in range(5):
+            group.create_task(lane(first))
+
+asyncio.run(main())
+"""
+
+
+async def reopened(path: Path) -> Api:
+    clock = SteppedClock()
+    return Api(await ApiServer.open(path=path, clock=clock, ids=RandomIds(random.Random(1))), clock)
+
+
+async def test_a_restart_keeps_objects_and_moves_the_version_on(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first = await reopened(path)
+    made = (await first.post(MAPS, config_map("a"))).body
+    await first.post(MAPS, config_map("b"))
+    await first.delete(f"{MAPS}/b")
+    version = int((await first.get(MAPS)).body["metadata"]["resourceVersion"])
+    await first.server.close()
+
+    second = await reopened(path)
+    assert (await second.get(f"{MAPS}/a")).body == made
+    listed = await second.get(MAPS)
+    assert names(listed) == ["a"]
+    assert int(listed.body["metadata"]["resourceVersion"]) > version
+    (event,) = await second.watched(f"{MAPS}?watch=true&resourceVersion={version}", 1)
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+    await second.server.close()
+
+
+async def test_custom_kinds_come_back(tmp_path: Path) -> None:
+    from .test_crds import CRDS, WIDGETS, widget, widgets_crd
+
+    path = tmp_path / "state.db"
+    first = await reopened(path)
+    await first.post(CRDS, widgets_crd())
+    await first.post(WIDGETS, widget("w"))
+    await first.server.close()
+    second = await reopened(path)
+    assert names(await second.get(WIDGETS)) == ["w"]
+    await second.server.close()
+
+
+async def test_every_acknowledged_write_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    acknowledged: dict[str, int] = {}
+    async with asyncio.timeout(30):
+        while len(acknowledged) < 250:
+            name, version = (await process.stdout.readline()).decode().split()
+            acknowledged[name] = int(version)
+        process.send_signal(signal.SIGKILL)
+        rest = await process.stdout.read()
+        await process.wait()
+    for line in rest.decode().splitlines():
+        if len(parts := line.split()) == 2:
+            acknowledged[parts[0]] = int(parts[1])
+
+    api = await reopened(path)
+    listed = (await api.get(MAPS)).body
+    stored = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in listed["items"]}
+    assert {name: stored.get(name) for name in acknowledged} == acknowledged
+    assert int(listed["metadata"]["resourceVersion"]) > max(stored.values())
+    await api.server.close()
+
+
+async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"this is no database, and it is long enough to be looked at" * 50)
+    with pytest.raises(InvalidInput, match=r"state\.db"):
+        await reopened(path)
