@@ -27,8 +27,8 @@ class Snapshot(Protocol):
         """The content of a file. Raises `NotFound` when there is none, `InvalidInput` when it is too large."""
         ...
 
-    def files(self, path: str) -> list[str]:
-        """Paths of all files below a folder, sorted; the whole folder counts as read."""
+    def files(self, path: str, *, deep: bool = True) -> list[str]:
+        """Paths of the files in a folder, sorted, `deep`: in its folders too; the whole folder counts as read."""
         ...
 
     def write(self, paths: Iterable[str], into: str) -> None:
@@ -68,11 +68,12 @@ class RenderJob(Struct, frozen=True):
 
 
 class Manifests(Struct, frozen=True):
-    """What a tool made of a job."""
+    """What a tool made of a job; `origins` says for each object where its text stands, if the tool knows."""
 
     objects: tuple[Obj, ...]
     tool: str
     warnings: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

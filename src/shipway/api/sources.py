@@ -60,10 +60,14 @@ class RenderRequest(Struct, frozen=True):
 
 
 class Rendered(Struct, frozen=True):
-    """The objects in the order the source gives them, each as plain JSON; `reads` are the paths read, misses included."""
+    """The objects in the order the source gives them, each as plain JSON; `reads` are the paths read, misses included.
+
+    `origins` says for each object where its text stands (`apps/web/deployment.yaml:12`); empty when the tool cannot tell.
+    """
 
     objects: tuple[Obj, ...]
     source_type: SourceType
     reads: tuple[str, ...]
     tool: str = ""
     warnings: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()

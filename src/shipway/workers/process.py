@@ -1,7 +1,7 @@
 """The controller's side of one worker process: start it, ask it, kill it.
 
 Each worker leads its own session, so killing its group takes the programs it started with it. It inherits no environment
-but the few variables named here. Its stderr goes to an unlinked file: nobody has to drain it, and its tail explains a death.
+but the few variables named here. Its stderr goes to an unlinked file: nobody has to drain it, and explains a death.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import orjson
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.workers.protocol import MAX_FRAME, PREFIX, pack, raised
 
-_STDERR_TAIL = 4096
+_STDERR_READ = 64 << 10
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "MemoryError", "failed to reserve")
 _GONE = (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError)
 
@@ -110,20 +110,21 @@ class Worker:
         """What a process that ended by itself died of."""
         if not self.is_alive:
             return Unavailable(f"{self._kind}: the workers were closed during the call", reason="WorkersClosed")
-        code, tail = self._process.returncode, self._tail()
-        if code == -signal.SIGKILL or any(sign in tail for sign in _OUT_OF_MEMORY):
+        code, words = self._process.returncode, self._last_words()
+        if code == -signal.SIGKILL or any(sign in words for sign in _OUT_OF_MEMORY):
             return InvalidInput(
                 f"{self._kind}: the worker ran out of memory and ended; other work went on. Look for a very large expansion "
                 "in the templates, or raise the memory limit",
                 reason="RenderOutOfMemory",
             )
-        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "no message")
-        return Unavailable(f"{self._kind}: the worker ended with status {code}: {last[:500]}", reason="RenderFailed")
+        lines = [line.strip() for line in words.splitlines() if line.strip()] or ["no message"]
+        telling = next((line for line in lines if line.startswith(("fatal error:", "panic:"))), lines[-1])
+        return Unavailable(f"{self._kind}: the worker ended with status {code}: {telling[:500]}", reason="RenderFailed")
 
-    def _tail(self) -> str:
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - _STDERR_TAIL))
-        return self._stderr.read(_STDERR_TAIL).decode("utf-8", "replace")
+    def _last_words(self) -> str:
+        """What it wrote to stderr during this call; a Go program says why it dies first and then dumps its stacks."""
+        self._stderr.seek(0)
+        return self._stderr.read(_STDERR_READ).decode("utf-8", "replace")
 
 
 def _environment() -> dict[str, str]:

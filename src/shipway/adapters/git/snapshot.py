@@ -8,6 +8,7 @@ that an entry is a link.
 import os
 import posixpath
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import pygit2
 from msgspec import Struct
@@ -21,6 +22,8 @@ MAX_FILE = 64 << 20
 MAX_WRITTEN_BYTES = 1 << 30
 MAX_WRITTEN_FILES = 200_000
 _MAX_LINKS = 40
+_Folders = Literal["flat", "stay", "follow"]
+"""How far to go down: not at all, into real folders, through links as well."""
 
 
 class _Entry(Struct, frozen=True):
@@ -57,11 +60,11 @@ class GitSnapshot:
             raise NotFound(f"{path}: no such file in the repository", reason="NoSuchFile")
         return self._content(entry)
 
-    def files(self, path: str) -> list[str]:
+    def files(self, path: str, *, deep: bool = True) -> list[str]:
         entry = self._find(path)
         if entry.kind != "dir":
             raise NotFound(f"{path or '.'}: no such folder in the repository", reason="NoSuchFolder")
-        return sorted(shown for shown, _ in self._below(entry, clean_path(path), 0, follow_folders=False))
+        return sorted(shown for shown, _ in self._below(entry, clean_path(path), 0, "stay" if deep else "flat"))
 
     def write(self, paths: Iterable[str], into: str) -> None:
         for path in _outermost({clean_path(path) for path in paths}):
@@ -70,7 +73,7 @@ class GitSnapshot:
                 self._write_file(entry, path, into)
             elif entry.kind == "dir":
                 os.makedirs(os.path.join(into, path), exist_ok=True)
-                for shown, file in self._below(entry, path, 0, follow_folders=True):
+                for shown, file in self._below(entry, path, 0, "follow"):
                     self._write_file(file, shown, into)
 
     def reads(self) -> tuple[str, ...]:
@@ -128,6 +131,7 @@ class GitSnapshot:
         prefix = path
         while prefix not in self._oids:
             if not prefix:
+                self._looked_at.add(path)
                 raise Unavailable(f"{path}: not among the paths this render may read; it is asked again", reason="ReadSetGrew")
             prefix = posixpath.dirname(prefix)
         oid = self._oids[prefix]
@@ -146,7 +150,7 @@ class GitSnapshot:
             raise InvalidInput(f"{entry.path}: {blob.size >> 20} MiB, more than {MAX_FILE >> 20} MiB", reason="SourceTooLarge")
         return blob.data
 
-    def _below(self, folder: _Entry, shown: str, links: int, *, follow_folders: bool) -> Iterator[tuple[str, _Entry]]:
+    def _below(self, folder: _Entry, shown: str, links: int, folders: _Folders) -> Iterator[tuple[str, _Entry]]:
         """Files below a folder as (path shown, entry). Links to files always count, links to folders where asked."""
         if links > _MAX_LINKS:
             raise InvalidInput(f"{shown}: links in a circle", reason="PathEscapes")
@@ -159,8 +163,8 @@ class GitSnapshot:
                 entry = self._find(self._link_target(entry, entry.path))
             if entry.kind == "file":
                 yield path, entry
-            elif entry.kind == "dir" and (follow_folders or not through):
-                yield from self._below(entry, path, links + through, follow_folders=follow_folders)
+            elif entry.kind == "dir" and (folders == "follow" or (folders == "stay" and not through)):
+                yield from self._below(entry, path, links + through, folders)
 
     def _write_file(self, entry: _Entry, shown: str, into: str) -> None:
         content = self._content(entry)

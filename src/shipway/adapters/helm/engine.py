@@ -1,0 +1,62 @@
+"""Renders a chart as `helm template` does: never a release, `lookup` finds nothing.
+
+A `helm` on PATH is preferred (it is the version the user chose), else the Helm SDK inside the worker.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+
+from shipway.adapters.helm.sources import ChartSources, gather
+from shipway.api.snapshot import Manifests, RenderJob, Snapshot
+from shipway.workers.pool import WorkerPool
+
+_WORKER = "shipway.adapters.helm.worker:render"
+
+
+def find_helm() -> str:
+    """The `helm` on PATH, "" when there is none."""
+    return shutil.which("helm") or ""
+
+
+class HelmEngine:
+    """Options: Argo CD's `spec.source.helm`. `program` is the path of a helm, "" for the SDK."""
+
+    def __init__(self, workers: WorkerPool, *, program: str = "") -> None:
+        self._workers = workers
+        self._program = program
+
+    async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests:
+        """Raises `InvalidInput` with Helm's own message and its file and line."""
+        scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="shipway-helm-")
+        try:
+            sources = await asyncio.to_thread(_gathered, snapshot, job, scratch)
+            made = await self._workers.call(_WORKER, self._payload(job, sources, scratch))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        return Manifests(tuple(made["objects"]), tool=made["tool"], origins=tuple(made["origins"]))
+
+    def _payload(self, job: RenderJob, sources: ChartSources, scratch: str) -> dict[str, object]:
+        options = job.options
+        return {
+            "program": self._program,
+            "scratch": scratch,
+            "path": job.path,
+            "chart": os.path.join(scratch, "chart", job.path),
+            "release": options.get("releaseName") or job.app_name,
+            "namespace": options.get("namespace") or job.namespace or "default",
+            "kube_version": options.get("kubeVersion") or job.kube_version,
+            "api_versions": list(options.get("apiVersions") or job.api_versions),
+            "values": sources.values,
+            "sets": sources.sets,
+            "files": sources.files,
+            "skip_crds": bool(options.get("skipCrds")),
+            "skip_schema": bool(options.get("skipSchemaValidation")),
+        }
+
+
+def _gathered(snapshot: Snapshot, job: RenderJob, scratch: str) -> ChartSources:
+    sources = gather(snapshot, job)
+    snapshot.write(sources.folders, os.path.join(scratch, "chart"))
+    return sources

@@ -1,0 +1,87 @@
+"""Helm 4 as a library. Its offline `helm_render` takes merged values, so merging them as `-f` and `--set` do is ours."""
+
+import json
+import os
+import tempfile
+from typing import Any
+
+from shipway.adapters.helm.failure import failed, missing_dependency, without_schemas
+from shipway.adapters.helm.setting import escape_commas, set_value
+from shipway.kube.objects import yaml
+
+
+def _private_home() -> None:
+    """Helm's caches, in a place of their own; the library reads the environment when it is loaded."""
+    home = os.path.join(tempfile.gettempdir(), f"shipway-helm-home-{os.getuid()}")
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    os.environ.update({"HOME": home, "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home})
+
+
+def render(job: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """The tool's name, and (template, text) pairs in order of their names, CRDs first."""
+    _private_home()
+    import helm_python
+    from helm_python import _native
+
+    if job["skip_schema"]:
+        without_schemas(job)
+    values, options = json.dumps(merged_values(job)), json.dumps(_options(job))
+    try:
+        _build_missing(job)
+        with helm_python.Chart.load(job["chart"]) as chart:
+            texts = json.loads(_native.call_string("helm_render", chart._raw(), values, options))
+            # read after rendering, which takes disabled subcharts out
+            crds = [] if job["skip_crds"] else [(crd["filename"], crd["data"]) for crd in chart.crds]
+    except helm_python.HelmError as error:
+        raise failed(job, str(error)) from None
+    kept = [(name, text) for name, text in sorted(texts.items()) if not name.endswith("/NOTES.txt")]
+    return f"helm {_native.helm_sdk_version()} (SDK)", [*crds, *kept]
+
+
+def merged_values(job: dict[str, Any]) -> dict[str, Any]:
+    """Value files in order, then parameters, then file parameters, each over what came before."""
+    values: dict[str, Any] = {}
+    for _, text in job["values"]:
+        values = _merge(values, yaml.load(text) or {})
+    for name, value, force in job["sets"]:
+        set_value(values, f"{name}={escape_commas(value)}", force_string=force)
+    for name, content in job["files"]:
+        set_value(values, f"{name}={_literal(content)}", force_string=True)
+    return values
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Helm's mergeMaps: maps go into maps, everything else replaces; null stays, the chart's default is removed by it."""
+    merged = dict(under)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _literal(content: str) -> str:
+    return content.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def _options(job: dict[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {"name": job["release"], "namespace": job["namespace"]}
+    if job["kube_version"]:
+        options["kube_version"] = job["kube_version"]
+    if job["api_versions"]:
+        options["api_versions"] = job["api_versions"]
+    return options
+
+
+def _build_missing(job: dict[str, Any]) -> None:
+    """Dependencies that Chart.yaml names and charts/ lacks."""
+    import helm_python
+    from helm_python import registry
+
+    missing = [d["name"] for d in helm_python.chart.dependency_list(job["chart"]) if d["status"] == "missing"]
+    if not missing:
+        return
+    has_lock = any(os.path.exists(os.path.join(job["chart"], name)) for name in ("Chart.lock", "requirements.lock"))
+    try:
+        (registry.dependency_build if has_lock else registry.dependency_update)(job["chart"])
+    except helm_python.HelmError as error:
+        raise missing_dependency(job, f"{error} ({', '.join(missing)})") from None

@@ -1,0 +1,173 @@
+"""What a chart render needs from the repository: the chart, its local dependencies, value files and files for parameters.
+
+Runs on a thread. Value files count in the order of the spec; `values` or `valuesObject` come after them, parameters last.
+"""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from shipway.api.build_env import substitute
+from shipway.api.snapshot import RenderJob, Snapshot
+from shipway.base.errors import InvalidInput, NotFound
+from shipway.base.globs import compile_glob, fixed_folder, has_magic
+from shipway.kube.objects import yaml
+
+_MAX_CHART_YAML = 1 << 20
+_MAX_LOCAL_CHARTS = 100
+
+
+class ChartSources(Struct, frozen=True):
+    """`folders` to write out; `values` and `files` as (name, text); `sets` as (name, value, force string); each in order."""
+
+    folders: tuple[str, ...]
+    values: tuple[tuple[str, str], ...]
+    sets: tuple[tuple[str, str, bool], ...]
+    files: tuple[tuple[str, str], ...]
+
+
+def gather(snapshot: Snapshot, job: RenderJob) -> ChartSources:
+    """Raises `InvalidInput` (MissingValueFile, UnsupportedSource, PathEscapes, …) naming the file and the field to mend."""
+    env = dict(job.build_env)
+    if snapshot.kind(posixpath.join(job.path, "Chart.yaml")) != "file":
+        raise InvalidInput(
+            f"{job.path}: no Chart.yaml here: spec.source.helm needs a chart's folder in spec.source.path",
+            reason="InvalidSource",
+        )
+    return ChartSources(
+        folders=tuple(_local_charts(snapshot, job.path)),
+        values=tuple(_value_files(snapshot, job, env)),
+        sets=tuple(_parameters(job.options, env)),
+        files=tuple(_file_parameters(snapshot, job, env)),
+    )
+
+
+def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
+    """The chart's folder and those of its `file://` dependencies, theirs included."""
+    found: list[str] = []
+    waiting = [posixpath.normpath(path) if path else ""]
+    while waiting:
+        folder = waiting.pop()
+        if folder in found:
+            continue
+        found.append(folder)
+        if len(found) > _MAX_LOCAL_CHARTS:
+            raise InvalidInput(f"{path}: more than {_MAX_LOCAL_CHARTS} local dependencies", reason="SourceTooLarge")
+        for repository in _dependency_repositories(snapshot, folder):
+            waiting.append(posixpath.normpath(posixpath.join(folder, repository.removeprefix("file://"))))
+    return found
+
+
+def _dependency_repositories(snapshot: Snapshot, folder: str) -> Iterator[str]:
+    for name in ("Chart.yaml", "requirements.yaml"):
+        file = posixpath.join(folder, name)
+        if snapshot.kind(file) != "file":
+            continue
+        content = snapshot.read(file)
+        if b"file:" not in content or len(content) > _MAX_CHART_YAML:
+            continue
+        for dependency in _dependencies(file, content):
+            repository = dependency.get("repository")
+            if isinstance(repository, str) and repository.startswith("file://"):
+                yield repository
+
+
+def _dependencies(file: str, content: bytes) -> list[dict[str, Any]]:
+    try:
+        chart = yaml.load(content)
+    except InvalidInput as error:
+        raise InvalidInput(f"{file}: {error.message}", reason=error.reason) from None
+    listed = chart.get("dependencies") if isinstance(chart, dict) else None
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+
+
+def _value_files(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for raw in _texts(job.options.get("valueFiles"), "valueFiles"):
+        for file in _matching(snapshot, job, substitute(raw, env), raw):
+            yield file, _text(snapshot, file)
+    own = job.options.get("valuesObject")
+    if own:
+        yield "spec.source.helm.valuesObject", yaml.dump(own)
+    elif job.options.get("values"):
+        yield "spec.source.helm.values", str(job.options["values"])
+
+
+def _matching(snapshot: Snapshot, job: RenderJob, name: str, raw: str) -> list[str]:
+    """The files that one entry of valueFiles names; patterns in order of their names."""
+    path = _resolved(job.path, name, raw, "valueFiles")
+    if not has_magic(path) or snapshot.kind(path) == "file":
+        if snapshot.kind(path) == "file":
+            return [path]
+    else:
+        folder, matches = fixed_folder(path), compile_glob(path, "/")
+        found = [f for f in snapshot.files(folder) if matches(f)] if snapshot.kind(folder) == "dir" else []
+        if found:
+            return found
+    if job.options.get("ignoreMissingValueFiles"):
+        return []
+    raise InvalidInput(
+        f"value file {raw!r} does not exist (looked for {path}): add the file, correct spec.source.helm.valueFiles, or set "
+        "spec.source.helm.ignoreMissingValueFiles: true",
+        reason="MissingValueFile",
+    )
+
+
+def _resolved(folder: str, name: str, raw: str, field: str) -> str:
+    """A path from the repository's root: `/x` counts from the root, all else from the chart's folder."""
+    if raw.startswith("$") and not raw.startswith(("$ARGOCD_", "${", "$KUBE_", "$$")):
+        raise InvalidInput(
+            f"{raw!r}: values from another source ($ref) are not supported yet: keep the file in this repository",
+            reason="UnsupportedSource",
+        )
+    if "://" in name:
+        raise InvalidInput(
+            f"{name!r}: {field} from a URL are not supported yet: keep the file in this repository", reason="UnsupportedSource"
+        )
+    path = posixpath.normpath(name.lstrip("/") if name.startswith("/") else posixpath.join(folder, name))
+    if path == ".." or path.startswith("../"):
+        raise InvalidInput(f"{name!r} leaves the repository: correct spec.source.helm.{field}", reason="PathEscapes")
+    return path
+
+
+def _parameters(options: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
+    for item in _maps(options.get("parameters"), "parameters"):
+        yield str(item.get("name") or ""), substitute(str(item.get("value") or ""), env), bool(item.get("forceString"))
+
+
+def _file_parameters(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for item in _maps(job.options.get("fileParameters"), "fileParameters"):
+        raw = str(item.get("path") or "")
+        path = _resolved(job.path, substitute(raw, env), raw, "fileParameters")
+        try:
+            yield str(item.get("name") or ""), _text(snapshot, path)
+        except NotFound:
+            raise InvalidInput(
+                f"file {raw!r} of a parameter does not exist (looked for {path}): add it or correct "
+                "spec.source.helm.fileParameters",
+                reason="MissingValueFile",
+            ) from None
+
+
+def _text(snapshot: Snapshot, path: str) -> str:
+    try:
+        return snapshot.read(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}: not UTF-8 text: save the file as UTF-8", reason="InvalidYAML") from None
+
+
+def _texts(value: Any, field: str) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidInput(f"spec.source.helm.{field} is not a list of texts: correct it", reason="InvalidSource")
+    return value
+
+
+def _maps(value: Any, field: str) -> list[dict[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InvalidInput(f"spec.source.helm.{field} is not a list of maps: correct it", reason="InvalidSource")
+    return value

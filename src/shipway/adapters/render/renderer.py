@@ -1,0 +1,118 @@
+"""One render per content: requests with equal content are one render, whoever asks, however often.
+
+A request names git ids, so a commit that touches nothing a source reads asks for what is here already. What a render read
+comes out of its snapshot, and its result is filed under the ids of exactly those paths: the first render of a source, asked
+for with the root tree, already answers the next question, which is narrower.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import msgspec
+import orjson
+
+from shipway.adapters.render.choice import choose
+from shipway.api.snapshot import Engine, RenderJob, Snapshot, Snapshots
+from shipway.api.sources import PathTree, Rendered, RenderRequest, SourceType
+from shipway.base.errors import InvalidInput
+
+OnReads = Callable[[RenderRequest, tuple[str, ...]], None]
+
+
+class Renderer:
+    """Renders with `engines`, reading from `snapshots`.
+
+    `on_reads` is told the read set after each render, failed ones too. `renders` counts the renders per application, for
+    metrics and tests; answers from the cache (at most `cache_bytes` of JSON) do not count.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        engines: Mapping[SourceType, Engine],
+        *,
+        on_reads: OnReads,
+        cache_bytes: int = 256 << 20,
+    ) -> None:
+        self._snapshots = snapshots
+        self._engines = engines
+        self._on_reads = on_reads
+        self._cache = _Cache(cache_bytes)
+        self._running: dict[RenderRequest, asyncio.Lock] = {}
+        self.renders: dict[str, int] = {}
+
+    async def render(self, request: RenderRequest) -> Rendered:
+        """The objects of a source, in the source's order.
+
+        Raises `InvalidInput` for what its owner must mend (file and line where there is one), `Unavailable` (RenderTimeout,
+        NotMirrored, ReadSetGrew) for what may work later.
+        """
+        lock = self._running.setdefault(request, asyncio.Lock())
+        try:
+            async with lock:
+                known = self._cache.get(request)
+                return known if known is not None else await self._render(request)
+        finally:
+            if not lock.locked():
+                self._running.pop(request, None)
+
+    async def _render(self, request: RenderRequest) -> Rendered:
+        snapshot = self._snapshots.snapshot(request.repo_url, request.trees)
+        self.renders[request.app_name] = self.renders.get(request.app_name, 0) + 1
+        try:
+            rendered = await self._made(snapshot, request)
+        finally:
+            self._on_reads(request, snapshot.reads())
+        narrow = self._snapshots.narrow(request.repo_url, request.trees, rendered.reads)
+        self._cache.put(msgspec.structs.replace(request, trees=narrow), rendered)
+        if _covers(request.trees, rendered.reads):
+            self._cache.put(request, rendered)
+        return rendered
+
+    async def _made(self, snapshot: Snapshot, request: RenderRequest) -> Rendered:
+        source = orjson.loads(request.source)
+        choice = await asyncio.to_thread(choose, snapshot, source, request.app_name)
+        engine = self._engines.get(choice.source_type)
+        if engine is None:
+            raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
+        job = RenderJob(
+            path=choice.path,
+            options=choice.options,
+            app_name=request.app_name,
+            namespace=request.namespace,
+            build_env=request.build_env,
+            kube_version=request.kube_version,
+            api_versions=request.api_versions,
+        )
+        made = await engine.render(snapshot, job)
+        return Rendered(made.objects, choice.source_type, snapshot.reads(), made.tool, made.warnings, made.origins)
+
+
+def _covers(trees: tuple[PathTree, ...], reads: tuple[str, ...]) -> bool:
+    return all(any(not t.path or r == t.path or r.startswith(f"{t.path}/") for t in trees) for r in reads)
+
+
+class _Cache:
+    """The most recently used results, bounded by the size of their JSON."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._held: OrderedDict[RenderRequest, tuple[Rendered, int]] = OrderedDict()
+
+    def get(self, request: RenderRequest) -> Rendered | None:
+        held = self._held.get(request)
+        if held is None:
+            return None
+        self._held.move_to_end(request)
+        return held[0]
+
+    def put(self, request: RenderRequest, rendered: Rendered) -> None:
+        size = len(orjson.dumps(rendered.objects))
+        if request in self._held:
+            self._bytes -= self._held.pop(request)[1]
+        self._held[request] = (rendered, size)
+        self._bytes += size
+        while self._bytes > self._max_bytes and len(self._held) > 1:
+            self._bytes -= self._held.popitem(last=False)[1][1]

@@ -1,0 +1,59 @@
+"""A repository and everything that renders it, for the tests: real git, real mirrors, real workers, real tools."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.helm.engine import HelmEngine
+from shipway.adapters.render.directory import DirectoryEngine
+from shipway.adapters.render.renderer import Renderer
+from shipway.api.snapshot import Engine
+from shipway.api.sources import HeadRequest, Rendered, RenderRequest, SourceType
+from shipway.base.clock import SystemClock
+from shipway.workers.pool import WorkerPool
+from tests.unit.adapters.repository import seed
+
+
+class Bench:
+    """`render(source)` renders what is committed. Close it."""
+
+    def __init__(self, root: Path, files: dict[str, str], *, helm: str = "") -> None:
+        self.copy, self.url = seed(root, "shop", dict(files))
+        self.mirrors = Mirrors(root / "home", clock=SystemClock())
+        self.workers = WorkerPool("Render", size=2, timeout_seconds=60, clock=SystemClock())
+        engines: Mapping[SourceType, Engine] = {
+            "Directory": DirectoryEngine(self.workers),
+            "Helm": HelmEngine(self.workers, program=helm),
+        }
+        self.renderer = Renderer(self.mirrors, engines, on_reads=self._remember)
+
+    def _remember(self, request: RenderRequest, reads: tuple[str, ...]) -> None:
+        self.mirrors.remember_reads(request.repo_url, request.source, reads)
+
+    def push(self, files: dict[str, str | bytes | None]) -> None:
+        self.copy.commit(files)
+        self.copy.push()
+        self.mirrors.changed(self.url)
+
+    async def request(self, source: dict[str, Any], app: str = "app", **more: Any) -> RenderRequest:
+        body = json.dumps({"repoURL": self.url, **source}, sort_keys=True).encode()
+        head = await self.mirrors.head(HeadRequest(self.url, "main", body))
+        fields = {"app_name": app, "namespace": "ns", **more}
+        return RenderRequest(repo_url=self.url, trees=head.trees, source=body, **fields)
+
+    async def render(self, source: dict[str, Any], app: str = "app", **more: Any) -> Rendered:
+        return await self.renderer.render(await self.request(source, app, **more))
+
+    async def close(self) -> None:
+        await self.workers.close()
+
+
+def named(rendered: Rendered) -> list[str]:
+    return [f"{o['kind']}/{o['metadata']['name']}" for o in rendered.objects]
+
+
+def only(rendered: Rendered, kind: str) -> dict[str, Any]:
+    (found,) = [o for o in rendered.objects if o["kind"] == kind]
+    return found
