@@ -1,0 +1,110 @@
+"""One sentence about a Rollout: what it waits for, and what happens next.
+
+Pure over the object (and its AnalysisRuns, where known). Made once, printed by the command line, the page, comments and
+notifications alike.
+"""
+
+from collections.abc import Iterable
+
+from shipway.api.rollout import RolloutSpec, RolloutStatus, Step
+from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.durations import format_age
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import generation_of, name_of, status_of
+from shipway.rollouts.rollout.facts import status_of_rollout
+from shipway.rollouts.rollout.names import INVALID_SPEC, PAUSE_INCONCLUSIVE, PAUSE_STEP, PROGRESSING
+from shipway.rollouts.rollout.phase import client_phase
+from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.rollouts.rollout.steps import describe
+
+
+def why(rollout: Obj, runs: Iterable[Obj] = (), now: Instant | None = None) -> str:
+    """The sentence. `now` lets it say how long a timed pause still lasts."""
+    name, spec, status = name_of(rollout), parse(rollout), status_of_rollout(rollout)
+    for condition in status.conditions:
+        if condition.type == INVALID_SPEC:
+            return f"{name} is not reconciled: {condition.message} Correct that field; the running version is left alone."
+    if isinstance(spec, Invalid):
+        return f"{name} will be refused: {spec}."
+    phase, message = client_phase(generation_of(rollout), spec, status)
+    if message.startswith("waiting for rollout"):
+        return f"{name} has just been changed and is about to be looked at."
+    if status.abort:
+        return _aborted(name, status)
+    if phase == "Degraded":
+        return f"{name} is stuck: {_message(status)} Look at the pods of revision {status.current_pod_hash}, then fix or undo."
+    if spec.paused:
+        return f"{name} is paused by hand (spec.paused): nothing moves until it is set to false."
+    if status.pause_conditions:
+        return _paused(name, spec, status, now)
+    if phase == "Healthy":
+        return f"{name} is fully on {status.stable_rs}: all {status.available_replicas} pods are available."
+    return _progressing(name, spec, status, message, tuple(runs))
+
+
+def _aborted(name: str, status: RolloutStatus) -> str:
+    return (
+        f"{name} threw out {status.current_pod_hash} and serves only {status.stable_rs}: {_message(status)} "
+        "Fix the version and push it, or retry the same one; until then the spec differs from what runs."
+    )
+
+
+def _message(status: RolloutStatus) -> str:
+    text = next((condition.message for condition in status.conditions if condition.type == PROGRESSING), status.message)
+    return text if text.endswith(".") else f"{text}."
+
+
+def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, now: Instant | None) -> str:
+    pause = status.pause_conditions[0]
+    after = _next(spec, status)
+    if pause.reason == PAUSE_INCONCLUSIVE:
+        return f"{name} waits for a person, because an analysis could not tell good from bad: promote to go on, or abort."
+    step = _step(spec, status)
+    if pause.reason == PAUSE_STEP and step is not None and step.pause is not None and step.pause.duration is not None:
+        left = _left(pause.start_time, step.pause.seconds, now)
+        return f"{name} pauses at step {_place(spec, status)}{left} and then goes on with {after}."
+    return f"{name} waits at step {_place(spec, status)} for somebody to promote it; then comes {after}."
+
+
+def _left(since: str, seconds: int, now: Instant | None) -> str:
+    try:
+        left = parse_rfc3339(since) + seconds - now if now is not None else None
+    except ValueError:
+        left = None
+    return f" for another {format_age(max(0.0, left))}" if left is not None else f" for {format_age(seconds)}"
+
+
+def _progressing(name: str, spec: RolloutSpec, status: RolloutStatus, message: str, runs: tuple[Obj, ...]) -> str:
+    step = _step(spec, status)
+    if step is not None and step.analysis is not None and status.current_pod_hash != status.stable_rs:
+        run = status.canary.current_step_analysis_run_status
+        said = _run_message(runs, run.name) if run else ""
+        named = f"analysis run {run.name}" if run else "an analysis run to start"
+        return f"{name} waits at step {_place(spec, status)} for {named}{said}; if it succeeds, {_next(spec, status)} follows."
+    if step is not None and status.stable_rs and status.current_pod_hash != status.stable_rs:
+        return f"{name} is at step {_place(spec, status)} ({describe(step)}) and waits: {message}."
+    wanted = 1 if spec.replicas is None else spec.replicas
+    return f"{name} is progressing, {status.available_replicas} of {wanted} pods are available: {message}."
+
+
+def _run_message(runs: tuple[Obj, ...], name: str) -> str:
+    run = next((run for run in runs if name_of(run) == name), None)
+    text = status_of(run).get("message") if run is not None else None
+    return f" ({text})" if text else ""
+
+
+def _step(spec: RolloutSpec, status: RolloutStatus) -> Step | None:
+    steps = spec.strategy.canary.steps if spec.strategy.canary else ()
+    index = status.current_step_index or 0
+    return steps[index] if index < len(steps) else None
+
+
+def _place(spec: RolloutSpec, status: RolloutStatus) -> str:
+    steps = spec.strategy.canary.steps if spec.strategy.canary else ()
+    return f"{min((status.current_step_index or 0) + 1, len(steps))} of {len(steps)}"
+
+
+def _next(spec: RolloutSpec, status: RolloutStatus) -> str:
+    steps = spec.strategy.canary.steps if spec.strategy.canary else ()
+    index = (status.current_step_index or 0) + 1
+    return describe(steps[index]) if index < len(steps) else "full promotion"
