@@ -341,7 +341,7 @@ def template(name: str, *metrics: str) -> Obj:
 
 def plain(*steps: Obj, **more: Any) -> Sandbox:
     """A canary by pod counts."""
-    return Sandbox((ROLLOUTS, rollout(*steps, **more)))
+    return Sandbox((ANALYSIS_TEMPLATES, template("errors")), (ROLLOUTS, rollout(*steps, **more)))
 
 
 def routed(*steps: Obj, **more: Any) -> Sandbox:

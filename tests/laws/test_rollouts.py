@@ -1,0 +1,206 @@
+"""Laws of rollouts, over random histories: pods come and go, people change their minds, processes die between two writes.
+
+At every single write of the engine the safety laws are looked at; at the end of every history the world is left alone and
+must come to rest.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shipway.api.kinds import REPLICA_SETS
+from shipway.kube.objects.views import dig
+from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, deployed, plain, routed
+
+BACKGROUND = {"analysis": {"templates": [{"templateName": "errors"}]}}
+ANALYSIS = {"analysis": {"templates": [{"templateName": "errors"}]}}
+
+steps = st.lists(
+    st.one_of(
+        st.integers(0, 100).map(lambda weight: {"setWeight": weight}),
+        st.just({"pause": {}}),
+        st.integers(1, 60).map(lambda seconds: {"pause": {"duration": seconds}}),
+        st.just(ANALYSIS),
+        st.integers(0, 5).map(lambda count: {"setCanaryScale": {"replicas": count}}),
+        st.just({"setCanaryScale": {"matchTrafficWeight": True}}),
+    ),
+    max_size=6,
+)
+plain_steps = st.lists(
+    st.one_of(
+        st.integers(0, 100).map(lambda weight: {"setWeight": weight}),
+        st.just({"pause": {}}),
+        st.integers(1, 60).map(lambda seconds: {"pause": {"duration": seconds}}),
+        st.just(ANALYSIS),
+    ),
+    max_size=6,
+)
+
+
+def pass_once(world: Sandbox) -> None:
+    world.reconcile()
+
+
+def crash_in_a_pass(after: int) -> Callable[[Sandbox], None]:
+    def act(world: Sandbox) -> None:
+        world.crash_after = after
+        try:
+            world.reconcile()
+        except Crash:
+            pass
+        finally:
+            world.crash_after = None
+
+    return act
+
+
+def pods(shares: list[int]) -> Callable[[Sandbox], None]:
+    """Each ReplicaSet in turn reports a share (of 4) of its pods as available."""
+
+    def act(world: Sandbox) -> None:
+        for rs, share in zip(tuple(world.list(REPLICA_SETS)), shares * 9, strict=False):
+            wanted = dig(rs, "spec", "replicas", default=1)
+            world.report(rs, wanted, wanted * share // 4)
+
+    return act
+
+
+def client_in_between(field: dict[str, Any]) -> Callable[[Sandbox], None]:
+    return lambda world: world.reconcile(before_write=lambda: world.patch_status(**field)) and None
+
+
+events = st.one_of(
+    st.just(pass_once),
+    st.just(pass_once),
+    st.just(pass_once),
+    st.just(Sandbox.play_pods),
+    st.lists(st.integers(0, 4), min_size=1, max_size=3).map(pods),
+    st.integers(0, 6).map(crash_in_a_pass),
+    st.sampled_from(["v1", "v2", "v3"]).map(lambda tag: lambda world: world.set_image(f"shop/web:{tag}")),
+    st.integers(1, 7).map(lambda count: lambda world: world.edit(replicas=count)),
+    st.sampled_from([1, 12, 40, 700]).map(lambda seconds: lambda world: world.wait(seconds)),
+    st.sampled_from(["Successful", "Failed", "Error", "Inconclusive", "Running"]).map(
+        lambda phase: lambda world: world.finish_run(phase)
+    ),
+    st.sampled_from([{"abort": True}, {"abort": False}, {"promoteFull": True}, {"pauseConditions": None}]).map(
+        lambda field: lambda world: world.patch_status(**field)
+    ),
+    st.sampled_from([{"abort": True}, {"promoteFull": True}, {"pauseConditions": None}]).map(client_in_between),
+    st.booleans().map(lambda paused: lambda world: world.edit(paused=paused)),
+)
+histories = st.lists(events, max_size=40)
+lawful = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+class Watchman:
+    """Looks at the world at every write of the engine and holds it to the safety laws."""
+
+    def __init__(self, world: Sandbox) -> None:
+        self.last = self._picture(world)
+        world.on_write = self.look
+
+    def _picture(self, world: Sandbox) -> tuple[tuple[int, int], str, str]:
+        return world.weights(), world.points_at("web-canary"), world.points_at("web-stable")
+
+    def look(self, world: Sandbox) -> None:
+        now = self._picture(world)
+        before, self.last = self.last, now
+        if now == before:
+            return
+        (canary, stable), canary_hash, stable_hash = now
+        assert canary + stable == 100
+        if canary > 0 and (canary > before[0][0] or canary_hash != before[1]):
+            assert world.available(canary_hash) > 0, "traffic was given to a version without an available pod"
+        if stable > before[0][1] and world.available(stable_hash) == 0:
+            assert world.available(canary_hash) == 0, "traffic was taken from pods that answer to pods that do not"
+        if canary > before[0][0]:
+            assert canary <= self._allowed(world), "the weight is above the step's"
+
+    def _allowed(self, world: Sandbox) -> int:
+        if world.status.get("abort"):
+            return 0
+        all_steps = dig(world.rollout, "spec", "strategy", "canary", "steps", default=[])
+        index = world.status.get("currentStepIndex", 0)
+        if index >= len(all_steps):
+            return 100
+        weights = [step["setWeight"] for step in all_steps[: index + 1] if "setWeight" in step]
+        return weights[-1] if weights else 0
+
+
+def left_alone(world: Sandbox) -> None:
+    """Everybody goes home: pods become healthy, runs succeed, pauses are resumed, an abort stays."""
+    world.healthy.clear()
+    world.edit(paused=False)
+    for _ in range(40):
+        world.settle(80)
+        world.finish_run("Successful")
+        world.wait(700)
+        if world.status.get("pauseConditions"):
+            world.patch_status(pauseConditions=None)
+        before = world.writes
+        world.settle(80)
+        if world.writes == before and not world.status.get("pauseConditions"):
+            return
+    raise AssertionError(f"no rest: {world.status}")
+
+
+@lawful
+@given(steps, st.booleans(), histories)
+def test_traffic_only_goes_where_pods_answer_and_every_history_ends(
+    canary_steps: list[dict], background: bool, history: list[Callable[[Sandbox], None]]
+) -> None:
+    world = deployed(routed(*canary_steps, canary=BACKGROUND if background else {}))
+    watchman = Watchman(world)
+    for event in history:
+        event(world)
+        watchman.last = watchman._picture(world)
+    left_alone(world)
+    assert world.status["phase"] in ("Healthy", "Degraded")
+    stable = world.status["stableRS"]
+    if world.status["phase"] == "Healthy":
+        assert stable == world.status["currentPodHash"]
+    else:
+        assert world.status["abort"] is True
+    assert world.weights() == (0, 100)
+    assert world.points_at("web-stable") == stable
+    assert world.points_at("web-canary") == stable
+    assert world.replica_sets()[stable] == world.rollout["spec"]["replicas"]
+    assert sum(world.replica_sets().values()) == world.rollout["spec"]["replicas"]
+
+
+@lawful
+@given(plain_steps, histories)
+def test_without_a_router_every_history_ends_too(canary_steps: list[dict], history: list[Callable[[Sandbox], None]]) -> None:
+    world = deployed(plain(*canary_steps))
+    for event in history:
+        event(world)
+    left_alone(world)
+    assert world.status["phase"] in ("Healthy", "Degraded")
+    assert sum(world.replica_sets().values()) == world.rollout["spec"]["replicas"]
+
+
+@lawful
+@given(steps, histories)
+def test_an_abort_takes_everything_back_in_one_pass(canary_steps: list[dict], history: list[Callable[[Sandbox], None]]) -> None:
+    world = deployed(routed(*canary_steps))
+    for event in history:
+        event(world)
+    world.edit(paused=False)
+    world.settle(80)
+    if world.status["stableRS"] == world.status["currentPodHash"]:
+        return
+    world.patch_status(abort=True)
+    world.play_pods()
+    world.reconcile()
+    assert world.weights() == (0, 100)
+
+
+@lawful
+@given(steps, histories)
+def test_events_never_lie_about_the_first_deploy(canary_steps: list[dict], history: list[Callable[[Sandbox], None]]) -> None:
+    world = routed(*canary_steps)
+    world.settle()
+    assert "RolloutStepCompleted" not in world.reasons
+    assert world.status["stableRS"] == world.status["currentPodHash"]
