@@ -192,5 +192,8 @@ def deadline_of(seen: Observed) -> Instant | None:
     seconds = spec_of(seen.pod).get("activeDeadlineSeconds")
     if seconds is None:
         return None
-    begun = dig(seen.pod, "status", "startTime")
-    return Instant((parse_rfc3339(begun) if begun else seen.started_at) + float(seconds))
+    text = dig(seen.pod, "status", "startTime")
+    begun = parse_rfc3339(text) if text else seen.started_at
+    if begun <= seen.started_at < begun + 1:  # the status has whole seconds only
+        begun = seen.started_at
+    return Instant(begun + float(seconds))

@@ -13,25 +13,25 @@ from types import TracebackType
 
 import structlog
 
-from shipway.api.kinds import CRDS, ENDPOINT_SLICES, HTTP_ROUTES, SERVICES
+from shipway.api.kinds import ENDPOINT_SLICES, GATEWAYS, HTTP_ROUTES, SERVICES
 from shipway.base.clock import Clock
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.informer import Informer
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.proxy.counters import Counters
+from shipway.localcluster.node.proxy.optional_kind import OptionalKind
 from shipway.localcluster.node.proxy.routes import Routing, build
 from shipway.localcluster.node.proxy.server import ProxyServer
-from shipway.localcluster.node.proxy.status import CONTROLLER_NAME, route_status
+from shipway.localcluster.node.proxy.status import CONTROLLER_NAME, gateway_status, route_status
 from shipway.localcluster.node.proxy.table import Table
 
 log = structlog.get_logger()
 
-_ROUTE_CRD = f"{HTTP_ROUTES.plural}.{HTTP_ROUTES.group}"
 _RETRY_SECONDS = 2.0
-_FIRST_ROUTES_SECONDS = 2.0
+_FIRST_SECONDS = 2.0
 
 
 class Proxy:
@@ -50,8 +50,8 @@ class Proxy:
         self._routing = Routing(Table())
         self._services = Informer(client, SERVICES, clock=clock)
         self._slices = Informer(client, ENDPOINT_SLICES, clock=clock)
-        self._routes: Informer | None = None
-        self._watching_routes: asyncio.Task[None] | None = None
+        self._routes = OptionalKind(client, HTTP_ROUTES, clock)
+        self._gateways = OptionalKind(client, GATEWAYS, clock)
         self._tasks: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -85,67 +85,54 @@ class Proxy:
                 await self._watch(server)
             finally:
                 self.ready.clear()
-                self._routes = self._watching_routes = None
                 await server.stop()
 
     async def _watch(self, server: ProxyServer) -> None:
+        self._services = Informer(self._client, SERVICES, clock=self._clock)
+        self._slices = Informer(self._client, ENDPOINT_SLICES, clock=self._clock)
+        self._routes = OptionalKind(self._client, HTTP_ROUTES, self._clock)
+        self._gateways = OptionalKind(self._client, GATEWAYS, self._clock)
         async with asyncio.TaskGroup() as tasks:
-            crds = self._informer(
-                Informer(
-                    self._client, CRDS, field_selector=f"metadata.name={_ROUTE_CRD}", metadata_only=True, clock=self._clock
-                )
-            )
-            crds.on_event(lambda old, new: self._kind_changed(tasks, new))
-            self._services = self._informer(Informer(self._client, SERVICES, clock=self._clock))
-            self._slices = self._informer(Informer(self._client, ENDPOINT_SLICES, clock=self._clock))
-            for informer in (crds, self._services, self._slices):
-                tasks.create_task(informer.run())
-            for informer in (crds, self._services, self._slices):
-                await informer.synced.wait()
-            if self._routes is not None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_FIRST_ROUTES_SECONDS):
-                        await self._routes.synced.wait()
+            for watched in (self._services, self._slices, self._routes, self._gateways):
+                watched.on_event(lambda old, new: self._changed.set())
+                tasks.create_task(watched.run())
+            await self._services.synced.wait()
+            await self._slices.synced.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_SECONDS):
+                    await self._routes.synced.wait()
             tasks.create_task(self._keep_statuses())
             while True:
                 self._changed.clear()
-                self._routing = build(self._services.list(), self._slices.list(), self._routes.list() if self._routes else ())
+                self._routing = build(self._services.list(), self._slices.list(), self._routes.list())
                 server.route(self._routing.table)
                 self.ready.set()
                 self._routed.set()
                 await self._changed.wait()
 
-    def _informer(self, informer: Informer) -> Informer:
-        informer.on_event(lambda old, new: self._changed.set())
-        return informer
-
-    def _kind_changed(self, tasks: asyncio.TaskGroup, crd: Obj | None) -> None:
-        """Begins or ends watching routes as their kind comes and goes."""
-        if crd is not None and self._routes is None:
-            self._routes = self._informer(Informer(self._client, HTTP_ROUTES, clock=self._clock))
-            self._watching_routes = tasks.create_task(self._routes.run())
-        elif crd is None and self._watching_routes is not None:
-            self._watching_routes.cancel()
-            self._routes = self._watching_routes = None
-
     async def _keep_statuses(self) -> None:
-        """Says of every route whether it is in force, at the generation that is."""
+        """Says of every route and gateway whether it is in force, at the generation that is."""
         while True:
             await self._routed.wait()
             self._routed.clear()
             try:
-                for route in self._routes.list() if self._routes else ():
-                    await self._write_status(route)
+                for route in self._routes.list():
+                    problems = self._routing.problems.get((namespace_of(route), name_of(route)), ())
+                    await self._write_status(HTTP_ROUTES, route, route_status(route, problems, self._clock.now()))
+                routes = list(self._routes.list())
+                for gateway in self._gateways.list():
+                    status = gateway_status(gateway, routes, self.host, self._clock.now())
+                    await self._write_status(GATEWAYS, gateway, status)
             except ShipwayError as error:
                 log.warning("route_status_not_written", reason=error.reason, message=error.message)
                 await self._clock.sleep(_RETRY_SECONDS)
                 self._routed.set()
 
-    async def _write_status(self, route: Obj) -> None:
-        namespace, name = namespace_of(route), name_of(route)
-        status = route_status(route, self._routing.problems.get((namespace, name), ()), self._clock.now())
+    async def _write_status(self, resource: Resource, obj: Obj, status: Obj | None) -> None:
         if status is None:
             return
-        body = {"metadata": {"resourceVersion": resource_version_of(route)}, "status": status}
+        body = {"metadata": {"resourceVersion": resource_version_of(obj)}, "status": status}
         with suppress(Conflict, NotFound):  # it has changed meanwhile: the next event brings it back here
-            await self._client.patch(HTTP_ROUTES, namespace, name, body, subresource="status", manager=CONTROLLER_NAME)
+            await self._client.patch(
+                resource, namespace_of(obj), name_of(obj), body, subresource="status", manager=CONTROLLER_NAME
+            )

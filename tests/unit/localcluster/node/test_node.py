@@ -1,0 +1,261 @@
+"""The node against the embedded API server: pods run, are reported, restart, and end; and nothing is left behind."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shipway.api.kinds import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.kube.objects.views import condition_of, dig
+from shipway.kube.runtime.waiting import One, wait_until
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node, Tuning
+from shipway.localcluster.node.probes import Probe, knock
+from shipway.localcluster.node.process import started_at
+from tests.waiting import eventually
+
+CLOCK = SystemClock()
+FAST = Tuning(renew_seconds=0.05, backoff_scale=0.01)
+
+
+@pytest.fixture
+async def cluster(tmp_path):
+    """A client of an empty cluster, and a way to run a node in it."""
+    server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
+    client = Client(server)
+
+    @asynccontextmanager
+    async def run_node(mode=None, tuning=FAST):
+        addresses = AddressBook(mode)
+        async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=addresses, tuning=tuning) as node:
+            server.attach_logs(node.logs)
+            yield node, addresses
+
+    yield client, run_node
+    await server.close()
+
+
+def pod(name="web", image="builtin/echo:v1", *, labels=None, container=None, **spec):
+    body = {"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}], **(container or {})}
+    spec = {"nodeName": "local", "terminationGracePeriodSeconds": 3, "containers": [body], **spec}
+    metadata = {"name": name, "namespace": "default", "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def pod_that(client, is_so, name="web", seconds=15.0):
+    return await wait_until(client, One(PODS, "default", name), lambda obj: obj is not None and is_so(obj), seconds=seconds)
+
+
+def is_ready(obj):
+    return dig(condition_of(obj, "Ready"), "status") == "True"
+
+
+def state(obj):
+    return dig(obj, "status", "containerStatuses", 0, "state", default={})
+
+
+def waiting_reason(obj):
+    return dig(state(obj), "waiting", "reason")
+
+
+def pid_of(obj):
+    return int(obj["status"]["containerStatuses"][0]["containerID"].removeprefix("process://"))
+
+
+async def reasons(client):
+    return {event["reason"] for event in (await client.list(EVENTS)).items}
+
+
+async def test_a_node_registers_and_stays_alive(cluster):
+    client, run_node = cluster
+    async with run_node():
+        node = await client.get(NODES, "", "local")
+        assert condition_of(node, "Ready")["status"] == "True"
+        assert {"type": "InternalIP", "address": "127.0.0.1"} in node["status"]["addresses"]
+        lease = await client.get(LEASES, "kube-node-lease", "local")
+        assert lease["spec"]["holderIdentity"] == "local"
+        before = lease["spec"]["renewTime"]
+        await wait_until(
+            client, One(LEASES, "kube-node-lease", "local"), lambda obj: obj["spec"]["renewTime"] > before, seconds=5
+        )
+
+
+@pytest.mark.parametrize("mode", ["loopback", "ports"])
+async def test_a_real_process_serves_is_ready_and_goes(cluster, mode):
+    client, run_node = cluster
+    async with run_node(mode) as (_, addresses):
+        await client.create(
+            PODS, pod(container={"readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}})
+        )
+        found = await pod_that(client, is_ready)
+        pid, ip = pid_of(found), found["status"]["podIP"]
+        assert ip.startswith("10.244.")
+        assert found["metadata"]["annotations"]["shipway.dev/runtime"] == "process"
+        where = addresses.resolve(ip, 8080)
+        assert (where[0] == "127.0.0.1") is (mode == "ports")
+        assert (await knock(Probe("http", path="/version"), where))[0]
+        await client.delete(PODS, "default", "web")
+        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=10)
+        assert started_at(pid) is None
+        await eventually(lambda: mode == "loopback" or addresses.resolve(ip, 8080) is None)
+
+
+async def test_what_is_not_on_the_list_is_simulated_and_says_so(cluster):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, pod(image="nginx:1.27"))
+        found = await pod_that(client, is_ready)
+        assert found["status"]["containerStatuses"][0]["imageID"] == "simulated://nginx:1.27"
+        assert found["metadata"]["annotations"]["shipway.dev/runtime"] == "simulated"
+        log = b"".join([chunk async for chunk in client.logs("default", "web")])
+        assert b"nginx:1.27 is simulated" in log
+        await client.delete(PODS, "default", "web")
+        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=5)
+        assert {"Simulated", "Killing"} <= await reasons(client)
+
+
+async def test_logs_of_a_real_process(cluster):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, pod())
+        await pod_that(client, is_ready)
+        async for chunk in client.logs("default", "web", follow=True):
+            assert b"echo v1 serving on http://127." in chunk
+            break
+
+
+@pytest.mark.parametrize(
+    ("why", "spec", "is_so"),
+    [
+        ("no such image", pod(image="web:missing"), lambda obj: waiting_reason(obj) == "ImagePullBackOff"),
+        (
+            "it crashes again and again",
+            pod(image="busybox", container={"command": ["sh", "-c", "exit 3"]}),
+            lambda obj: (
+                waiting_reason(obj) == "CrashLoopBackOff"
+                and obj["status"]["containerStatuses"][0]["restartCount"] >= 2
+                and dig(obj, "status", "containerStatuses", 0, "lastState", "terminated", "exitCode") == 3
+            ),
+        ),
+        (
+            "a real process crashes",
+            pod(container={"args": ["--no-such-option"]}),
+            lambda obj: dig(obj, "status", "containerStatuses", 0, "lastState", "terminated", "exitCode") == 2,
+        ),
+        (
+            "a task succeeds",
+            pod(image="busybox", container={"command": ["sleep", "0.05"]}, restartPolicy="Never"),
+            lambda obj: obj["status"].get("phase") == "Succeeded",
+        ),
+        (
+            "a task fails",
+            pod(image="busybox", container={"command": ["sh", "-c", "exit 4"]}, restartPolicy="Never"),
+            lambda obj: obj["status"].get("phase") == "Failed" and state(obj)["terminated"]["exitCode"] == 4,
+        ),
+        (
+            "init containers run first",
+            pod(image="nginx", initContainers=[{"name": "setup", "image": "busybox", "command": ["sleep", "0.01"]}]),
+            lambda obj: (
+                is_ready(obj) and dig(obj, "status", "initContainerStatuses", 0, "state", "terminated", "exitCode") == 0
+            ),
+        ),
+        (
+            "a deadline passes",
+            pod(image="nginx", activeDeadlineSeconds=1),
+            lambda obj: (obj["status"].get("phase"), obj["status"].get("reason")) == ("Failed", "DeadlineExceeded"),
+        ),
+        (
+            "readiness fails",
+            pod(container={"readinessProbe": {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1}}),
+            lambda obj: "running" in state(obj) and dig(condition_of(obj, "Ready"), "status") == "False",
+        ),
+        (
+            "liveness fails, and it is restarted",
+            pod(container={"livenessProbe": {"tcpSocket": {"port": 9}, "periodSeconds": 1, "failureThreshold": 1}}),
+            lambda obj: obj["status"]["containerStatuses"][0]["restartCount"] >= 1,
+        ),
+    ],
+)
+async def test_what_becomes_of_a_pod(cluster, why, spec, is_so):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, spec)
+        await pod_that(client, lambda obj: bool(obj["status"].get("containerStatuses")) and is_so(obj))
+
+
+async def test_a_missing_config_map_holds_back_until_it_is_there(cluster):
+    client, run_node = cluster
+    env = [{"name": "ERROR_PER_TEN", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "errors"}}}]
+    async with run_node() as (_, addresses):
+        await client.create(PODS, pod(container={"env": env}))
+        found = await pod_that(client, lambda obj: waiting_reason(obj) == "CreateContainerConfigError")
+        assert state(found)["waiting"]["message"].startswith('configmap "settings" not found')
+        settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}}
+        await client.create(CONFIG_MAPS, settings | {"data": {"errors": "10"}})
+        found = await pod_that(client, is_ready)
+        assert not (await knock(Probe("http"), addresses.resolve(found["status"]["podIP"], 8080)))[0]
+
+
+async def test_a_readiness_gate_is_honoured(cluster):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, pod(image="nginx", readinessGates=[{"conditionType": "example.com/gate"}]))
+        found = await pod_that(client, lambda obj: dig(condition_of(obj, "ContainersReady"), "status") == "True")
+        assert not is_ready(found)
+        gate = {"status": {"conditions": [{"type": "example.com/gate", "status": "True"}]}}
+        await client.patch(PODS, "default", "web", gate, type="strategic", subresource="status")
+        found = await pod_that(client, is_ready)
+        assert condition_of(found, "example.com/gate")["status"] == "True"
+
+
+async def test_a_changed_image_restarts_the_container(cluster):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, pod())
+        first = pid_of(await pod_that(client, is_ready))
+        patch = {"spec": {"containers": [{"name": "web", "image": "builtin/echo:v2"}]}}
+        await client.patch(PODS, "default", "web", patch, type="strategic")
+        await pod_that(client, lambda obj: is_ready(obj) and pid_of(obj) != first)
+
+
+async def test_a_forced_removal_kills_at_once(cluster):
+    client, run_node = cluster
+    async with run_node() as (_node, _):
+        await client.create(PODS, pod(container={"env": [{"name": "DRAIN_MS", "value": "60000"}]}))
+        pid = pid_of(await pod_that(client, is_ready))
+        await client.delete(PODS, "default", "web", grace_seconds=0)
+        await eventually(lambda: started_at(pid) is None, within=5)
+
+
+async def test_a_node_that_stops_leaves_nothing_and_one_that_starts_takes_over(cluster):
+    client, run_node = cluster
+    async with run_node():
+        await client.create(PODS, pod("real"))
+        await client.create(PODS, pod("pretended", "nginx"))
+        real = await pod_that(client, is_ready, "real")
+        pretended = await pod_that(client, is_ready, "pretended")
+    assert started_at(pid_of(real)) is None
+    async with run_node():
+        again = await pod_that(client, lambda obj: is_ready(obj) and pid_of(obj) != pid_of(real), "real")
+        status = again["status"]["containerStatuses"][0]
+        assert status["restartCount"] == 1
+        assert status["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
+        still = await client.get(PODS, "default", "pretended")
+        assert still["status"]["containerStatuses"] == pretended["status"]["containerStatuses"]
+        assert again["status"]["podIP"] == real["status"]["podIP"]
+        await client.delete(PODS, "default", "pretended")
+        await wait_until(client, One(PODS, "default", "pretended"), lambda obj: obj is None, seconds=5)
+
+
+async def test_a_hundred_pods_are_ready_soon(cluster):
+    client, run_node = cluster
+    async with run_node():
+        begun = CLOCK.now()
+        for number in range(100):
+            await client.create(PODS, pod(f"p{number}", "nginx"))
+        for number in range(100):
+            await pod_that(client, is_ready, f"p{number}")
+        assert CLOCK.now() - begun < 10

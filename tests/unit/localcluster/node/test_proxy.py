@@ -1,0 +1,193 @@
+"""The proxy in a whole local cluster: real pods behind Services and HTTPRoutes, and no failed request while they change."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import CRDS, DEPLOYMENTS, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.demo.load import NOBODY, Load
+from shipway.kube.client.client import Client
+from shipway.kube.objects.views import condition_of, dig, name_of
+from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.waiting import One, wait_until
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.proxy.proxy import Proxy
+from tests.waiting import eventually
+
+CLOCK = SystemClock()
+ROUTE_CRDS = [crd for crd in load_crds() if name_of(crd).endswith("gateway.networking.k8s.io")]
+
+
+@asynccontextmanager
+async def cluster(home, *, crds=True, mode=None):
+    """A client and the proxy of a running cluster."""
+    server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
+    client = Client(server)
+    for crd in ROUTE_CRDS if crds else ():
+        await client.create(CRDS, crd)
+    book = AddressBook(mode)
+    async with asyncio.TaskGroup() as tasks:
+        controllers = Runtime(client, built_in_controllers(), clock=CLOCK, resolvers=built_in_resolvers(client))
+        running = tasks.create_task(controllers.run())
+        node = Node(client, name="local", home=home, clock=CLOCK, addresses=book)
+        async with node, Proxy(client, clock=CLOCK, addresses=book) as proxy:
+            yield client, proxy
+        running.cancel()
+    await server.close()
+
+
+def deployment(name, version, replicas=2):
+    probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}
+    container = {
+        "name": "web",
+        "image": f"builtin/echo:{version}",
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": probe,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"terminationGracePeriodSeconds": 5, "containers": [container]},
+            },
+        },
+    }
+
+
+def service(name):
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }
+
+
+def route(*weights):
+    refs = [{"name": name, "port": 80, "weight": weight} for name, weight in weights]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"parentRefs": [{"name": "gate"}], "hostnames": ["web.localhost"], "rules": [{"backendRefs": refs}]},
+    }
+
+
+async def run_app(client, name, version, replicas=2):
+    await client.create(DEPLOYMENTS, deployment(name, version, replicas))
+    await client.create(SERVICES, service(name))
+    await available(client, name)
+
+
+async def available(client, name):
+    """Rolled out as `kubectl rollout status` understands it."""
+
+    def is_done(obj):
+        status, wanted = obj.get("status") or {}, obj["spec"]["replicas"]
+        return (
+            status.get("observedGeneration") == obj["metadata"]["generation"]
+            and status.get("updatedReplicas") == status.get("replicas") == status.get("availableReplicas") == wanted
+        )
+
+    await wait_until(client, One(DEPLOYMENTS, "default", name), is_done, seconds=30)
+
+
+@asynccontextmanager
+async def users(proxy, host, rate=150.0):
+    """Requests that go on until the block ends."""
+    load = Load(proxy.port, host=host, clock=CLOCK, rate=rate, clients=8)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(load.run())
+        yield load
+        running.cancel()
+
+
+@pytest.mark.parametrize("mode", ["loopback", "ports"])
+async def test_a_rolling_update_under_load_fails_no_request(tmp_path, mode):
+    async with cluster(tmp_path, mode=mode) as (client, proxy):
+        await run_app(client, "web", "v1", replicas=3)
+        async with users(proxy, "web.default.localhost") as load:
+            await load.first_answer_of("v1", 10)
+            await client.replace(DEPLOYMENTS, deployment("web", "v2", 3))
+            await available(client, "web")
+            pods = One(PODS, "default", "")
+            await eventually(lambda: load.samples and load.samples[-1].version == "v2")
+            before = len(load.samples)
+            await wait_gone(client, "v1")
+            await eventually(lambda: len(load.samples) > before + 50)
+        found = load.report(bad="v2", changes=[]).requests
+        assert {version: count.failed for version, count in found.items()} == {"v1": 0, "v2": 0}, (found, pods)
+
+
+async def wait_gone(client, version):
+    async with asyncio.timeout(20):
+        while [p for p in (await client.list(PODS)).items if p["spec"]["containers"][0]["image"].endswith(version)]:
+            await CLOCK.sleep(0.02)
+
+
+async def test_weights_of_a_route_apply_at_once_and_its_status_follows(tmp_path):
+    async with cluster(tmp_path) as (client, proxy):
+        await run_app(client, "stable", "v1")
+        await run_app(client, "canary", "v2", 1)
+        gate = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "gate", "namespace": "default"},
+        }
+        listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+        await client.create(GATEWAYS, gate | {"spec": {"gatewayClassName": "shipway", "listeners": [listener]}})
+        await client.apply(HTTP_ROUTES, manager="test", obj=route(("stable", 95), ("canary", 5)))
+        found = await wait_until(
+            client, One(HTTP_ROUTES, "default", "web"), lambda obj: dig(obj, "status", "parents", 0), seconds=5
+        )
+        for condition in found["status"]["parents"][0]["conditions"]:
+            assert (condition["status"], condition["observedGeneration"]) == ("True", found["metadata"]["generation"])
+        await wait_until(
+            client,
+            One(GATEWAYS, "default", "gate"),
+            lambda obj: dig(condition_of(obj, "Programmed"), "status") == "True",
+            seconds=5,
+        )
+        async with users(proxy, "web.localhost", rate=400.0) as load:
+            changes = []
+            for weight in (5, 30, 0):
+                await client.apply(HTTP_ROUTES, manager="test", obj=route(("stable", 100 - weight), ("canary", weight)))
+                changes.append(CLOCK.now())
+                before = len(load.samples)
+                await eventually(lambda n=before: len(load.samples) >= n + 260)
+                step = [s for s in load.samples if s.at > changes[-1] + 0.05]
+                share = 100 * sum(s.version == "v2" for s in step) / len(step)
+                assert abs(share - weight) <= 2, weight
+        assert load.report(bad="v2", changes=changes).bad_share_max_pct <= 32
+        assert NOBODY not in load.report(bad="v2", changes=changes).requests
+        report = proxy.counters.report("default", "canary", window_seconds=60, now=asyncio.get_running_loop().time())
+        assert report["requests"] == load.report(bad="v2", changes=[]).requests["v2"].total
+
+
+async def test_a_cluster_without_routes_is_served_and_they_may_come_later(tmp_path):
+    async with cluster(tmp_path, crds=False) as (client, proxy):
+        await run_app(client, "web", "v1", 1)
+        async with users(proxy, "web.localhost") as load:
+            await eventually(lambda: load.samples)
+            assert load.samples[0].status == 404
+            for crd in ROUTE_CRDS:
+                await client.create(CRDS, crd)
+            await wait_until(client, One(CRDS, "", "httproutes.gateway.networking.k8s.io"), is_established, seconds=5)
+            await client.apply(HTTP_ROUTES, manager="test", obj=route(("web", 1)))
+            await load.first_answer_of("v1", 5)
+
+
+def is_established(crd):
+    return dig(condition_of(crd, "Established"), "status") == "True"
