@@ -15,6 +15,7 @@ nothing about the leaf then, and the engine asks for a dry run of the merge inst
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -95,36 +96,37 @@ def merge(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
 
 def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
     namespace = namespace_of(rollout)
-    strategy = spec_of(rollout).get("strategy") or {}
-    canary, blue_green = strategy.get("canary") or {}, strategy.get("blueGreen") or {}
-    ping_pong = canary.get("pingPong") or {}
-    names = [
-        canary.get("canaryService"),
-        canary.get("stableService"),
-        ping_pong.get("pingService"),
-        ping_pong.get("pongService"),
-        blue_green.get("activeService"),
-        blue_green.get("previewService"),
-    ]
+    places = (
+        ("canary", "canaryService"),
+        ("canary", "stableService"),
+        ("canary", "pingPong", "pingService"),
+        ("canary", "pingPong", "pongService"),
+        ("blueGreen", "activeService"),
+        ("blueGreen", "previewService"),
+    )
+    names: list[str] = [dig(rollout, "spec", "strategy", *place, default="") for place in places]
     services = tuple(dict.fromkeys(name for name in names if name))
+    routing: Obj = dig(rollout, "spec", "strategy", "canary", "trafficRouting", default={})
     held = [Claim(Ref("", "Service", namespace, name), claimant) for name in services]
-    held += _route_claims(canary.get("trafficRouting") or {}, namespace, claimant, services)
+    held += _route_claims(routing, namespace, claimant, services)
     return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
 
 
 def _route_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
-    config = dig(routing, "plugins", GATEWAY_PLUGIN)
+    config: Any = dig(routing, "plugins", GATEWAY_PLUGIN)
     if not isinstance(config, dict):
         return []
     # The original reads this block without regard to case (encoding/json).
-    keys = {str(key).lower(): value for key, value in config.items()}
-    listed = [route.get("name") for route in keys.get("httproutes") or [] if isinstance(route, dict)]
-    names = dict.fromkeys(name for name in [*listed, keys.get("httproute")] if name)
-    managed = tuple(route.get("name", "") for route in routing.get("managedRoutes") or [])
-    where = keys.get("namespace") or namespace
+    keys: dict[str, Any] = {str(key).lower(): value for key, value in cast("Obj", config).items()}
+    routes: list[Any] = keys.get("httproutes") or []
+    names: list[str] = [dig(route, "name", default="") for route in routes] + [keys.get("httproute") or ""]
+    added: list[Any] = routing.get("managedRoutes") or []
+    managed: tuple[str, ...] = tuple(dig(route, "name", default="") for route in added)
+    where: str = keys.get("namespace") or namespace
     return [
         Claim(Ref("gateway.networking.k8s.io", "HTTPRoute", where, name), claimant, services=services, managed_routes=managed)
-        for name in names
+        for name in dict.fromkeys(names)
+        if name
     ]
 
 
@@ -205,7 +207,8 @@ def _route_parts(route: Obj, claims: Sequence[Claim]) -> tuple[frozenset[str], C
 
 
 def _claimed_refs(rule: Obj, services: frozenset[str]) -> list[Obj]:
-    return [ref for ref in rule.get("backendRefs") or [] if ref.get("name") in services]
+    refs: list[Obj] = rule.get("backendRefs") or []
+    return [ref for ref in refs if ref.get("name") in services]
 
 
 def _twin(rule: Obj, index: int, live_rules: list[Obj], services: frozenset[str]) -> Obj | None:
@@ -225,7 +228,8 @@ def _twin(rule: Obj, index: int, live_rules: list[Obj], services: frozenset[str]
 
 
 def _take_weight(ref: Obj, twin: Obj | None) -> None:
-    source = next((other for other in (twin or {}).get("backendRefs") or [] if other.get("name") == ref["name"]), None)
+    refs: list[Obj] = (twin or {}).get("backendRefs") or []
+    source = next((other for other in refs if other.get("name") == ref["name"]), None)
     if source is None:
         return
     if "weight" in source:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from shipway.api.application import ApplicationSpec
+from shipway.api.application import ApplicationSpec, Automated
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.operation import content_of, drift_info
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
 
 DEFAULT_RETRY = {"limit": 5}
 HEAL_BACKOFF, HEAL_FACTOR, HEAL_LONGEST, HEAL_COOLDOWN = 2.0, 3.0, 300.0, 330.0
@@ -33,17 +34,16 @@ def is_automated(spec: ApplicationSpec) -> bool:
     return automated is not None and automated.enabled is not False
 
 
-def auto_sync(
-    app: Obj,
-    spec: ApplicationSpec,
-    comparison: Comparison,
-    revision: str,
-    content: str,
-    now: Instant,
-    *,
-    heal_only: bool = False,
-) -> AutoSync:
-    """What automated sync does about this comparison. `heal_only`: the newest revision is not known (no new syncs)."""
+class Wanted(Struct, frozen=True):
+    """What Git wants: the commit, the digest of its manifests, and whether it is known to be the newest one."""
+
+    revision: str
+    content: str
+    is_newest: bool = True
+
+
+def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: Wanted, now: Instant) -> AutoSync:
+    """What automated sync does about this comparison. While the newest revision is not known it only heals."""
     automated = spec.sync_policy.automated if spec.sync_policy else None
     out_of_sync = comparison.out_of_sync
     if automated is None or not is_automated(spec) or not out_of_sync:
@@ -51,22 +51,24 @@ def auto_sync(
     if not automated.prune and all(item.requires_pruning for item in out_of_sync):
         return AutoSync()
     if automated.prune and not automated.allow_empty and _wipes_out(comparison):
-        message = f"Skipping sync attempt to {revision}: auto-sync will wipe out all resources"
+        message = f"Skipping sync attempt to {wanted.revision}: auto-sync will wipe out all resources"
         return AutoSync(condition=("SyncError", message))
-    last = (app.get("status") or {}).get("operationState") or {}
-    if not _was_attempted(last, revision, content):
-        return AutoSync() if heal_only else AutoSync(_operation(spec, revision, bool(automated.prune)))
-    heals = _heals(last)
-    if last.get("phase") != "Succeeded" and not heals:
-        return AutoSync(condition=("SyncError", f"Failed last sync attempt to {revision}: {last.get('message', '')}"))
+    last: Obj = dig(app, "status", "operationState", default={})
+    if not _was_attempted(last, wanted):
+        return AutoSync(_operation(spec, wanted.revision, bool(automated.prune))) if wanted.is_newest else AutoSync()
+    if last.get("phase") != "Succeeded" and not _heals(last):
+        return AutoSync(condition=("SyncError", f"Failed last sync attempt to {wanted.revision}: {last.get('message', '')}"))
     if not automated.self_heal:
         return AutoSync()
-    return _self_heal(spec, out_of_sync, revision, last, now, prune=bool(automated.prune) and not heal_only)
+    chosen = [item for item in out_of_sync if not item.requires_pruning or _may_prune(item, automated, wanted)]
+    return _self_heal(spec, chosen, wanted, last, now) if chosen else AutoSync()
 
 
-def _self_heal(
-    spec: ApplicationSpec, out_of_sync: Sequence[Item], revision: str, last: Obj, now: Instant, *, prune: bool
-) -> AutoSync:
+def _may_prune(item: Item, automated: Automated, wanted: Wanted) -> bool:
+    return bool(automated.prune) and wanted.is_newest and not item.is_going
+
+
+def _self_heal(spec: ApplicationSpec, chosen: Sequence[Item], wanted: Wanted, last: Obj, now: Instant) -> AutoSync:
     """A sync of just what is out of sync. The first is at once; each further one waits three times as long."""
     heals = _heals(last)
     finished = parse_rfc3339(last["finishedAt"]) if last.get("finishedAt") else Instant(0.0)
@@ -76,10 +78,7 @@ def _self_heal(
             return AutoSync(wake=due)
     else:
         heals = 0
-    chosen = [item for item in out_of_sync if not item.requires_pruning or (prune and not item.is_going)]
-    if not chosen:
-        return AutoSync()
-    operation = _operation(spec, revision, prune)
+    operation = _operation(spec, wanted.revision, any(item.requires_pruning for item in chosen))
     operation["sync"]["resources"] = [_named(item) for item in chosen]
     operation["sync"]["autoHealAttemptsCount"] = heals + 1
     operation["info"] = [drift_info(str(item.ref), item.drifts) for item in chosen]
@@ -109,15 +108,15 @@ def _named(item: Item) -> Obj:
     return {key: value for key, value in named.items() if value}
 
 
-def _was_attempted(last: Obj, revision: str, content: str) -> bool:
+def _was_attempted(last: Obj, wanted: Wanted) -> bool:
     if not last:
         return False
     told = content_of(last)
-    return told == content if told else (last.get("syncResult") or {}).get("revision") == revision
+    return told == wanted.content if told else dig(last, "syncResult", "revision") == wanted.revision
 
 
 def _heals(last: Obj) -> int:
-    return int(((last.get("operation") or {}).get("sync") or {}).get("autoHealAttemptsCount") or 0)
+    return int(dig(last, "operation", "sync", "autoHealAttemptsCount", default=0))
 
 
 def _wipes_out(comparison: Comparison) -> bool:

@@ -8,15 +8,29 @@ until the patch that writes its final phase removes it, so a crash at any point 
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from shipway.api.application import InitiatedBy, Retry
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.base.ids import digest
 from shipway.gitops.ownership import Drift
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, resource_version_of, uid_of
 
 CONTENT = "shipway.dev/content"
 """Info entry of an operation: digest of the manifests it applies. The same content is never auto-synced twice."""
+IDENTITY = "shipway.dev/operation"
+"""Info entry of an operation: its id, which its hooks carry."""
 DRIFT = "Drift"
 """Info entries of a self-heal: which object, which fields, by whom."""
+
+
+class Begun(Struct, frozen=True):
+    """What an operation applies: the resolved commit, the source and the digest of the manifests ("" = not known)."""
+
+    revision: str = ""
+    source: Obj = {}
+    content: str = ""
 
 
 def is_over(state: Obj) -> bool:
@@ -28,16 +42,20 @@ def belongs(state: Obj, operation: Obj | None) -> bool:
     return operation is not None and not is_over(state)
 
 
-def begin(operation: Obj, revision: str, source: Obj, content: str, now: Instant) -> Obj:
-    """The state of an operation that has been accepted; written before its first action."""
-    info = [entry for entry in operation.get("info") or [] if entry.get("name") != CONTENT]
-    told = {**operation, "info": [*info, {"name": CONTENT, "value": content}]} if content else operation
+def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
+    """The state of an operation that has been accepted; written before its first action.
+
+    Its id is derived from the version of the application that it was written to, which no other operation has.
+    """
+    ours = {CONTENT: begun.content, IDENTITY: digest(uid_of(app), resource_version_of(app))}
+    info = [entry for entry in operation.get("info") or [] if entry.get("name") not in ours]
+    told = {**operation, "info": [*info, *({"name": name, "value": value} for name, value in ours.items() if value)]}
     return {
         "phase": "Running",
         "message": "waiting to start",
         "operation": told,
         "startedAt": rfc3339(now),
-        "syncResult": {"revision": revision, "source": source},
+        "syncResult": {"revision": begun.revision, "source": begun.source},
     }
 
 
@@ -73,7 +91,17 @@ def restarted(state: Obj, revision: str) -> Obj:
 
 def content_of(state: Obj) -> str:
     """The digest of what the operation applied; "" if it does not say."""
-    return next((e.get("value", "") for e in (state.get("operation") or {}).get("info") or [] if e.get("name") == CONTENT), "")
+    return _told(state, CONTENT)
+
+
+def operation_id(state: Obj) -> str:
+    """Which try of which operation: the same after a restart of ours, another for the next sync or try."""
+    return f"{_told(state, IDENTITY)}-{state.get('retryCount') or 0}"
+
+
+def _told(state: Obj, name: str) -> str:
+    info: list[Obj] = dig(state, "operation", "info", default=[])
+    return next((entry.get("value", "") for entry in info if entry.get("name") == name), "")
 
 
 def drift_info(name: str, drifts: Sequence[Drift]) -> Obj:

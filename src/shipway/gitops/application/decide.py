@@ -18,11 +18,11 @@ from shipway.base.clock import Instant, parse_rfc3339, rfc3339, rfc3339_micro
 from shipway.gitops.annotations import REFRESH, REFRESHING, SKIP_RECONCILE
 from shipway.gitops.application.observe import Observed, Target
 from shipway.gitops.application.syncing import Progress, progress, rows_written, work_of
-from shipway.gitops.auto_sync import auto_sync, is_automated
+from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item, Live, compare, health_of_all
 from shipway.gitops.deletion import cascade, our_finalizer
 from shipway.gitops.events import notes_of
-from shipway.gitops.operation import begin, history_entry, is_over
+from shipway.gitops.operation import Begun, begin, history_entry, is_over
 from shipway.gitops.project import DEFAULT, default_project, refusals
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
@@ -39,7 +39,7 @@ from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.resource import Obj, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, is_deleting, resource_version_of
+from shipway.kube.objects.views import annotations_of, condition_of, dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
 
 LIST_PATIENCE = 0.25
@@ -122,7 +122,7 @@ def draft_of(observed: Observed, now: Instant) -> Draft:
 
 def verdict_of(observed: Observed, now: Instant) -> Verdict:
     """Sync state, health and conditions."""
-    old_health = (observed.status.get("health") or {}).get("status") or "Unknown"
+    old_health: str = dig(observed.status, "health", "status", default="Unknown")
     if observed.spec is None:
         return Verdict("Unknown", "Unknown", (("InvalidSpecError", observed.spec_error),))
     wrong = _project_conditions(observed)
@@ -132,7 +132,7 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     if target is not None and target.error:
         return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
     if target is None or comparison is None or comparison.is_pending:
-        old_sync = (observed.status.get("sync") or {}).get("status") or "Unknown"
+        old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
     conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
     sync = comparison.state
@@ -189,17 +189,19 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     spec = observed.spec
     if spec is None or target.head is None or not is_automated(spec):
         return draft
-    result = auto_sync(observed.app, spec, comparison, target.head.commit, target.content, now, heal_only=bool(target.stale))
+    wanted = Wanted(target.head.commit, target.content, is_newest=not target.stale)
+    result = auto_sync(observed.app, spec, comparison, wanted, now)
     status = draft.status
     if result.condition:
-        found = [(c["type"], c["message"]) for c in status.get("conditions") or [] if c["type"] != "SyncError"]
+        found = [(kind, message) for kind, message in _told(status) if kind != "SyncError"]
         status = {
             **status,
             "conditions": merged_conditions(observed.status.get("conditions") or [], [*found, result.condition], now),
         }
     if result.operation is None:
         return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
-    state = begin(result.operation, target.head.commit, target.source, target.content, now)
+    begun = Begun(target.head.commit, target.source, target.content)
+    state = begin(observed.app, result.operation, begun, now)
     return replace(draft, status={**status, "operationState": state}, root={"operation": result.operation})
 
 
@@ -309,13 +311,19 @@ def _project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
 
 def _kept_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
     """While nothing new is known, what was said stands."""
-    return tuple((c.get("type", ""), c.get("message", "")) for c in observed.status.get("conditions") or [])
+    return tuple(_told(observed.status))
+
+
+def _told(status: Obj) -> list[tuple[str, str]]:
+    """The conditions of a status as (type, message)."""
+    conditions: list[Obj] = status.get("conditions") or []
+    return [(condition.get("type", ""), condition.get("message", "")) for condition in conditions]
 
 
 def _live_health(observed: Observed) -> str:
     """Health goes on being judged when Git cannot be read."""
     items = [Item(ref_of(one.obj), None, one) for one in observed.live]
-    return health_of_all(items) if items else (observed.status.get("health") or {}).get("status") or "Unknown"
+    return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
 
 
 def _is_overdue(observed: Observed, now: Instant) -> bool:
@@ -333,8 +341,9 @@ def _grace_over(observed: Observed, now: Instant) -> Instant | None:
 
 
 def _stale_since(observed: Observed) -> Instant | None:
-    found = [c for c in observed.status.get("conditions") or [] if c.get("type") == "ComparisonError"]
-    return parse_rfc3339(found[0]["lastTransitionTime"]) if found and found[0].get("lastTransitionTime") else None
+    condition = condition_of(observed.app, "ComparisonError") or {}
+    since: str = condition.get("lastTransitionTime", "")
+    return parse_rfc3339(since) if since else None
 
 
 def _refresh_change(observed: Observed, now: Instant) -> Obj:

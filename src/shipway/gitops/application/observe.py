@@ -235,14 +235,13 @@ class Observer:
             for obj in world.indexed(resource, INDEX, instance):
                 found.setdefault(ref_of(obj), Live(obj, resource))
         served = {resource.group_kind: resource for resource in kinds}
-        for target in targets:
-            for desired in target.prepared.objects if target else ():
-                resource = served.get((desired.ref.group, desired.ref.kind))
-                if resource and desired.ref not in found and desired.ref.name:
-                    obj = world.get(resource, desired.ref.namespace, desired.ref.name)
-                    if obj is not None:
-                        found[desired.ref] = Live(obj, resource)
-        return tuple(live for live in found.values() if ref_of(live.obj) != ref_of_app(instance, self._settings))
+        for ref in {desired.ref for target in targets if target for desired in target.prepared.objects} - found.keys():
+            resource = served.get((ref.group, ref.kind))
+            obj = world.get(resource, ref.namespace, ref.name) if resource and ref.name else None
+            if resource and obj is not None:
+                found[ref] = Live(obj, resource)
+        found.pop(ref_of_app(instance, self._settings), None)
+        return tuple(found.values())
 
     def _compare(self, world: World, target: Target | None, live: Sequence[Live], context: Context) -> Comparison | None:
         """Against a target that is not known, every live object counts as it is: nothing is wanted, nothing pruned."""

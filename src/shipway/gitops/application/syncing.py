@@ -15,12 +15,12 @@ from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Item, Live
 from shipway.gitops.desired import Desired
-from shipway.gitops.operation import begin, belongs, fail_or_retry, finish, restarted, retry_at
+from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
 from shipway.gitops.project import DEFAULT, refusal_of
 from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, versions
-from shipway.gitops.sync.hooks import named, operation_id, removal
-from shipway.gitops.sync.machine import Done, Run, Terms, Wait, advance
-from shipway.gitops.sync.preflight import preflight
+from shipway.gitops.sync.hooks import named, removal
+from shipway.gitops.sync.machine import SUCCEEDED, Done, Run, Terms, Wait, advance
+from shipway.gitops.sync.preflight import dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.kube.objects.resource import Obj, Ref, ref_of
@@ -80,7 +80,7 @@ def work_of(observed: Observed) -> Work | None:
     live = {ref_of(one.obj): one for one in observed.live}
     items = named(comparison.items, live, observed.state, observed.context.instance)
     tasks = build_tasks(items, options, operation.sync.resources or (), _namespace_item(observed, options, live))
-    hand = Hand(observed.context, options, operation_id(observed.app, observed.state))
+    hand = Hand(observed.context, options, operation_id(observed.state))
     return Work(tasks, hand, Terms(operation.sync.prune, options), comparison)
 
 
@@ -95,15 +95,15 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
     target = observed.sync_target
     if observed.operation_error or observed.operation is None or observed.operation.sync is None:
         message = observed.operation_error or "Invalid operation request: operation.sync is missing"
-        return _over(finish(begin(raw, "", {}, "", now), "Error", message, now))
+        return _over(finish(begin(observed.app, raw, Begun(), now), "Error", message, now))
     if problem := _unsupported(observed):
-        return _over(finish(begin(raw, "", {}, "", now), "Error", problem, now))
+        return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
     if target is None:
-        return _over(finish(begin(raw, "", {}, "", now), "Error", f"InvalidSpecError: {observed.spec_error}", now))
+        return _over(finish(begin(observed.app, raw, Begun(), now), "Error", f"InvalidSpecError: {observed.spec_error}", now))
     if target.is_waiting:
         return None
     revision = target.head.commit if target.head else target.revision
-    state = begin(raw, revision, target.source, target.content, now)
+    state = begin(observed.app, raw, Begun(revision, target.source, target.content), now)
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
     return Progress(state)
@@ -133,7 +133,8 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
         if check.rows:
             return _ended(rows_written(state, check.rows, work.tasks), retry, "Failed", check.message, now, asks=check.asks)
         if is_dry:
-            return _over(finish(state, "Succeeded", "successfully synced (all tasks run) (dry run)", now), succeeded=False)
+            tried = rows_written(state, dry_rows(work.tasks, work.terms, work.hand.context), work.tasks)
+            return _over(finish(tried, "Succeeded", SUCCEEDED, now))
     if work.comparison.is_pending and not rows:
         return None
     rows = begun_hooks(work.tasks, rows, work.hand.operation)

@@ -61,9 +61,8 @@ def stateful_set(obj: Obj) -> Health:
         partition = rolling.get("partition")
         updated = status.get("updatedReplicas", 0)
         if partition is not None and updated < wanted - partition:
-            return progressing(
-                f"Waiting for partitioned roll out to finish: {updated} out of {wanted - partition} new pods have been updated..."
-            )
+            of = f"{updated} out of {wanted - partition}"
+            return progressing(f"Waiting for partitioned roll out to finish: {of} new pods have been updated...")
         return healthy(f"partitioned roll out complete: {updated} new pods have been updated...")
     if strategy.get("type") == "OnDelete":
         return healthy(f"statefulset has {ready} ready pods")
@@ -84,15 +83,12 @@ def daemon_set(obj: Obj) -> Health:
     wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
     if dig(spec, "updateStrategy", "type") == "OnDelete":
         return healthy(f"daemon set {updated} out of {wanted} new pods have been updated")
+    waiting = f'Waiting for daemon set "{name_of(obj)}" rollout to finish'
     if updated < wanted:
-        return progressing(
-            f'Waiting for daemon set "{name_of(obj)}" rollout to finish: {updated} out of {wanted} new pods have been updated...'
-        )
+        return progressing(f"{waiting}: {updated} out of {wanted} new pods have been updated...")
     available = status.get("numberAvailable", 0)
     if available < wanted:
-        return progressing(
-            f'Waiting for daemon set "{name_of(obj)}" rollout to finish: {available} of {wanted} updated pods are available...'
-        )
+        return progressing(f"{waiting}: {available} of {wanted} updated pods are available...")
     return healthy()
 
 

@@ -33,4 +33,8 @@ def suspended(message: str = "") -> Health:
 
 def worst(statuses: Iterable[HealthStatus]) -> HealthStatus:
     """The most severe; Healthy when there is none."""
-    return max(statuses, key=SEVERITY.index, default="Healthy")
+    found = set(statuses)
+    for status in reversed(SEVERITY):
+        if status in found:
+            return status
+    return "Healthy"

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from shipway.base.clock import parse_rfc3339
-from shipway.base.ids import digest
 from shipway.gitops.annotations import HOOK_FINALIZER, OPERATION, TRACKING_ID
 from shipway.gitops.comparison import Item, Live
 from shipway.gitops.desired import Desired
@@ -21,11 +20,6 @@ from shipway.gitops.tracking import tracking_id
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.objects.views import annotations_of, copy_obj, is_deleting, metadata, name_of, namespace_of, uid_of
 from shipway.kube.runtime.decision import Action, Delete, Patch
-
-
-def operation_id(app: Obj, state: Obj) -> str:
-    """Which operation of which application: the same after a restart, another for the next sync."""
-    return digest(uid_of(app), state.get("startedAt", ""), str(state.get("retryCount") or 0))
 
 
 def named(items: Sequence[Item], live: Mapping[Ref, Live], state: Obj, instance: str) -> tuple[Item, ...]:

@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from shipway.base.errors import Conflict, NotFound, Unavailable
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
-from shipway.gitops.ownership import Context, to_apply
-from shipway.gitops.sync.rows import Rows, new_row
+from shipway.gitops.ownership import Context, comparable, to_apply
+from shipway.gitops.sync.machine import Terms
+from shipway.gitops.sync.rows import Rows, kubectl_name, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
 from shipway.kube.objects.views import resource_version_of
+from shipway.kube.runtime.decision import Answer
 
 INVALID = "one or more synchronization tasks are not valid"
 REFUSED = "one or more objects failed to apply (dry run)"
@@ -56,6 +58,33 @@ def preflight(
         elif not (isinstance(error, NotFound) and option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"):
             rows[task.row_key] = new_row(task, "SyncFailed", error.message)
     return Preflight({} if pending else rows, tuple(asks), pending, REFUSED)
+
+
+def dry_rows(tasks: Sequence[Task], terms: Terms, context: Context) -> Rows:
+    """What a sync would do, as rows, once every dry run has been answered."""
+    rows: Rows = {}
+    for task in tasks:
+        if task.kind == "apply":
+            answer = context.answer(_ask(task, context)) if task.writes else None
+            rows[task.row_key] = new_row(task, "Synced", _would(task, answer))
+        elif task.kind == "prune" and terms.prune:
+            rows[task.row_key] = new_row(task, "Pruned", "pruned (dry run)")
+        elif task.kind == "prune":
+            rows[task.row_key] = new_row(task, "PruneSkipped", "ignored (requires pruning)")
+        else:
+            rows[task.row_key] = new_row(task, "Synced", f"{kubectl_name(task.ref)} created (dry run)")
+    return rows
+
+
+def _would(task: Task, answer: Answer | None) -> str:
+    live = task.item.live_obj
+    if live is None:
+        verb = "created"
+    elif answer is None or (answer.value is not None and comparable(answer.value) == comparable(live)):
+        verb = "unchanged"
+    else:
+        verb = "configured"
+    return f"{kubectl_name(task.ref)} {verb} (dry run)"
 
 
 def _ask(task: Task, context: Context) -> DryRunAsk:
