@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shipway.kube.objects.field_sets import uncovered
 from tests.contract.apply_cases import CASES, Case, gadget_crd, widget_crd
-from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, masked, replay
+from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, body_of, dumps_golden, masked, replay
 from tests.kube.control_plane import ControlPlane
 
 
@@ -40,6 +41,19 @@ def test_as_recorded(case: Case) -> None:
             assert masked(live) == recorded["object"], f"write {number}"
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_recorded_entry_of_an_applier_covers_what_it_applied(case: Case) -> None:
+    """The GitOps engine's question, asked of a real server's managedFields."""
+    for write, recorded in zip(case.writes, golden()[case.name], strict=True):
+        if write.verb == "apply" and recorded["status"] == 200:
+            entries = recorded["object"]["metadata"].get("managedFields", [])
+            own = [e for e in entries if e["manager"] == write.manager and e["operation"] == "Apply"]
+            fields = own[0]["fieldsV1"] if own else {}
+            ignored = {"spec"} if write.subresource == "status" else set()
+            stated = {key: value for key, value in body_of(case, write).items() if key not in ignored}
+            assert uncovered(fields, stated) == [], write
+
+
 async def _prepared(real: RealServer) -> None:
     await real.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     for crd in (widget_crd(), gadget_crd()):
@@ -60,7 +74,7 @@ async def test_real_server_still_says_so(real_control_plane: ControlPlane) -> No
         await _prepared(real)
         answers = {case.name: [await real.write(case, write) for write in case.writes] for case in CASES}
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(json.dumps(answers, indent=1, sort_keys=True) + "\n")
+        GOLDEN.write_text(dumps_golden(answers))
     assert answers == golden()
 
 

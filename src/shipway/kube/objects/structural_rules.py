@@ -8,9 +8,10 @@ to the schema (`properties[spec].type`), so that the caller can put `spec.versio
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from shipway.kube.objects.pruning import has_unknown
 from shipway.kube.objects.resource import Json, Obj
 from shipway.kube.objects.schema import crd_schema
-from shipway.kube.objects.validation import FieldProblem, compiled_pattern, forbidden, invalid, required, validate
+from shipway.kube.objects.validation import FieldProblem, compiled_pattern, forbidden, invalid, problems_of, required
 
 Level = Literal["root", "item", "field"]
 
@@ -90,7 +91,7 @@ def _type(schema: Obj, level: Level, path: str) -> Iterator[FieldProblem]:
 
 
 def _shape(schema: Obj, level: Level, path: str) -> Iterator[FieldProblem]:
-    if schema.get("type") == "array" and not schema.get("items"):
+    if schema.get("type") == "array" and "items" not in schema:
         yield required(_under(path, "items"), "must be specified")
     additional = schema.get("additionalProperties")
     if additional is not None:
@@ -129,7 +130,7 @@ def _list_rules(schema: Obj, path: str) -> Iterator[FieldProblem]:
     for key in keys:
         field = _fields(items).get(key)
         if field is None:
-            yield invalid(_under(path, "x-kubernetes-list-map-keys"), key, "entries must all be names of item properties")
+            yield invalid(_under(path, "x-kubernetes-list-map-keys"), [key], "entries must all be names of item properties")
         elif key not in (items.get("required") or []) and "default" not in field:
             text = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
             yield required(f"{_properties(_under(path, 'items'))}[{key}].default", text)
@@ -245,8 +246,11 @@ def _defaults(schema: Obj, path: str) -> Iterator[FieldProblem]:
     if default is not None:
         where = _under(path, "default")
         node = crd_schema({"type": "object", "properties": {"default": schema}}).properties["default"]
-        for problem in validate(default, node, "default"):
-            yield FieldProblem(f"{where}{problem.path.removeprefix('default')}", problem.type, problem.detail)
+        for problem in problems_of(default, node):
+            below = "" if problem.path == "<nil>" else problem.path
+            yield FieldProblem(_under(where, below) if below else where, problem.type, problem.detail)
+        if has_unknown(default, node):
+            yield invalid(where, default, "must not have unknown fields")
     for key, child in _fields(schema).items():
         yield from _defaults(child, f"{_properties(path)}[{key}]")
     for name in ("items", "additionalProperties"):

@@ -39,6 +39,11 @@ def validate(value: Json, schema: Schema, path: str = "") -> list[FieldProblem]:
     """Everything that is wrong with `value`. `metadata` of a whole object is left to whoever handles metadata."""
     if not path and isinstance(value, dict):
         value = {key: child for key, child in value.items() if key != "metadata"}
+    return problems_of(value, schema, path)
+
+
+def problems_of(value: Json, schema: Schema, path: str = "") -> list[FieldProblem]:
+    """Everything that is wrong with a value that is no whole object, such as a default."""
     found = list(_check(value, schema, path))
     return found + list(_embedded(value, schema, path)) + list(_duplicates(value, schema, path))
 
@@ -89,6 +94,8 @@ def _check(value: Json, schema: Schema, path: str) -> Iterator[FieldProblem]:
             yield from _junctors(value, limits, path)
             yield from _bounds(value, limits, path)
         yield from _format(value, schema, path)
+        if schema.type == "integer" and isinstance(value, float) and not value.is_integer():
+            yield invalid("", "", f"Checked value must be of type integer (default format) in {path}")
         if isinstance(value, list):
             yield from _items(value, schema, path)
     if schema.enum and not any(_same(value, allowed) for allowed in schema.enum):
@@ -145,12 +152,13 @@ def _bounds(value: Json, limits: Limits, path: str) -> Iterator[FieldProblem]:
 
 
 def _text_bounds(value: str, limits: Limits, path: str) -> Iterator[FieldProblem]:
+    """The first thing that is wrong."""
     if limits.max_length is not None and len(value) > limits.max_length:
         unit = "byte" if limits.max_length == 1 else "bytes"
         yield FieldProblem(path, "FieldValueTooLong", f"Too long: may not be more than {limits.max_length} {unit}")
-    if limits.min_length is not None and len(value) < limits.min_length:
+    elif limits.min_length is not None and len(value) < limits.min_length:
         yield invalid(path, value, f"{path} in body should be at least {limits.min_length} chars long")
-    if limits.pattern and not matches(limits.pattern, value):
+    elif limits.pattern and not matches(limits.pattern, value):
         yield invalid(path, value, f"{path} in body should match '{limits.pattern}'")
 
 
@@ -306,7 +314,7 @@ def _embedded(value: Json, schema: Schema, path: str) -> Iterator[FieldProblem]:
     if schema.embedded and isinstance(value, dict):
         for key in ("apiVersion", "kind"):
             if not value.get(key):
-                yield required(f"{path}.{key}", "must not be empty")
+                yield required(f"{path}.{key}")
     if schema.embedded or not isinstance(value, dict | list):
         return
     for child, below, where in _below(value, schema, path):
