@@ -1,9 +1,19 @@
-"""Custom resources on their way in: metadata in normal form, then pruned and defaulted by the schema of their CRD version."""
+"""Custom resources on their way in and out: what the schema of their CRD version makes of them.
+
+In: metadata in normal form, then pruned, without nulls, with defaults. Out: defaults that the schema gained since the object
+was written. Validation forgives what was already wrong before a change and stays as it is.
+"""
 
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.structural import fill_defaults, prune, unknown_fields, validate
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
 from shipway.localcluster.apiserver.problems import FieldProblem, bad_request
-from shipway.localcluster.apiserver.registry import Kind
+from shipway.localcluster.apiserver.registry import CrdVersion, Kind
+
+
+def _crd(kind: Kind) -> CrdVersion:
+    assert kind.crd is not None
+    return kind.crd
 
 
 def settle(kind: Kind, obj: Obj, found: Found) -> Obj:
@@ -12,14 +22,20 @@ def settle(kind: Kind, obj: Obj, found: Found) -> Obj:
         metadata = normal_form({"metadata": obj.get("metadata") or {}}, "v1", "ConfigMap", found)["metadata"]
     except WrongType as error:
         raise bad_request(f"{kind.kind} cannot be handled: {error}") from None
-    return {**obj, "metadata": metadata}
+    schema = _crd(kind).schema
+    content = {key: value for key, value in obj.items() if key != "metadata"}
+    found.unknown += unknown_fields(content, schema)
+    settled = fill_defaults(prune(content, schema), schema)
+    return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata, **settled}
 
 
-def problems(kind: Kind, obj: Obj) -> list[FieldProblem]:
-    """What the schema of the CRD version has against `obj`."""
-    return []
+def problems(kind: Kind, obj: Obj, live: Obj | None = None) -> list[FieldProblem]:
+    """What the schema of the CRD version has against `obj`, but for what was the same in `live`."""
+    schema = _crd(kind).schema
+    forgiven = set(validate(live, schema)) if live else set()
+    return [FieldProblem(p.path, p.type, p.detail) for p in validate(obj, schema) if p not in forgiven]
 
 
 def shown(kind: Kind, obj: Obj) -> Obj:
-    """A stored object as it is read: defaults that its schema gained since it was written are filled in."""
-    return obj
+    """A stored object as it is read."""
+    return fill_defaults(obj, _crd(kind).schema) if _crd(kind).defaults_on_read else obj

@@ -7,7 +7,7 @@ Every write that is not an apply records the fields it changed under its manager
 from typing import Any
 
 from shipway.base.clock import Instant
-from shipway.kube.objects.apply import record_update
+from shipway.kube.objects.apply import Writer, record_update
 from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.managed_fields import is_reset
 from shipway.kube.objects.resource import Obj
@@ -39,15 +39,12 @@ def wants_reset(wanted: Any) -> bool:
     return isinstance(wanted, dict) and is_reset(wanted)
 
 
+def writer_of(kind: Kind, options: WriteOptions, subresource: str, now: Instant) -> Writer:
+    """Who writes, through which endpoint of the kind."""
+    ignored = ignored_fields(kind, subresource)
+    return Writer(options.manager, kind.api_version, schema_of(kind), now, subresource=subresource, reset=ignored)
+
+
 def record_write(kind: Kind, before: Obj | None, after: Obj, options: WriteOptions, subresource: str, now: Instant) -> Obj:
     """`after` with managedFields that say that the writer changed what differs from `before`."""
-    return record_update(
-        before,
-        after,
-        manager=options.manager,
-        api_version=kind.api_version,
-        schema=schema_of(kind),
-        now=now,
-        subresource=subresource,
-        reset=ignored_fields(kind, subresource),
-    )
+    return record_update(before, after, writer_of(kind, options, subresource, now))

@@ -17,7 +17,7 @@ from shipway.localcluster.apiserver.admission import admit, check_new, check_typ
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
 from shipway.localcluster.apiserver.options import WriteOptions, check_patch_options
-from shipway.localcluster.apiserver.ownership import ignored_fields, schema_of
+from shipway.localcluster.apiserver.ownership import schema_of, writer_of
 from shipway.localcluster.apiserver.problems import Refused, bad_request, not_found, unsupported_media_type
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.routes import Target
@@ -134,18 +134,8 @@ def _applied(
 ) -> Obj:
     kind = target.kind
     try:
-        return server_side_apply(
-            live,
-            copy_obj(config),
-            manager=options.manager,
-            api_version=kind.api_version,
-            schema=schema_of(kind),
-            now=backend.clock.now(),
-            finish=finish,
-            force=options.force,
-            subresource=target.subresource,
-            reset=ignored_fields(kind, target.subresource),
-        )
+        writer = writer_of(kind, options, target.subresource, backend.clock.now())
+        return server_side_apply(live, copy_obj(config), writer, finish=finish, force=options.force)
     except ApplyConflict as conflict:
         causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in conflict.causes]
         details = kind.named(target.name).details(causes=causes)

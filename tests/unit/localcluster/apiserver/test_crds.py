@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import CORE, STRATEGIC, Api, names
+from tests.unit.localcluster.apiserver.conftest import CORE, STRATEGIC, Api, names
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
@@ -44,6 +44,11 @@ def widgets_crd(**version: Any) -> dict[str, Any]:
     names_of_kind = {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]}
     spec = {"group": "example.com", "scope": "Namespaced", "names": names_of_kind, "versions": [first]}
     return {"metadata": {"name": "widgets.example.com"}, "spec": spec}
+
+
+def one_version(**changes: Any) -> dict[str, Any]:
+    plain = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    return {key: value for key, value in {**plain, **changes}.items() if value is not None}
 
 
 def widget(name: str, **spec: Any) -> dict[str, Any]:
@@ -87,11 +92,10 @@ async def test_discovery_and_openapi_know_it(api: Api) -> None:
         ({"metadata": {"name": "other.example.com"}}, "metadata.name"),
         ({"spec": {"scope": "Everywhere"}}, "spec.scope"),
         ({"spec": {"preserveUnknownFields": True}}, "spec.preserveUnknownFields"),
-        ({"spec": {"versions": [{"name": "v1", "served": True, "storage": True}]}}, "spec.versions[0].schema.openAPIV3Schema"),
-        ({"spec": {"versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {}}}]}},
-         "spec.versions[0].schema.openAPIV3Schema.type"),
-        ({"spec": {"versions": [{"name": "v1", "served": True, "storage": False, "schema": {"openAPIV3Schema": {"type": "object"}}}]}},
-         "spec.versions"),
+        ({"spec": {"versions": [one_version(schema=None)]}}, "spec.versions[0].schema.openAPIV3Schema"),
+        ({"spec": {"versions": [one_version(schema={"openAPIV3Schema": {"description": "x"}})]}},
+         "spec.validation.openAPIV3Schema.type"),
+        ({"spec": {"versions": [one_version(storage=False)]}}, "spec.versions"),
     ],
 )  # fmt: skip
 async def test_refused_definitions(api: Api, change: dict[str, Any], field: str) -> None:
@@ -181,3 +185,58 @@ async def test_cluster_scoped_kinds_have_no_namespace(api: Api) -> None:
     made = await api.post("/apis/example.com/v1/widgets", widget("w"))
     assert "namespace" not in made.body["metadata"]
     assert (await api.get(f"{CORE.replace('/api/v1', '/apis/example.com/v1')}/widgets")).code == 404
+
+
+async def test_an_object_is_pruned_defaulted_and_checked(api: Api) -> None:
+    await api.post(CRDS, widgets_crd())
+    body = widget("w", bogus=1, free={"any": {"thing": 1}}, replicas=None)
+    made = await api.post(WIDGETS, body)
+    assert made.headers["warning"] == '299 - "unknown field \\"spec.bogus\\""'
+    assert made.body["spec"] == {"color": "red", "free": {"any": {"thing": 1}}, "replicas": 2}
+    strict = await api.post(f"{WIDGETS}?fieldValidation=Strict", body)
+    assert (strict.code, strict.message) == (400, 'strict decoding error: unknown field "spec.bogus"')
+    wrong = await api.post(WIDGETS, widget("x", color="blue", replicas=-1))
+    assert wrong.code == 422
+    assert wrong.causes == [
+        ("spec.color", 'Unsupported value: "blue": supported values: "red", "green"'),
+        ("spec.replicas", "Invalid value: -1: spec.replicas in body should be greater than or equal to 0"),
+    ]
+    missing = await api.post(WIDGETS, {"metadata": {"name": "y"}, "spec": {}})
+    assert missing.causes == [("spec.color", "Required value")]
+
+
+async def test_what_was_wrong_before_does_not_block_a_change(api: Api) -> None:
+    loose = widgets_crd()
+    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["color"] = {"type": "string"}
+    await api.post(CRDS, loose)
+    await api.post(WIDGETS, widget("w", color="blue"))
+    await api.patch(f"{CRDS}/widgets.example.com", {"spec": widgets_crd()["spec"]})
+    assert (await api.patch(f"{WIDGETS}/w", {"spec": {"replicas": 9}})).code == 200
+    assert (await api.patch(f"{WIDGETS}/w", {"spec": {"color": "pink"}})).code == 422
+
+
+async def test_new_defaults_show_on_old_objects(api: Api) -> None:
+    await api.post(CRDS, widgets_crd())
+    await api.post(WIDGETS, widget("w"))
+    changed = widgets_crd()
+    properties = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    properties["size"] = {"type": "string", "default": "big"}
+    await api.patch(f"{CRDS}/widgets.example.com", {"spec": changed["spec"]})
+    assert (await api.get(f"{WIDGETS}/w")).body["spec"]["size"] == "big"
+    assert (await api.get(WIDGETS)).body["items"][0]["spec"]["size"] == "big"
+
+
+async def test_applying_a_custom_resource_owns_its_fields(api: Api) -> None:
+    await api.post(CRDS, widgets_crd())
+    first = await api.apply(f"{WIDGETS}/w", widget("w", replicas=3), "git")
+    assert first.code == 201
+    again = await api.apply(f"{WIDGETS}/w", widget("w", replicas=3), "git")
+    assert (again.code, again.body) == (200, first.body)
+    conflict = await api.apply(f"{WIDGETS}/w", widget("w", replicas=4), "other")
+    assert (conflict.code, conflict.reason) == (409, "Conflict")
+    assert conflict.causes == [(".spec.replicas", 'conflict with "git"')]
+    forced = await api.apply(f"{WIDGETS}/w", widget("w", replicas=4), "other", force=True)
+    assert forced.body["metadata"]["generation"] == 2
+    unknown = await api.apply(f"{WIDGETS}/w", widget("w", bogus=1), "git")
+    assert unknown.code == 500
+    assert unknown.message.endswith(".spec.bogus: field not declared in schema")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import APPS, CORE, JSON_PATCH, Api, config_map, deployment, pod
+from tests.unit.localcluster.apiserver.conftest import APPS, CORE, JSON_PATCH, Api, config_map, deployment, pod
 
 MAPS = f"{CORE}/configmaps"
 

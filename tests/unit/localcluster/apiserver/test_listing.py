@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import CORE, Api, config_map, names, pod
+from tests.unit.localcluster.apiserver.conftest import CORE, Api, config_map, names, pod
 
 MAPS = f"{CORE}/configmaps"
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"

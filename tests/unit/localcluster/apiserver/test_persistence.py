@@ -11,8 +11,7 @@ import pytest
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
-
-from .conftest import CORE, Api, SteppedClock, config_map, names
+from tests.unit.localcluster.apiserver.conftest import CORE, Api, SteppedClock, config_map, names
 
 MAPS = f"{CORE}/configmaps"
 
@@ -67,7 +66,7 @@ async def test_a_restart_keeps_objects_and_moves_the_version_on(tmp_path: Path) 
 
 
 async def test_custom_kinds_come_back(tmp_path: Path) -> None:
-    from .test_crds import CRDS, WIDGETS, widget, widgets_crd
+    from tests.unit.localcluster.apiserver.test_crds import CRDS, WIDGETS, widget, widgets_crd
 
     path = tmp_path / "state.db"
     first = await reopened(path)

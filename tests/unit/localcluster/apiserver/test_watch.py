@@ -6,8 +6,7 @@ import pytest
 
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
-
-from .conftest import CORE, Api, SteppedClock, config_map, events, pod
+from tests.unit.localcluster.apiserver.conftest import CORE, Api, SteppedClock, config_map, events, pod
 
 MAPS = f"{CORE}/configmaps"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

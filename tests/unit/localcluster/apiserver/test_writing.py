@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import APPS, CORE, MERGE, Api, config_map, deployment, names, pod
+from tests.unit.localcluster.apiserver.conftest import APPS, CORE, MERGE, Api, config_map, deployment, names, pod
 
 WIDE = "a" * 254
 
@@ -109,8 +109,8 @@ async def test_replacing(api: Api) -> None:
     stale = await api.put(f"{CORE}/configmaps/a", first)
     assert (stale.code, stale.reason) == (409, "Conflict")
     assert stale.message == (
-        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest '
-        "version and try again"
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the '
+        "latest version and try again"
     )
     other = await api.put(f"{CORE}/configmaps/a", config_map("a", uid="another"))
     assert other.code == 409

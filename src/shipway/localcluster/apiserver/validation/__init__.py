@@ -64,8 +64,8 @@ def update_problems(kind: Kind, live: Obj, obj: Obj, subresource: str = "") -> l
     """What is wrong with `obj` as the next state of `live`."""
     found = metadata_problems(kind, obj["metadata"]) + _finalizers(live, obj)
     if subresource == "status":
-        return found + (custom.problems(kind, obj) if kind.crd else [])
-    found += _content(kind, obj)
+        return found + (custom.problems(kind, obj, live) if kind.crd else [])
+    found += custom.problems(kind, obj, live) if kind.crd else _content(kind, obj)
     if (rule := CHANGE_RULES.get(kind.group_kind)) is not None:
         found += rule(live, obj)
     return found

@@ -1,6 +1,7 @@
 """CustomResourceDefinitions: names, versions, and a structural schema for each version."""
 
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.structural import structural_problems
 from shipway.localcluster.apiserver.naming import label_1035_errors, subdomain_errors
 from shipway.localcluster.apiserver.problems import FieldProblem, invalid_value, not_supported, required
 
@@ -58,20 +59,26 @@ def _versions(versions: list[Obj]) -> list[FieldProblem]:
         if name in seen:
             problems.append(invalid_value("spec.versions", versions, "must contain unique version names"))
         seen.add(name)
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is None:
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
             problems.append(required(f"{where}.schema.openAPIV3Schema", "schemas are required"))
-        else:
-            problems += _schema(schema, f"{where}.schema.openAPIV3Schema")
-    return problems
+    return problems + _schemas(versions)
 
 
-def _schema(schema: Obj, where: str) -> list[FieldProblem]:
-    if schema.get("type") == "object":
+def _schemas(versions: list[Obj]) -> list[FieldProblem]:
+    """Schema problems. When all versions share one schema, a real server speaks of `spec.validation`."""
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    if schemas and all(schema == schemas[0] for schema in schemas):
+        return _schema(schemas[0], "spec.validation.openAPIV3Schema")
+    found: list[FieldProblem] = []
+    for index, schema in enumerate(schemas):
+        found += _schema(schema, f"spec.versions[{index}].schema.openAPIV3Schema")
+    return found
+
+
+def _schema(schema: Obj | None, where: str) -> list[FieldProblem]:
+    if not schema:
         return []
-    if not schema.get("type"):
-        return [required(f"{where}.type", "must not be empty at the root")]
-    return [invalid_value(f"{where}.type", schema["type"], "must be object at the root")]
+    return [FieldProblem(f"{where}.{p.path}", p.type, p.detail) for p in structural_problems(schema)]
 
 
 def custom_resource_definition_change(live: Obj, obj: Obj) -> list[FieldProblem]:

@@ -3,7 +3,7 @@
 import re
 
 from shipway.kube.objects.resource import Obj
-from shipway.localcluster.apiserver.naming import label_1035_errors
+from shipway.localcluster.apiserver.naming import label_errors
 from shipway.localcluster.apiserver.problems import (
     FieldProblem,
     duplicate_value,
@@ -49,7 +49,7 @@ def _service_ports(ports: list[Obj]) -> list[FieldProblem]:
         if not name and len(ports) > 1:
             problems.append(required(f"{path}.name"))
         elif name:
-            problems += [invalid_value(f"{path}.name", name, text) for text in label_1035_errors(name)]
+            problems += [invalid_value(f"{path}.name", name, text) for text in label_errors(name)]
             if name in names:
                 problems.append(duplicate_value(f"{path}.name", name))
         names.add(name)
