@@ -34,8 +34,11 @@ def run(arguments: Sequence[str]) -> int:
         result = build_app()(list(arguments), result_action="return_value", exit_on_error=False)
     except CycloptsError:
         return 2
-    except ShipwayError as error:
-        answer = verdict(error)
+    except (ShipwayError, BaseExceptionGroup) as error:
+        expected = _expected_in(error)
+        if expected is None:
+            raise
+        answer = verdict(expected)
         print(f"error: {answer.message}", file=sys.stderr)
         return answer.exit_code
     except KeyboardInterrupt:
@@ -44,6 +47,16 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout = None
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _expected_in(error: BaseException) -> ShipwayError | None:
+    """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error if isinstance(error, ShipwayError) else None
+    expected, others = error.split(ShipwayError)
+    if expected is None or others is not None:
+        return None
+    return next(found for inner in expected.exceptions if (found := _expected_in(inner)))
 
 
 def main() -> None:

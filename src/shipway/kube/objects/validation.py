@@ -37,9 +37,10 @@ class FieldProblem(Struct, frozen=True):
 
 def validate(value: Json, schema: Schema, path: str = "") -> list[FieldProblem]:
     """Everything that is wrong with `value`. `metadata` of a whole object is left to whoever handles metadata."""
-    if not path and isinstance(value, dict):
-        value = {key: child for key, child in value.items() if key != "metadata"}
-    return problems_of(value, schema, path)
+    if path or not isinstance(value, dict):
+        return problems_of(value, schema, path)
+    found = problems_of({**value, "metadata": {}}, schema)  # `required: [metadata]` is met by whoever handles it
+    return [problem for problem in found if problem.path.split(".")[0] != "metadata"]
 
 
 def problems_of(value: Json, schema: Schema, path: str = "") -> list[FieldProblem]:
