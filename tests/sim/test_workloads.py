@@ -293,3 +293,15 @@ def test_any_order_of_events_ends_the_same(seed: int) -> None:
         assert {spec_of(p)["containers"][0]["image"] for p in pods} == {"slow:2"} and len(pods) == 4
 
     simulate(story, seed=seed)
+
+
+def test_a_namespace_that_is_deleted_before_anything_was_listed_goes_all_the_same() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        meta = {"name": "x", "namespace": "shop"}
+        await cluster.user.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+        await cluster.user.delete(NAMESPACES, "", "shop")
+        await cluster.settle()
+        assert await cluster.is_gone(NAMESPACES, "", "shop")
+
+    simulate(story)

@@ -153,13 +153,21 @@ class Caches:
             self._tasks[key] = self._group.create_task(self._informers[key].run())
 
 
-class ControllerWatches:
-    """The informers of one controller: its own for good, and those its keys need for as long as they do."""
+FOR_GOOD = "for good"
+"""Who needs a controller's own watches: no key, but the controller as long as it runs."""
 
-    def __init__(self, caches: Caches, name: str, on_event: OnEvent) -> None:
+
+class ControllerWatches:
+    """The informers of one controller: its own for good, and those its keys need for as long as they do.
+
+    `wake` is called for every key that needs an informer when that one has its first list.
+    """
+
+    def __init__(self, caches: Caches, name: str, on_event: OnEvent, wake: Callable[[Hashable], None]) -> None:
         self._caches = caches
         self._name = name
         self._on_event = on_event
+        self._wake = wake
         self._by_key: dict[InformerKey, Informer] = {}
         self._by_resource: dict[Resource, list[Informer]] = {}
         self._needs: dict[Hashable, frozenset[InformerKey]] = {}
@@ -193,6 +201,12 @@ class ControllerWatches:
         self._by_key[key] = informer
         self._by_resource.setdefault(watch.resource, []).append(informer)
         informer.on_event(lambda old, new: self._on_event(informer, watch, old, new))
+        if not informer.synced.is_set():
+            informer.on_synced(lambda: self._synced(key))
+
+    def _synced(self, key: InformerKey) -> None:
+        for who in [who for who, needed in self._needs.items() if key in needed and who != FOR_GOOD]:
+            self._wake(who)
 
     def _drop(self, key: InformerKey) -> None:
         informer = self._by_key.pop(key, None)
@@ -215,6 +229,7 @@ class PassWorld:
         self._kinds = kinds
         self._answer = answer
         self._miss = miss
+        self._unsynced: set[Resource] = set()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
         for informer in self._watches.of(resource):
@@ -234,7 +249,15 @@ class PassWorld:
 
     def is_synced(self, resource: Resource) -> bool:
         informers = self._watches.of(resource)
-        return bool(informers) and all(informer.synced.is_set() for informer in informers)
+        if informers and all(informer.synced.is_set() for informer in informers):
+            return True
+        self._unsynced.add(resource)
+        return False
+
+    @property
+    def has_synced_since(self) -> bool:
+        """Whether a kind of which the pass was told that it is not synced is so by now."""
+        return any(self.is_synced(resource) for resource in tuple(self._unsynced))
 
     def resource_for(self, group: str, kind: str) -> Resource | None:
         found = self._kinds.find(group, kind)

@@ -70,6 +70,7 @@ class Informer:
         self._rng = rng or random.Random()
         self._store = CacheStore()
         self._subscribers: list[OnChange] = []
+        self._until_synced: list[Callable[[], None]] = []
         self._version = ""
         self._highest = -1
 
@@ -96,6 +97,13 @@ class Informer:
         self._subscribers.append(callback)
         for obj in self._store:
             callback(None, obj)
+
+    def on_synced(self, callback: Callable[[], None]) -> None:
+        """Calls back once, after the first list; at once if that has happened."""
+        if self.synced.is_set():
+            callback()
+        else:
+            self._until_synced.append(callback)
 
     def has_seen(self, namespace: str, name: str, version: str) -> bool:
         """Whether the object at `version`, a later one or its deletion has reached the cache."""
@@ -139,6 +147,9 @@ class Informer:
                 self._tell(old, None)
                 old = None
             self._tell(old, new)
+        waiting, self._until_synced = self._until_synced, []
+        for callback in waiting:
+            callback()
 
     async def _watch(self) -> None:
         stream = self._client.watch(

@@ -24,7 +24,7 @@ from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
-from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
+from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, PassWorld
 from shipway.kube.runtime.controller import Controller, ObjectKey
 from shipway.kube.runtime.decision import Change, Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.kube.runtime.execute import describe, execute
@@ -70,7 +70,7 @@ class Shell:
         self._workers = workers
         self._recorder = Recorder(around.client, around.clock, controller.name)
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
-        self._watches = ControllerWatches(around.caches, controller.name, self._on_event)
+        self._watches = ControllerWatches(around.caches, controller.name, self._on_event, self.wake)
         self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)
 
     @property
@@ -96,7 +96,7 @@ class Shell:
 
     async def run(self) -> None:
         """Watches, waits for the first lists, then works until it is cancelled."""
-        self._watches.need("for good", self._controller.watches)
+        self._watches.need(FOR_GOOD, self._controller.watches)
         for informer in self._watches.informers:
             await informer.synced.wait()
         async with asyncio.TaskGroup() as group:
@@ -128,15 +128,14 @@ class Shell:
             return
         decision = self._controller.decide(observed, started)
         if self._is_read_only:
-            self._report(key, decision)
+            self._report(key, world, decision)
             return
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
         self._parking.expect(key, writes)
         conclusion, written = await self._conclude_and_write(key, world, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
-        self._watches.need(key, decision.watches)
-        self._lanes.subscribe((self.name, key), decision.asks)
+        self._need(key, world, decision)
         if decision.refresh:
             self._lanes.refresh(decision.refresh.__contains__)
         self._schedule(key, conclusion, outcomes)
@@ -144,10 +143,16 @@ class Shell:
             await self._recorder.record(note)
         self._metrics.passed(self.name, self._clock.now() - started, len(self._queue))
 
-    def _report(self, key: Any, decision: Decision) -> None:
-        """Read-only: says what would be done, asks what must be asked, writes nothing."""
+    def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
+        """Keeps what the key watches and asks from now on; a kind that was listed meanwhile wakes it again."""
         self._watches.need(key, decision.watches)
         self._lanes.subscribe((self.name, key), decision.asks)
+        if world.has_synced_since:
+            self._queue.add(key)
+
+    def _report(self, key: Any, world: PassWorld, decision: Decision) -> None:
+        """Read-only: says what would be done, asks what must be asked, writes nothing."""
+        self._need(key, world, decision)
         self._queue.add_at(key, decision.wake)
         for action in (action for batch in decision.batches for action in batch.actions):
             log.info("would_do", controller=self.name, key=str(key), action=describe(action))

@@ -254,3 +254,24 @@ def test_selectors_and_indexes() -> None:
         assert scene.names() == [] and list(scene.informer.indexed("color", "red")) == []
 
     play(story, label_selector="color")
+
+
+def test_the_first_list_is_announced_once() -> None:
+    async def main() -> None:
+        clock = LoopClock(asyncio.get_running_loop(), Instant(1_795_000_000.0))
+        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
+        informer = Informer(Client(server), CONFIG_MAPS, clock=clock)
+        announced: list[bool] = []
+        informer.on_synced(lambda: announced.append(informer.synced.is_set()))
+        assert announced == []
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(informer.run())
+            await informer.synced.wait()
+            await clock.sleep(1)
+            assert announced == [True]
+            informer.on_synced(lambda: announced.append(False))
+            assert announced == [True, False]
+            running.cancel()
+        await server.close()
+
+    run_in_virtual_time(main())

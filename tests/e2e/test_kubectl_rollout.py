@@ -1,0 +1,94 @@
+"""A current kubectl rolls Deployments out on the embedded cluster: status, restart, undo, history, scale, cascades, drain."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import orjson
+import pytest_asyncio
+
+from shipway.api.kinds import NODES
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.kube.objects.views import name_of
+from shipway.localcluster.apiserver.http import Identity, serve
+from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.apiserver.tls import ensure_tls
+from tests.sim.cluster_world import Cluster, deployment, node
+
+
+class Kubectl:
+    """Runs kubectl against the cluster; fails with what it said."""
+
+    def __init__(self, program: str, kubeconfig: Path, folder: Path, cluster: Cluster) -> None:
+        self._program = program
+        self._kubeconfig = kubeconfig
+        self._folder = folder
+        self.cluster = cluster
+
+    async def __call__(self, *arguments: str, stdin: bytes = b"") -> str:
+        process = await asyncio.create_subprocess_exec(
+            self._program, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, env={"KUBECONFIG": str(self._kubeconfig), "HOME": str(self._folder)},
+        )  # fmt: skip
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(stdin), 60)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
+
+@pytest_asyncio.fixture
+async def kubectl(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerator[Kubectl, None]:
+    clock = SystemClock()
+    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
+    cluster = Cluster(server, clock, random.Random(1))
+    made = node()
+    await cluster.user.create(NODES, made)
+    await cluster.user.patch(NODES, "", name_of(made), {"status": made["status"]}, subresource="status")
+    tokens = {"sesame": Identity("admin", ("system:masters",))}
+    tls = ensure_tls(tmp_path / "pki", clock.now())
+    async with serve(server, tokens=tokens, tls=tls) as url, asyncio.TaskGroup() as group:
+        write_kubeconfig(tmp_path / "config", server=url, token="sesame", ca_pem=tls.ca_pem())
+        running = group.create_task(cluster.runtime.run())
+        yield Kubectl(program("kubectl"), tmp_path / "config", tmp_path, cluster)
+        running.cancel()
+    await server.close()
+
+
+async def test_rollouts(kubectl: Kubectl) -> None:
+    manifest = orjson.dumps(deployment(image="slow:0"))
+    assert "deployment.apps/web created" in await kubectl("apply", "-f", "-", stdin=manifest)
+    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+
+    await kubectl("set", "image", "deployment/web", "c=slow:0.5")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    await kubectl("rollout", "restart", "deployment/web")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    history = await kubectl("rollout", "history", "deployment/web")
+    assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2", "3"]
+
+    assert "rolled back" in await kubectl("rollout", "undo", "deployment/web", "--to-revision=1")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    assert await kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}") == "slow:0"
+
+    await kubectl("scale", "deployment/web", "--replicas=5")
+    await kubectl("wait", "deployment/web", "--for=jsonpath={.status.availableReplicas}=5", "--timeout=30s")
+    described = await kubectl("describe", "deployment", "web")
+    assert "ScalingReplicaSet" in described and "5 desired | 5 updated | 5 total | 5 available" in described
+
+
+async def test_cascades(kubectl: Kubectl) -> None:
+    manifest = orjson.dumps(deployment(image="slow:0"))
+    await kubectl("apply", "-f", "-", stdin=manifest)
+    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    await kubectl("delete", "deployment", "web", "--cascade=foreground", "--timeout=30s")
+    assert "No resources found" in await kubectl("get", "replicasets,pods")
+    await kubectl("create", "namespace", "shop")
+    await kubectl("create", "configmap", "x", "-n", "shop")
+    await kubectl("delete", "namespace", "shop", "--timeout=30s")
