@@ -69,7 +69,7 @@ def recipe(pod: Obj, container: Obj, *, is_init: bool = False) -> Recipe:
     image = container.get("image") or ""
     repository, tag = split_image(image)
     if tag in UNPULLABLE_TAGS:
-        return Unpullable(f'failed to pull image "{image}": not found (its tag asks this local node to fail)')
+        return Unpullable(f'Failed to pull image "{image}": not found (the tag {tag} asks this local node to fail)')
     if repository == ECHO and not container.get("command") and not is_init:
         return Echo(tag, _ECHO_BEHAVIOUR.get(tag, ()))
     command = [*(container.get("command") or ()), *(container.get("args") or ())]

@@ -8,6 +8,7 @@ It registers its Node, keeps the Lease and the Ready condition fresh, watches th
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,7 @@ from shipway.kube.runtime.decision import Note
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.recorder import Recorder
 from shipway.localcluster.node.addresses import AddressBook, Range
+from shipway.localcluster.node.alongside import alongside
 from shipway.localcluster.node.logs import NodeLogs, PodLogs
 from shipway.localcluster.node.pod import PodHost, PodWorker
 from shipway.localcluster.node.process import sweep
@@ -71,26 +73,18 @@ class Node:
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], PodWorker] = {}
         self._free: list[str] = []
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._block = AsyncExitStack()
         self.logs = NodeLogs(self._find_logs)
 
     async def __aenter__(self) -> "Node":
         """Returns once the node is registered."""
-        self._tasks = asyncio.TaskGroup()
-        await self._tasks.__aenter__()
-        self._running = self._tasks.create_task(self.run())
-        registered = self._tasks.create_task(self.registered.wait())
-        await asyncio.wait({self._running, registered}, return_when=asyncio.FIRST_COMPLETED)
-        registered.cancel()
+        await self._block.enter_async_context(alongside(self.run, self.registered))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._tasks is not None and self._running is not None
-        self._running.cancel()
-        return await self._tasks.__aexit__(kind, error, trace)
+        return await self._block.__aexit__(kind, error, trace)
 
     async def run(self) -> None:
         """Until cancelled; then every process of the node is dead."""

@@ -34,10 +34,11 @@ from shipway.localcluster.node.images import (
     recipe,
     sleep_seconds,
 )
-from shipway.localcluster.node.launching import echo_launch
+from shipway.localcluster.node.launching import echo_launch, ports_of
 from shipway.localcluster.node.logs import ContainerLog, PodLogs
 from shipway.localcluster.node.probing import watch_probes
 from shipway.localcluster.node.process import Process
+from shipway.localcluster.node.registration import MANAGER
 from shipway.localcluster.node.simulation import Simulation, introduce
 from shipway.localcluster.node.status import pod_status, with_conditions
 
@@ -46,8 +47,10 @@ log = structlog.get_logger()
 SETTLE_SECONDS = 0.5
 """A start that takes less than this is reported only when it is through."""
 RETRY_SECONDS = 2.0
-ANNOTATION = "shipway.dev/runtime"
-"""On every pod of a local node: `process` or `simulated`."""
+RUNTIME = "shipway.dev/runtime"
+"""Annotation of every pod of a local node: `process` or `simulated`."""
+LISTENS_AT = "shipway.dev/listens-at"
+"""Annotation of a pod that is a process: its real URLs."""
 
 
 class Running(Protocol):
@@ -108,6 +111,7 @@ class PodWorker:
 
     async def run(self) -> None:
         """Until the pod is gone. Cancelled: everything of it is killed."""
+        self._tell_unpullable()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._resume(tasks)
@@ -174,18 +178,22 @@ class PodWorker:
             return None
         body: Obj = {"metadata": {"uid": uid_of(self.pod)}, "status": status}
         if not self._reported:
-            body["metadata"]["annotations"] = {ANNOTATION: self._runtime()}
+            body["metadata"]["annotations"] = self._annotations()
         namespace, name = namespace_of(self.pod), name_of(self.pod)
         try:
-            await self._host.client.patch(PODS, namespace, name, body, type="strategic", subresource="status")
+            await self._host.client.patch(PODS, namespace, name, body, type="strategic", subresource="status", manager=MANAGER)
         except Conflict as error:
             raise NotFound(f"Pod {namespace}/{name} is another one now") from error
         self._reported = status
         return None
 
-    def _runtime(self) -> str:
-        recipes = [recipe(self.pod, spec) for spec in containers_of(self.pod)]
-        return "process" if any(isinstance(r, Echo) for r in recipes) else "simulated"
+    def _annotations(self) -> dict[str, str]:
+        """How this pod is run, and where its processes really listen."""
+        real = [spec for spec in containers_of(self.pod) if isinstance(recipe(self.pod, spec), Echo)]
+        if not real:
+            return {RUNTIME: "simulated"}
+        urls = ["http://{}:{}".format(*self._listens_at(port)) for spec in real for port in ports_of(spec)]
+        return {RUNTIME: "process", LISTENS_AT: " ".join(urls)}
 
     async def _confirm_deletion(self) -> None:
         client, uid = self._host.client, uid_of(self.pod)
@@ -197,6 +205,12 @@ class PodWorker:
         for container in list(self._containers.values()):
             if container.phase == "running" and container.id.startswith(SIMULATED_ID):
                 self._begin(container.name, tasks)
+
+    def _tell_unpullable(self) -> None:
+        for spec in containers_of(self.pod):
+            what = recipe(self.pod, spec)
+            if isinstance(what, Unpullable):
+                self._host.tell(self.pod, "Warning", "Failed", what.message)
 
     def _begin(self, name: str, tasks: asyncio.TaskGroup) -> None:
         life = tasks.create_task(self._live(name))

@@ -191,3 +191,19 @@ async def test_a_cluster_without_routes_is_served_and_they_may_come_later(tmp_pa
 
 def is_established(crd):
     return dig(condition_of(crd, "Established"), "status") == "True"
+
+
+async def test_a_port_that_is_taken_is_said_at_the_start(tmp_path):
+    async with cluster(tmp_path) as (client, proxy):
+        with pytest.raises(OSError, match="address already in use"):
+            async with Proxy(client, clock=CLOCK, addresses=AddressBook(), port=proxy.port):
+                pass
+
+
+async def test_a_proxy_can_be_started_again(tmp_path):
+    async with cluster(tmp_path) as (client, proxy):
+        again = Proxy(client, clock=CLOCK, addresses=AddressBook())
+        for _ in range(2):
+            async with again, users(again, "nobody.localhost") as load:
+                await eventually(lambda seen=load: seen.samples)
+                assert load.samples[0].status == 404

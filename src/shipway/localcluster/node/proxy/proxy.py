@@ -8,7 +8,7 @@ may be dropped and read again. Statuses of routes are written beside, so that a 
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 
 import structlog
@@ -21,6 +21,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.informer import Informer
 from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.alongside import alongside
 from shipway.localcluster.node.proxy.counters import Counters
 from shipway.localcluster.node.proxy.optional_kind import OptionalKind
 from shipway.localcluster.node.proxy.routes import Routing, build
@@ -52,8 +53,7 @@ class Proxy:
         self._slices = Informer(client, ENDPOINT_SLICES, clock=clock)
         self._routes = OptionalKind(client, HTTP_ROUTES, clock)
         self._gateways = OptionalKind(client, GATEWAYS, clock)
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._block = AsyncExitStack()
 
     @property
     def url(self) -> str:
@@ -61,20 +61,13 @@ class Proxy:
 
     async def __aenter__(self) -> "Proxy":
         """Returns once it serves the cluster as it is. Raises OSError when the port is taken."""
-        self._tasks = asyncio.TaskGroup()
-        await self._tasks.__aenter__()
-        self._running = self._tasks.create_task(self.run())
-        ready = self._tasks.create_task(self.ready.wait())
-        await asyncio.wait({self._running, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        await self._block.enter_async_context(alongside(self.run, self.ready))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._tasks is not None and self._running is not None
-        self._running.cancel()
-        return await self._tasks.__aexit__(kind, error, trace)
+        return await self._block.__aexit__(kind, error, trace)
 
     async def run(self) -> None:
         """Until cancelled; open requests get a moment to finish."""
