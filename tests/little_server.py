@@ -9,7 +9,7 @@ from collections.abc import Callable
 from shipway.base.clock import Instant
 from shipway.base.errors import Conflict, ShipwayError
 from shipway.gitops.asks import DryRunAsk
-from shipway.kube.objects.apply import record_update, server_side_apply
+from shipway.kube.objects.apply import Writer, record_update, server_side_apply
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema, crd_schema
 from shipway.kube.objects.views import copy_obj, resource_version_of
@@ -63,15 +63,7 @@ class LittleServer:
         after = copy_obj(self.live)
         change(after)
         self.time += 1
-        written = record_update(
-            self.live,
-            after,
-            manager=manager,
-            api_version=after["apiVersion"],
-            schema=schema_of(after),
-            now=Instant(self.time),
-        )
-        self._store(written)
+        self._store(record_update(self.live, after, self._writer(manager, after)))
 
     def answer(self, ask: DryRunAsk) -> Answer:
         """What a dry-run resolver would answer."""
@@ -87,16 +79,10 @@ class LittleServer:
             raise Conflict("the object has been modified; please apply your changes to the latest version and try again")
         config = copy_obj(obj)
         config["metadata"].pop("resourceVersion", None)
-        return server_side_apply(
-            self.live,
-            config,
-            manager=manager,
-            api_version=obj["apiVersion"],
-            schema=schema_of(obj),
-            now=Instant(self.time),
-            finish=lambda result: result,
-            force=True,
-        )
+        return server_side_apply(self.live, config, self._writer(manager, obj), finish=lambda result: result, force=True)
+
+    def _writer(self, manager: str, obj: Obj) -> Writer:
+        return Writer(manager, obj["apiVersion"], schema_of(obj), Instant(self.time))
 
     def _store(self, obj: Obj) -> None:
         if obj == self.live:

@@ -10,7 +10,7 @@ import aiohttp
 
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, ShipwayError
-from shipway.kube.objects.apply import LAST_APPLIED, ApplyConflict, record_update, server_side_apply
+from shipway.kube.objects.apply import LAST_APPLIED, ApplyConflict, Writer, record_update, server_side_apply
 from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
@@ -134,19 +134,13 @@ def replay(case: Case, live: Obj | None, write: Write, recorded: Obj, now: int) 
     """Our answer to one write, given the object as it was and, for defaults only, as the real server left it."""
     api_version, _ = API_VERSIONS[case.kind]
     body = body_of(case, write)
-    common: dict[str, Any] = {
-        "manager": write.manager,
-        "api_version": api_version,
-        "schema": schema_of(case.kind),
-        "now": Instant(now),
-        "subresource": write.subresource,
-        "reset": reset_of(case, write.subresource),
-    }
+    reset = reset_of(case, write.subresource)
+    writer = Writer(write.manager, api_version, schema_of(case.kind), Instant(now), write.subresource, reset)
     try:
         if write.verb == "apply":
-            result = server_side_apply(live, body, force=write.force, finish=lambda obj: finished(obj, recorded), **common)
+            result = server_side_apply(live, body, writer, force=write.force, finish=lambda obj: finished(obj, recorded))
         else:
-            result = record_update(live, written(live, body, recorded), **common)
+            result = record_update(live, written(live, body, recorded), writer)
     except ApplyConflict as conflict:
         causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in conflict.causes]
         return refusal(conflict.message, causes)

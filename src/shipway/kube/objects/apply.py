@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from shipway.base.clock import Instant
+from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Conflict, InvalidInput
 from shipway.kube.objects.field_sets import (
     FieldSet,
@@ -41,7 +41,6 @@ from shipway.kube.objects.managed_fields import (
     entry_key,
     is_reset,
     same_but_time,
-    time_of,
     with_entries,
     without_entries,
 )
@@ -115,56 +114,61 @@ def _conflict_message(held: dict[EntryKey, FieldSet]) -> str:
     return f"Apply failed with {count} conflicts: " + "\n".join(lines)
 
 
-class _Writer(Struct, frozen=True):
-    """Who writes, through which endpoint, and what that endpoint ignores."""
+class Writer(Struct, frozen=True):
+    """Who writes and through which endpoint. `api_version` and `schema` are those of the request.
 
-    key: EntryKey
+    `reset` are the paths that the endpoint ignores: `field_set("status")` where status is a subresource. None stands for spec
+    on `/status` and nothing elsewhere.
+    """
+
+    manager: str
     api_version: str
     schema: Schema
-    time: str
-    reset: FieldSet
+    now: Instant
+    subresource: str = ""
+    reset: FieldSet | None = None
+
+    @property
+    def ignored(self) -> FieldSet:
+        if self.reset is not None:
+            return self.reset
+        return field_set("spec") if self.subresource == "status" else {}
+
+    @property
+    def time(self) -> str:
+        return rfc3339(self.now)
+
+    def key(self, operation: str) -> EntryKey:
+        return entry_key(self.manager, operation, self.api_version, self.subresource)
 
 
 def server_side_apply(
-    live: Obj | None,
-    config: Obj,
-    *,
-    manager: str,
-    api_version: str,
-    schema: Schema,
-    now: Instant,
-    finish: Callable[[Obj], Obj],
-    force: bool = False,
-    subresource: str = "",
-    reset: FieldSet | None = None,
+    live: Obj | None, config: Obj, writer: Writer, *, finish: Callable[[Obj], Obj], force: bool = False
 ) -> Obj:
-    """The object after `manager` applied `config`, with its managedFields; equal to `live` when nothing changed.
+    """The object after `writer` applied `config`, with its managedFields; equal to `live` when nothing changed.
 
     `finish` is the server's defaulting and normalising; it gets an object of its own, without managedFields (nulls in it
-    mean absent), and may change it. `reset` are the paths that the endpoint ignores (`field_set("status")` where status is
-    a subresource; by default spec for `/status`, nothing otherwise). Nothing given is changed or shared.
+    mean absent), and may change it. Nothing given is changed or shared.
     Raises ApplyConflict, or InvalidInput with reason `BadRequest` or `InternalError` and a real server's text.
     """
-    _check_config(config, api_version)
-    writer = _writer(manager, APPLY, api_version, subresource, schema, now, reset)
+    _check_config(config, writer.api_version)
     entries = _decoded(live)
     before = without_entries(live or {"apiVersion": config["apiVersion"], "kind": config.get("kind", "")})
     if live is not None and not entries:
         entries = _first_owner(before, writer)
-    claimed = without_subtrees(_claimed(config, schema), writer.reset)
-    config = _without(config, writer)
+    claim = _claim(config, writer)
     try:
-        merged, entries = _applied(before, config, claimed, entries, writer, force)
+        merged, entries = _applied(before, claim, entries, writer, force)
     except ApplyConflict as conflict:
-        if manager != "kubectl":
+        if writer.manager != "kubectl":
             raise
         _allow_client_side(conflict, before, writer)
-        merged, entries = _applied(before, config, claimed, entries, writer, True)
+        merged, entries = _applied(before, claim, entries, writer, True)
     if live is not None and merged is before:
         result = copy_obj(with_entries(before, entries))
     else:
         result = with_entries(finish(copy_obj(merged)), entries)
-    result = _synced_last_applied(result, config) if manager == "kubectl" else result
+    result = _synced_last_applied(result, config) if writer.manager == "kubectl" else result
     return _timestamps_kept(live, result)
 
 
@@ -176,14 +180,6 @@ def _check_config(config: Obj, api_version: str) -> None:
         raise InvalidInput("metadata.managedFields must be nil", reason="BadRequest")
 
 
-def _writer(
-    manager: str, operation: str, api_version: str, subresource: str, schema: Schema, now: Instant, reset: FieldSet | None
-) -> _Writer:
-    if reset is None:
-        reset = field_set("spec") if subresource == "status" else {}
-    return _Writer(entry_key(manager, operation, api_version, subresource), api_version, schema, time_of(now), reset)
-
-
 def _decoded(live: Obj | None) -> Entries:
     try:
         return decode(live or {})
@@ -191,39 +187,44 @@ def _decoded(live: Obj | None) -> Entries:
         raise InvalidInput(f"failed to decode managed fields: {error.message}", reason="InternalError") from error
 
 
-def _claimed(config: Obj, schema: Schema) -> FieldSet:
+class _Claim(Struct, frozen=True):
+    """What of a configuration counts at this endpoint, and the paths it states."""
+
+    config: Obj
+    fields: FieldSet
+
+
+def _claim(config: Obj, writer: Writer) -> _Claim:
     try:
-        return fields_of(config, schema)
+        fields = fields_of(config, writer.schema)
     except TypeMismatch as error:
         group, version = split_api_version(config["apiVersion"])
         identity = f"{namespace_of(config)}/{name_of(config)}; {group}/{version}, Kind={config.get('kind', '')}"
-        message = f"failed to create typed patch object ({identity}): {explain(config, schema)}"
+        message = f"failed to create typed patch object ({identity}): {explain(config, writer.schema)}"
         raise InvalidInput(message, reason="InternalError") from error
+    if not writer.ignored:
+        return _Claim(config, fields)
+    kept = remove(config, writer.ignored, writer.schema)
+    return _Claim(kept if isinstance(kept, dict) else {}, without_subtrees(fields, writer.ignored))
 
 
-def _without(config: Obj, writer: _Writer) -> Obj:
-    """`config` without what the endpoint ignores."""
-    kept = remove(config, writer.reset, writer.schema) if writer.reset else config
-    return kept if isinstance(kept, dict) else {}
-
-
-def _applied(
-    before: Obj, config: Obj, claimed: FieldSet, entries: Entries, writer: _Writer, force: bool
-) -> tuple[Obj, Entries]:
+def _applied(before: Obj, claim: _Claim, entries: Entries, writer: Writer, force: bool) -> tuple[Obj, Entries]:
     """The merged object (`before` itself if nothing changes) and who owns what afterwards."""
-    last = entries.get(writer.key)
-    others = {key: entry for key, entry in entries.items() if key != writer.key}
+    own = writer.key(APPLY)
+    last = entries.get(own)
+    others = {key: entry for key, entry in entries.items() if key != own}
     try:
-        merged = merge(before, config, writer.schema)
+        merged = merge(before, claim.config, writer.schema)
         assert isinstance(merged, dict)
-        merged = _prune(merged, last.fields if last else {}, [claimed, *(e.fields for e in others.values())], writer.schema)
+        held = [claim.fields, *(entry.fields for entry in others.values())]
+        merged = _prune(merged, last.fields if last else {}, held, writer.schema)
         changes = _compared(before, merged, writer)
     except TypeMismatch as error:
         raise InvalidInput(f"failed to merge config: {error}", reason="InternalError") from error
     after = _taken(others, changes, force)
     changed = merged is not before and (bool(changes.added or changes.modified or changes.removed) or merged != before)
     time = writer.time if changed else last.time if last else ""
-    after[writer.key] = Entry(difference(claimed, _STRIPPED), writer.api_version, time)
+    after[own] = Entry(difference(claim.fields, _STRIPPED), writer.api_version, time)
     return (merged if changed else before), after
 
 
@@ -239,14 +240,15 @@ def _prune(merged: Obj, last: FieldSet, held: list[FieldSet], schema: Schema) ->
     return pruned if isinstance(pruned, dict) else {}
 
 
-def _compared(before: Obj, after: Obj, writer: _Writer) -> Comparison:
+def _compared(before: Obj, after: Obj, writer: Writer) -> Comparison:
     changes = compare(before, after, writer.schema)
-    if not writer.reset:
+    ignored = writer.ignored
+    if not ignored:
         return changes
     return Comparison(
-        without_subtrees(changes.added, writer.reset),
-        without_subtrees(changes.modified, writer.reset),
-        without_subtrees(changes.removed, writer.reset),
+        without_subtrees(changes.added, ignored),
+        without_subtrees(changes.modified, ignored),
+        without_subtrees(changes.removed, ignored),
     )
 
 
@@ -265,10 +267,10 @@ def _taken(others: Entries, changes: Comparison, force: bool) -> Entries:
     return kept
 
 
-def _first_owner(before: Obj, writer: _Writer) -> Entries:
+def _first_owner(before: Obj, writer: Writer) -> Entries:
     """Nobody was recorded so far: all there is belongs to `before-first-apply`."""
     empty: Obj = {"apiVersion": before.get("apiVersion"), "kind": before.get("kind")}
-    key = entry_key(BEFORE_FIRST_APPLY, UPDATE, writer.api_version, writer.key.subresource)
+    key = entry_key(BEFORE_FIRST_APPLY, UPDATE, writer.api_version, writer.subresource)
     changes = _compared(empty, before, writer)
     held = difference(union(changes.added, changes.modified), _STRIPPED)
     return {key: Entry(held, writer.api_version, writer.time)} if held else {}
@@ -288,7 +290,7 @@ def _timestamps_kept(live: Obj | None, result: Obj) -> Obj:
 # --- objects that kubectl applied on the client's side until now -----------------------------------------------------------
 
 
-def _allow_client_side(conflict: ApplyConflict, before: Obj, writer: _Writer) -> None:
+def _allow_client_side(conflict: ApplyConflict, before: Obj, writer: Writer) -> None:
     """`kubectl apply --server-side` may take what `kubectl apply` wrote: fields of its annotation that are still so.
 
     Raises the conflict with whatever else is held.
@@ -323,26 +325,15 @@ def _synced_last_applied(result: Obj, config: Obj) -> Obj:
 # --- every other write -----------------------------------------------------------------------------------------------------
 
 
-def record_update(
-    before: Obj | None,
-    after: Obj,
-    *,
-    manager: str,
-    api_version: str,
-    schema: Schema,
-    now: Instant,
-    subresource: str = "",
-    reset: FieldSet | None = None,
-) -> Obj:
-    """`after` with the managedFields that it has once `manager` has written it (create, PUT, any patch but apply).
+def record_update(before: Obj | None, after: Obj, writer: Writer) -> Obj:
+    """`after` with the managedFields that it has once `writer` has written it (create, PUT, any patch but apply).
 
     `after` is what will be stored, defaults and all; its own managedFields count as the server counts them: taken if they
     are valid, `[]` or `[{}]` clears, on a subresource they are ignored. An object that nobody is recorded for stays so until
     its first apply. Nothing given is changed or shared.
     """
-    writer = _writer(manager, UPDATE, api_version, subresource, schema, now, reset)
     new, old = without_entries(after), without_entries(before or {})
-    entries = _recorded(before, after, subresource)
+    entries = _recorded(before, after, writer.subresource)
     if not entries and before is not None:
         return copy_obj(new)
     if before is None:
@@ -354,13 +345,14 @@ def record_update(
     kept = _taken(entries, changes, True)
     own = difference(union(changes.added, changes.modified), _STRIPPED)
     if own:
-        kept[writer.key] = _added_to(kept.get(writer.key), own, writer)
+        key = writer.key(UPDATE)
+        kept[key] = _added_to(kept.get(key), own, writer)
     return _timestamps_kept(before, copy_obj(with_entries(new, cap_updaters(kept))))
 
 
-def _added_to(previous: Entry | None, own: FieldSet, writer: _Writer) -> Entry:
+def _added_to(previous: Entry | None, own: FieldSet, writer: Writer) -> Entry:
     """The writer's entry with what it just wrote. The real server forgets the time of writes through `/scale`."""
-    time = "" if writer.key.subresource == "scale" else writer.time
+    time = "" if writer.subresource == "scale" else writer.time
     return Entry(union(own, previous.fields if previous else {}), writer.api_version, time)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.field_sets import FieldSet, in_order, union
 from shipway.kube.objects.resource import Obj
@@ -129,7 +128,3 @@ def cap_updaters(entries: Entries) -> Entries:
         capped[bucket] = Entry(gathered, entry.api_version, time)
         excess -= 1
     return capped
-
-
-def time_of(now: Instant) -> str:
-    return rfc3339(now)
