@@ -39,9 +39,6 @@ def test_any_bytes_are_a_request_or_refused(raw):
         request = parse_request(raw)
     except BadMessage:
         return
-    again = (
-        parse_request(write_head("GET / HTTP/1.1", end_to_end(request.headers, request.fields) or [("Host", "x")])[:-4])
-        if request.minor
-        else request
-    )
-    assert again.fields.get("host", "x") == request.fields.get("host", "x")
+    sent_on = write_head(f"{request.method} / HTTP/1.1", [*end_to_end(request.headers, request.fields), ("Host", "x")])
+    headers = [line for line in sent_on.split(b"\r\n")[1:] if line]
+    assert len(headers) <= len(request.headers) + 1  # no value can smuggle in another line

@@ -201,7 +201,7 @@ async def test_a_port_that_is_taken_is_said_at_the_start(tmp_path):
 
 
 async def test_a_proxy_can_be_started_again(tmp_path):
-    async with cluster(tmp_path) as (client, proxy):
+    async with cluster(tmp_path) as (client, _):
         again = Proxy(client, clock=CLOCK, addresses=AddressBook())
         for _ in range(2):
             async with again, users(again, "nobody.localhost") as load:
