@@ -1,0 +1,174 @@
+"""Everything that a kustomization reaches: its bases and components, and the files that each names.
+
+A folder with a kustomization counts as read as a whole. Looking for a base means looking for its kustomization file, so that
+the way to it (`../../base`) does not count the folders in between.
+"""
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec import Struct, field
+
+from shipway.api.snapshot import Snapshot
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects import yaml
+
+NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+_MAX_FOLDERS = 500
+_MAX_FILE = 1 << 20
+_FOLDERS = ("resources", "bases", "components", "transformers", "generators", "validators")
+_FILES = ("crds", "configurations", "patchesStrategicMerge")
+_WITH_PATH = ("patches", "patchesJson6902", "replacements")
+_HELM = ("helmCharts", "helmChartInflationGenerator", "helmGlobals")
+_REMOTE = ("://", "git@", "?ref=", "git::", "github.com/", "gitlab.com/", "bitbucket.org/")
+
+
+class Folder(Struct):
+    """A kustomization: its file and what it says, the files it names, the folders it builds on."""
+
+    path: str
+    file: str
+    content: dict[str, Any]
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def walk(snapshot: Snapshot, path: str, extra_components: Iterable[str] = ()) -> dict[str, Folder]:
+    """All kustomizations below the one at `path`, by folder, itself first. `extra_components` are added to its own.
+
+    Raises `InvalidInput` (InvalidKustomization, RemoteBase, MissingFile, UnsupportedSource) naming file and entry.
+    """
+    found: dict[str, Folder] = {}
+    root = _clean(path)
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        if here in found:
+            continue
+        if len(found) >= _MAX_FOLDERS:
+            raise InvalidInput(f"{path}: builds on more than {_MAX_FOLDERS} folders", reason="SourceTooLarge")
+        folder = found[here] = load(snapshot, here)
+        _reach(snapshot, folder, extra_components if here == root else ())
+        waiting += folder.folders
+    return found
+
+
+def paths_to_write(folders: dict[str, Folder]) -> list[str]:
+    """The visited folders, and the files named outside of them (Kustomize says itself why it refuses those)."""
+    outside = [file for path, folder in folders.items() for file in folder.files if not _is_below(file, path)]
+    return [*folders, *outside]
+
+
+def find_file(snapshot: Snapshot, path: str) -> str:
+    """The kustomization file of a folder, "" when there is none."""
+    return next((file for name in NAMES if snapshot.kind(file := posixpath.join(path, name)) == "file"), "")
+
+
+def load(snapshot: Snapshot, path: str) -> Folder:
+    file = find_file(snapshot, path)
+    if not file:
+        raise InvalidInput(
+            f"{path or '.'}: no kustomization.yaml here: add one, or remove spec.source.kustomize",
+            reason="InvalidKustomization",
+        )
+    content = snapshot.read(file)
+    if len(content) > _MAX_FILE:
+        raise InvalidInput(f"{file}: larger than {_MAX_FILE >> 20} MiB", reason="SourceTooLarge")
+    try:
+        said = yaml.load(content)
+    except InvalidInput as error:
+        raise InvalidInput(f"{file}: {error.message}", reason="InvalidKustomization") from None
+    if said is not None and not isinstance(said, dict):
+        raise InvalidInput(f"{file}: not a map", reason="InvalidKustomization")
+    return Folder(path, file, said or {})
+
+
+def _reach(snapshot: Snapshot, folder: Folder, extra_components: Iterable[str]) -> None:
+    """Fill in what a kustomization names."""
+    said = folder.content
+    for key in _HELM:
+        if said.get(key):
+            raise InvalidInput(
+                f"{folder.file}: {key} is not supported yet: make the chart a source of its own", reason="UnsupportedSource"
+            )
+    for entry in [*_texts(folder, _FOLDERS), *extra_components]:
+        if "\n" in entry:
+            continue
+        target = _target(snapshot, folder, entry)
+        (folder.folders if find_file(snapshot, target) else folder.files).append(target)
+    for entry in [*_texts(folder, _FILES), *_paths_inside(said)]:
+        if "\n" not in entry:
+            folder.files.append(_target(snapshot, folder, entry))
+    for target in folder.files:
+        _check(snapshot, folder, target)
+
+
+def _texts(folder: Folder, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        entries = folder.content.get(key) or []
+        if not isinstance(entries, list):
+            raise InvalidInput(f"{folder.file}: {key} is not a list", reason="InvalidKustomization")
+        yield from (entry for entry in entries if isinstance(entry, str))
+
+
+def _paths_inside(said: dict[str, Any]) -> Iterator[str]:
+    """File names deeper inside: of patches, replacements, generators and the OpenAPI schema."""
+    for key in _WITH_PATH:
+        yield from (entry["path"] for entry in _maps(said.get(key)) if isinstance(entry.get("path"), str) and entry["path"])
+    for key in ("configMapGenerator", "secretGenerator"):
+        for entry in _maps(said.get(key)):
+            yield from (text.partition("=")[2] or text for text in _strings(entry.get("files")))
+            yield from _strings(entry.get("envs"))
+            yield from _strings([entry.get("env")])
+    openapi = said.get("openapi")
+    if isinstance(openapi, dict):
+        yield from _strings([openapi.get("path")])
+
+
+def _maps(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str) and item] if isinstance(value, list) else []
+
+
+def _target(snapshot: Snapshot, folder: Folder, entry: str) -> str:
+    """The path in the repository that an entry names. Local files win over remote ones that look like them, as in Kustomize."""
+    if "://" not in entry and not entry.startswith("/"):
+        path = posixpath.normpath(posixpath.join(folder.path, entry))
+        inside = path != ".." and not path.startswith("../")
+        if inside and (find_file(snapshot, _clean(path)) or not _looks_remote(entry)):
+            return _clean(path)
+        if not inside:
+            raise InvalidInput(f"{folder.file}: {entry!r} leaves the repository", reason="PathEscapes")
+    if _looks_remote(entry):
+        raise InvalidInput(
+            f"{folder.file}: {entry!r} is remote, which is not supported yet: copy it into this repository", reason="RemoteBase"
+        )
+    raise InvalidInput(f"{folder.file}: {entry!r} is not a relative path", reason="InvalidKustomization")
+
+
+def _looks_remote(entry: str) -> bool:
+    return any(sign in entry for sign in _REMOTE)
+
+
+def _check(snapshot: Snapshot, folder: Folder, target: str) -> None:
+    kind = snapshot.kind(target)
+    if kind == "missing":
+        raise InvalidInput(f"{folder.file}: names {target}, which does not exist: add it, or take it out", reason="MissingFile")
+    if kind == "dir":
+        raise InvalidInput(
+            f"{folder.file}: names {target}, a folder without a kustomization.yaml", reason="InvalidKustomization"
+        )
+
+
+def _clean(path: str) -> str:
+    clean = posixpath.normpath(path.strip("/")) if path.strip("/") else "."
+    return "" if clean == "." else clean
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")

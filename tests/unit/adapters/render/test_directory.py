@@ -1,0 +1,86 @@
+"""Folders of plain manifests."""
+
+import pytest
+
+from shipway.base.errors import InvalidInput
+from tests.unit.adapters.rendering import Bench, named
+
+CM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+FILES = {
+    "app/a.yaml": CM % "a" + "---\n" + CM % "a2",
+    "app/b.yml": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n",
+    "app/c.json": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}',
+    "app/values.yaml": "replicas: 3\n",
+    "app/skipped.yaml": "# +argocd:skip-file-rendering\n" + CM % "skipped",
+    "app/README.md": CM % "readme",
+    "app/sub/d.yaml": CM % "d",
+    "app/sub/deep/e.yaml": CM % "e",
+    "other/x.yaml": CM % "x",
+}
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    made = Bench(tmp_path, FILES)
+    yield made
+    await made.close()
+
+
+def names(rendered) -> list[str]:
+    return [kind.partition("/")[2] for kind in named(rendered)]
+
+
+async def test_a_folder(bench):
+    rendered = await bench.render({"path": "app"})
+    assert names(rendered) == ["a", "a2", "b", "c"]
+    assert rendered.origins[:2] == ("app/a.yaml:1", "app/a.yaml:5")
+    assert (rendered.source_type, rendered.reads) == ("Directory", ("app",))
+
+
+@pytest.mark.parametrize("path", ["./app", "app/", "/app"])
+async def test_spellings_of_a_path(bench, path):
+    assert names(await bench.render({"path": path})) == ["a", "a2", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"recurse": True}, ["a", "a2", "b", "c", "d", "e"]),
+        ({"recurse": True, "include": "sub/*"}, ["d", "e"]),
+        ({"recurse": True, "exclude": "sub/deep/*"}, ["a", "a2", "b", "c", "d"]),
+        ({"include": "{a.yaml,c.json}"}, ["a", "a2", "c"]),
+        ({"include": "*", "exclude": "*.y*"}, ["c"]),
+        ({}, ["a", "a2", "b", "c"]),
+    ],
+)
+async def test_options(bench, options, found):
+    assert names(await bench.render({"path": "app", "directory": options})) == found
+
+
+async def test_the_root_of_the_repository(bench):
+    assert names(await bench.render({"path": ".", "directory": {"recurse": True, "include": "other/*"}})) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason", "says"),
+    [
+        ({"app/z.yaml": CM % "z" + "data: ["}, "InvalidManifest", r"app/z.yaml: line 5"),
+        ({"app/z.yaml": CM % "z" + "---\na: 1\n"}, "InvalidManifest", r"app/z.yaml:5: kind is missing"),
+        ({"app/z.json": '{"kind": "ConfigMap", "apiVersion": "v1", "metadata": '}, "InvalidManifest", r"app/z.json: line"),
+        ({"app/z.yaml": b"\xff\x00kind"}, "InvalidManifest", "UTF-8"),
+        ({"app/z.jsonnet": "{}"}, "UnsupportedSource", "Jsonnet"),
+        ({f"app/big{n}.yaml": "# " + "x" * (4 << 20) for n in range(3)}, "SourceTooLarge", "10 MiB"),
+    ],
+)
+async def test_what_cannot_work_says_where(bench, files, reason, says):
+    bench.push(files)
+    with pytest.raises(InvalidInput, match=says) as caught:
+        await bench.render({"path": "app"})
+    assert caught.value.reason == reason
+
+
+async def test_a_path_that_is_not_there(bench):
+    for path in ("none", "app/a.yaml"):
+        with pytest.raises(InvalidInput, match="app path does not exist") as caught:
+            await bench.render({"path": path})
+        assert caught.value.reason == "PathNotFound"
