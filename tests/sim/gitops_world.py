@@ -175,21 +175,27 @@ def application(name: str = "shop", **spec: Any) -> Obj:
 
 
 @asynccontextmanager
-async def world(objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) -> AsyncGenerator[World, None]:
-    """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit."""
+async def world(
+    objects: list[Obj] | ShipwayError, *, others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: ()
+) -> AsyncGenerator[World, None]:
+    """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit.
+
+    `others` are runtimes that work beside the engine under test.
+    """
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
     repository = Repository()
     repository.commit(objects)
     there = World(server, repository, clock)
-    for crd in [*load_crds(), *crds]:
+    for crd in load_crds():
         await there.user.create(CRDS, crd)
     while APPLICATIONS not in await there.user.discover():
         await clock.sleep(0.1)
     for name in ("argocd", "shop"):
         await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(runtime.run()) for runtime in (there.runtime, _kubernetes(server, clock))]
+        runtimes = (there.runtime, _kubernetes(server, clock), *others(server, clock))
+        running = [group.create_task(runtime.run()) for runtime in runtimes]
         try:
             yield there
         finally:
@@ -204,11 +210,16 @@ def _kubernetes(server: ApiServer, clock: Clock) -> Runtime:
     return Runtime(client, built_in_controllers(), clock=clock, resolvers=built_in_resolvers(client))
 
 
-def simulate(story: Callable[[World], Awaitable[None]], objects: list[Obj] | ShipwayError, *, crds: Iterable[Obj] = ()) -> None:
+def simulate(
+    story: Callable[[World], Awaitable[None]],
+    objects: list[Obj] | ShipwayError,
+    *,
+    others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: (),
+) -> None:
     """Runs `story` in a fresh world, in virtual time."""
 
     async def main() -> None:
-        async with world(objects, crds=crds) as there:
+        async with world(objects, others=others) as there:
             await story(there)
 
     run_in_virtual_time(main())
