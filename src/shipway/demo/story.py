@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS
-from shipway.base.clock import Clock, Instant
+from shipway.base.clock import Clock, Instant, parse_rfc3339
 from shipway.demo.repository import SampleShop
 from shipway.demo.timeline import Timeline
 from shipway.gitops.why import why
@@ -122,7 +122,7 @@ class CanaryStory:
         failed_at = await self._analysis_fails()
         self._timeline.say("its own metrics condemn it: the analysis failed", "bad")
         await self._wait(ROLLOUTS, SHOP, "web", lambda rollout: bool(dig(rollout, "status", "abort")))
-        self.findings.bad_step_weight_pct = max((change.weight for change in self._weights_since(failed_at - 30)), default=0)
+        self.findings.bad_step_weight_pct = self._weight_at(failed_at)
         await self._wait(HTTP_ROUTES, SHOP, "web", lambda route: canary_weight(route) == 0)
         application = await self._wait(APPLICATIONS, ARGOCD, "web", is_degraded)
         self.findings.aborted.append("v3")
@@ -157,12 +157,12 @@ class CanaryStory:
         self._timeline.say("ConfigMap shop/banner is pruned", "done")
 
     async def _analysis_fails(self) -> Instant:
-        """When the AnalysisRun of v3 was first seen Failed."""
+        """When the measurement that condemned v3 was made (Kubernetes writes whole seconds, so up to one second early)."""
         rollout = await self._wait(ROLLOUTS, SHOP, "web", lambda obj: runs_image(obj, "v3") and is_observed(obj))
         pod_hash = dig(rollout, "status", "currentPodHash")
         run = await self._first(ANALYSIS_RUNS, lambda run: labels_of(run).get("rollouts-pod-template-hash") == pod_hash)
-        await self._wait(ANALYSIS_RUNS, SHOP, name_of(run), lambda obj: dig(obj, "status", "phase") == "Failed")
-        return self._clock.now()
+        failed = await self._wait(ANALYSIS_RUNS, SHOP, name_of(run), lambda obj: dig(obj, "status", "phase") == "Failed")
+        return parse_rfc3339(dig(failed, "status", "metricResults", 0, "measurements", -1, "finishedAt"))
 
     async def _drift_event(self) -> Obj:
         return await self._first(EVENTS, lambda event: event.get("reason") == DRIFT_REASON, namespace=ARGOCD)
@@ -190,8 +190,9 @@ class CanaryStory:
                 weights.append(WeightChange(self._clock.now(), weight))
                 self._timeline.say(f"canary weight {weight} %", "move")
 
-    def _weights_since(self, at: float) -> list[WeightChange]:
-        return [change for change in self.findings.weights if change.at >= at]
+    def _weight_at(self, at: Instant) -> int:
+        """The canary's weight at an instant."""
+        return next((change.weight for change in reversed(self.findings.weights) if change.at <= at), 0)
 
     async def _wait(self, resource: Resource, namespace: str, name: str, is_so: Callable[[Obj | None], bool]) -> Obj | None:
         return await wait_until(self._client, One(resource, namespace, name), is_so, seconds=PATIENCE)
@@ -236,6 +237,6 @@ def canary_weight(route: Obj | None) -> int | None:
 
 
 def manager_in(message: str) -> str:
-    """The field manager that a drift event names: it stands in double quotes after the word manager."""
-    found = re.search(r'manager "([^"]+)"', message)
+    """The field manager that a drift event names."""
+    found = re.search(r"changed by (\S+)", message)
     return found.group(1) if found else ""

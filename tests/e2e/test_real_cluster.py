@@ -1,0 +1,112 @@
+"""The same story on a real Kubernetes API server: steps 3 to 8, with simulated pods.
+
+What the embedded cluster's proxy shows there, the route's weights and a metric server of the test show here.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
+from shipway.assembly.engines import RunSettings, engine_process, install_crds, prepare
+from shipway.base.clock import Instant, SystemClock
+from shipway.demo.git_server import GitServer
+from shipway.demo.repository import SampleShop
+from shipway.demo.story import ARGOCD, SHOP, CanaryStory, canary_weight, runs_image
+from shipway.demo.timeline import Timeline
+from shipway.kube.client.client import Client
+from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.transport import HttpTransport
+from shipway.kube.runtime.waiting import One, wait_until
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node
+from shipway.server.http import HttpServer
+
+CLOCK = SystemClock()
+
+
+class RouteWatcher:
+    """Where nobody sends requests, the route says who would get them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def first_answer_of(self, version: str, seconds: float) -> Instant:
+        if version != "v1":
+            await self._until(lambda rollout: runs_image(rollout, version), ROLLOUTS, seconds)
+            await self._until(lambda route: (canary_weight(route) or 0) > 0, HTTP_ROUTES, seconds)
+        return CLOCK.now()
+
+    def last_answer_of(self, version: str) -> Instant | None:
+        return None
+
+    async def _until(self, is_so, resource, seconds: float) -> None:
+        await wait_until(self._client, One(resource, SHOP, "web"), is_so, seconds=seconds)
+
+
+@asynccontextmanager
+async def metric_server(client: Client) -> AsyncIterator[str]:
+    """Serves what the demo's proxy serves: no failures for v2, three of ten for v3."""
+
+    async def answer(request: web.Request) -> web.Response:
+        is_bad = runs_image(await client.get(ROLLOUTS, SHOP, "web"), "v3")
+        return web.json_response({"window": {"failure_ratio": 0.3 if is_bad else 0.0}})
+
+    app = web.Application()
+    app.router.add_get("/-/services/{namespace}/{service}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def shipway_on(kubeconfig: Path, home: Path) -> AsyncIterator[tuple[Client, GitServer]]:
+    """A node with simulated pods, the engines, and a Git server that tells them of pushes."""
+    async with AsyncExitStack() as stack:
+        client = Client(HttpTransport(load_kubeconfig(kubeconfig, None)), user_agent="shipway-test", manager="shipway-test")
+        stack.push_async_callback(client.close)
+        await install_crds(client)
+        settings = RunSettings(kubeconfig=kubeconfig, namespace=ARGOCD, cache=home / "cache")
+        await prepare(client, settings)
+        await stack.enter_async_context(Node(client, name="simulated", home=home, clock=CLOCK, addresses=AddressBook()))
+        process = await stack.enter_async_context(engine_process(client, CLOCK, settings))
+        server = HttpServer(process, process.runtime.metrics.registry, process.webhook_secrets)
+        await server.start("127.0.0.1", 0)
+        stack.push_async_callback(server.stop)
+        git = GitServer(home / "repositories")
+        await git.start()
+        stack.push_async_callback(git.stop)
+        git.notify(f"{server.url}/api/webhook", "not configured")
+        ready = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(process.run(ready.set))
+            await asyncio.wait_for(ready.wait(), 30)
+            yield client, git
+            running.cancel()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.timeout(300)
+async def test_the_story_on_a_real_kubernetes(real_control_plane, tmp_path: Path) -> None:
+    async with shipway_on(real_control_plane.kubeconfig, tmp_path) as (client, git), metric_server(client) as metrics_url:
+        shop = SampleShop(tmp_path / "shop", git.create("shop"), os.environ.get("PATH", os.defpath))
+        await shop.create(metrics_url, web_image="shop/web")
+        story = CanaryStory(client, shop, RouteWatcher(client), CLOCK, Timeline(CLOCK))
+        await story.play(lambda: None)
+        found = story.findings
+        assert (found.apps_synced, found.promoted, found.aborted) == (3, ["v2"], ["v3"])
+        assert [change.weight for change in found.weights] == [0, 5, 30, 100, 0, 5, 0]
+        assert found.bad_step_weight_pct == 5
+        assert found.healed
+        assert found.pruned
+        assert found.drift_manager == "ada-by-hand"
+        assert all(word in found.why for word in ("Degraded", "v3", "v2", "error-rate"))
