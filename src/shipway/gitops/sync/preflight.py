@@ -51,7 +51,7 @@ def preflight(
             pending = True
             continue
         error = answer.error
-        if error is None or isinstance(error, Conflict) or (isinstance(error, NotFound) and _is_not_yet(task, tasks)):
+        if error is None or isinstance(error, Conflict) or (isinstance(error, NotFound) and _is_not_yet(task, tasks, options)):
             continue
         if isinstance(error, Unavailable) and error.after is not None:
             pending = True
@@ -105,9 +105,12 @@ def _invalid(task: Task, tasks: Sequence[Task], permits: Callable[[Task], str]) 
     return permits(task)
 
 
-def _is_not_yet(task: Task, tasks: Sequence[Task]) -> bool:
-    """Whether the namespace or the kind of the object is made by this very sync."""
-    makes_namespace = any(
+def _is_not_yet(task: Task, tasks: Sequence[Task], options: dict[str, str]) -> bool:
+    """Whether the namespace or the kind of the object is made by this very sync.
+
+    With CreateNamespace the namespace may have been made since the question, by another application's sync.
+    """
+    makes_namespace = options.get("CreateNamespace") == "true" or any(
         other.ref.kind == "Namespace" and other.ref.name == task.ref.namespace and other.kind in ("apply", "namespace")
         for other in tasks
     )
