@@ -1,4 +1,8 @@
-"""A connection to the user's cluster, opened for one command: the flags are kubectl's."""
+"""A connection to the user's cluster, opened for one command. The flags are kubectl's.
+
+Every command is two functions: one that cyclopts calls with flags, which opens a `Session` here and closes it again, and its
+core, which is given the session. Tests give the core a session over the embedded API server.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,38 +13,54 @@ from typing import Annotated
 from cyclopts import Parameter
 from msgspec import Struct
 
+from shipway.base.clock import Clock, SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 
+MANAGER = "shipway-cli"
+"""The field manager of what a person does by command."""
+ARGOCD = "argocd"
+"""Where Applications live unless -n says otherwise, as in Argo CD."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Cluster:
+class Place:
     """Which cluster, and where in it."""
 
-    kubeconfig: Path | None = None
-    "The kubeconfig to use; KUBECONFIG or ~/.kube/config otherwise."
-    context: str | None = None
+    namespace: Annotated[str, Parameter(name=["--namespace", "-n"], show_default=False)] = ""
+    "The namespace; Applications are looked for in argocd otherwise, Rollouts in the namespace of the context."
+    context: Annotated[str, Parameter(show_default=False)] = ""
     "The context of the kubeconfig; its current one otherwise."
-    namespace: Annotated[str | None, Parameter(name=["--namespace", "-n"])] = None
-    "The namespace to look in."
+    kubeconfig: Path | None = None
+    "The kubeconfig file; KUBECONFIG, ~/.kube/config or the service account of the pod otherwise."
 
 
 class Session(Struct, frozen=True):
-    """An open client, and the namespace that the flags or the context name ("" when neither does)."""
+    """An open client. `asked_namespace` is the -n flag ("" without), `context_namespace` what the kubeconfig says."""
 
     client: Client
-    namespace: str
+    clock: Clock
+    asked_namespace: str = ""
+    context_namespace: str = "default"
+
+    @property
+    def application_namespace(self) -> str:
+        return self.asked_namespace or ARGOCD
+
+    @property
+    def workload_namespace(self) -> str:
+        return self.asked_namespace or self.context_namespace
 
 
 @asynccontextmanager
-async def connected(cluster: Cluster | None) -> AsyncIterator[Session]:
-    """Opens the client and closes it again."""
-    flags = cluster or Cluster()
-    config = load_kubeconfig(flags.kubeconfig, flags.context)
-    client = Client(HttpTransport(config), user_agent="shipway-cli", manager="shipway-cli")
+async def connected(place: Place | None) -> AsyncIterator[Session]:
+    """Opens the client and closes it again. Raises InvalidInput when the kubeconfig cannot be used."""
+    flags = place or Place()
+    config = load_kubeconfig(flags.kubeconfig, flags.context or None)
+    client = Client(HttpTransport(config), user_agent=MANAGER, manager=MANAGER)
     try:
-        yield Session(client, flags.namespace or config.namespace)
+        yield Session(client, SystemClock(), flags.namespace, config.namespace)
     finally:
         await client.close()

@@ -1,0 +1,103 @@
+"""`shipway app sync`: asks for a sync by writing `operation`, as Argo CD's clients do, and waits for exactly that one.
+
+The operation carries a mark that no other has (the version of the Application it was asked at), and the engine keeps the
+operation in `status.operationState`. So the end of our sync is never taken for the end of somebody else's.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from shipway.api.kinds import APPLICATIONS
+from shipway.base.errors import Conflict, NotFound, NotYet
+from shipway.cli.durations import Duration
+from shipway.cli.session import MANAGER, Session
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of
+from shipway.kube.runtime.waiting import One, wait_until
+
+REQUEST = "shipway.dev/request"
+"""The info entry that marks our operation."""
+ENDED = ("Succeeded", "Failed", "Error")
+TRIES = 5
+"""The engine may write the Application between our look and our patch."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SyncFlags:
+    """What to sync, and whether to wait."""
+
+    revision: Annotated[str, Parameter(show_default=False)] = ""
+    "A branch, tag or commit; the Application's own target revision otherwise."
+    prune: Annotated[bool, Parameter(negative="")] = False
+    "Delete objects that Git no longer has."
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    "Ask the API server what would happen, write nothing."
+    wait: bool = True
+    "Wait for the end and print what became of every object."
+    timeout: Duration = 300.0
+    "How long to wait, in seconds or like 5m."
+
+
+def operation(app: Obj, flags: SyncFlags) -> Obj:
+    """The operation to write. The Application's own sync options go with it, as with Argo CD's clients."""
+    sync: Obj = {"prune": flags.prune, "dryRun": flags.dry_run}
+    if flags.revision:
+        sync["revision"] = flags.revision
+    if options := dig(app, "spec", "syncPolicy", "syncOptions"):
+        sync["syncOptions"] = options
+    retry = dig(app, "spec", "syncPolicy", "retry")
+    return {
+        "sync": {key: value for key, value in sync.items() if value},
+        "initiatedBy": {"username": MANAGER},
+        "info": [{"name": REQUEST, "value": resource_version_of(app)}],
+        **({"retry": retry} if retry else {}),
+    }
+
+
+async def request(session: Session, app: Obj, flags: SyncFlags) -> Obj:
+    """Writes the operation; the Application as it is then. Raises NotYet while another operation is under way."""
+    fresh = app
+    for _ in range(TRIES):
+        if fresh.get("operation"):
+            message = f"another operation of {name_of(app)} is under way: see `shipway app get {name_of(app)}`"
+            raise NotYet(message, reason="OperationInProgress")
+        asked = {"metadata": {"resourceVersion": resource_version_of(fresh)}, "operation": operation(fresh, flags)}
+        try:
+            return await session.client.patch(APPLICATIONS, namespace_of(app), name_of(app), asked)
+        except Conflict:
+            fresh = await session.client.get(APPLICATIONS, namespace_of(app), name_of(app))
+    raise Conflict(f"{name_of(app)} is being written all the time: try again")
+
+
+async def ended(session: Session, asked: Obj, seconds: float) -> Obj:
+    """The Application when the operation in `asked` has ended. Raises TookTooLong, and NotFound when it was deleted."""
+    mark = mark_of(asked.get("operation") or {})
+
+    def is_so(app: Obj | None) -> bool:
+        return app is None or has_ended(app, mark)
+
+    one = One(APPLICATIONS, namespace_of(asked), name_of(asked))
+    app = await wait_until(session.client, one, is_so, seconds=seconds)
+    if app is None:
+        raise NotFound(f"{name_of(asked)} was deleted before its sync had ended")
+    return app
+
+
+def has_ended(app: Obj, mark: str) -> bool:
+    """Whether the operation with that mark is over."""
+    state = status_of(app).get("operationState") or {}
+    still_asked = mark_of(app.get("operation") or {}) == mark
+    return not still_asked and mark_of(state.get("operation") or {}) == mark and state.get("phase") in ENDED
+
+
+def is_taken_up(app: Obj, asked: Obj) -> bool:
+    """Whether the engine has begun the operation in `asked`."""
+    state = status_of(app).get("operationState") or {}
+    return mark_of(state.get("operation") or {}) == mark_of(asked.get("operation") or {})
+
+
+def mark_of(asked: Obj) -> str:
+    return next((entry.get("value") or "" for entry in asked.get("info") or [] if entry.get("name") == REQUEST), "")
