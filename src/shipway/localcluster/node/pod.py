@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from shipway.api.kinds import CONFIG_MAPS, PODS, SECRETS
 from shipway.base.clock import Clock, Instant
-from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError
 from shipway.base.ids import digest
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -180,10 +180,7 @@ class PodWorker:
         if not self._reported:
             body["metadata"]["annotations"] = self._annotations()
         namespace, name = namespace_of(self.pod), name_of(self.pod)
-        try:
-            await self._host.client.patch(PODS, namespace, name, body, type="strategic", subresource="status", manager=MANAGER)
-        except Conflict as error:
-            raise NotFound(f"Pod {namespace}/{name} is another one now") from error
+        await self._host.client.patch(PODS, namespace, name, body, type="strategic", subresource="status", manager=MANAGER)
         self._reported = status
         return None
 
