@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from shipway.api.kinds import NAMESPACES
-from shipway.base.errors import Conflict, ShipwayError, Unavailable
+from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
 from shipway.gitops.ownership import Context, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
 from shipway.gitops.sync.rows import RowKey, Rows, applied_message, new_row
-from shipway.gitops.sync.tasks import Task, kind_groups, option_of
+from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, Outcome, Patch, Propagation, Replace
@@ -75,6 +75,8 @@ def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand:
         task = by_action.get(_action_key(outcome.action))
         if task is None or (task.kind == "hook" and not isinstance(outcome.action, Create)):
             continue
+        if isinstance(outcome.error, NotFound) and crd_of(task, tasks) is not None:
+            continue  # its definition comes with this sync and is not served yet
         row = _row(task, outcome, hand, before.get(task.row_key, ""))
         if row is not None and not (isinstance(outcome.action, Replace) and outcome.is_done):
             rows[task.row_key] = row
