@@ -73,8 +73,9 @@ kube: ## a real control plane for the tests, built once; prints its path
 	@tests/kube/build
 
 .PHONY: tools
-tools: ## the test programs that no package index has: Prometheus, OpenSSH, Chromium
+tools: $(STAMP) ## the test programs that do not come with `.venv`: Prometheus, OpenSSH, Chromium, Helm
 	@tests/tools
+	@$(BIN)/python -m tests.fetch_helm
 
 .PHONY: clean
 clean: ## what can be made again

@@ -41,12 +41,10 @@ def program() -> Callable[[str], str]:
     """`program("prometheus")` is the path of a program; skips the test when it is not installed."""
 
     def find(name: str) -> str:
-        beside = Path(__file__).parent.parent / ".venv" / "bin" / name
-        found = (
-            str(beside)
-            if beside.exists()
-            else shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-        )
+        root = Path(__file__).parent.parent
+        ours = [root / ".venv" / "bin" / name, root / ".cache" / "tools" / name]
+        beside = next((str(path) for path in ours if path.exists()), None)
+        found = beside or shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if not found:
             pytest.skip(f"{name} is not installed: run `make tools`")
         return found

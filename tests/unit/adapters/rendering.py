@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.helm.engine import HelmEngine
-from shipway.adapters.kustomize.engine import KustomizeEngine, find_kubectl
+from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
@@ -27,7 +27,7 @@ class Bench:
         engines: Mapping[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
             "Helm": HelmEngine(self.workers, program=helm),
-            "Kustomize": KustomizeEngine(self.workers, program=find_kubectl()),
+            "Kustomize": KustomizeEngine(self.workers),
         }
         self.renderer = Renderer(self.mirrors, engines, on_reads=self._remember)
 

@@ -23,18 +23,18 @@ def find_kubectl() -> str:
 
 
 class KustomizeEngine:
-    """Options: Argo CD's `spec.source.kustomize`. `program` is the path of a kubectl."""
+    """Options: Argo CD's `spec.source.kustomize`. `program` is the path of a kubectl, "" for the one that is found."""
 
-    def __init__(self, workers: WorkerPool, *, program: str) -> None:
+    def __init__(self, workers: WorkerPool, *, program: str = "") -> None:
         self._workers = workers
-        self._program = program
+        self._program = program or find_kubectl() or "kubectl"
 
     async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests:
         """Raises `InvalidInput` with Kustomize's own message."""
         scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="shipway-kustomize-")
         try:
             folder = await asyncio.to_thread(_gathered, snapshot, job, scratch)
-            payload = {"program": self._program or "kubectl", "scratch": scratch, "path": job.path, "folder": folder}
+            payload = {"program": self._program, "scratch": scratch, "path": job.path, "folder": folder}
             made = await self._workers.call(_WORKER, payload)
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

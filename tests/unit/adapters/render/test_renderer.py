@@ -38,6 +38,7 @@ async def render_all(bench) -> dict[str, list[str]]:
     return {app: named(await bench.render(source, app)) for app, source in SOURCES.items()}
 
 
+@pytest.mark.proves("002-10")
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
