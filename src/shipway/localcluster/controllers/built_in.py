@@ -9,6 +9,7 @@ from shipway.kube.runtime.decision import Ask
 from shipway.localcluster.controllers.deployment.controller import DeploymentController
 from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
 from shipway.localcluster.controllers.garbage import controller as garbage
+from shipway.localcluster.controllers.job.controller import JobController
 from shipway.localcluster.controllers.namespace.controller import NamespaceController
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
 from shipway.localcluster.controllers.scheduler.controller import SchedulerController
@@ -21,6 +22,7 @@ def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, An
         DeploymentController(),
         ReplicaSetController(),
         EndpointSliceController(),
+        JobController(),
         SchedulerController(),
         NamespaceController(),
         garbage.GarbageCollector(),
