@@ -131,8 +131,7 @@ class ControlPlane:
         pki = self.folder / "pki"
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
-        waiting = [f"{self.url}/readyz", account, f"https://127.0.0.1:{self.ports['scheduler']}/healthz"]
+        waiting = self._waits_for()
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
             while waiting:
                 self._check_processes()
@@ -142,6 +141,11 @@ class ControlPlane:
                     waiting.pop(0)
                 else:
                     await asyncio.sleep(0.05)
+
+    def _waits_for(self) -> list[str]:
+        """URLs that answer 200 once everything is ready."""
+        account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
+        return [f"{self.url}/readyz", account, f"https://127.0.0.1:{self.ports['scheduler']}/healthz"]
 
     def _check_processes(self) -> None:
         for name, process in self.processes.items():

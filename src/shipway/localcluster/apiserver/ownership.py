@@ -18,6 +18,7 @@ from shipway.localcluster.apiserver.registry import Kind
 _STATUS = field_set("status")
 _SPEC = field_set("spec")
 _SPEC_AND_LABELS = field_set("spec", "metadata.labels")
+_SPEC_AND_METADATA = field_set("spec", "metadata")
 
 
 def schema_of(kind: Kind) -> Schema:
@@ -30,8 +31,10 @@ def schema_of(kind: Kind) -> Schema:
 def ignored_fields(kind: Kind, subresource: str) -> FieldSet:
     """The paths that a write through this endpoint does not touch."""
     if subresource == "status":
-        return _SPEC_AND_LABELS if kind.group in ("apps", "batch") else _SPEC
-    return _STATUS if kind.has_status else {}
+        if kind.crd:
+            return _SPEC_AND_METADATA
+        return _SPEC_AND_LABELS if kind.group_kind == ("apps", "Deployment") else _SPEC
+    return _STATUS if kind.has_status and not subresource else {}
 
 
 def wants_reset(wanted: Any) -> bool:

@@ -15,7 +15,8 @@ from shipway.localcluster.apiserver.registry import Kind
 
 KEEPS_STATUS = {("", "Node")}
 """Kinds whose status may come with the object."""
-_RESETS_LABELS = {"apps", "batch"}
+_RESETS_LABELS = {("apps", "Deployment")}
+"""Kinds whose labels may not be changed through `/status`."""
 _SERVERS_OWN = (
     "name",
     "namespace",
@@ -135,7 +136,7 @@ def _status_write(kind: Kind, live: Obj, wanted: Obj) -> Obj:
     metadata = _own_metadata(live, wanted)
     if kind.crd:
         metadata = {**live["metadata"], "managedFields": wanted["metadata"].get("managedFields") or []}
-    elif kind.group in _RESETS_LABELS:
+    elif kind.group_kind in _RESETS_LABELS:
         metadata.pop("labels", None)
         if "labels" in live["metadata"]:
             metadata["labels"] = live["metadata"]["labels"]
