@@ -10,10 +10,13 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypedDict, Unpack
 
+import structlog
 from msgspec import Struct
 
 from shipway.base.clock import Clock, Instant, parse_rfc3339, rfc3339_micro
 from shipway.base.errors import InvalidInput, NotFound
+
+log = structlog.get_logger()
 
 LIMIT_BYTES = 10 * 1024 * 1024
 LONGEST_LINE = 16 * 1024
@@ -86,10 +89,14 @@ class ContainerLog:
             return
         stamp = rfc3339_micro(self._clock.now()).encode() + _MARK
         block = b"".join(stamp + line + b"\n" for line in lines)
-        if self._size + len(block) > LIMIT_BYTES:
-            self._rotate()
-        self._file.write(block)
-        self._file.flush()
+        try:
+            if self._size + len(block) > LIMIT_BYTES:
+                self._rotate()
+            self._file.write(block)
+            self._file.flush()
+        except OSError as error:  # a full disk costs lines, not the container
+            log.warning("log_lines_lost", path=str(self.path), lines=len(lines), error=str(error))
+            return
         self._size += len(block)
         self._notify()
 
@@ -172,8 +179,9 @@ class PodLogs:
     def begin(self, container: str, attempt: int) -> ContainerLog:
         """A log for a new run."""
         found = ContainerLog(self._directory / container / f"{attempt}.log", self._clock)
+        runs = [run for run in self._runs.get(container) or self._on_disk(container) if run.path != found.path]
+        self._runs[container] = runs
         found.open()
-        runs = self._runs.setdefault(container, [])
         runs.append(found)
         for old in runs[:-_KEPT_RUNS]:
             old.close()

@@ -20,7 +20,7 @@ from shipway.base.errors import InvalidInput, NotFound, ShipwayError
 from shipway.base.ids import digest
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import is_deleting, name_of, namespace_of, uid_of
+from shipway.kube.objects.views import is_deleting, name_of, namespace_of, status_of, uid_of
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.containers import SIMULATED_ID, Container, Exit, restored
 from shipway.localcluster.node.decide import Observed, Stop, decide, failures_after, spec_for
@@ -169,6 +169,8 @@ class PodWorker:
 
     async def _report(self) -> Instant | None:
         """Writes the status if it differs from the last one written. A start under way is given a moment to get through."""
+        if status_of(self.pod).get("phase") in ("Succeeded", "Failed") and not self._lives:
+            return None  # what is over stays as it was written, by whomever
         now = self._host.clock.now()
         settled = Instant(self._begun + SETTLE_SECONDS)
         if not self._reported and now < settled and any(c.phase == "starting" for c in self._containers.values()):

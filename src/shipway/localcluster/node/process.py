@@ -73,10 +73,15 @@ class Process:
             )
         except OSError as error:
             raise InvalidInput(f"{launch.argv[0]} cannot be started: {error.strerror}", reason="StartError") from error
-        started = started_at(process.pid) or ""
-        launch.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        launch.pid_file.write_bytes(msgspec.json.encode(PidFile(process.pid, started, launch.what)))
-        return cls(process, launch.pid_file, output)
+        started = cls(process, launch.pid_file, output)
+        try:
+            launch.pid_file.parent.mkdir(parents=True, exist_ok=True)
+            note = PidFile(process.pid, started_at(process.pid) or "", launch.what)
+            launch.pid_file.write_bytes(msgspec.json.encode(note))
+        except OSError as error:
+            await started.stop(0.0)
+            raise InvalidInput(f"{launch.pid_file} cannot be written: {error.strerror}", reason="StartError") from error
+        return started
 
     async def run(self) -> int:
         """The exit code (128 + signal when a signal ended it). Cancelled: kills the process first."""

@@ -330,6 +330,67 @@ async def test_an_upgrade_becomes_a_tunnel():
             assert await user.reader.readline() == b"HELLO\n"
 
 
+async def shout_at_the_end(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+    writer.write((await reader.read()).upper())
+    await writer.drain()
+
+
+async def test_the_end_of_one_side_of_a_tunnel_is_passed_on():
+    async with raw_pod(shout_at_the_end) as target, proxy() as (server, port, _):
+        server.route(routing(route("r", rule(ref("web"))), web=target))
+        async with browser(port) as user:
+            assert (await user.ask("/", headers=["Connection: Upgrade", "Upgrade: chat"]))[0] == 101
+            user.writer.write(b"hello")
+            user.writer.write_eof()
+            assert await user.reader.read() == b"HELLO"
+
+
+async def continue_first(reader, writer):
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b"100-continue" in head
+    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await reader.readexactly(5)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
+    await reader.read()
+
+
+async def test_interim_answers_are_passed_on():
+    async with raw_pod(continue_first) as target, proxy() as (server, port, _):
+        server.route(routing(route("r", rule(ref("web"))), web=target))
+        async with browser(port) as user:
+            head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+            user.writer.write(head.encode())
+            assert (await user.answer())[0] == 100
+            user.writer.write(b"hello")
+            assert (await user.answer())[2] == b"hello"
+
+
+async def test_an_old_client_gets_a_body_it_understands():
+    async with raw_pod(echo_body) as target, proxy() as (server, port, _):
+        server.route(routing(route("r", rule(ref("web"))), web=target))
+        async with browser(port) as user:
+            user.writer.write(f"GET / HTTP/1.0\r\nHost: {HOST}\r\nX-Chunked: 1\r\n\r\n".encode())
+            head, _, body = (await user.reader.read()).partition(b"\r\n\r\n")
+            assert b"transfer-encoding" not in head.lower()
+            assert body.startswith(b"get / http/1.1\r\n")
+
+
+async def answer_without_length(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+    await writer.drain()
+
+
+async def test_an_answer_that_ends_with_the_connection():
+    async with raw_pod(answer_without_length) as target, proxy() as (server, port, _):
+        server.route(routing(route("r", rule(ref("web"))), web=target))
+        async with browser(port) as user:
+            status, headers, body = await user.ask()
+            assert (status, headers["connection"], body) == (200, "close", b"until the end")
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [

@@ -134,6 +134,7 @@ class Exchange:
         try:
             if request.is_upgrade:
                 await copy_until_closed(self._client, wire)
+                wire.write_eof()
             else:
                 await copy_body(self._client, wire, request.framing, request.length)
         except (Closed, BadMessage):

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 _RETRY_SECONDS = 2.0
 _FIRST_SECONDS = 2.0
+_QUICK_SECONDS = 0.01
 
 
 class Proxy:
@@ -97,11 +98,19 @@ class Proxy:
             tasks.create_task(self._keep_statuses())
             while True:
                 self._changed.clear()
-                self._routing = build(self._services.list(), self._slices.list(), self._routes.list())
-                server.route(self._routing.table)
-                self.ready.set()
-                self._routed.set()
+                await self._clock.sleep(self._reroute(server))
                 await self._changed.wait()
+
+    def _reroute(self, server: ProxyServer) -> float:
+        """Gives the server a new table; returns the seconds to pause, so that a large cluster in motion can be served."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._routing = build(self._services.list(), self._slices.list(), self._routes.list())
+        server.route(self._routing.table)
+        self.ready.set()
+        self._routed.set()
+        took = loop.time() - begun
+        return took if took > _QUICK_SECONDS else 0.0
 
     async def _keep_statuses(self) -> None:
         """Says of every route and gateway whether it is in force, at the generation that is."""

@@ -170,8 +170,9 @@ class Table(Struct, frozen=True):
         yield self.anywhere
 
     def rules(self) -> list[Rule]:
+        """Each once, however many hosts and matches lead to it."""
         groups = [*self.hosts.values(), *(entries for _, entries in self.wildcards), self.anywhere]
-        return [entry.rule for entries in groups for entry in entries]
+        return list({entry.rule.id: entry.rule for entries in groups for entry in entries}.values())
 
 
 def has_prefix(path: str, prefix: str) -> bool:

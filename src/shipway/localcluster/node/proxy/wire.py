@@ -130,6 +130,11 @@ class Wire(asyncio.Protocol):
             self._writing = asyncio.get_running_loop().create_future()
             await self._writing
 
+    def write_eof(self) -> None:
+        """Says that nothing more comes, and goes on reading."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
