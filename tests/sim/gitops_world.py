@@ -23,11 +23,12 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from shipway.kube.objects.wire import Request, Response
+from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
+from tests.sim.faults import Crash
 
 EPOCH = Instant(1_790_000_000.0)
 REPO = "https://git.test/shop.git"
@@ -73,7 +74,7 @@ class Repository:
 class Recording:
     """A transport that remembers the writes that went through it; dry runs do not count."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: Transport) -> None:
         self._server = server
         self.writes: list[tuple[str, str]] = []
 
@@ -90,23 +91,34 @@ class Recording:
 class World:
     """The cluster as a user sees it (`user` writes as kubectl does), the repository, and what the engine wrote."""
 
-    def __init__(self, server: ApiServer, repository: Repository, clock: Clock) -> None:
+    def __init__(self, server: ApiServer, repository: Repository, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
-        self.engine = Recording(server)
+        self.engine = Recording(wrap(server))
         self.repository = repository
         self.clock = clock
+        self.runtime = self.make_engine()
+        self.crashes = 0
+
+    def make_engine(self) -> Runtime:
+        """A fresh process of the engine: nothing remembered."""
         settings = GitOpsSettings(namespace="argocd", key=b"a key of the test")
         client = Client(self.engine, manager=settings.manager)
 
         async def dry_run(ask: DryRunAsk) -> Obj:
             return await client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
 
-        self.runtime = Runtime(
-            client,
-            gitops_controllers(settings),
-            clock=clock,
-            resolvers={HeadAsk: repository.head_of, RenderAsk: repository.render, DryRunAsk: dry_run},
-        )
+        resolvers = {HeadAsk: self.repository.head_of, RenderAsk: self.repository.render, DryRunAsk: dry_run}
+        return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
+
+    async def run(self) -> None:
+        """The engine, started again after every crash (and when it could not start)."""
+        while True:
+            try:
+                await self.runtime.run()
+            except* (Crash, ShipwayError):
+                self.crashes += 1
+            await self.clock.sleep(0.1)
+            self.runtime = self.make_engine()
 
     async def app(self, name: str = "shop") -> Obj:
         return await self.user.get(APPLICATIONS, "argocd", name)
@@ -176,17 +188,20 @@ def application(name: str = "shop", **spec: Any) -> Obj:
 
 @asynccontextmanager
 async def world(
-    objects: list[Obj] | ShipwayError, *, others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: ()
+    objects: list[Obj] | ShipwayError,
+    *,
+    others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: (),
+    wrap: Callable[[Transport, Clock], Transport] = lambda server, _: server,
 ) -> AsyncGenerator[World, None]:
     """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit.
 
-    `others` are runtimes that work beside the engine under test.
+    `others` are runtimes that work beside the engine under test; `wrap` stands between the engine and the server.
     """
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
     repository = Repository()
     repository.commit(objects)
-    there = World(server, repository, clock)
+    there = World(server, repository, clock, lambda transport: wrap(transport, clock))
     for crd in load_crds():
         await there.user.create(CRDS, crd)
     while APPLICATIONS not in await there.user.discover():
@@ -194,8 +209,8 @@ async def world(
     for name in ("argocd", "shop"):
         await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     async with asyncio.TaskGroup() as group:
-        runtimes = (there.runtime, _kubernetes(server, clock), *others(server, clock))
-        running = [group.create_task(runtime.run()) for runtime in runtimes]
+        runtimes = (_kubernetes(server, clock), *others(server, clock))
+        running = [group.create_task(there.run()), *(group.create_task(runtime.run()) for runtime in runtimes)]
         try:
             yield there
         finally:

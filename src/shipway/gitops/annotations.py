@@ -20,6 +20,8 @@ APPLIED = "shipway.dev/applied"
 """On every object we applied: the keyed hash of what we applied."""
 OPERATION = "shipway.dev/operation"
 """On hooks: which sync operation created them."""
+KINDS = "shipway.dev/kinds"
+"""On an Application: every kind it was ever about to apply, so that no crash makes it forget an object of its own."""
 REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 

@@ -99,15 +99,6 @@ def merge_diff(old: Obj, new: Obj) -> Obj:
     return patch
 
 
-def kinds_in(status: Obj) -> set[tuple[str, str]]:
-    """The kinds of everything this application applied before, as its status remembers them."""
-    rows = [
-        *(status.get("resources") or []),
-        *(((status.get("operationState") or {}).get("syncResult") or {}).get("resources") or []),
-    ]
-    return {(row.get("group") or "", row.get("kind") or "") for row in rows}
-
-
 def _version(item: Item) -> str:
     resource: Resource | None = item.resource
     if item.desired is not None:

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339, rfc3339_micro
-from shipway.gitops.annotations import REFRESH, REFRESHING, SKIP_RECONCILE
+from shipway.gitops.annotations import KINDS, REFRESH, REFRESHING, SKIP_RECONCILE
 from shipway.gitops.application.observe import Observed, Target
 from shipway.gitops.application.syncing import Progress, progress, rows_written, work_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item, Live, compare, health_of_all
 from shipway.gitops.deletion import cascade, our_finalizer
 from shipway.gitops.events import notes_of
+from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry, is_over
 from shipway.gitops.project import DEFAULT, default_project, refusals
 from shipway.gitops.source import sync_options
@@ -167,6 +168,10 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
     step = progress(observed, now)
     if step is None:
         return Draft(status, wake=_grace_over(observed, now))
+    intent = _intent(observed, observed.sync_target)
+    if intent and not step.is_over:
+        # Nothing is applied before its kinds are written down.
+        return Draft({**status, "operationState": step.state}, intent, wake=step.wake)
     status = {**status, "operationState": step.state}
     root: Obj = {"operation": None} if step.is_over else {}
     if step.succeeded:
@@ -202,7 +207,14 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
         return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
     begun = Begun(target.head.commit, target.source, target.content)
     state = begin(observed.app, result.operation, begun, now)
-    return replace(draft, status={**status, "operationState": state}, root={"operation": result.operation})
+    root = {"operation": result.operation, **_intent(observed, target)}
+    return replace(draft, status={**status, "operationState": state}, root=root)
+
+
+def _intent(observed: Observed, target: Target | None) -> Obj:
+    """The annotation that names the kinds about to be applied; {} when it names them already."""
+    text = annotation_with(observed.app, target.prepared.objects) if target else ""
+    return {"metadata": {"annotations": {KINDS: text}}} if text else {}
 
 
 def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
@@ -211,7 +223,7 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     root = dict(draft.root)
     annotations = _refresh_change(observed, now)
     if annotations:
-        root["metadata"] = {"annotations": annotations}
+        root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     if not status and not root:
         return None
     if status or REFRESH in annotations:

@@ -21,13 +21,13 @@ from shipway.base.ids import digest
 from shipway.gitops.asks import canonical
 from shipway.gitops.comparison import Comparison, Live, compare
 from shipway.gitops.desired import Prepared, prepare
+from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
-from shipway.gitops.status import kinds_in
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 from shipway.kube.objects.views import status_of
@@ -216,8 +216,9 @@ class Observer:
 
     def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:
         """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
-        wanted = {(d.ref.group, d.ref.kind) for target in targets if target for d in target.prepared.objects}
-        wanted |= kinds_in(status_of(app))
+        wanted = known_kinds(app)
+        for target in targets:
+            wanted |= wanted_kinds(target.prepared.objects) if target else set()
         served = [world.resource_for(group, kind) for group, kind in sorted(wanted)]
         claimants = [world.resource_for(group, kind) for group, kind in CLAIMANT_KINDS]
         return tuple(dict.fromkeys(resource for resource in [*served, *claimants] if resource))

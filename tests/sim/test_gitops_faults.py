@@ -1,0 +1,114 @@
+"""The GitOps engine under faults: crashes between writes, lost answers, 409/429/500, dropped and delayed watches.
+
+Each seed is one history. Whatever happened on the way, when the faults end the cluster is what Git says, the status says so,
+no hook ran twice for one operation, and nothing more is written. A failing seed becomes a named test.
+"""
+
+import random
+from typing import Any
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, JOBS, SERVICES
+from shipway.base.clock import Clock
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import annotations_of, dig, name_of
+from shipway.kube.objects.wire import Transport
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from tests.sim.faults import Faults, FaultyTransport
+from tests.sim.gitops_world import World, application, world
+from tests.sim.test_gitops import config, hook, service
+
+SEEDS = range(50)
+FAULTS = Faults(refused=0.03, answer_lost=0.03, crash=0.02, watch_dropped=0.05, watch_held_back=0.1)
+
+
+def contents(rng: random.Random) -> list[Obj]:
+    """A random shop; always with something in it."""
+    maps = [config(f"map-{n}", annotations={"edition": str(rng.randrange(3))}) for n in range(4) if rng.random() < 0.7]
+    services = [service(f"web-{n}") for n in range(2) if rng.random() < 0.5]
+    hooks = [hook("migrate", "PreSync")] if rng.random() < 0.5 else []
+    return [config("base"), *maps, *services, *hooks]
+
+
+class Node:
+    """Ends every hook a second after it was created, and remembers which operation created it."""
+
+    def __init__(self, there: World) -> None:
+        self._there = there
+        self.runs: list[tuple[str, str]] = []
+        self._seen: set[str] = set()
+
+    async def look(self) -> None:
+        for job in (await self._there.user.list(JOBS, "shop")).items:
+            if job["metadata"]["uid"] in self._seen:
+                continue
+            self._seen.add(job["metadata"]["uid"])
+            self.runs.append((name_of(job), annotations_of(job)["shipway.dev/operation"]))
+            done = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+            await self._there.user.patch(JOBS, "shop", name_of(job), done, subresource="status")
+
+
+async def live_names(there: World, resource: Resource) -> set[str]:
+    found = (await there.user.list(resource, "shop")).items
+    return {name_of(one) for one in found if "argocd.argoproj.io/tracking-id" in annotations_of(one)}
+
+
+async def run_history(seed: int) -> None:
+    rng = random.Random(seed)
+    faulty: list[FaultyTransport] = []
+
+    def wrap(server: Transport, clock: Clock) -> Transport:
+        faulty.append(FaultyTransport(server, clock, rng, FAULTS))
+        return faulty[0]
+
+    async with world(contents(rng), wrap=wrap) as there:
+        node = Node(there)
+        policy: dict[str, Any] = {"automated": {"prune": True, "selfHeal": True}, "retry": {"limit": -1}}
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy))
+        for step in range(60):
+            await there.clock.sleep(0.5)
+            await node.look()
+            if step in (12, 24, 36):
+                await there.push(contents(rng))
+            if rng.random() < 0.1:
+                await there.user.patch(CONFIG_MAPS, "shop", "base", {"data": {"colour": "red"}}) if await exists(
+                    there
+                ) else None
+        faulty[0].calm()
+        for _ in range(2000):
+            await there.clock.sleep(0.5)
+            await node.look()
+            if is_at_rest(await there.app(), there.repository.head):
+                break
+        await there.settle(400)
+        await check(there, node)
+
+
+async def exists(there: World) -> bool:
+    return not await there.gone(CONFIG_MAPS, "shop", "base")
+
+
+def is_at_rest(app: Obj, head: str) -> bool:
+    status = dig(app, "status", default={})
+    return (dig(status, "sync", "status"), dig(status, "sync", "revision")) == ("Synced", head) and "operation" not in app
+
+
+async def check(there: World, node: Node) -> None:
+    wanted = there.repository.commits[there.repository.head]
+    assert isinstance(wanted, list)
+    for resource in (CONFIG_MAPS, SERVICES):
+        assert await live_names(there, resource) == {name_of(obj) for obj in wanted if obj["kind"] == resource.kind}
+    assert (await there.user.get(CONFIG_MAPS, "shop", "base"))["data"] == {"colour": "blue"}
+    app = await there.app()
+    assert is_at_rest(app, there.repository.head)
+    assert dig(app, "status", "health", "status") == "Healthy"
+    assert len(node.runs) == len(set(node.runs)), "a hook ran twice for one try of one operation"
+    there.engine.writes.clear()
+    await there.settle(700)
+    assert there.engine.writes == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_any_history_the_cluster_is_what_git_says(seed: int) -> None:
+    run_in_virtual_time(run_history(seed))
