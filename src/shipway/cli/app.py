@@ -139,7 +139,7 @@ async def sync_app(session: Session, name: str, flags: SyncFlags, output: Output
         late = await find_app(session, name)
         state = status_of(late).get("operationState") or {}
         waiting = (
-            state.get("message") if app_sync.is_taken_up(late, asked) else "no engine has taken it up: is `shipway run` up?"
+            state.get("message") if app_sync.is_taken_up(late, asked) else "nobody has taken it up: is `shipway run` running?"
         )
         print(f"the sync of {name} has not ended after {flags.timeout:g} s: {waiting}", file=sys.stderr)
         return 1

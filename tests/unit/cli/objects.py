@@ -47,7 +47,9 @@ def rollout(*, strategy: Mapping[str, Any] | None = None, **status: Any) -> Obj:
     }  # fmt: skip
 
 
-def replica_set(pod_hash: str, revision: int, tag: str, replicas: int, *, available: int | None = None, owner: str = "r1") -> Obj:
+def replica_set(
+    pod_hash: str, revision: int, tag: str, replicas: int, *, available: int | None = None, owner: str = "r1"
+) -> Obj:
     count = replicas if available is None else available
     return {
         "apiVersion": "apps/v1",
@@ -55,7 +57,7 @@ def replica_set(pod_hash: str, revision: int, tag: str, replicas: int, *, availa
         "metadata": {
             "name": f"web-{pod_hash}", "namespace": "shop", "uid": f"rs-{pod_hash}", "generation": 1,
             "creationTimestamp": f"2026-11-21T09:{revision}0:00Z", "labels": {"app": "web", HASH_LABEL: pod_hash},
-            "annotations": {REVISION: str(revision)}, "ownerReferences": owned_by("Rollout", "web", owner),
+            "annotations": {REVISION: str(revision)}, "ownerReferences": owned_by("Rollout", "web", "r1"),
         },
         "spec": {
             "replicas": replicas,
