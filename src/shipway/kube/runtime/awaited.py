@@ -71,7 +71,7 @@ class Parking:
         self._patience = patience
         self._waiting: dict[Hashable, tuple[Awaited, ...]] = {}
         self._deadlines: dict[Hashable, float] = {}
-        self._by_object: defaultdict[tuple[Resource, str, str], set[Hashable]] = defaultdict(set)
+        self._by_object: defaultdict[tuple[Resource, str, str], dict[Hashable, None]] = defaultdict(dict)
 
     def expect(self, key: Hashable, writes: Sequence[Awaited]) -> None:
         """Replaces what `key` waits for."""
@@ -82,7 +82,7 @@ class Parking:
         self._waiting[key] = pending
         self._deadlines[key] = self._clock.now() + self._patience
         for write in pending:
-            self._by_object[(write.resource, write.namespace, write.name)].add(key)
+            self._by_object[(write.resource, write.namespace, write.name)][key] = None
 
     def must_wait(self, key: Hashable) -> bool:
         """False as soon as the cache has everything, or when patience has run out (a dropped watch, a lost event)."""
@@ -109,6 +109,6 @@ class Parking:
         self._deadlines.pop(key, None)
         for write in self._waiting.pop(key, ()):
             place = (write.resource, write.namespace, write.name)
-            self._by_object[place].discard(key)
+            self._by_object[place].pop(key, None)
             if not self._by_object[place]:
                 del self._by_object[place]

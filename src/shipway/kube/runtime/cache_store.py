@@ -24,14 +24,16 @@ class _Index:
         self.places: dict[Hashable, dict[Place, None]] = {}
 
     def move(self, place: Place, old: Obj | None, new: Obj | None) -> None:
-        before = set(self.values_of(old)) if old is not None else set[str]()
-        after = set(self.values_of(new)) if new is not None else set[str]()
-        for value in before - after:
+        before = dict.fromkeys(self.values_of(old)) if old is not None else {}
+        after = dict.fromkeys(self.values_of(new)) if new is not None else {}
+        for value in before:
+            if value in after:
+                continue
             filed = self.places[value]
             filed.pop(place, None)
             if not filed:
                 del self.places[value]
-        for value in after - before:
+        for value in after:
             self.places.setdefault(value, {})[place] = None
 
 

@@ -6,6 +6,7 @@ for it, and they are woken when a CustomResourceDefinition makes it appear.
 """
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
@@ -76,25 +77,27 @@ class Kinds:
             wake()
 
     async def run(self) -> None:
+        """Asks once at the start and again whenever what is known is stale, until cancelled."""
         while True:
-            await self._stale.wait()
-            await self._clock.sleep(REDISCOVER_AFTER)
             self._stale.clear()
             try:
                 await self.refresh()
             except ShipwayError as error:
                 log.warning("discovery_failed", reason=error.reason, message=error.message)
-                await self._clock.sleep(REDISCOVER_AFTER * 5)
                 self._stale.set()
+                await self._clock.sleep(REDISCOVER_AFTER * 5)
+            await self._stale.wait()
+            await self._clock.sleep(REDISCOVER_AFTER)
 
 
 class Caches:
     """Informers by what they watch, alive while somebody needs them."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, rng: random.Random | None = None) -> None:
         self.kinds = Kinds(client, clock)
         self._client = client
         self._clock = clock
+        self._rng = rng
         self._informers: dict[InformerKey, Informer] = {}
         self._needed_by: defaultdict[InformerKey, set[Hashable]] = defaultdict(set)
         self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
@@ -105,7 +108,6 @@ class Caches:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                await self.kinds.refresh()
                 group.create_task(self.kinds.run())
                 crds = self.need("kinds", Watch(resource=CRDS, keys=lambda _: (), metadata_only=True))
                 crds.on_event(lambda old, new: self.kinds.is_stale())
@@ -128,6 +130,7 @@ class Caches:
                 metadata_only=watch.metadata_only,
                 keep_managed_fields=watch.keep_managed_fields,
                 clock=self._clock,
+                rng=self._rng,
             )
             self._start(key)
         for name, index in watch.indexes.items():
@@ -170,7 +173,7 @@ class ControllerWatches:
         self._wake = wake
         self._by_key: dict[InformerKey, Informer] = {}
         self._by_resource: dict[Resource, list[Informer]] = {}
-        self._needs: dict[Hashable, frozenset[InformerKey]] = {}
+        self._needs: dict[Hashable, dict[InformerKey, None]] = {}
 
     @property
     def informers(self) -> Sequence[Informer]:
@@ -182,15 +185,15 @@ class ControllerWatches:
     def need(self, who: Hashable, watches: Iterable[Watch]) -> None:
         """`watches` is all that `who` needs from now on."""
         wanted = {informer_key(watch): watch for watch in watches}
-        before = self._needs.get(who, frozenset())
+        before = self._needs.get(who, {})
         for key, watch in wanted.items():
             if key not in before:
                 self._add(who, key, watch)
-        for key in before - wanted.keys():
+        for key in [key for key in before if key not in wanted]:
             if self._caches.release((self._name, who), key):
                 self._drop(key)
         if wanted:
-            self._needs[who] = frozenset(wanted)
+            self._needs[who] = dict.fromkeys(wanted)
         else:
             self._needs.pop(who, None)
 

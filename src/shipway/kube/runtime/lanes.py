@@ -4,6 +4,8 @@ An ask is a value; equal asks from a thousand keys are one question. Its answer 
 and wakes whoever asked. A lane is the remote that answers: it is bounded, so a repository that hangs fills its own lane
 and nobody else's.
 
+Everything is kept in order of arrival, so that a simulation with the same seed takes the same steps.
+
 Standing asks are asked again every `poll_seconds` and when `refresh` is told that their remote changed (a webhook); they
 wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
 keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
@@ -44,8 +46,8 @@ class Lanes:
         self._clock = clock
         self._wake = wake
         self._answers: dict[Ask, Answer] = {}
-        self._subscribers: defaultdict[Ask, set[Subscriber]] = defaultdict(set)
-        self._asks_of: dict[Subscriber, frozenset[Ask]] = {}
+        self._subscribers: defaultdict[Ask, dict[Subscriber, None]] = defaultdict(dict)
+        self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
         self._again: dict[Ask, asyncio.Event] = {}
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_lane))
@@ -67,16 +69,16 @@ class Lanes:
 
     def subscribe(self, subscriber: Subscriber, asks: Iterable[Ask]) -> None:
         """`asks` is all that `subscriber` asks from now on; what nobody asks any more is forgotten."""
-        new = frozenset(asks)
-        old = self._asks_of.get(subscriber, frozenset())
+        new = dict.fromkeys(asks)
+        old = self._asks_of.get(subscriber, {})
         if new:
             self._asks_of[subscriber] = new
         else:
             self._asks_of.pop(subscriber, None)
-        for ask in old - new:
+        for ask in [ask for ask in old if ask not in new]:
             self._unsubscribe(subscriber, ask)
-        for ask in new - old:
-            self._subscribers[ask].add(subscriber)
+        for ask in [ask for ask in new if ask not in old]:
+            self._subscribers[ask][subscriber] = None
             self._start(ask)
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
@@ -93,7 +95,7 @@ class Lanes:
 
     def _unsubscribe(self, subscriber: Subscriber, ask: Ask) -> None:
         subscribers = self._subscribers[ask]
-        subscribers.discard(subscriber)
+        subscribers.pop(subscriber, None)
         if subscribers:
             return
         del self._subscribers[ask]

@@ -34,7 +34,7 @@ class Runtime:
         read_only: Collection[str] = (),
     ) -> None:
         self.metrics = metrics or RuntimeMetrics()
-        self._caches = Caches(client, clock)
+        self._caches = Caches(client, clock, rng)
         self._lanes = Lanes(resolvers or {}, clock, self._wake)
         around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng)
         self._shells = {

@@ -248,7 +248,7 @@ class Shell:
         about = new if new is not None else old
         if about is None:
             return
-        for key in {key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)}:
+        for key in dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)):
             self._queue.add(key)
         for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
             self._queue.add(key)
