@@ -1,5 +1,9 @@
 """The node against the embedded API server: pods run, are reported, restart, and end; and nothing is left behind."""
 
+import asyncio
+import json
+import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -259,3 +263,56 @@ async def test_a_hundred_pods_are_ready_soon(cluster):
         for number in range(100):
             await pod_that(client, is_ready, f"p{number}")
         assert CLOCK.now() - begun < 10
+
+
+WHOLE_CLUSTER = """
+import asyncio, sys
+from pathlib import Path
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node
+
+async def main(home):
+    clock = SystemClock()
+    server = await ApiServer.open(path=home / "state.db", clock=clock, ids=RandomIds())
+    async with Node(Client(server), name="local", home=home, clock=clock, addresses=AddressBook()):
+        print("up", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_cluster_that_is_killed_leaves_no_process_and_comes_back(tmp_path, number):
+    async def with_client(act):
+        server = await ApiServer.open(path=tmp_path / "state.db", clock=CLOCK, ids=RandomIds())
+        try:
+            return await act(Client(server))
+        finally:
+            await server.close()
+
+    await with_client(lambda client: client.create(PODS, pod()))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WHOLE_CLUSTER, tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    pid_files = tmp_path / "node" / "local" / "pids"
+    try:
+        await asyncio.wait_for(process.stdout.readline(), 20)
+        (file,) = await eventually(lambda: list(pid_files.glob("*.pid")))
+        pid = json.loads(file.read_text())["pid"]
+        assert started_at(pid) is not None
+    finally:
+        process.send_signal(number)
+        await process.wait()
+    await eventually(lambda: started_at(pid) is None)
+
+    async def comes_back(client):
+        async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(), tuning=FAST):
+            found = await pod_that(client, is_ready)
+            assert pid_of(found) != pid
+
+    await with_client(comes_back)
