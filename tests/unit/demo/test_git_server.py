@@ -102,7 +102,7 @@ async def test_nobody_listens(server, tmp_path):
 
 async def test_a_large_push_is_streamed(server, tmp_path):
     copy = await working_copy(server, tmp_path / "copy")
-    noise = os.urandom(8 << 20)
+    noise = os.urandom(3 << 20)
     commit = await push(copy, {"big.bin": noise})
     mirrors = Mirrors(tmp_path / "home", clock=SystemClock())
     head = await mirrors.head(HeadRequest(server.url("shop"), "main", b"{}"))

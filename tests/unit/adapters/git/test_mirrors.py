@@ -267,9 +267,13 @@ async def test_a_password_in_the_url_is_used_and_kept_out_of_sight(tmp_path, gat
 
 
 async def test_a_remote_that_hangs_is_given_up(tmp_path):
+    gone = asyncio.Event()
+
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -277,4 +281,6 @@ async def test_a_remote_that_hangs_is_given_up(tmp_path):
     with pytest.raises(Unavailable, match=r"no answer within 0\.5 s") as caught:
         await mirrors.head(HeadRequest(f"http://127.0.0.1:{port}/x.git", "main", b"{}"))
     assert caught.value.reason == "GitTimeout"
+    await gone.wait()
     server.close()
+    await server.wait_closed()

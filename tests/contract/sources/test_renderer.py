@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shipway.base.errors import InvalidInput
-from tests.unit.adapters.rendering import Bench, named, only
+from tests.contract.sources.rendering import Bench, named, only
 
 CM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1}\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from shipway.base.errors import InvalidInput
-from tests.unit.adapters.rendering import Bench, named, only
+from tests.contract.sources.rendering import Bench, named, only
 
 CHART = "apiVersion: v2\nname: shop\nversion: 0.1.0\n"
 CONFIG = """\

@@ -3,7 +3,7 @@
 import pytest
 
 from shipway.base.errors import InvalidInput
-from tests.unit.adapters.rendering import Bench, named
+from tests.contract.sources.rendering import Bench, named
 
 CM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
 FILES = {

@@ -3,7 +3,7 @@
 import pytest
 
 from shipway.base.errors import InvalidInput
-from tests.unit.adapters.rendering import Bench, named, only
+from tests.contract.sources.rendering import Bench, named, only
 
 DEPLOYMENT = """\
 apiVersion: apps/v1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.adapters.rendering import Bench
+from tests.contract.sources.rendering import Bench
 
 CHART = """\
 apiVersion: v2
@@ -106,7 +106,7 @@ CASES = {
             {"name": "octal", "value": "0123"},
             {"name": "number", "value": "99", "forceString": True},
             {"name": "tags", "value": "{a,b}"},
-        ]
+        ],
     },
     "a file as a parameter": {"fileParameters": [{"name": "extra.note", "path": "files/note.txt"}]},
     "everything inline": {"values": "text: |\n  a\n  b\non: no\nfloat: 1e3\n", "skipCrds": True, "releaseName": "other"},
