@@ -6,14 +6,18 @@ from typing import Any
 from shipway.kube.client.client import Client
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask
+from shipway.localcluster.controllers.daemonset.controller import DaemonSetController
 from shipway.localcluster.controllers.deployment.controller import DeploymentController
+from shipway.localcluster.controllers.disruption.controller import DisruptionController
 from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
 from shipway.localcluster.controllers.garbage import controller as garbage
 from shipway.localcluster.controllers.job.controller import JobController
 from shipway.localcluster.controllers.namespace.controller import NamespaceController
+from shipway.localcluster.controllers.pod_collector import PodCollector
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
 from shipway.localcluster.controllers.scheduler.controller import SchedulerController
 from shipway.localcluster.controllers.service_accounts import ServiceAccountController
+from shipway.localcluster.controllers.statefulset.controller import StatefulSetController
 
 
 def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, Any]]:
@@ -22,9 +26,13 @@ def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, An
         DeploymentController(),
         ReplicaSetController(),
         EndpointSliceController(),
+        StatefulSetController(),
+        DaemonSetController(),
         JobController(),
         SchedulerController(),
         NamespaceController(),
+        DisruptionController(),
+        PodCollector(),
         garbage.GarbageCollector(),
         ServiceAccountController(ca_certificate),
     ]

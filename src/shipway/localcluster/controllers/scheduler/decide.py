@@ -108,21 +108,31 @@ def _fit(pod: Obj, requests: Amounts, rooms: Sequence[Room]) -> tuple[list[Room]
     return fit, why_not
 
 
+def may_run_on(pod: Obj, node: Obj) -> bool:
+    """Whether the pod's selector, affinity and tolerations let it onto the node, ready and roomy or not."""
+    return not _placement_reasons(pod, node)
+
+
 def _reasons(pod: Obj, requests: Amounts, room: Room) -> list[str]:
-    """Why the pod cannot go to this node, in kube-scheduler's words; empty if it can."""
-    node, spec = room.node, spec_of(pod)
-    if spec_of(node).get("unschedulable") and not _tolerates(pod, _UNSCHEDULABLE):
+    """Why the pod cannot go to this node now, in kube-scheduler's words; empty if it can."""
+    if spec_of(room.node).get("unschedulable") and not _tolerates(pod, _UNSCHEDULABLE):
         return ["node(s) were unschedulable"]
-    if (condition_of(node, "Ready") or {}).get("status") != "True":
+    if (condition_of(room.node, "Ready") or {}).get("status") != "True":
         return ["node(s) were not ready"]
-    selector: dict[str, str] = spec.get("nodeSelector") or {}
+    if reasons := _placement_reasons(pod, room.node):
+        return reasons
+    short = [name for name, amount in requests.items() if room.used.get(name, 0.0) + amount > room.capacity.get(name, 0.0)]
+    return ["Too many pods" if name == "pods" else f"Insufficient {name}" for name in short]
+
+
+def _placement_reasons(pod: Obj, node: Obj) -> list[str]:
+    selector: dict[str, str] = spec_of(pod).get("nodeSelector") or {}
     if not selector.items() <= labels_of(node).items() or not _has_affinity(pod, node):
         return ["node(s) didn't match Pod's node affinity/selector"]
     for taint in spec_of(node).get("taints") or ():
         if taint.get("effect") in ("NoSchedule", "NoExecute") and not _tolerates(pod, taint):
             return [f"node(s) had untolerated taint {{{taint.get('key')}: {taint.get('value') or ''}}}"]
-    short = [name for name, amount in requests.items() if room.used.get(name, 0.0) + amount > room.capacity.get(name, 0.0)]
-    return ["Too many pods" if name == "pods" else f"Insufficient {name}" for name in short]
+    return []
 
 
 _UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
