@@ -48,7 +48,7 @@ class Mirrors:
         clock: Clock,
         credentials: Callable[[str], Credentials] = no_credentials,
         timeout_seconds: float = 90.0,
-        fresh_seconds: float = 15.0,
+        fresh_seconds: float = 5.0,
     ) -> None:
         self._home = home
         self._clock = clock
