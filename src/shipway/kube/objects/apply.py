@@ -325,19 +325,20 @@ def _synced_last_applied(result: Obj, config: Obj) -> Obj:
 # --- every other write -----------------------------------------------------------------------------------------------------
 
 
-def record_update(before: Obj | None, after: Obj, writer: Writer) -> Obj:
+def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj | None = None) -> Obj:
     """`after` with the managedFields that it has once `writer` has written it (create, PUT, any patch but apply).
 
     `after` is what will be stored, defaults and all; its own managedFields count as the server counts them: taken if they
     are valid, `[]` or `[{}]` clears, on a subresource they are ignored. An object that nobody is recorded for stays so until
-    its first apply. Nothing given is changed or shared.
+    its first apply. `blank` is what a new object of the type looks like when nothing is stated: its values are nobody's.
+    Nothing given is changed or shared.
     """
     new, old = without_entries(after), without_entries(before or {})
     entries = _recorded(before, after, writer.subresource)
     if not entries and before is not None:
         return copy_obj(new)
     if before is None:
-        old = {"apiVersion": after.get("apiVersion"), "kind": after.get("kind")}
+        old = blank or {"apiVersion": after.get("apiVersion"), "kind": after.get("kind")}
     try:
         changes = _compared(old, new, writer)
     except TypeMismatch:
