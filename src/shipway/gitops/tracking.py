@@ -35,15 +35,14 @@ def tracked_by(obj: Obj) -> Iterable[str]:
     text = annotations_of(obj).get(TRACKING_ID)
     if not text:
         return ()
-    instance, _, rest = text.partition(":")
-    ref = ref_of(obj)
-    if not ref.kind:
-        return (instance,)
-    group_kind, _, place = rest.partition(":")
+    instance, _, described = text.partition(":")
+    group_kind, _, place = described.partition(":")
     group, _, kind = group_kind.rpartition("/")
     namespace, _, name = place.rpartition("/")
-    describes = (group, kind, name) == (ref.group, ref.kind, ref.name) and namespace in (ref.namespace, "")
-    return (instance,) if describes or (not ref.namespace and (group, kind, name) == (ref.group, ref.kind, ref.name)) else ()
+    ref = ref_of(obj)
+    # A cluster-scoped object may carry the namespace that its manifest stated.
+    is_there = namespace == ref.namespace or not ref.namespace
+    return (instance,) if is_there and (group, kind, name) == (ref.group, ref.kind, ref.name) else ()
 
 
 def keys_of_tracked(control_namespace: str) -> Callable[[Obj], Iterable[ObjectKey]]:

@@ -1,0 +1,169 @@
+"""Rendered objects made ready to apply, what they are tracked by, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from shipway.api.sources import Head, PathTree
+from shipway.base.errors import InvalidInput
+from shipway.gitops import source
+from shipway.gitops.desired import keyed_hash, prepare
+from shipway.gitops.status import merge_diff
+from shipway.gitops.tracking import instance_key, instance_name, tracked_by, tracking_id
+from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.runtime.controller import ObjectKey
+
+KINDS = {
+    "ConfigMap": Resource("", "v1", "ConfigMap", "configmaps"),
+    "Secret": Resource("", "v1", "Secret", "secrets"),
+    "Namespace": Resource("", "v1", "Namespace", "namespaces", namespaced=False),
+}
+
+
+def ready(*objects: Obj) -> list[Obj]:
+    return [one.obj for one in prepare(objects, "shop", "there", lambda _, kind: KINDS.get(kind)).objects]
+
+
+def obj(kind: str = "ConfigMap", **more: Any) -> Obj:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, **more}
+
+
+def test_namespaces_and_tracking_are_filled_in_and_the_servers_own_fields_dropped() -> None:
+    meta = {
+        "name": "a",
+        "uid": "u",
+        "resourceVersion": "7",
+        "creationTimestamp": None,
+        "annotations": None,
+        "labels": {"x": "y"},
+    }
+    (found,) = ready(obj(metadata=meta, status={"phase": "x"}, data={"k": "v"}))
+    assert found == {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "a",
+            "namespace": "there",
+            "labels": {"x": "y"},
+            "annotations": {"argocd.argoproj.io/tracking-id": "shop:/ConfigMap:there/a"},
+        },
+        "data": {"k": "v"},
+    }
+
+
+def test_a_stated_namespace_stays_and_a_cluster_scoped_object_has_none() -> None:
+    stated, scoped = ready(
+        obj(metadata={"name": "a", "namespace": "here"}), obj("Namespace", metadata={"name": "n", "namespace": "x"})
+    )
+    assert stated["metadata"]["namespace"] == "here"
+    assert "namespace" not in scoped["metadata"]
+
+
+def test_string_data_of_a_secret_becomes_data() -> None:
+    (found,) = ready(obj("Secret", data={"a": "eA=="}, stringData={"b": "y"}))
+    assert found["data"] == {"a": "eA==", "b": "eQ=="}
+    assert "stringData" not in found
+
+
+def test_of_two_objects_of_one_name_the_later_wins_with_a_warning() -> None:
+    prepared = prepare([obj(data={"v": "1"}), obj(data={"v": "2"})], "shop", "there", lambda _, kind: KINDS.get(kind))
+    assert [one.obj["data"] for one in prepared.objects] == [{"v": "2"}]
+    assert prepared.warnings == ("Resource /ConfigMap/there/a appeared 2 times among application resources.",)
+
+
+def test_a_kind_is_known_from_a_crd_among_the_objects() -> None:
+    crd: Obj = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.x"},
+        "spec": {
+            "group": "x",
+            "scope": "Cluster",
+            "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [{"name": "v2", "served": True, "storage": True}],
+        },
+    }
+    prepared = prepare(
+        [{"apiVersion": "x/v2", "kind": "Widget", "metadata": {"name": "w"}}, crd], "shop", "there", lambda *_: None
+    )
+    assert prepared.objects[0].resource == Resource("x", "v2", "Widget", "widgets", namespaced=False, status_subresource=False)
+    assert "namespace" not in prepared.objects[0].obj["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"kind": "ConfigMap", "metadata": {"name": "a"}}, "has no apiVersion or kind"),
+        ({"apiVersion": "v1", "kind": "ConfigMap"}, "has no metadata.name"),
+        (obj(metadata={"name": "a", "annotations": {"x": 1}}), "metadata.annotations must be strings"),
+        (obj(metadata={"name": "a", "annotations": {"argocd.argoproj.io/hook": "PreSink"}}), "hook type PreSink is not known"),
+    ],
+)
+def test_objects_that_no_server_could_take_are_refused(broken: Obj, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        ready(broken)
+
+
+def test_the_hash_depends_on_content_and_key_but_not_on_the_order_of_fields() -> None:
+    assert keyed_hash(b"k", {"a": 1, "b": 2}) == keyed_hash(b"k", {"b": 2, "a": 1})
+    assert keyed_hash(b"k", {"a": 1}) != keyed_hash(b"k", {"a": 2})
+    assert keyed_hash(b"k", {"a": 1}) != keyed_hash(b"other", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "instances"),
+    [
+        ("shop:/ConfigMap:there/a", ("shop",)),
+        ("shop:/ConfigMap:there/b", ()),
+        ("shop:apps/Deployment:there/a", ()),
+        ("shop:/ConfigMap:elsewhere/a", ()),
+        ("nonsense", ()),
+        ("", ()),
+    ],
+)
+def test_an_id_that_describes_another_object_is_disregarded(text: str, instances: tuple[str, ...]) -> None:
+    meta = {"name": "a", "namespace": "there", "annotations": {"argocd.argoproj.io/tracking-id": text}}
+    assert tuple(tracked_by(obj(metadata=meta))) == instances
+
+
+def test_tracking_ids_of_cluster_scoped_objects_and_of_foreign_namespaces() -> None:
+    namespace = obj("Namespace", metadata={"name": "n"})
+    assert tracking_id("shop", namespace) == "shop:/Namespace:/n"
+    tracked = obj(
+        "Namespace", metadata={"name": "n", "annotations": {"argocd.argoproj.io/tracking-id": "shop:/Namespace:there/n"}}
+    )
+    assert tuple(tracked_by(tracked)) == ("shop",)
+    for key in (ObjectKey("argocd", "shop"), ObjectKey("team", "shop")):
+        assert instance_key(instance_name(key, "argocd"), "argocd") == key
+
+
+def test_only_build_variables_that_the_source_mentions_make_a_render_differ() -> None:
+    app: Obj = {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": {"destination": {"namespace": "there"}}}
+    plain: Obj = {"repoURL": "r", "path": "p", "targetRevision": "main"}
+    heads = [Head(commit * 40, (PathTree("", "same"),)) for commit in "ab"]
+    assert source.render_ask(app, plain, heads[0]) == source.render_ask(app, plain, heads[1])
+    asking: Obj = {**plain, "helm": {"parameters": [{"name": "tag", "value": "${ARGOCD_APP_REVISION_SHORT}"}]}}
+    first, second = (source.render_ask(app, asking, head) for head in heads)
+    assert first != second
+    assert first.request.build_env == (("ARGOCD_APP_REVISION_SHORT", "aaaaaaa"),)
+
+
+def test_the_question_where_a_branch_stands_does_not_hold_the_branch_twice() -> None:
+    ask = source.head_ask({"repoURL": "r", "path": "p", "targetRevision": "main"}, "main")
+    assert ask.request.source == b'{"path":"p","repoURL":"r"}'
+    assert (ask.lane, ask.standing) == ("r", True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patch"),
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1, "b": {"c": 1, "d": 2}}, {"b": {"c": 3}}, {"a": None, "b": {"c": 3, "d": None}}),
+        ({"l": [1]}, {"l": [1, 2]}, {"l": [1, 2]}),
+        ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ],
+)
+def test_the_smallest_merge_patch(old: Obj, new: Obj, patch: Obj) -> None:
+    assert merge_diff(old, new) == patch
+    assert merge_patch(old, patch) == new
