@@ -77,15 +77,9 @@ def _restored(container: Container, status: dict[str, Any], now: Instant) -> Con
         started_at = _instant(running.get("startedAt")) or now
         if identifier.startswith(SIMULATED_ID):
             return Container(
-                container.name,
-                "running",
-                id=identifier,
-                image=image,
-                started_at=started_at,
-                exit=last,
-                restarts=restarts,
-                failures=failures,
-            )
+                container.name, "running", id=identifier, image=image, started_at=started_at, exit=last, restarts=restarts,
+                failures=failures, is_started=bool(status.get("started")), is_ready=bool(status.get("ready")),
+            )  # fmt: skip
         gone = Exit(
             KILLED, now, started_at, "ContainerStatusUnknown", "The node was restarted, and the process with it", identifier
         )

@@ -228,7 +228,7 @@ class PodWorker:
             resumed = before.phase == "running"
             self._set(
                 name, phase="running", id=running.id, image=spec.get("image") or "", restarts=restarts,
-                started_at=before.started_at if resumed else now, is_started=False, is_ready=False,
+                started_at=before.started_at if resumed else now, is_started=resumed, is_ready=resumed and before.is_ready,
             )  # fmt: skip
             self._running[name] = running
             code = await self._watch(name, spec, running)

@@ -219,6 +219,13 @@ def test_a_restarted_node_reads_back_what_it_wrote():
         assert (back.exit is None) == (container.exit is None)
 
 
+def test_what_is_simulated_stays_ready_while_its_node_restarts():
+    subject = pod()
+    subject["status"] = pod_status(seen(subject, running()), NOW)
+    again = pod_status(seen(subject, *restored(subject, NOW)), NOW)
+    assert again == subject["status"]
+
+
 def test_a_process_died_with_its_node_and_a_simulation_did_not():
     subject = pod()
     for identifier, phase in (("simulated://x", "running"), ("process://12", "terminated")):
