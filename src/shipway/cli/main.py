@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -16,23 +17,27 @@ COMMANDS = {
     "run": ("shipway.cli.run:run", "Reconcile Applications and Rollouts of a cluster until stopped."),
     "app": ("shipway.cli.app:app", "Applications: what should be live, and whether it is."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
+    "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),
 }
 
 
-def build_app() -> App:
+def build_app(name: str = "shipway") -> App:
     """The command tree. Nouns are imported only when they are used: start-up time is part of the experience."""
-    app = App(name="shipway", version=__version__, help=HELP)
+    app = App(name=name, version=__version__, help=HELP)
     for name, (place, text) in COMMANDS.items():
         app.command(place, name=name, help=text)
     app.register_install_completion_command()
     return app
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code."""
+def run(arguments: Sequence[str], name: str = "shipway") -> int:
+    """Runs one command and returns its exit code. `name` is what the user typed, for the help texts."""
     try:
-        result = build_app()(list(arguments), result_action="return_value", exit_on_error=False)
-    except CycloptsError:
+        app = build_app(name)
+        result = app(list(arguments), result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        command = " ".join((name, *(error.command_chain or ())))
+        print(f"error: {' '.join(str(error).split()).removesuffix('.')}. See `{command} --help`.", file=sys.stderr)
         return 2
     except (ShipwayError, BaseExceptionGroup) as error:
         expected = _expected_in(error)
@@ -60,7 +65,9 @@ def _expected_in(error: BaseException) -> ShipwayError | None:
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    """The entry point of `shipway`, and of `kubectl shipway`, which kubectl finds as a program called kubectl-shipway."""
+    is_plugin = Path(sys.argv[0]).stem == "kubectl-shipway"
+    sys.exit(run(sys.argv[1:], "kubectl shipway" if is_plugin else "shipway"))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
 from shipway.rollouts.why import why
 
-app = App(name="rollout", help="Rollouts: how a new version takes over from the old one, step by step.")
-setting = App(name="set", help="Change a Rollout.")
+app = App(name="rollout", version_flags=(), help="Rollouts: how a new version takes over from the old one, step by step.")
+setting = App(name="set", version_flags=(), help="Change a Rollout.")
 app.command(setting)
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]

@@ -1,0 +1,196 @@
+"""The whole command line: flags, exit codes, errors, completion, against an embedded API server over HTTP."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from shipway.api.kinds import APPLICATIONS
+from shipway.cli.main import run
+from shipway.kube.objects.views import dig
+from shipway.localcluster.apiserver.http import Identity, serve
+from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
+from tests.unit.cli.conftest import Shop
+from tests.unit.cli.objects import application, family
+
+Ran = tuple[int, str, str]
+"""Exit code, stdout, stderr."""
+
+
+@pytest_asyncio.fixture
+async def shipway(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> AsyncGenerator[Callable[..., Awaitable[Ran]], None]:
+    """Runs a command line with the kubeconfig of the shop's cluster."""
+    await shop.create(APPLICATIONS, application())
+    await shop.create_family(family())
+    kubeconfig = tmp_path / "kubeconfig"
+
+    async def shipway(*arguments: str) -> Ran:
+        capsys.readouterr()
+        code = await asyncio.to_thread(run, [*arguments, f"--kubeconfig={kubeconfig}"])
+        return (code, *capsys.readouterr())
+
+    async with serve(shop.server, tokens={"secret": Identity("ann")}) as url:
+        write_kubeconfig(kubeconfig, server=url, token="secret", name="here")
+        yield shipway
+
+
+Shipway = Callable[..., Awaitable[Ran]]
+
+
+async def test_a_newcomer_looks_around(shipway: Shipway) -> None:
+    code, out, err = await shipway("app", "list")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].startswith("shop ")
+    code, out, _ = await shipway("app", "get", "shop")
+    assert (code, out.splitlines()[-1]) == (0, "shop is Synced to 0123456 and Healthy.")
+    code, out, _ = await shipway("rollout", "get", "web", "-n", "shop")
+    assert (code, out.splitlines()[0]) == (0, "Name:            web")
+
+
+async def test_rollouts_are_looked_for_in_the_namespace_of_the_context(shipway: Shipway) -> None:
+    code, _, err = await shipway("rollout", "get", "web")
+    assert (code, err) == (
+        4,
+        "error: Rollout web not found in namespace default: `shipway rollout list -A` shows them all\n",
+    )
+    code, out, _ = await shipway("rollout", "list", "-A", "-o", "name")
+    assert (code, out) == (0, "rollout.argoproj.io/web\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["promote", "web"], "rollout 'web' promoted"),
+        (["promote", "web", "--full"], "rollout 'web' fully promoted"),
+        (["abort", "web"], "rollout 'web' aborted"),
+        (["retry", "web"], "rollout 'web' has nothing to retry: it was not aborted"),
+        (["pause", "web"], "rollout 'web' paused"),
+        (["restart", "web"], "rollout 'web' restarts"),
+        (["restart", "web", "--in", "10s"], "rollout 'web' restarts in 10s"),
+        (["undo", "web"], "rollout 'web' rolled back"),
+        (["undo", "web", "--to-revision=1"], "rollout 'web' rolled back"),
+        (["set-image", "web", "web=x:1"], "rollout 'web' image updated"),
+        (["set", "image", "web", "*=x:1"], "rollout 'web' image updated"),
+        (["terminate", "web-6cf78c66c5-2"], "analysisrun 'web-6cf78c66c5-2' terminated"),
+    ],
+    ids=" ".join,
+)
+async def test_every_verb_says_what_it_did(shipway: Shipway, arguments: list[str], said: str) -> None:
+    assert await shipway("rollout", *arguments, "-n", "shop") == (0, f"{said}\n", "")
+
+
+async def test_a_restart_is_asked_for_at_its_time(shipway: Shipway, shop: Shop) -> None:
+    await shipway("rollout", "restart", "web", "-n", "shop", "--in", "1h")
+    restart_at = dig(await shop.rollout(), "spec", "restartAt")
+    assert restart_at > "2026" and restart_at.endswith("Z")
+
+
+async def test_status_and_watch_end_at_their_timeout(shipway: Shipway) -> None:
+    code, out, err = await shipway("rollout", "status", "web", "-n", "shop", "--timeout", "0.05")
+    assert (code, out) == (1, "Paused - CanaryPauseStep\n")
+    assert err.startswith("web has not come to an end after 0.05 s: ")
+    code, out, _ = await shipway("rollout", "get", "web", "-n", "shop", "--watch", "--timeout=0.05")
+    assert (code, len(out.splitlines())) == (0, 1)
+
+
+async def test_a_sync_that_nobody_carries_out(shipway: Shipway) -> None:
+    code, out, err = await shipway("app", "sync", "shop", "--timeout", "0.05")
+    assert (code, out) == (1, "")
+    assert "is `shipway run` running?" in err
+    code, _, err = await shipway("app", "sync", "shop")
+    assert (code, err) == (4, "error: another operation of shop is under way: see `shipway app get shop`\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["rollout", "get"], 2, "parameter NAME requires an argument. See `shipway rollout get --help`."),
+        (["app", "get", "x", "-o", "xml"], 2, 'Invalid value "xml" for -o. Choose from: "table", "json", "yaml", "name".'),
+        (["rollout", "promot", "web"], 2, 'Unknown command "promot". Did you mean "promote"?'),
+        (["app", "sync", "shop", "--timeout", "5x"], 2, 'invalid duration "5x"'),
+        (["rollout", "set-image", "web", "v2"], 2, '"v2" is not container=image: write it like web=registry/web:1.2'),
+        (["rollout", "set-image", "web"], 2, "no image given: write container=image after the name of the Rollout"),
+        (["app", "list", "--context", "elsewhere"], 2, "elsewhere"),
+        (["app", "history", "nope"], 4, "Application nope not found in namespace argocd"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+async def test_errors_are_one_line_that_says_what_to_do(shipway: Shipway, arguments: list[str], code: int, said: str) -> None:
+    found, out, err = await shipway(*arguments)
+    assert (found, out, len(err.splitlines())) == (code, "", 1)
+    assert err.startswith("error: ")
+    assert said in err
+
+
+async def test_a_cluster_that_does_not_answer_is_five(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_kubeconfig(tmp_path / "gone", server="http://127.0.0.1:1", token="x")
+    assert await asyncio.to_thread(run, ["app", "list", f"--kubeconfig={tmp_path / 'gone'}"]) == 5
+    assert capsys.readouterr().err.startswith("error: http://127.0.0.1:1 does not answer: ")
+
+
+async def test_a_stranger_is_three(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serve(shop.server, tokens={}) as url:
+        write_kubeconfig(tmp_path / "config", server=url, token="wrong")
+        assert await asyncio.to_thread(run, ["rollout", "list", f"--kubeconfig={tmp_path / 'config'}"]) == 3
+    assert "Unauthorized" in capsys.readouterr().err
+
+
+def test_help_shows_every_command_and_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"│ {noun} " in out for noun in ("app", "rollout", "run", "up", "demo"))
+    assert run(["rollout", "promote", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Usage: shipway rollout promote [OPTIONS] NAME")
+    assert all(flag in out for flag in ("--full", "--output -o", "--namespace -n", "--context", "--kubeconfig"))
+
+
+def test_the_plugin_of_kubectl_calls_itself_so(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["app", "get", "--help"], "kubectl shipway")
+    assert capsys.readouterr().out.startswith("Usage: kubectl shipway app get [OPTIONS] NAME")
+    assert run(["app", "get"], "kubectl shipway") == 2
+    assert capsys.readouterr().err.endswith("See `kubectl shipway app get --help`.\n")
+
+
+COMPLETE = """
+source /dev/stdin
+COMP_WORDS=({words}); COMP_CWORD={index}; COMP_LINE="{words}"
+$(complete -p shipway | sed 's/.*-F \\([^ ]*\\) .*/\\1/') shipway {last} {before}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["shipway", "ro"], {"rollout"}),
+        (["shipway", "rollout", "pro"], {"promote"}),
+        (["shipway", "rollout", "promote", "--f"], {"--full"}),
+        (["shipway", "app", "get", "-o", "ya"], {"yaml"}),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_bash_completes(words: list[str], found: set[str], capsys: pytest.CaptureFixture[str], program) -> None:  # type: ignore[no-untyped-def]
+    assert run(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    call = COMPLETE.format(words=" ".join(words), index=len(words) - 1, last=words[-1], before=words[-2])
+    done = subprocess.run(
+        [program("bash"), "--norc", "-c", call], input=script, capture_output=True, text=True, timeout=20, check=True
+    )
+    assert (set(done.stdout.split()), done.stderr) == (found, "")
+
+
+def test_a_pipe_that_closes_early_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    call = [sys.executable, "-m", "shipway.cli.main", "completion", "bash"]
+    done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, timeout=30, check=False)
+    os.close(write)
+    assert done.stderr == b""
