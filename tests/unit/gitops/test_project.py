@@ -22,7 +22,8 @@ def project(**spec: Any) -> ProjectSpec:
 
 
 REPO = "application repo https://git.test/team/shop.git is not permitted in project 'team'"
-PLACE = f"application destination server '{HERE}' and namespace 'shop' do not match any of the allowed destinations in project 'team'"
+WHERE = f"application destination server '{HERE}' and namespace 'shop'"
+PLACE = WHERE + " do not match any of the allowed destinations in project 'team'"
 
 
 @pytest.mark.parametrize(
