@@ -7,6 +7,8 @@ pruned, so a commit that was once seen can be rendered after a force push and wh
 
 import asyncio
 import contextlib
+import re
+import shutil
 from pathlib import Path
 
 import pygit2
@@ -21,6 +23,10 @@ from shipway.base.errors import Unavailable
 
 _REFSPECS = (f"+HEAD:{HEAD_REF}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _LOCK_LEFT_BEHIND = ".lock"
+_DAMAGE = re.compile(
+    r"corrupt|is empty|bad object|unable to read|missing (blob|tree|commit)|not a git repository|did not send all"
+)
+"""What git says when the mirror's files are broken, by a power cut for instance."""
 
 
 class Tries(Struct):
@@ -32,6 +38,9 @@ class Tries(Struct):
 
 class Mirror:
     """Below `path`. Only one process may use a path at a time."""
+
+    repack_every = 50
+    """Fetches after which small packs are rolled up into larger ones."""
 
     def __init__(self, path: Path, remote: Remote, git: Git, clock: Clock, fresh_seconds: float) -> None:
         self._path = path
@@ -119,12 +128,30 @@ class Mirror:
         advertised = await self._git.run(ask, cwd=self._path, credentials=credentials)
         if advertised == self._advertised:
             return
-        self.tries.fetched += 1
         names = {line.partition(b"\t")[2].decode("utf-8", "replace") for line in advertised.splitlines()}
+        try:
+            await self._fetch(credentials, names)
+        except Unavailable as error:
+            if not _DAMAGE.search(error.message):
+                raise
+            await self._begin_anew(credentials)
+            await self._fetch(credentials, names)
+        self._advertised = advertised
+
+    async def _fetch(self, credentials: Credentials, names: set[str]) -> None:
+        self.tries.fetched += 1
         if names:
             fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--", self._remote.address, *self._refspecs(names))
             await self._git.run(fetch, cwd=self._path, credentials=credentials)
-        self._advertised = advertised
+        if self.tries.fetched % self.repack_every == 0:
+            await self._git.run(("repack", "--geometric=2", "-d", "-q"), cwd=self._path)
+
+    async def _begin_anew(self, credentials: Credentials) -> None:
+        """The remote is there and has everything but what was rewritten: throw a damaged mirror away."""
+        self._repository = None
+        await asyncio.to_thread(shutil.rmtree, self._path, ignore_errors=True)
+        self._tried_at = float("-inf")
+        await self._prepare(credentials)
 
     def _refspecs(self, names: set[str]) -> list[str]:
         """What to fetch of what there is: a refspec without wildcard fails when its ref is missing."""

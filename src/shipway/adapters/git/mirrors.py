@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pygit2
+from pygit2.enums import ObjectType
 
 from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
 from shipway.adapters.git.program import Credentials, Git
@@ -28,6 +29,8 @@ MAX_READS = 256
 """Paths in one read set; a source that reads more is narrowed to the root."""
 
 _MAX_MESSAGE = 4096
+_LARGEST_CACHED_TREE = 1 << 20
+"""Bytes. libgit2 keeps trees of up to 4 KiB in its cache; a folder of a thousand applications is larger."""
 
 
 def no_credentials(_key: str) -> Credentials:
@@ -50,6 +53,7 @@ class Mirrors:
         timeout_seconds: float = 90.0,
         fresh_seconds: float = 5.0,
     ) -> None:
+        pygit2.settings.cache_object_limit(ObjectType.TREE, _LARGEST_CACHED_TREE)
         self._home = home
         self._clock = clock
         self._credentials = credentials

@@ -119,9 +119,10 @@ class GitSnapshot:
         return here
 
     def _child(self, folder: _Entry, name: str, path: str) -> _Entry:
-        tree = self._repository[folder.oid]
+        tree = self._object(folder.oid, folder.path)
+        assert isinstance(tree, pygit2.Tree)
         try:
-            found = tree[name]  # pyright: ignore[reportIndexIssue]
+            found = tree[name]
         except KeyError:
             return _Entry(path)
         return _Entry(path, str(found.id), found.filemode)
@@ -137,14 +138,19 @@ class GitSnapshot:
         oid = self._oids[prefix]
         if not oid:
             return _Entry(prefix)
-        try:
-            held = self._repository[oid]
-        except KeyError:
-            raise Unavailable(f"{prefix or 'the root'} at {oid[:12]} is not in the mirror yet", reason="NotMirrored") from None
+        held = self._object(oid, prefix)
         return _Entry(prefix, oid, FileMode.TREE if isinstance(held, pygit2.Tree) else FileMode.BLOB)
 
+    def _object(self, oid: str, path: str) -> pygit2.Object:
+        try:
+            return self._repository[oid]
+        except KeyError:
+            raise Unavailable(f"{path or 'the root'} at {oid[:12]} is not in the mirror yet", reason="NotMirrored") from None
+        except pygit2.GitError as error:
+            raise Unavailable(f"{path or 'the root'} at {oid[:12]} cannot be read: {error}", reason="DamagedMirror") from None
+
     def _content(self, entry: _Entry) -> bytes:
-        blob = self._repository[entry.oid]
+        blob = self._object(entry.oid, entry.path)
         assert isinstance(blob, pygit2.Blob)
         if blob.size > MAX_FILE:
             raise InvalidInput(f"{entry.path}: {blob.size >> 20} MiB, more than {MAX_FILE >> 20} MiB", reason="SourceTooLarge")
@@ -154,7 +160,9 @@ class GitSnapshot:
         """Files below a folder as (path shown, entry). Links to files always count, links to folders where asked."""
         if links > _MAX_LINKS:
             raise InvalidInput(f"{shown}: links in a circle", reason="PathEscapes")
-        for found in self._repository[folder.oid]:  # pyright: ignore[reportGeneralTypeIssues]
+        tree = self._object(folder.oid, folder.path)
+        assert isinstance(tree, pygit2.Tree)
+        for found in tree:
             name = _safe_name(found.name, shown)
             path = f"{shown}/{name}" if shown else name
             entry = _Entry(f"{folder.path}/{name}" if folder.path else name, str(found.id), found.filemode)

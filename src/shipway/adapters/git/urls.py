@@ -4,6 +4,7 @@
 repository, so the clone URL of a webhook finds the mirror of an Application that spelled it differently.
 """
 
+import functools
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +27,7 @@ class Remote(Struct, frozen=True):
     password: str = ""
 
 
+@functools.lru_cache(maxsize=10_000)
 def parse_remote(url: str) -> Remote:
     """Raises `InvalidInput` (reason InvalidRepository) for what git must not be given: other schemes, options, line breaks."""
     text = url.strip()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from shipway.adapters.git.mirror import Mirror
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.adapters.git.program import Credentials
+from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.urls import parse_remote
 from shipway.api.sources import HeadRequest, PathTree
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
@@ -210,6 +212,36 @@ async def test_locks_left_by_a_killed_fetch_are_cleared(shop, tmp_path, clock):
     new = shop.commit({"n": "1"})
     shop.push()
     assert (await Mirrors(tmp_path / "home", clock=clock).head(ask(shop))).commit == new
+
+
+async def test_a_damaged_mirror_is_made_anew(shop, tmp_path, clock):
+    await Mirrors(tmp_path / "home", clock=clock).head(ask(shop))
+    (path,) = (tmp_path / "home" / "mirrors").iterdir()
+    for file in (path / "objects").rglob("*"):
+        if file.is_file():
+            file.chmod(0o600)
+            file.write_bytes(b"")
+    new = shop.commit({"n": "1"})
+    shop.push()
+    assert (await Mirrors(tmp_path / "home", clock=clock).head(ask(shop))).commit == new
+
+
+async def test_many_fetches_are_packed_and_stay_readable(shop, tmp_path, clock):
+    class Eager(Mirror):
+        repack_every = 3
+
+    git = Git(tmp_path / "git", timeout_seconds=60)
+    git.prepare()
+    mirror = Eager(tmp_path / "m.git", parse_remote(shop.url), git, clock, 5)
+    commits = []
+    for n in range(7):
+        commits.append(shop.commit({"n": str(n)}))
+        shop.push()
+        mirror.changed()
+        await mirror.refresh(Credentials())
+        assert all(str(mirror.repository()[c].id) == c for c in commits)
+    assert len(list((tmp_path / "m.git/objects/pack").glob("*.pack"))) <= 2
+    assert all(str(mirror.open()[c].id) == c for c in commits)
 
 
 async def test_materialize_writes_only_the_trees(mirrors, shop, tmp_path):
