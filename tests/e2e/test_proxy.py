@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import CRDS, DEPLOYMENTS, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
+from shipway.api.kinds import CRDS, DEPLOYMENTS, GATEWAYS, HTTP_ROUTES, PODS, ROLLOUTS, SERVICES
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.demo.load import NOBODY, Load
@@ -19,22 +19,25 @@ from shipway.localcluster.controllers.built_in import built_in_controllers, buil
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
 from shipway.localcluster.node.proxy.proxy import Proxy
+from shipway.rollouts.controllers import rollout_controllers
+from shipway.rollouts.settings import RolloutSettings
 from tests.waiting import eventually
 
 CLOCK = SystemClock()
-ROUTE_CRDS = [crd for crd in load_crds() if name_of(crd).endswith("gateway.networking.k8s.io")]
+ALL_CRDS = load_crds()
+ROUTE_CRDS = [crd for crd in ALL_CRDS if name_of(crd).endswith("gateway.networking.k8s.io")]
 
 
 @asynccontextmanager
-async def cluster(home, *, crds=True, mode=None):
+async def cluster(home, *, crds=True, mode=None, engines=()):
     """A client and the proxy of a running cluster."""
     server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
     client = Client(server)
-    for crd in ROUTE_CRDS if crds else ():
+    for crd in (ALL_CRDS if engines else ROUTE_CRDS) if crds else ():
         await client.create(CRDS, crd)
     book = AddressBook(mode)
     async with asyncio.TaskGroup() as tasks:
-        controllers = Runtime(client, built_in_controllers(), clock=CLOCK, resolvers=built_in_resolvers(client))
+        controllers = Runtime(client, [*built_in_controllers(), *engines], clock=CLOCK, resolvers=built_in_resolvers(client))
         running = tasks.create_task(controllers.run())
         node = Node(client, name="local", home=home, clock=CLOCK, addresses=book)
         async with node, Proxy(client, clock=CLOCK, addresses=book) as proxy:
@@ -105,9 +108,9 @@ async def available(client, name):
 
 
 @asynccontextmanager
-async def users(proxy, host, rate=150.0):
+async def users(proxy, host, rate=150.0, headers=()):
     """Requests that go on until the block ends."""
-    load = Load(proxy.port, host=host, clock=CLOCK, rate=rate, clients=8)
+    load = Load(proxy.port, host=host, clock=CLOCK, rate=rate, clients=8, headers=headers)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(load.run())
         yield load
@@ -207,3 +210,57 @@ async def test_a_proxy_can_be_started_again(tmp_path):
             async with again, users(again, "nobody.localhost") as load:
                 await eventually(lambda seen=load: seen.samples)
                 assert load.samples[0].status == 404
+
+
+def rollout(version):
+    """Paused with one canary pod that only a header leads to."""
+    body = deployment("web", version)
+    template = body["spec"]["template"]
+    header = [{"headerName": "X-Canary", "headerValue": {"exact": "yes"}}]
+    canary = {
+        "stableService": "stable",
+        "canaryService": "canary",
+        "trafficRouting": {
+            "managedRoutes": [{"name": "by-header"}],
+            "plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": "default"}},
+        },
+        "steps": [
+            {"setCanaryScale": {"replicas": 1}},
+            {"setHeaderRoute": {"name": "by-header", "match": header}},
+            {"pause": {}},
+        ],
+    }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 2, "selector": body["spec"]["selector"], "template": template, "strategy": {"canary": canary}},
+    }
+
+
+@pytest.mark.proves("000-35")
+async def test_new_pods_are_reached_only_by_the_canary_header(tmp_path):
+    """A real Rollout writes the HTTPRoute (Gateway API), the real proxy routes by it, real pods answer."""
+    async with cluster(tmp_path, engines=rollout_controllers(RolloutSettings())) as (client, proxy):
+        for name in ("stable", "canary"):
+            await client.create(SERVICES, service(name) | {"spec": {**service(name)["spec"], "selector": {"app": "web"}}})
+        await client.create(HTTP_ROUTES, route(("stable", 100), ("canary", 0)))
+        await client.apply(ROLLOUTS, rollout("v1"), manager="test")
+        one = One(ROLLOUTS, "default", "web")
+        await wait_until(client, one, lambda obj: dig(obj, "status", "phase") == "Healthy", seconds=30)
+        await client.apply(ROLLOUTS, rollout("v2"), manager="test")
+        await wait_until(
+            client, one, lambda obj: dig(obj, "status", "pauseConditions", 0, "reason") == "CanaryPauseStep", seconds=30
+        )
+        assert (await by_header(client)) is not None
+        async with users(proxy, "web.localhost") as plain, users(proxy, "web.localhost", headers=["X-Canary: yes"]) as testers:
+            await testers.first_answer_of("v2", 10)
+            seen = len(testers.samples)
+            await eventually(lambda: len(plain.samples) >= 200 and len(testers.samples) >= seen + 200)
+        assert {(s.version, s.status) for s in plain.samples} == {("v1", 200)}
+        assert {(s.version, s.status) for s in list(testers.samples)[seen:]} == {("v2", 200)}
+
+
+async def by_header(client):
+    rules = (await client.get(HTTP_ROUTES, "default", "web"))["spec"]["rules"]
+    return next((rule for rule in rules if rule.get("name") == "by-header"), None)

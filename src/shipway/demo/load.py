@@ -98,18 +98,21 @@ def _rank(ordered: Sequence[float], q: float) -> float:
 
 
 class Load:
-    """`clients` connections that together ask `rate` times a second for `path` of `host`, at 127.0.0.1:`port`.
+    """`clients` connections that together ask `rate` times a second for / of `host`, at 127.0.0.1:`port`.
 
-    `run` asks until it is cancelled; `samples` and the questions below may be read at any time.
+    `headers` are whole lines (`X-Canary: yes`). `run` asks until it is cancelled; `samples` and the questions below may be read at any time.
     """
 
-    def __init__(self, port: int, *, host: str, clock: Clock, rate: float = 60.0, clients: int = 6, path: str = "/") -> None:
+    def __init__(
+        self, port: int, *, host: str, clock: Clock, rate: float = 60.0, clients: int = 6, headers: Sequence[str] = ()
+    ) -> None:
         self.samples: deque[Sample] = deque(maxlen=_KEPT)
         self._port = port
         self._clock = clock
         self._period = clients / rate
         self._clients = clients
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: shipway-demo\r\n\r\n".encode()
+        lines = ["GET / HTTP/1.1", f"Host: {host}", "User-Agent: shipway-demo", *headers, "", ""]
+        self._request = "\r\n".join(lines).encode()
         self._first: dict[str, Instant] = {}
         self._last: dict[str, Instant] = {}
         self._news = asyncio.Event()
