@@ -55,7 +55,7 @@ async def kubectl(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerat
     tls = ensure_tls(tmp_path / "pki", clock.now())
     async with serve(server, tokens=tokens, tls=tls) as url, asyncio.TaskGroup() as group:
         write_kubeconfig(tmp_path / "config", server=url, token="sesame", ca_pem=tls.ca_pem())
-        running = group.create_task(cluster.runtime.run())
+        running = group.create_task(cluster.run())
         yield Kubectl(program("kubectl"), tmp_path / "config", tmp_path, cluster)
         running.cancel()
     await server.close()

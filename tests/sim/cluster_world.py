@@ -26,6 +26,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
+from tests.sim.faults import NO_FAULTS, Crash, Faults, FaultyTransport
 
 EPOCH = Instant(1_795_000_000.0)
 NODE = "node-1"
@@ -112,13 +113,30 @@ def _status(pod: Obj, phase: str, now: Instant) -> Patch:
 class Cluster:
     """The cluster as a user sees it."""
 
-    def __init__(self, server: ApiServer, clock: Clock, rng: random.Random | None) -> None:
+    def __init__(self, server: ApiServer, clock: Clock, rng: random.Random | None, faults: Faults | None = None) -> None:
         self.server = server
         self.clock = clock
         self.user = Client(server, user_agent="kubectl", manager="kubectl")
+        self.faulty = FaultyTransport(server, clock, rng or random.Random(0), faults or NO_FAULTS)
+        self._system = Client(self.faulty if faults else server, manager="kube-controller-manager")
+        self._rng = rng
+        self.runtime = self._started()
+
+    async def run(self) -> None:
+        """Runs the controllers; a crash of theirs starts them again a second later, with nothing remembered."""
+        while True:
+            try:
+                await self.runtime.run()
+            except BaseExceptionGroup as group:
+                if group.split(Crash)[1]:
+                    raise
+            await self.clock.sleep(1.0)
+            self.runtime = self._started()
+
+    def _started(self) -> Runtime:
         controllers = [*built_in_controllers(ca_certificate="CA"), NodeRules()]
-        system = Client(server, manager="kube-controller-manager")
-        self.runtime = Runtime(system, controllers, clock=clock, resolvers=built_in_resolvers(system), rng=rng)
+        resolvers = built_in_resolvers(self._system)
+        return Runtime(self._system, controllers, clock=self.clock, resolvers=resolvers, rng=self._rng)
 
     async def settle(self, seconds: float = 5.0) -> None:
         """Lets everything work for `seconds`, and until it is idle."""
@@ -186,17 +204,17 @@ def node(name: str = NODE, pods: int = 200) -> Obj:
 
 
 @asynccontextmanager
-async def cluster(nodes: Iterable[Obj], seed: int | None) -> AsyncGenerator[Cluster, None]:
+async def cluster(nodes: Iterable[Obj], seed: int | None, faults: Faults | None = None) -> AsyncGenerator[Cluster, None]:
     """A running cluster."""
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     rng = random.Random(seed) if seed is not None else None
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(seed or 0)))
-    there = Cluster(server, clock, rng)
+    there = Cluster(server, clock, rng, faults)
     for made in nodes:
         await there.user.create(NODES, made)
         await there.user.patch(NODES, "", name_of(made), {"status": made["status"]}, subresource="status")
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(there.runtime.run())
+        running = group.create_task(there.run())
         try:
             yield there
         finally:
@@ -204,11 +222,16 @@ async def cluster(nodes: Iterable[Obj], seed: int | None) -> AsyncGenerator[Clus
     await server.close()
 
 
-def simulate(story: Callable[[Cluster], Awaitable[None]], nodes: Iterable[Obj] | None = None, seed: int | None = None) -> None:
+def simulate(
+    story: Callable[[Cluster], Awaitable[None]],
+    nodes: Iterable[Obj] | None = None,
+    seed: int | None = None,
+    faults: Faults | None = None,
+) -> None:
     """Runs `story` in a fresh cluster, in virtual time."""
 
     async def main() -> None:
-        async with cluster([node()] if nodes is None else nodes, seed) as there:
+        async with cluster([node()] if nodes is None else nodes, seed, faults) as there:
             await story(there)
 
     run_in_virtual_time(main())

@@ -12,7 +12,7 @@ from shipway.localcluster.controllers.disruption.controller import DisruptionCon
 from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
 from shipway.localcluster.controllers.garbage import controller as garbage
 from shipway.localcluster.controllers.job.controller import JobController
-from shipway.localcluster.controllers.namespace.controller import NamespaceController
+from shipway.localcluster.controllers.namespace import controller as namespace
 from shipway.localcluster.controllers.pod_collector import PodCollector
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
 from shipway.localcluster.controllers.scheduler.controller import SchedulerController
@@ -30,7 +30,7 @@ def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, An
         DaemonSetController(),
         JobController(),
         SchedulerController(),
-        NamespaceController(),
+        namespace.NamespaceController(),
         DisruptionController(),
         PodCollector(),
         garbage.GarbageCollector(),
@@ -40,4 +40,4 @@ def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, An
 
 def built_in_resolvers(client: Client) -> Mapping[type[Ask], Resolver]:
     """Answers to the asks of the built-in controllers."""
-    return {**garbage.resolvers(client)}
+    return {**garbage.resolvers(client), **namespace.resolvers(client)}

@@ -1,11 +1,14 @@
 """The namespace controller: woken by namespaces, and by their content while one is being deleted."""
 
+from collections.abc import Mapping
+
 from shipway.api.kinds import NAMESPACES
 from shipway.base.clock import Instant
-from shipway.kube.runtime.controller import ObjectKey, World, own_key
-from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
+from shipway.kube.client.client import Client
+from shipway.kube.runtime.controller import ObjectKey, Resolver, World, own_key
+from shipway.kube.runtime.decision import Ask, Conclusion, Decision, Outcome, Watch
 from shipway.localcluster.controllers.namespace.decide import decide
-from shipway.localcluster.controllers.namespace.observe import Observed, observe
+from shipway.localcluster.controllers.namespace.observe import ContentAsk, Observed, observe
 
 
 class NamespaceController:
@@ -22,3 +25,16 @@ class NamespaceController:
 
     def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
         return None
+
+
+def resolvers(client: Client) -> Mapping[type[Ask], Resolver]:
+    """How the controller asks the server what is left."""
+
+    async def what_is_left(ask: ContentAsk) -> tuple[str, ...]:
+        left: list[str] = []
+        for kind in ask.kinds:
+            if (await client.list(kind, ask.namespace, metadata_only=True)).items:
+                left.append(kind.plural)
+        return tuple(left)
+
+    return {ContentAsk: what_is_left}

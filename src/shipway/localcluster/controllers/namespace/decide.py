@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from shipway.api.kinds import NAMESPACES
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import is_deleting, metadata, name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey
@@ -17,8 +17,6 @@ from shipway.localcluster.controllers.namespace.observe import Content, Observed
 from shipway.localcluster.controllers.status import Conditions, condition, status_change, with_condition
 
 FINALIZER = "kubernetes"
-SETTLING = 1.0
-"""Seconds after the deletion in which what was created just before it may still be on its way into the caches."""
 AT_ONCE = 500
 
 
@@ -41,9 +39,8 @@ def decide(observed: Observed, now: Instant) -> Decision:
         ]
         batches = (Batch(tuple(deletions[:AT_ONCE]), on_failure="continue"),) if deletions else ()
         return Decision(batches, watches=watches, change=_change(observed, now))
-    settled = Instant(parse_rfc3339(metadata(observed.namespace)["deletionTimestamp"]) + SETTLING)
-    if now < settled:
-        return Decision(watches=watches, wake=settled)
+    if not observed.is_empty:
+        return Decision(watches=watches, asks=(observed.ask,) if observed.ask else ())
     finalizers = [name for name in spec_of(observed.namespace).get("finalizers") or () if name != FINALIZER]
     if finalizers == (spec_of(observed.namespace).get("finalizers") or []):
         return Decision(watches=watches)
