@@ -1,6 +1,7 @@
 """From what a user wrote (`main`, `v1.2`, `HEAD`, a SHA or its beginning, `refs/…`) to a commit of the mirror.
 
-Branches win over tags of the same name, as in Argo CD. What is unknown is answered with what exists nearby.
+Branches win over tags of the same name, and a version range is looked up among the tags first, as in Argo CD. What is
+unknown is answered with what exists nearby.
 """
 
 import difflib
@@ -8,6 +9,7 @@ import re
 
 import pygit2
 
+from shipway.adapters.git.semver import highest_tag, parse_range
 from shipway.base.errors import NotFound
 
 HEAD_REF = "refs/shipway/HEAD"
@@ -29,7 +31,8 @@ def is_other_ref(revision: str) -> bool:
 def resolve(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     """The commit that `revision` names now. Raises `NotFound` (RevisionNotFound) with what exists nearby."""
     wanted = revision.strip() or "HEAD"
-    for name in _candidates(wanted):
+    tag = highest_tag(_names(repository, "refs/tags/"), wanted) if parse_range(wanted) else None
+    for name in (f"refs/tags/{tag}",) if tag else _candidates(wanted):
         commit = _commit_of(repository, name)
         if commit is not None:
             return commit
@@ -63,8 +66,13 @@ def _by_sha(repository: pygit2.Repository, sha: str) -> pygit2.Commit | None:
         return None
 
 
+def _names(repository: pygit2.Repository, *prefixes: str) -> list[str]:
+    """Branches or tags without what stands before their names."""
+    return [name.split("/", 2)[2] for name in repository.references if name.startswith(prefixes)]
+
+
 def _nearby(repository: pygit2.Repository, wanted: str) -> str:
-    names = [name.split("/", 2)[2] for name in repository.references if name.startswith(("refs/heads/", "refs/tags/"))]
+    names = _names(repository, "refs/heads/", "refs/tags/")
     if not names:
         return "the repository is empty, push a commit"
     if is_sha(wanted) or _SHORT_SHA.fullmatch(wanted):

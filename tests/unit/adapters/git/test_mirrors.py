@@ -72,6 +72,18 @@ async def test_every_way_to_name_a_revision(mirrors, shop):
         assert (await mirrors.head(ask(shop, revision))).commit == first, revision
 
 
+async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
+    commits = {}
+    for tag in ("v1.0.0", "v1.10.0", "v1.9.0", "v2.0.0-rc.1"):
+        commits[tag] = shop.commit({"version": tag})
+        shop.git("tag", tag)
+    shop.push("main", "--tags")
+    assert (await mirrors.head(ask(shop, "1.*"))).commit == commits["v1.10.0"]
+    assert (await mirrors.head(ask(shop, "~1.9"))).commit == commits["v1.9.0"]
+    with pytest.raises(NotFound):
+        await mirrors.head(ask(shop, "^2"))
+
+
 @pytest.mark.parametrize(
     ("revision", "says"),
     [
