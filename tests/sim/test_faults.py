@@ -8,8 +8,8 @@ A failure prints its seed; run it alone with `pytest -k 'seed-17'`.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -28,17 +28,17 @@ from shipway.api.kinds import (
     ROLLOUTS,
 )
 from shipway.api.metrics import Sample
-from shipway.base.errors import NotFound
-from shipway.demo.story import canary_weight, is_promoted, runs_image
+from shipway.demo.story import canary_weight, is_promoted, is_synced_and_healthy, runs_image
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, labels_of, spec_of, status_of
+from shipway.kube.objects.views import dig, labels_of, spec_of
 from shipway.kube.objects.wire import Request, Response
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.kube.runtime.waiting import One, follow, wait_until
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
@@ -210,14 +210,12 @@ async def world(seed: int) -> AsyncGenerator[tuple[Cluster, Shipway], None]:
 
 
 async def weights_stay_on_the_steps(there: Cluster) -> None:
-    """At every moment the route gives the canary a weight of some step, and none to a version that has been aborted."""
-    while True:
-        with suppress(NotFound):
-            weight = canary_weight(await there.user.get(HTTP_ROUTES, "shop", "web"))
-            status = status_of(await there.user.get(ROLLOUTS, "shop", "web"))
-            is_new = "rollouts-pod-template-hash" not in dig(status, "selector", default="")
-            assert weight in STEPS or is_new or weight == 1, f"weight {weight} belongs to no step"
-        await there.clock.sleep(0.2)
+    """From the first weight that we write on, the route only ever gives the canary the weight of a step."""
+    is_ours = False
+    async for route in follow(there.user, One(HTTP_ROUTES, "shop", "web")):
+        weight = canary_weight(route)
+        is_ours = is_ours or weight == 0  # before the first weight is written, the Gateway API's default of 1 stands there
+        assert not is_ours or weight in STEPS, f"weight {weight} belongs to no step"
 
 
 async def push(shipway: Shipway, objects: list[Obj]) -> None:
@@ -225,28 +223,25 @@ async def push(shipway: Shipway, objects: list[Obj]) -> None:
     shipway.pushed()
 
 
-async def is_healthy(there: Cluster) -> bool:
-    with suppress(NotFound):
-        status = status_of(await there.user.get(APPLICATIONS, "argocd", "shop"))
-        return dig(status, "sync", "status") == "Synced" and dig(status, "health", "status") == "Healthy"
-    return False
+async def becomes_healthy(there: Cluster) -> None:
+    await wait_until(there.user, One(APPLICATIONS, "argocd", "shop"), is_synced_and_healthy, seconds=600)
+
+
+async def becomes(there: Cluster, condition: Callable[[Obj | None], bool]) -> None:
+    await wait_until(there.user, One(ROLLOUTS, "shop", "web"), condition, seconds=900)
 
 
 async def play(there: Cluster, shipway: Shipway) -> None:
     """The story; faults all the way."""
     await there.user.create(APPLICATIONS, application())
-    await there.until(lambda: is_healthy(there), 600)
+    await becomes_healthy(there)
     await push(shipway, shop("v2"))
-    await there.until(lambda: holds(there, lambda obj: is_promoted(obj, "v2")), 900)
+    await becomes(there, lambda obj: is_promoted(obj, "v2"))
     await push(shipway, shop("v3"))
-    await there.until(lambda: holds(there, lambda obj: runs_image(obj, "v3") and bool(dig(obj, "status", "abort"))), 900)
+    await becomes(there, lambda obj: runs_image(obj, "v3") and bool(dig(obj, "status", "abort")))
     await there.user.patch(DEPLOYMENTS, "shop", "catalog", {"spec": {"replicas": 7}})
     await push(shipway, shop("v3", banner=False))
-    await there.until(lambda: there.is_gone(CONFIG_MAPS, "shop", "banner"), 900)
-
-
-async def holds(there: Cluster, condition: Any) -> bool:
-    return condition(await there.user.get(ROLLOUTS, "shop", "web"))
+    await wait_until(there.user, One(CONFIG_MAPS, "shop", "banner"), lambda obj: obj is None, seconds=900)
 
 
 async def check(there: Cluster, shipway: Shipway) -> None:
@@ -290,7 +285,7 @@ def test_the_same_seed_is_the_same_run() -> None:
         async def story() -> bytes:
             async with world(seed) as (there, shipway):
                 await there.user.create(APPLICATIONS, application())
-                await there.until(lambda: is_healthy(there), 600)
+                await becomes_healthy(there)
                 app = await there.user.get(APPLICATIONS, "argocd", "shop")
                 return orjson.dumps([app, shipway.transport.injected, shipway.reached.writes], option=orjson.OPT_SORT_KEYS)
 

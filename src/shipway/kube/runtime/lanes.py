@@ -164,7 +164,7 @@ class Lanes:
 
 def _next_try(ask: Ask, answer: Answer, failures: int) -> float | None:
     """Seconds until the ask is asked again; None when its answer stands for good."""
-    if answer.error and verdict(answer.error).retry == "backoff":
+    if answer.error and verdict(answer.error).retry != "on_change":
         after = answer.error.after if isinstance(answer.error, Unavailable) else None
         delay = max(after or 0.0, min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 6)))
         return min(delay, ask.poll_seconds) if ask.standing and not after else delay

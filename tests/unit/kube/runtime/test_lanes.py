@@ -3,8 +3,10 @@
 import asyncio
 from typing import ClassVar
 
+import pytest
+
 from shipway.base.clock import Instant, LoopClock
-from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.errors import Conflict, InvalidInput, NotYet, Unavailable
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
@@ -102,6 +104,19 @@ def test_an_error_keeps_the_last_good_answer_and_is_asked_again() -> None:
         world.broken = None
         await clock.sleep(30)
         assert lanes.answer(Branch("main")).error is None
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), Conflict("somebody was faster"), NotYet("too early")])
+def test_what_nobody_is_to_blame_for_is_asked_again(error) -> None:
+    async def scenario(world, lanes, clock) -> None:
+        world.broken = error
+        lanes.subscribe("app", [Fetch("git", 7)])
+        await clock.sleep(1)
+        world.broken = None
+        await clock.sleep(5)
+        assert lanes.answer(Fetch("git", 7)).value == 7
 
     play(scenario)
 
