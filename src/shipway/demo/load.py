@@ -100,7 +100,8 @@ def _rank(ordered: Sequence[float], q: float) -> float:
 class Load:
     """`clients` connections that together ask `rate` times a second for / of `host`, at 127.0.0.1:`port`.
 
-    `headers` are whole lines (`X-Canary: yes`). `run` asks until it is cancelled; `samples` and the questions below may be read at any time.
+    `headers` are whole lines (`X-Canary: yes`). `run` asks until it is cancelled; `samples`
+    and the questions below may be read at any time.
     """
 
     def __init__(
