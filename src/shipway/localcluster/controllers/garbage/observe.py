@@ -11,7 +11,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
-from shipway.kube.objects.views import metadata, namespace_of, uid_of
+from shipway.kube.objects.views import is_deleting, metadata, namespace_of, uid_of
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Ask
 
@@ -95,6 +95,9 @@ def observe(key: Key, world: World) -> Observed | None:
     if isinstance(key, Kinds):
         return Observed(kinds=kinds)
     me = _find(key.uid, kinds, world)
+    if me is not None and not is_deleting(me.obj):
+        # Nearly every pass ends here; looking at a thousand dependents each time one of them changes would be quadratic.
+        return Observed(key.uid, me)
     dependents = tuple(_dependent(item, kinds, world) for item in _dependents(key.uid, kinds, world))
     if me is None and not dependents:
         return None
