@@ -715,6 +715,43 @@ CASES = [
     Case("gadget-spec-given-up", "Gadget", [apply("m1", widget(color="red")), apply("m1", {})]),
     # --- kubectl's move from client-side apply ---------------------------------------------------------------------------
     Case(
+        "emptied-struct",
+        "PodTemplate",
+        [
+            apply("m1", pod(app(), volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}])),
+            apply("m1", pod(app(), volumes=[{"name": "v", "emptyDir": {}}])),
+            apply("m1", pod(app(), volumes=[{"name": "v", "emptyDir": {}}])),
+        ],
+    ),
+    Case(
+        "emptied-security-context",
+        "PodTemplate",
+        [
+            apply("m1", pod(app(securityContext={"runAsUser": 1}))),
+            apply("m1", pod(app(securityContext={}))),
+            apply("m1", pod(app(securityContext={}))),
+        ],
+    ),
+    Case(
+        "widget-emptied-map",
+        "Widget",
+        [
+            apply("m1", widget(labels={"a": "1"}, color="red")),
+            apply("m1", widget(labels={}, color="red")),
+            apply("m1", widget(labels={}, color="red")),
+        ],
+    ),
+    Case(
+        "widget-emptied-free-map",
+        "Widget",
+        [
+            apply("m1", widget(free={"a": {"b": 1}}, color="red")),
+            merge("hand", widget(free={"a": {"b": 2}})),
+            apply("m1", widget(free={"a": {}}, color="red"), force=True),
+            apply("m1", widget(free={"a": {}}, color="red")),
+        ],
+    ),
+    Case(
         "from-client-side",
         "ConfigMap",
         [

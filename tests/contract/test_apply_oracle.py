@@ -15,7 +15,7 @@ import pytest
 
 from shipway.kube.objects.field_sets import uncovered
 from tests.contract.apply_cases import CASES, Case, gadget_crd, widget_crd
-from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, body_of, dumps_golden, masked, replay
+from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, body_of, dumps_golden, masked, replay, schema_of
 from tests.kube.control_plane import ControlPlane
 
 
@@ -51,7 +51,7 @@ def test_the_recorded_entry_of_an_applier_covers_what_it_applied(case: Case) -> 
             fields = own[0]["fieldsV1"] if own else {}
             ignored = {"spec"} if write.subresource == "status" else set()
             stated = {key: value for key, value in body_of(case, write).items() if key not in ignored}
-            assert uncovered(fields, stated) == [], write
+            assert uncovered(fields, stated, schema_of(case.kind)) == [], write
 
 
 async def _prepared(real: RealServer) -> None:

@@ -48,7 +48,7 @@ from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import Schema
 from shipway.kube.objects.typed_compare import Comparison, compare
 from shipway.kube.objects.typed_fields import TypeMismatch, explain, fields_of, remove, with_named_parents
-from shipway.kube.objects.typed_merge import merge
+from shipway.kube.objects.typed_merge import merge, same_value
 from shipway.kube.objects.views import annotations_of, copy_obj, metadata, name_of, namespace_of
 
 BEFORE_FIRST_APPLY = "before-first-apply"
@@ -222,7 +222,9 @@ def _applied(before: Obj, claim: _Claim, entries: Entries, writer: Writer, force
     except TypeMismatch as error:
         raise InvalidInput(f"failed to merge config: {error}", reason="InternalError") from error
     after = _taken(others, changes, force)
-    changed = merged is not before and (bool(changes.added or changes.modified or changes.removed) or merged != before)
+    changed = merged is not before and (
+        bool(changes.added or changes.modified or changes.removed) or not same_value(merged, before)
+    )
     time = writer.time if changed else last.time if last else ""
     after[own] = Entry(difference(claim.fields, _STRIPPED), writer.api_version, time)
     return (merged if changed else before), after
@@ -282,7 +284,7 @@ def _timestamps_kept(live: Obj | None, result: Obj) -> Obj:
         return result
     old: list[Obj] = metadata(live).get("managedFields") or []
     new: list[Obj] = metadata(result).get("managedFields") or []
-    if same_but_time(old, new) and without_entries(live) == without_entries(result):
+    if same_but_time(old, new) and same_value(without_entries(live), without_entries(result)):
         return copy_obj(live)
     return result
 

@@ -7,8 +7,11 @@ that very tree, share the branches they do not touch and change nothing they are
 
 `covers` answers the question the GitOps engine lives on: does an ownership entry still own every leaf of what we want? The
 API server takes a field from our entry the moment somebody else changes its value, so this look at metadata replaces a diff.
-It needs no schema: a `{}` where we state a subtree means an atomic field, `k:` entries find list items by the keys that the
-item states (a key field left out is the server's default).
+`k:` entries find list items by the keys that the item states (a key field left out is the server's default).
+
+One thing ownership alone cannot tell: `{}` where we state a subtree is either an atomic field that we own as one, or a map of
+which somebody took every entry and left us the bare map. The schema decides; built-in kinds bring theirs, for others it may be
+given, and without one the subtree counts as taken, for a false alarm costs a dry run and a missed edit costs trust.
 """
 
 from collections.abc import Iterator
@@ -18,7 +21,8 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from shipway.kube.objects.resource import Json, Obj
+from shipway.kube.objects.resource import Json, Obj, split_api_version
+from shipway.kube.objects.schema import Schema, builtin_schema
 
 FieldSet = dict[str, Any]
 """A tree of FieldsV1; `{}` is the empty set."""
@@ -217,69 +221,85 @@ _NOT_OWNED = frozenset(_IDENTITY + _LIFE)
 """Fields of metadata that say nothing about what we want: the server keeps them itself or strips them from every entry."""
 
 
-def covers(fields_v1: FieldSet, desired: Obj) -> bool:
-    """Whether the ownership entry `fields_v1` owns every leaf of `desired`. Identity and status of `desired` do not count."""
-    return next(_gaps(fields_v1, _ownable(desired), ""), None) is None
+def covers(fields_v1: FieldSet, desired: Obj, schema: Schema | None = None) -> bool:
+    """Whether the ownership entry `fields_v1` owns every leaf of `desired`. Identity and status of `desired` do not count.
+
+    `schema` is that of the kind; a built-in kind's is found by apiVersion and kind.
+    """
+    return next(_gaps(fields_v1, _ownable(desired), schema or _known_schema(desired), ""), None) is None
 
 
-def uncovered(fields_v1: FieldSet, desired: Obj) -> list[str]:
+def uncovered(fields_v1: FieldSet, desired: Obj, schema: Schema | None = None) -> list[str]:
     """The paths of `desired` that `fields_v1` does not own, as Kubernetes prints paths; whole subtrees by their root."""
-    return list(_gaps(fields_v1, _ownable(desired), ""))
+    return list(_gaps(fields_v1, _ownable(desired), schema or _known_schema(desired), ""))
+
+
+def _known_schema(desired: Obj) -> Schema | None:
+    group, version = split_api_version(desired.get("apiVersion") or "")
+    return builtin_schema(group, version, desired.get("kind") or "")
 
 
 def _ownable(desired: Obj) -> Obj:
     found = {key: value for key, value in desired.items() if key not in ("apiVersion", "kind", "metadata", "status")}
     metadata: dict[str, Any] = desired.get("metadata") or {}
-    found["metadata"] = {key: value for key, value in metadata.items() if key not in _NOT_OWNED}
-    return found
+    metadata = {key: value for key, value in metadata.items() if key not in _NOT_OWNED}
+    return {**found, "metadata": metadata} if metadata else found
 
 
-def _gaps(node: FieldSet, value: Json, path: str) -> Iterator[str]:
-    """Paths below `node` that `value` states and the set lacks. `node` has children or is the root."""
-    if isinstance(value, dict):
-        yield from _field_gaps(node, value, path)
+def _gaps(node: FieldSet, value: Json, schema: Schema | None, path: str) -> Iterator[str]:
+    """Paths at and below `node` that `value` states and the set lacks."""
+    if not node and path:
+        if not _owned_as_one(value, schema):
+            yield path
+    elif isinstance(value, dict):
+        yield from _field_gaps(node, value, schema, path)
     elif isinstance(value, list):
-        yield from _item_gaps(node, value, path)
+        yield from _item_gaps(node, value, schema, path)
     elif MEMBER not in node:
         yield path
 
 
-def _field_gaps(node: FieldSet, fields: dict[str, Any], path: str) -> Iterator[str]:
-    if not fields and path and path != ".metadata" and MEMBER not in node:
+def _owned_as_one(value: Json, schema: Schema | None) -> bool:
+    """Whether a bare `{}` stands for all of `value`. Without a schema lists are atomic and maps are not."""
+    if isinstance(value, dict):
+        return not value or (schema is not None and schema.map_type == "atomic")
+    return not isinstance(value, list) or not value or schema is None or schema.list_type == "atomic"
+
+
+def _field_gaps(node: FieldSet, fields: dict[str, Any], schema: Schema | None, path: str) -> Iterator[str]:
+    if not fields and path and MEMBER not in node:
         yield path
     for key, value in fields.items():
-        if value is None or value == []:
-            continue  # null is an absence, and an empty keyed list has no leaf that anybody could own
+        child = schema.child(key) if schema else None
         below = node.get("f:" + key)
-        where = f"{path}.{key}"
+        if not _has_leaf(value, child):
+            continue
         if below is None:
-            if where != ".metadata" or value:
-                yield from _missing(value, where)
-        elif below:
-            yield from _gaps(below, value, where)
+            yield f"{path}.{key}"
+        else:
+            yield from _gaps(below, value, child, f"{path}.{key}")
 
 
-def _missing(value: Json, path: str) -> Iterator[str]:
-    """A subtree of which nothing is owned: one gap, unless it holds nothing that could be owned."""
-    if _has_leaf(value):
-        yield path
-
-
-def _has_leaf(value: Json) -> bool:
+def _has_leaf(value: Json, schema: Schema | None) -> bool:
+    """Whether there is anything in `value` that could be owned: null is an absence, an empty list is something only if it is
+    known to be atomic."""
     if isinstance(value, dict):
-        return not value or any(_has_leaf(child) for child in value.values())
-    return value is not None and value != []
+        return not value or any(_has_leaf(child, schema.child(key) if schema else None) for key, child in value.items())
+    if value == []:
+        return schema is not None and schema.type == "array" and schema.list_type == "atomic"
+    return value is not None
 
 
-def _item_gaps(node: FieldSet, items: list[Any], path: str) -> Iterator[str]:
+def _item_gaps(node: FieldSet, items: list[Any], schema: Schema | None, path: str) -> Iterator[str]:
     item: Json
+    below = schema.items if schema else None
     for item in items:
         if not isinstance(item, dict):
             if value_element(item) not in node:
                 yield path + element_text(value_element(item))
             continue
-        candidates = _candidates(node, item)
-        gaps = [list(_gaps(entry, item, path + element_text(key))) if entry else [] for key, entry in candidates]
+        found = _candidates(node, item)
+        gaps = [list(_gaps(entry, item, below, path + element_text(element))) for element, entry in found]
         if not gaps:
             yield f"{path}{_item_name(node, item)}"
         elif all(gaps):

@@ -14,7 +14,7 @@ from shipway.kube.objects.field_sets import MEMBER, FieldSet
 from shipway.kube.objects.resource import Json
 from shipway.kube.objects.schema import DEDUCED, Schema
 from shipway.kube.objects.typed_fields import item_element
-from shipway.kube.objects.typed_merge import same_scalar
+from shipway.kube.objects.typed_merge import same_value
 
 
 class Comparison(Struct, frozen=True):
@@ -62,7 +62,7 @@ def _compare(before: Json, after: Json, schema: Schema) -> _Changes:
         if schema.list_type != "atomic" and (before or after):
             _compare_lists(before or [], after or [], schema, changes)  # pyright: ignore[reportArgumentType]
             return changes
-    if not same_scalar(before, after):
+    if not same_value(before, after):
         _replaced(before, after, schema, changes)
     return changes
 
@@ -77,8 +77,6 @@ def _replaced(before: Json, after: Json, schema: Schema, changes: _Changes) -> N
     if type(before) is not type(after):
         changes.removed = _below(before, schema)
         changes.added = _below(after, schema)
-        if changes.added:
-            changes.modified = {}
 
 
 def _compare_maps(before: dict[str, Any], after: dict[str, Any], schema: Schema, changes: _Changes) -> None:
@@ -132,7 +130,7 @@ def _by_element(values: list[Any], schema: Schema) -> dict[str, list[Any]]:
 def _compare_items(element: str, old: list[Any], new: list[Any], items: Schema, changes: _Changes) -> None:
     """Items that occur twice have no fields of their own: their element alone is marked."""
     if len(old) > 1 and len(new) > 1:
-        if old != new:
+        if not same_value(old, new):
             changes.modified[element] = {}
     elif len(old) > 1:
         changes.removed[element] = {}

@@ -7,14 +7,20 @@ lets the comparison that follows skip them.
 
 from typing import Any
 
+import orjson
+
 from shipway.kube.objects.resource import Json
 from shipway.kube.objects.schema import DEDUCED, Schema
 from shipway.kube.objects.typed_fields import item_element
 
 
-def same_scalar(a: Json, b: Json) -> bool:
-    """Equality that tells true from 1, which Python does not."""
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
+def same_value(a: Json, b: Json) -> bool:
+    """Equality of JSON values that tells true from 1, which Python does not, however deep."""
+    if a != b:
+        return False
+    if isinstance(a, dict | list):
+        return orjson.dumps(a, option=orjson.OPT_SORT_KEYS) == orjson.dumps(b, option=orjson.OPT_SORT_KEYS)
+    return isinstance(a, bool) == isinstance(b, bool)
 
 
 def merge(live: Json, config: Json, schema: Schema) -> Json:
@@ -23,17 +29,17 @@ def merge(live: Json, config: Json, schema: Schema) -> Json:
         if live is not None and not isinstance(live, dict):
             return config
         if schema.map_type == "atomic" or not live:
-            return live if live == config else config
+            return live if same_value(live, config) else config
         return _merge_maps(live, config, schema)
     if isinstance(config, list):
         if live is not None and not isinstance(live, list):
             return config
         if schema.list_type == "atomic" or not live:
-            return live if live == config else config
+            return live if same_value(live, config) else config
         return _merge_lists(live, config, schema)
     if config is None:
         return live if _stays_on_null(live, schema) else None
-    return live if not isinstance(live, dict | list) and same_scalar(live, config) else config
+    return live if not isinstance(live, dict | list) and same_value(live, config) else config
 
 
 def _stays_on_null(live: Json, schema: Schema) -> bool:

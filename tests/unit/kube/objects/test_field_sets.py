@@ -21,6 +21,7 @@ from shipway.kube.objects.field_sets import (
     value_element,
     without_subtrees,
 )
+from shipway.kube.objects.schema import Schema, crd_schema
 
 M: FieldSet = {}
 
@@ -139,8 +140,28 @@ DESIRED: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("desired", "gaps"), DESIRED)
 def test_what_an_entry_covers(desired: dict[str, Any], gaps: list[str]) -> None:
+    desired = {"apiVersion": "apps/v1", "kind": "Deployment", **desired}
     assert uncovered(OURS, desired) == gaps
     assert covers(OURS, desired) is (not gaps)
+
+
+FREE: Schema = crd_schema({"type": "object", "properties": {"spec": {"x-kubernetes-preserve-unknown-fields": True}}})
+ATOMIC: Schema = crd_schema({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-map-type": "atomic"}}})
+
+
+@pytest.mark.parametrize(("schema", "gaps"), [(ATOMIC, []), (FREE, [".spec"]), (None, [".spec"])])
+def test_a_bare_member_is_all_of_an_atomic_map_but_nothing_of_another(schema: Schema | None, gaps: list[str]) -> None:
+    """Somebody who takes the only entry of a map leaves us `{}`, which looks as if we owned an atomic map."""
+    assert uncovered({"f:spec": {}}, {"kind": "Free", "spec": {"a": 1}}, schema) == gaps
+    assert uncovered({"f:spec": {}}, {"kind": "Free", "spec": {}}, schema) == []
+    assert uncovered({"f:spec": {}}, {"kind": "Free", "spec": ["a"]}, None) == []
+
+
+def test_an_empty_list_is_owned_where_it_is_known_to_be_atomic() -> None:
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": []}
+    assert uncovered({}, role) == [".rules"]
+    assert uncovered({"f:rules": {}}, role) == []
+    assert uncovered({}, {"apiVersion": "v1", "kind": "Pod", "spec": {"imagePullSecrets": []}}) == []
 
 
 def _entry(manager: str, operation: str, time: str, fields: FieldSet) -> dict[str, Any]:
