@@ -17,30 +17,35 @@ from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, deployed, plain,
 BACKGROUND = {"analysis": {"templates": [{"templateName": "errors"}]}}
 ANALYSIS = {"analysis": {"templates": [{"templateName": "errors"}]}}
 
-steps = st.lists(
-    st.one_of(
-        st.integers(0, 100).map(lambda weight: {"setWeight": weight}),
-        st.just({"pause": {}}),
-        st.integers(1, 60).map(lambda seconds: {"pause": {"duration": seconds}}),
-        st.just(ANALYSIS),
-        st.integers(0, 5).map(lambda count: {"setCanaryScale": {"replicas": count}}),
-        st.just({"setCanaryScale": {"matchTrafficWeight": True}}),
-    ),
-    max_size=6,
+waits = st.one_of(
+    st.just({"pause": {}}), st.integers(1, 60).map(lambda seconds: {"pause": {"duration": seconds}}), st.just(ANALYSIS)
 )
-plain_steps = st.lists(
-    st.one_of(
-        st.integers(0, 100).map(lambda weight: {"setWeight": weight}),
-        st.just({"pause": {}}),
-        st.integers(1, 60).map(lambda seconds: {"pause": {"duration": seconds}}),
-        st.just(ANALYSIS),
-    ),
-    max_size=6,
+weights = st.integers(0, 100).map(lambda weight: {"setWeight": weight})
+scales = st.one_of(
+    st.integers(0, 5).map(lambda count: {"setCanaryScale": {"replicas": count}}),
+    st.just({"setCanaryScale": {"matchTrafficWeight": True}}),
 )
+plain_steps = st.lists(st.tuples(weights, waits), min_size=1, max_size=3).map(
+    lambda pairs: [step for pair in pairs for step in pair]
+)
+steps = st.one_of(plain_steps, st.lists(st.one_of(weights, waits, scales), max_size=6))
 
 
 def pass_once(world: Sandbox) -> None:
     world.reconcile()
+
+
+def walk(world: Sandbox) -> None:
+    """Pods come up and passes follow, until it waits for something."""
+    world.settle(80)
+
+
+def resume(world: Sandbox) -> None:
+    """What is waited for happens: the pause ends, the runs succeed."""
+    world.finish_run("Successful")
+    if world.status.get("pauseConditions"):
+        world.patch_status(pauseConditions=None)
+    world.settle(80)
 
 
 def crash_in_a_pass(after: int) -> Callable[[Sandbox], None]:
@@ -74,8 +79,13 @@ def client_in_between(field: dict[str, Any]) -> Callable[[Sandbox], None]:
 events = st.one_of(
     st.just(pass_once),
     st.just(pass_once),
-    st.just(pass_once),
+    st.just(walk),
+    st.just(walk),
+    st.just(walk),
     st.just(Sandbox.play_pods),
+    st.just(resume),
+    st.just(resume),
+    st.just(resume),
     st.lists(st.integers(0, 4), min_size=1, max_size=3).map(pods),
     st.integers(0, 6).map(crash_in_a_pass),
     st.sampled_from(["v1", "v2", "v3"]).map(lambda tag: lambda world: world.set_image(f"shop/web:{tag}")),
@@ -90,8 +100,15 @@ events = st.one_of(
     st.sampled_from([{"abort": True}, {"promoteFull": True}, {"pauseConditions": None}]).map(client_in_between),
     st.booleans().map(lambda paused: lambda world: world.edit(paused=paused)),
 )
-histories = st.lists(events, max_size=40)
-lawful = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def begun(history: list[Callable[[Sandbox], None]]) -> list[Callable[[Sandbox], None]]:
+    """The history with an update under way before it."""
+    return [lambda world: world.set_image("shop/web:v2"), walk, *history]
+
+
+histories = st.lists(events, max_size=25).map(begun)
+lawful = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 class Watchman:
@@ -107,16 +124,23 @@ class Watchman:
     def look(self, world: Sandbox) -> None:
         now = self._picture(world)
         before, self.last = self.last, now
+        if now[0][0] > 0 and now[1] in world.replica_sets() and not self._has_scales(world):
+            assert world.replica_sets()[now[1]] > 0, "pods were taken away that traffic still goes to"
         if now == before:
             return
         (canary, stable), canary_hash, stable_hash = now
         assert canary + stable == 100
         if canary > 0 and (canary > before[0][0] or canary_hash != before[1]):
-            assert world.available(canary_hash) > 0, "traffic was given to a version without an available pod"
+            answers = world.available(stable_hash) or world.available(before[1]) or world.available(before[2])
+            assert world.available(canary_hash) or not answers, "traffic was given to a version without an available pod"
         if stable > before[0][1] and world.available(stable_hash) == 0:
             assert world.available(canary_hash) == 0, "traffic was taken from pods that answer to pods that do not"
         if canary > before[0][0]:
             assert canary <= self._allowed(world), "the weight is above the step's"
+
+    def _has_scales(self, world: Sandbox) -> bool:
+        """With setCanaryScale the number of pods is the user's own word."""
+        return any("setCanaryScale" in step for step in dig(world.rollout, "spec", "strategy", "canary", "steps", default=[]))
 
     def _allowed(self, world: Sandbox) -> int:
         if world.status.get("abort"):
@@ -179,6 +203,26 @@ def test_without_a_router_every_history_ends_too(canary_steps: list[dict], histo
     left_alone(world)
     assert world.status["phase"] in ("Healthy", "Degraded")
     assert sum(world.replica_sets().values()) == world.rollout["spec"]["replicas"]
+
+
+@lawful
+@given(steps, histories)
+def test_a_canary_that_loses_its_pods_loses_its_traffic(
+    canary_steps: list[dict], history: list[Callable[[Sandbox], None]]
+) -> None:
+    world = deployed(routed(*canary_steps))
+    for event in history:
+        event(world)
+    world.edit(paused=False)
+    world.settle(80)
+    stable, canary = world.status["stableRS"], world.status["currentPodHash"]
+    if stable == canary or world.weights()[0] == 0:
+        return
+    for rs in tuple(world.list(REPLICA_SETS)):
+        if rs["metadata"]["name"] == f"web-{canary}":
+            world.report(rs, dig(rs, "spec", "replicas"), 0)
+    world.reconcile()
+    assert world.weights() == (0, 100)
 
 
 @lawful

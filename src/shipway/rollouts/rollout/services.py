@@ -1,7 +1,7 @@
 """Where the stable and the canary Service point: at the ReplicaSets of their roles, once those have pods to answer.
 
 A Service that nobody managed before is taken over only when its ReplicaSet is fully available; later one available pod is
-enough. After an abort the canary Service goes back to stable without asking.
+enough. After an abort the canary Service goes back to stable without asking, unless only the canary still answers.
 """
 
 from msgspec import Struct
@@ -42,10 +42,16 @@ def _canary_target(facts: Facts) -> list[tuple[str, ReplicaSet | None, bool]]:
     if facts.aborted and not facts.is_promoted:
         if facts.is_routed and facts.canary.dynamic_stable_scale and _still_carries(facts):
             return []
-        return [(name, facts.stable, not facts.is_routed)]
+        return [(name, facts.stable, not facts.is_routed or _only_the_canary_answers(facts))]
     if _is_rolling_back_dynamically(facts):
         return []
     return [(name, facts.new, True)]
+
+
+def _only_the_canary_answers(facts: Facts) -> bool:
+    """Even a bad version is better than none: an abort does not take traffic to a stable version without pods."""
+    stable, new = facts.stable, facts.new
+    return (stable is None or stable.available == 0) and new is not None and new.available > 0
 
 
 def _still_carries(facts: Facts) -> bool:

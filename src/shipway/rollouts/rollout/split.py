@@ -2,8 +2,9 @@
 
 The rules, in order: a promoted template has no canary; an abort gives everything back at once; a canary without an
 available pod gets nothing; a full promotion keeps the weight until it is complete; a step that still waits for its pods
-keeps the weight of the step before. Nothing is moved to stable pods that are not there. (After Argo Rollouts 1.9,
-`rollout/trafficrouting.go`; ours moves traffic back on an abort as soon as ANY stable pod is available.)
+keeps the weight of the step before, unless it lowers it. Nothing is moved to stable pods that are not there. (After Argo
+Rollouts 1.9, `rollout/trafficrouting.go`; ours lowers a weight before the pods go, and moves traffic back on an abort as
+soon as ANY stable pod is available.)
 """
 
 from typing import NamedTuple
@@ -89,7 +90,7 @@ def _wanted(facts: Facts) -> _Wanted | None:
             return _Wanted(facts.most * facts.new.available // max(facts.replicas, 1), canary_hash)
         return _Wanted(carried.canary.weight if carried else 0, canary_hash)
     if not at_wanted_counts(facts):
-        return _Wanted(facts.set_weight_at(facts.index - 1), canary_hash)
+        return _Wanted(min(facts.set_weight_at(facts.index - 1), facts.step_weight), canary_hash)
     return _Wanted(facts.step_weight, canary_hash)
 
 

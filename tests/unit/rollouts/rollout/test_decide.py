@@ -207,6 +207,31 @@ def test_an_inconclusive_analysis_waits_for_a_person_and_is_asked_again() -> Non
     assert world.weights() == (60, 40)
 
 
+def test_a_lower_weight_is_written_before_pods_go() -> None:
+    world = deployed(routed(weight(50), PAUSE, weight(0), PAUSE))
+    updated(world)
+    v2 = world.status["currentPodHash"]
+    seen: list[tuple[int, int]] = []
+    world.on_write = lambda there: seen.append((there.weights()[0], there.replica_sets()[v2]))
+    world.patch_status(pauseConditions=None)
+    world.settle()
+    assert seen[-1] == (0, 0)
+    assert (50, 0) not in seen
+
+
+def test_an_abort_does_not_leave_the_only_pods_that_answer() -> None:
+    world = deployed(routed(weight(50), PAUSE))
+    updated(world)
+    v1, v2 = world.status["stableRS"], world.status["currentPodHash"]
+    world.report(world.objs[("ReplicaSet", "shop", f"web-{v1}")], 4, 0)
+    world.patch_status(abort=True)
+    world.reconcile()
+    assert (world.weights(), world.points_at("web-canary")) == ((50, 50), v2)
+    world.report(world.objs[("ReplicaSet", "shop", f"web-{v1}")], 4, 1)
+    world.reconcile()
+    assert (world.weights(), world.points_at("web-canary")) == ((0, 100), v1)
+
+
 def test_a_canary_without_pods_gets_no_traffic() -> None:
     world = deployed(routed(weight(50), PAUSE))
     world.set_image("shop/web:v2")
