@@ -4,8 +4,10 @@ The layout and the signs are those of the plugin that users of Argo Rollouts kno
 stands without its word.
 """
 
+import textwrap
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from shipway.base.clock import Instant, parse_rfc3339
@@ -51,6 +53,28 @@ class Line(Struct, frozen=True):
 def overview(view: RolloutView, why: str, now: Instant, paint: Paint = PLAIN) -> list[str]:
     """`rollout get`: header, why, tree."""
     return [*header(view, paint), *(["", why] if why else []), "", *tree(view, now, paint)]
+
+
+def fitting(view: RolloutView, why: str, now: Instant, size: tuple[int, int], paint: Paint = PLAIN) -> list[str]:
+    """`rollout get --watch` in a window of (columns, lines): the sentence is wrapped; where the whole does not fit, the header
+    becomes one line and revisions without pods are left out."""
+    columns, lines = size
+    wrapped = textwrap.wrap(why, max(20, columns))
+    whole = [*header(view, paint), "", *wrapped, "", *tree(view, now, paint)]
+    if len(whole) <= lines:
+        return whole
+    running = tuple(rev for rev in view.revisions if rev.runs or any(rs.desired or rs.pods for rs in rev.replica_sets))
+    return [state_line(view, paint), *wrapped, *tree(msgspec.structs.replace(view, revisions=running), now, paint)]
+
+
+def state_line(view: RolloutView, paint: Paint = PLAIN) -> str:
+    """The header in one line."""
+    sign, counts = sign_of(view.phase), view.replicas
+    step = f"step {view.step}/{view.steps}" if view.step is not None else ""
+    weight = f"weight {view.actual_weight} of {view.set_weight}" if view.set_weight is not None else ""
+    pods = f"updated {counts.updated}, available {counts.available} of {counts.desired}"
+    state = f"{paint(sign, SIGN_COLOURS[sign])} {view.phase}"
+    return "  ".join(part for part in (state, step, weight, pods) if part)
 
 
 def header(view: RolloutView, paint: Paint = PLAIN) -> list[str]:

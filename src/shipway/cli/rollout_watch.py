@@ -64,8 +64,8 @@ async def _redraw(session: Session, following: Followed, stream: TextIO) -> None
         while True:
             family, now = following.family, session.clock.now()
             sentence = why(family.rollout, family.runs, now)
-            lines = rollout_tree.overview(view_of(family), sentence, now, paint)
-            live.draw([*lines, *([following.trouble] if following.trouble else [])])
+            lines = rollout_tree.fitting(view_of(family), sentence, now, live.size, paint)
+            live.draw([*([paint(following.trouble, "red")] if following.trouble else []), *lines])
             await session.clock.sleep(SHORTEST)
             await following.changed(TICK - SHORTEST)
 

@@ -17,10 +17,16 @@ _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 class Live:
     """Draws lines over the ones it drew before. Hides the cursor inside its block."""
 
-    def __init__(self, stream: TextIO, size: Callable[[], tuple[int, int]] = shutil.get_terminal_size) -> None:
+    def __init__(self, stream: TextIO, window: Callable[[], tuple[int, int]] = shutil.get_terminal_size) -> None:
         self._stream = stream
-        self._size = size
+        self._window = window
         self._drawn = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(columns, lines) that can be drawn now: the cursor stands below the last line."""
+        columns, lines = self._window()
+        return columns, lines - 1
 
     def __enter__(self) -> Self:
         self._stream.write(_HIDE_CURSOR)
@@ -32,8 +38,8 @@ class Live:
 
     def draw(self, lines: Sequence[str]) -> None:
         """`lines` take the place of those drawn before."""
-        width, height = self._size()
-        fitting = [cut(line, width) for line in bounded(lines, height - 1)]
+        columns, height = self.size
+        fitting = [cut(line, columns) for line in bounded(lines, height)]
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         self._stream.write(up + "".join(f"{line}\x1b[K\n" for line in fitting) + "\x1b[J")
         self._stream.flush()

@@ -6,7 +6,7 @@ import pytest
 
 from shipway.base.clock import Instant
 from shipway.cli.output import Paint
-from shipway.cli.rollout_tree import list_row, overview, phase_line, sign_of, summary_line
+from shipway.cli.rollout_tree import fitting, list_row, overview, phase_line, sign_of, summary_line
 from shipway.cli.rollout_view import Family, view_of
 from tests.unit.cli.objects import CANARY, NOW, STABLE, analysis_run, family, pod, replica_set, rollout
 
@@ -82,6 +82,29 @@ def test_colours_change_nothing_but_colours() -> None:
     coloured = overview(view_of(family()), "because", NOW, Paint(True))
     assert "\x1b[32m✔\x1b[0m Running" in "\n".join(coloured)
     assert [re.sub(r"\x1b\[[0-9]+m", "", line) for line in coloured] == MIDDLE.splitlines()
+
+
+SMALL = """\
+॥ Paused  step 1/4  weight 20 of 20  updated 1, available 5 of 5
+because of this and
+that
+NAME                             KIND         STATUS     AGE  INFO
+⟳ web                            Rollout      ॥ Paused   60m
+├──# revision:3
+│  ├──⧉ web-6cf78c66c5           ReplicaSet   ✔ Healthy  30m  canary
+│  │  └──□ web-6cf78c66c5-ccccc  Pod          ✔ Running  10m  ready:1/1,restarts:2
+"""
+
+
+def test_a_large_window_shows_everything_and_a_small_one_what_matters() -> None:
+    mine = family()
+    older = [replica_set("0000000000", 2, "v0", 0), replica_set(CANARY, 3, "v2", 1)]
+    view = view_of(Family(mine.rollout, [mine.replica_sets[0], *older], mine.pods, mine.runs))
+    whole = fitting(view, "because", NOW, (80, 50))
+    assert [line for line in whole if "000000000" in line or "Desired" in line] != []
+    small = fitting(view, "because of this and that", NOW, (20, 20))
+    assert small[: len(SMALL.splitlines())] == SMALL.splitlines()
+    assert not any("000000000" in line for line in small)
 
 
 def test_a_blue_green_rollout_has_no_weights() -> None:
