@@ -88,18 +88,18 @@ SMALL = """\
 ॥ Paused  step 1/4  weight 20 of 20  updated 1, available 5 of 5
 because of this and
 that
-NAME                             KIND         STATUS     AGE  INFO
-⟳ web                            Rollout      ॥ Paused   60m
+NAME                             KIND        STATUS     AGE  INFO
+⟳ web                            Rollout     ॥ Paused   60m
 ├──# revision:3
-│  ├──⧉ web-6cf78c66c5           ReplicaSet   ✔ Healthy  30m  canary
-│  │  └──□ web-6cf78c66c5-ccccc  Pod          ✔ Running  10m  ready:1/1,restarts:2
+│  ├──⧉ web-6cf78c66c5           ReplicaSet  ✔ Healthy  30m  canary
+│  │  └──□ web-6cf78c66c5-ccccc  Pod         ✔ Running  10m  ready:1/1,restarts:2
 """
 
 
 def test_a_large_window_shows_everything_and_a_small_one_what_matters() -> None:
     mine = family()
     older = [replica_set("0000000000", 2, "v0", 0), replica_set(CANARY, 3, "v2", 1)]
-    view = view_of(Family(mine.rollout, [mine.replica_sets[0], *older], mine.pods, mine.runs))
+    view = view_of(Family(mine.rollout, [mine.replica_sets[0], *older], mine.pods))
     whole = fitting(view, "because", NOW, (80, 50))
     assert [line for line in whole if "000000000" in line or "Desired" in line] != []
     small = fitting(view, "because of this and that", NOW, (20, 20))
