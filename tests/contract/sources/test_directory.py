@@ -1,5 +1,7 @@
 """Folders of plain manifests."""
 
+import os
+
 import pytest
 
 from shipway.base.errors import InvalidInput
@@ -77,6 +79,15 @@ async def test_what_cannot_work_says_where(bench, files, reason, says):
     with pytest.raises(InvalidInput, match=says) as caught:
         await bench.render({"path": "app"})
     assert caught.value.reason == reason
+
+
+async def test_names_may_hold_any_bytes(bench):
+    strange = os.fsdecode(b"app/caf\xe9.yaml")
+    bench.push({strange: CM % "strange"})
+    assert names(await bench.render({"path": "app"}))[-1] == "strange"
+    bench.push({strange: CM % "strange" + "data: ["})
+    with pytest.raises(InvalidInput, match=r"app/caf.\.yaml: line"):
+        await bench.render({"path": "app"})
 
 
 async def test_a_path_that_is_not_there(bench):

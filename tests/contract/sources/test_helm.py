@@ -181,6 +181,14 @@ async def test_a_local_dependency_is_found_and_counts_as_read(bench):
     assert "Secret/from-sub" not in named(await bench.render(off))
 
 
+@pytest.mark.parametrize("place", ["file:///etc", "file://../../../../etc"])
+async def test_a_dependency_outside_of_the_repository_is_refused(bench, place):
+    bench.push({"apps/shop/Chart.yaml": WITH_SUB % place})
+    with pytest.raises(InvalidInput) as caught:
+        await bench.render(SOURCE)
+    assert caught.value.reason == "PathEscapes"
+
+
 async def test_a_dependency_that_is_nowhere(bench):
     bench.push({"apps/shop/Chart.yaml": WITH_SUB % "file://../none"})
     with pytest.raises(InvalidInput, match="commit the chart's dependencies") as caught:

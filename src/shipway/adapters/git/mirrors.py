@@ -19,7 +19,7 @@ from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, redact
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
-from shipway.base.errors import NotFound, ShipwayError, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
 
 MAX_REMEMBERED = 20_000
@@ -41,7 +41,8 @@ class Mirrors:
     """One bare mirror per repository below `home`, which belongs to one process at a time.
 
     `credentials` maps a repository's normalised URL to how to log in. Answers of a remote, good or bad, serve everybody
-    for `fresh_seconds`.
+    for `fresh_seconds`. Without `allow_local` a repository on this machine (`file://`, a path) is refused: whoever may
+    write an Application could read every repository that this process can.
     """
 
     def __init__(
@@ -52,13 +53,15 @@ class Mirrors:
         credentials: Callable[[str], Credentials] = no_credentials,
         timeout_seconds: float = 90.0,
         fresh_seconds: float = 5.0,
+        allow_local: bool = True,
     ) -> None:
         pygit2.settings.cache_object_limit(ObjectType.TREE, _LARGEST_CACHED_TREE)
-        self._home = home
+        self._home = home.absolute()
         self._clock = clock
         self._credentials = credentials
         self._fresh_seconds = fresh_seconds
-        self._git = Git(home / "git", timeout_seconds=timeout_seconds)
+        self._allow_local = allow_local
+        self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
         self._mirrors: dict[str, Mirror] = {}
         self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
         self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
@@ -132,6 +135,11 @@ class Mirrors:
 
     def _mirror(self, repo_url: str) -> Mirror:
         remote = parse_remote(repo_url)
+        if remote.key.startswith("file:") and not self._allow_local:
+            raise InvalidInput(
+                f"repository {redact(repo_url)} lies on this machine, which is not allowed here: use http, https or ssh",
+                reason="InvalidRepository",
+            )
         found = self._mirrors.get(remote.key)
         if found is None:
             self._git.prepare()
@@ -161,8 +169,8 @@ class Mirrors:
         return Head(
             commit=str(commit.id),
             trees=trees,
-            author=f"{commit.author.name} <{commit.author.email}>",
-            message=commit.message[:_MAX_MESSAGE],
+            author=f"{_text(commit.author.raw_name)} <{_text(commit.author.raw_email)}>",
+            message=_text(commit.raw_message)[:_MAX_MESSAGE],
             committed_at=float(commit.commit_time),
         )
 
@@ -175,6 +183,11 @@ def _ids(
 ) -> tuple[PathTree, ...]:
     look = GitSnapshot(repository, trees, root)
     return tuple(PathTree(path, look.oid(path)) for path in paths)
+
+
+def _text(raw: bytes | None) -> str:
+    """Commits may hold any bytes."""
+    return (raw or b"").decode("utf-8", "replace")
 
 
 def _root_of(repository: pygit2.Repository, commit: str) -> str:

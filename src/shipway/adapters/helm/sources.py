@@ -56,7 +56,14 @@ def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
         if len(found) > _MAX_LOCAL_CHARTS:
             raise InvalidInput(f"{path}: more than {_MAX_LOCAL_CHARTS} local dependencies", reason="SourceTooLarge")
         for repository in _dependency_repositories(snapshot, folder):
-            waiting.append(posixpath.normpath(posixpath.join(folder, repository.removeprefix("file://"))))
+            local = repository.removeprefix("file://")
+            if local.startswith("/"):
+                raise InvalidInput(
+                    f"{folder}: dependency {repository!r} is not in this repository: write it relative to the chart, like "
+                    "file://../other",
+                    reason="PathEscapes",
+                )
+            waiting.append(posixpath.normpath(posixpath.join(folder, local)))
     return found
 
 

@@ -42,7 +42,8 @@ def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, st
     include, exclude = (compile_glob(text) if (text := job.options.get(key)) else None for key in ("include", "exclude"))
     prefix, size = f"{job.path.strip('/')}/" if job.path.strip("/.") else "", 0
     for name in snapshot.files(job.path, deep=bool(job.options.get("recurse"))):
-        below = name.removeprefix(prefix)
+        shown = name.encode("utf-8", "replace").decode()  # git allows any bytes in names
+        below = shown.removeprefix(prefix)
         if (exclude and exclude(below)) or (include and not include(below)):
             continue
         if name.endswith(".jsonnet"):
@@ -60,7 +61,7 @@ def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, st
                 "spec.source.directory.include",
                 reason="SourceTooLarge",
             )
-        yield name, _text(name, content)
+        yield shown, _text(shown, content)
 
 
 def _text(name: str, content: bytes) -> str:

@@ -59,6 +59,20 @@ async def test_head_tells_commit_author_message_and_the_root(mirrors, shop):
     assert head.committed_at == float(shop.git("log", "-1", "--format=%ct"))
 
 
+async def test_commits_may_hold_any_bytes(mirrors, shop):
+    (shop.path / "message").write_bytes(b"caf\xe9\n")
+    shop.git("-c", "user.name=J\xf6rg", "-c", "i18n.commitEncoding=x", "commit", "-q", "--allow-empty", "-F", "message")
+    shop.push()
+    assert (await mirrors.head(ask(shop))).message == "caf\ufffd\n"
+
+
+async def test_local_repositories_can_be_switched_off(shop, tmp_path, clock):
+    mirrors = Mirrors(tmp_path / "home", clock=clock, allow_local=False)
+    for url in (shop.url, shop.url.removeprefix("file://")):
+        with pytest.raises(InvalidInput, match="lies on this machine"):
+            await mirrors.head(HeadRequest(url, "main", b"{}"))
+
+
 async def test_every_way_to_name_a_revision(mirrors, shop):
     shop.git("tag", "light")
     shop.git("tag", "-a", "v1", "-m", "annotated")
