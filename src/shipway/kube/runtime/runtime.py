@@ -29,11 +29,10 @@ class Runtime:
         *,
         clock: Clock,
         resolvers: Mapping[type[Ask], Resolver] | None = None,
-        metrics: RuntimeMetrics | None = None,
         rng: random.Random | None = None,
         read_only: Collection[str] = (),
     ) -> None:
-        self.metrics = metrics or RuntimeMetrics()
+        self.metrics = RuntimeMetrics()
         self._caches = Caches(client, clock, rng)
         self._lanes = Lanes(resolvers or {}, clock, self._wake)
         around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng)

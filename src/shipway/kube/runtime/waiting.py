@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shipway.base.errors import Conflict, ShipwayError
 from shipway.kube.client.client import Client
+from shipway.kube.client.watching import WatchEvent
 from shipway.kube.objects.resource import Obj, Resource
 
 
@@ -49,10 +50,18 @@ async def follow(client: Client, one: One) -> AsyncGenerator[Obj | None, None]:
         listing = await client.list(one.resource, one.namespace, field_selector=by_name)
         yield listing.items[0] if listing.items else None
         watch = client.watch(one.resource, one.namespace, resource_version=listing.resource_version, field_selector=by_name)
-        try:
-            async with aclosing(watch) as events:
-                async for event in events:
-                    if event.type != "BOOKMARK":
-                        yield None if event.type == "DELETED" else event.obj
-        except Conflict:
-            continue  # the version is too old to go on from: list again
+        async with aclosing(_states(watch)) as states:
+            async for state in states:
+                yield state
+
+
+async def _states(watch: AsyncGenerator[WatchEvent, None]) -> AsyncGenerator[Obj | None, None]:
+    """What a watch tells until it ends; a version that is too old to go on from is an end like any other."""
+    try:
+        async for event in watch:
+            if event.type != "BOOKMARK":
+                yield None if event.type == "DELETED" else event.obj
+    except Conflict:
+        return
+    finally:
+        await watch.aclose()
