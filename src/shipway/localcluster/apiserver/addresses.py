@@ -33,6 +33,8 @@ class Addresses:
             for field in ("clusterIP", "clusterIPs"):
                 spec.pop(field, None)
             return []
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
         problems = self._cluster_ip(spec, (live or {}).get("spec") or {})
         return problems + self._node_ports(service, (live or {}).get("spec") or {})
 
@@ -57,7 +59,7 @@ class Addresses:
                 invalid_value("spec.clusterIPs[0]", wanted, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
             ]
         if not inside:
-            text = f"{prefix}the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {SERVICE_NETWORK}"
+            text = f"{prefix}the provided network does not match the current range"
             return [invalid_value("spec.clusterIPs", given, text)]
         if wanted in self._taken_ips():
             return [invalid_value("spec.clusterIPs", given, f"{prefix}provided IP is already allocated")]

@@ -6,14 +6,28 @@ defaulted and validated by their CRD's schema. Unknown fields are errors (Strict
 
 from collections.abc import Sequence
 
+import orjson
+
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import custom
 from shipway.localcluster.apiserver.defaults import fill_builtin_defaults
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
 from shipway.localcluster.apiserver.options import FieldValidation
-from shipway.localcluster.apiserver.problems import bad_request, invalid
+from shipway.localcluster.apiserver.problems import Named, Refused, bad_request, invalid, invalid_value
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.validation import creation_problems, update_problems
+
+
+class UnknownFields(Refused):
+    """A body with fields that its kind does not have, and `fieldValidation=Strict`."""
+
+    def __init__(self, kind: Kind, texts: str) -> None:
+        super().__init__(400, "BadRequest", f"{_unfit(kind, kind.kind)}: {texts}")
+        self.texts = texts
+
+
+def _unfit(kind: Kind, found: str) -> str:
+    return f'{found} in version "{kind.version}" cannot be handled as a {kind.kind}'
 
 
 def check_type(kind: Kind, body: object) -> Obj:
@@ -21,17 +35,28 @@ def check_type(kind: Kind, body: object) -> Obj:
     if not isinstance(body, dict):
         raise bad_request(f"the body must be a {kind.kind} object")
     found_version, found_kind = body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind
+    if kind.crd:
+        _check_custom_type(kind, body)
     if found_kind != kind.kind:
-        raise bad_request(f'{found_kind} in version "{kind.version}" cannot be handled as a {kind.kind}')
+        raise bad_request(f"{_unfit(kind, found_kind)}: converting (v1.{found_kind}) to (core.{kind.kind}): unknown conversion")
     if found_version != kind.api_version:
         message = f"the API version in the data ({found_version}) does not match the expected API version ({kind.api_version})"
         raise bad_request(message)
     metadata = body.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
-        raise bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: metadata must be an object'
-        )
+        raise bad_request(f"{_unfit(kind, kind.kind)}: metadata must be an object")
     return {"kind": kind.kind, "apiVersion": kind.api_version, **body, "metadata": dict(metadata or {})}
+
+
+def _check_custom_type(kind: Kind, body: Obj) -> None:
+    """Custom resources must say what they are."""
+    if not body.get("kind"):
+        text = orjson.dumps(body).decode()
+        why = f"Object 'Kind' is missing in '{text}'"
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({text[:26]} ...)")
+    if body["kind"] != kind.kind:
+        what = Named(kind.group, kind.plural, body["kind"], (body.get("metadata") or {}).get("name") or "")
+        raise invalid(what, [invalid_value("kind", body["kind"], f"must be {kind.kind}")])
 
 
 def settle(kind: Kind, obj: Obj) -> Obj:
@@ -46,23 +71,19 @@ def _settle(kind: Kind, obj: Obj, found: Found) -> Obj:
     try:
         formed = normal_form(obj, kind.api_version, kind.kind, found)
         fill_builtin_defaults(kind, formed)
-        return normal_form(formed, kind.api_version, kind.kind)
+        return normal_form(formed, kind.api_version, kind.kind, Found([], found.keep_empty))
     except WrongType as error:
-        raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}') from None
+        raise bad_request(f"{_unfit(kind, kind.kind)}: {error}") from None
 
 
 def admit(kind: Kind, obj: Obj, validation: FieldValidation) -> tuple[Obj, tuple[str, ...]]:
     """What a client sent, settled, and the warnings about it. Raises Refused(400) for unknown fields under Strict."""
-    found = Found([])
+    found = Found([], keep_empty=True)
     settled = _settle(kind, obj, found)
     texts = [f'unknown field "{path}"' for path in found.unknown]
     if texts and validation == "Strict":
-        raise bad_request(f"{_strict_prefix(kind)}strict decoding error: {', '.join(texts)}")
+        raise UnknownFields(kind, f"strict decoding error: {', '.join(texts)}")
     return settled, tuple(texts) if validation == "Warn" else ()
-
-
-def _strict_prefix(kind: Kind) -> str:
-    return "" if kind.crd else f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
 
 
 def check_new(kind: Kind, obj: Obj) -> None:

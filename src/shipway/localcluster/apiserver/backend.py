@@ -1,34 +1,36 @@
 """What every handler works with: the store, the kinds, time and chance, addresses and, if there is a node, its logs."""
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from shipway.base.clock import Clock
 from shipway.base.ids import Ids
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver.addresses import Addresses
+from shipway.localcluster.apiserver.faces import from_face, to_face
 from shipway.localcluster.apiserver.history import Record
 from shipway.localcluster.apiserver.problems import not_found
 from shipway.localcluster.apiserver.registry import Kind, Registry
 from shipway.localcluster.apiserver.store import Store, decode_object
 
 
+class LogOptions(TypedDict, total=False):
+    """Which part of a log is wanted. None or left out: no limit."""
+
+    follow: bool
+    tail_lines: int | None
+    since_seconds: float | None
+    previous: bool
+    timestamps: bool
+    limit_bytes: int | None
+
+
 class LogSource(Protocol):
-    """The node's side of `pods/log`: chunks of the container's log. None: no limit. Raises InvalidInput or NotFound when there
-    is no such container or it has not written yet."""
+    """The node's side of `pods/log`: chunks of the container's log. Raises InvalidInput or NotFound when there is no such
+    container or it has not written yet."""
 
     def logs(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        *,
-        follow: bool,
-        tail_lines: int | None,
-        since_seconds: float | None,
-        previous: bool,
-        timestamps: bool,
-        limit_bytes: int | None,
+        self, namespace: str, pod: str, container: str, **options: Unpack[LogOptions]
     ) -> AsyncGenerator[bytes, None]: ...
 
 
@@ -52,7 +54,15 @@ class Backend:
 
     def read(self, kind: Kind, namespace: str, name: str) -> Obj:
         """A fresh copy of the object. Raises Refused(404)."""
-        return decode_object(self.record(kind, namespace, name), kind.kind, kind.api_version)
+        return to_face(kind, decode_object(self.record(kind, namespace, name), kind.kind, kind.api_version))
+
+    def commit(self, kind: Kind, obj: Obj) -> None:
+        """Stores the object under a new version, which is written into its metadata."""
+        self.store.commit(kind.shelf, from_face(kind, obj))
+
+    def remove(self, kind: Kind, obj: Obj) -> None:
+        """Takes the object out of the store; `obj` is what watchers see last."""
+        self.store.remove(kind.shelf, from_face(kind, obj))
 
     def records_in(self, kind: Kind, namespace: str) -> list[Obj]:
         """Fresh copies of all objects of a kind in a namespace."""

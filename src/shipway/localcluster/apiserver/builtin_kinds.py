@@ -6,6 +6,7 @@ _ALL = ("all",)
 _EXT = ("api-extensions",)
 _NO_COLLECTION = ("create", "delete", "get", "list", "patch", "update", "watch")
 _SCALED = ScalePaths()
+_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
 def _core(kind: str, plural: str, *short: str, **more: object) -> Kind:
@@ -25,7 +26,7 @@ def core_kinds() -> tuple[Kind, ...]:
     return (
         _core("Binding", "bindings", verbs=CREATE_ONLY),
         _core("ConfigMap", "configmaps", "cm"),
-        _core("Endpoints", "endpoints", "ep"),
+        _core("Endpoints", "endpoints", "ep", deprecation=_ENDPOINTS),
         _core("Event", "events", "ev"),
         _core("LimitRange", "limitranges", "limits"),
         _core("Namespace", "namespaces", "ns", namespaced=False, verbs=_NO_COLLECTION, subresources=("finalize", "status")),

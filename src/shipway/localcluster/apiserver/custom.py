@@ -6,8 +6,9 @@ was written. Validation forgives what was already wrong before a change and stay
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.structural import fill_defaults, prune, unknown_fields, validate
+from shipway.kube.objects.views import dig
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
-from shipway.localcluster.apiserver.problems import FieldProblem, bad_request
+from shipway.localcluster.apiserver.problems import FieldProblem, bad_request, invalid_value
 from shipway.localcluster.apiserver.registry import CrdVersion, Kind
 
 
@@ -33,7 +34,17 @@ def problems(kind: Kind, obj: Obj, live: Obj | None = None) -> list[FieldProblem
     """What the schema of the CRD version has against `obj`, but for what was the same in `live`."""
     schema = _crd(kind).schema
     forgiven = set(validate(live, schema)) if live else set()
-    return [FieldProblem(p.path, p.type, p.detail) for p in validate(obj, schema) if p not in forgiven]
+    found = [FieldProblem(p.path, p.type, p.detail) for p in validate(obj, schema) if p not in forgiven]
+    return found + _scale_problems(kind, obj)
+
+
+def _scale_problems(kind: Kind, obj: Obj) -> list[FieldProblem]:
+    """What the scale subresource has against the replicas, beside the schema."""
+    paths = kind.scale
+    replicas = dig(obj, *paths.spec, default=0) if paths else 0
+    if not isinstance(replicas, int) or replicas >= 0 or paths is None:
+        return []
+    return [invalid_value("." + ".".join(paths.spec), replicas, "should be a non-negative integer")]
 
 
 def shown(kind: Kind, obj: Obj) -> Obj:

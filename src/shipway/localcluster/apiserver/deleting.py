@@ -20,6 +20,8 @@ from shipway.localcluster.apiserver.writing import is_released, remove
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+_GRACEFUL = ("", "Pod")
+"""The kind whose deletion may take time."""
 _RETURNS_OBJECT = {
     "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services",
 }  # fmt: skip
@@ -49,9 +51,10 @@ def delete(backend: Backend, target: Target, options: DeleteOptions) -> Deleted:
     if options.dry_run:
         return Deleted(obj, gone, returns)
     if gone:
-        obj = remove(backend, kind, live)
+        remove(backend, kind, live)
+        obj = obj if kind.group_kind == _GRACEFUL else live
     elif obj != live:
-        backend.store.commit(kind.shelf, obj)
+        backend.commit(kind, obj)
         crds.after_write(backend, kind, obj)
         if kind.group_kind == crds.CRD:
             _delete_instances(backend, obj)
@@ -115,7 +118,7 @@ def _mark(backend: Backend, kind: Kind, obj: Obj, options: DeleteOptions) -> Non
 
 def _grace(kind: Kind, obj: Obj, options: DeleteOptions) -> int:
     """Seconds that the object is given: only pods that run on a node get any."""
-    if kind.group_kind != ("", "Pod"):
+    if kind.group_kind != _GRACEFUL:
         return 0
     spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
     if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace as with_fields
 
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
@@ -33,15 +34,16 @@ class Look(Struct, frozen=True):
 
 
 class ListMeta(Struct, frozen=True):
-    """`remaining` None: not told."""
+    """`remaining` None: not told. Lists of custom resources say `continue` even when it is empty (`custom`)."""
 
     version: int
     token: str = ""
     remaining: int | None = None
+    custom: bool = False
 
     def encoded(self) -> bytes:
         meta: Obj = {"resourceVersion": str(self.version)}
-        if self.token:
+        if self.token or self.custom:
             meta["continue"] = self.token
         if self.remaining is not None:
             meta["remainingItemCount"] = self.remaining
@@ -78,6 +80,7 @@ def encode_list(records: Sequence[Record], meta: ListMeta, look: Look) -> bytes:
         head = b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":'
         items = b",".join(_PARTIAL + record.meta + b"}" for record in records)
     else:
+        meta = with_fields(meta, custom=kind.crd is not None)
         head = b'{"kind":"%sList","apiVersion":"%s","metadata":' % (kind.kind.encode(), kind.api_version.encode())
         items = b",".join(_item(record, kind) for record in records)
     return head + meta.encoded() + b',"items":[' + items + b"]}"
@@ -119,18 +122,17 @@ def _row(record: Record, look: Look) -> bytes:
 
 def encode_object_as(obj: Obj, look: Look) -> bytes:
     """An object that is not stored (a dry run, a review) in the wanted shape."""
-    shown_obj = to_face(look.kind, obj)
     if look.wanted.shape == "metadata":
         return _PARTIAL + orjson.dumps(obj["metadata"]) + b"}"
     if look.wanted.shape == "object":
-        return orjson.dumps(shown_obj)
-    row = table_row(look.kind, shown_obj, look.now)
+        return orjson.dumps(obj)
+    row = table_row(look.kind, obj, look.now)
     partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
     table = {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{look.wanted.table_version}",
         "metadata": {"resourceVersion": obj["metadata"].get("resourceVersion", "")},
         "columnDefinitions": table_columns(look.kind),
-        "rows": [{"cells": row.cells, "object": shown_obj if look.include == "Object" else partial}],
+        "rows": [{"cells": row.cells, "object": obj if look.include == "Object" else partial}],
     }
     return orjson.dumps(table)

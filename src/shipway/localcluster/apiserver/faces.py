@@ -12,7 +12,7 @@ _CORE_TO_NEW = {
     "count": "deprecatedCount",
     "reportingComponent": "reportingController",
 }
-_NEW_TO_CORE = {new: core for core, new in _CORE_TO_NEW.items()}
+NEW_TO_CORE = {new: core for core, new in _CORE_TO_NEW.items()}
 
 
 def has_other_face(kind: Kind) -> bool:
@@ -27,7 +27,7 @@ def to_face(kind: Kind, stored: Obj) -> Obj:
 
 def from_face(kind: Kind, shown: Obj) -> Obj:
     """An object of this kind as it is stored."""
-    return _renamed(kind, shown, _NEW_TO_CORE) if has_other_face(kind) else shown
+    return _renamed(kind, shown, NEW_TO_CORE) if has_other_face(kind) else shown
 
 
 def _renamed(kind: Kind, obj: Obj, names: dict[str, str]) -> Obj:

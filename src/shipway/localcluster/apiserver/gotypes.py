@@ -10,6 +10,8 @@ scalar, or the name of a struct.
 
 import base64
 import binascii
+import re
+import string
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -22,14 +24,36 @@ from shipway.base.clock import parse_rfc3339, rfc3339, rfc3339_micro
 from shipway.kube.objects.quantities import canonical_quantity
 from shipway.kube.objects.resource import Obj
 
+_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=\r\n")
+_MICRO = re.compile(r"\.\d{6}(Z|[+-]\d\d:\d\d)$")
 _ZERO: dict[str, Any] = {"string": "", "int": 0, "float": 0, "bool": False, "quantity": "0", "intorstring": 0, "duration": "0s"}
 
 
+_INDEX = re.compile(r"\[\d+\]")
+
+
 class WrongType(Exception):
-    """A JSON value of the wrong type: what a Go decoder would say, without the struct's name."""
+    """A JSON value that its field can not hold. `struct` is filled in by the struct around the field."""
 
     def __init__(self, path: str, found: str, wanted: str) -> None:
-        super().__init__(f"json: cannot unmarshal {found} into Go struct field {path} of type {wanted}")
+        super().__init__(path)
+        self._path, self._found, self._wanted = _INDEX.sub("", path).lstrip("."), found, wanted
+        self.struct = ""
+
+    def __str__(self) -> str:
+        where = f"{self.struct}.{self._path}".strip(".")
+        return f"json: cannot unmarshal {self._found} into Go struct field {where} of type {self._wanted}"
+
+
+class Unreadable(WrongType):
+    """A text that its type can not read: the reader's own words are the message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", "", "")
+        self._message = message
+
+    def __str__(self) -> str:
+        return self._message
 
 
 class Field(Struct, frozen=True):
@@ -46,9 +70,11 @@ class Field(Struct, frozen=True):
 
 
 class Found(Struct):
-    """What a normalisation met on its way: paths of unknown fields."""
+    """What a normalisation met on its way: paths of unknown fields. `keep_empty`: empty lists that are always written stay
+    empty, as in a body that was just read; in the store they become null."""
 
     unknown: list[str]
+    keep_empty: bool = False
 
 
 @cache
@@ -93,7 +119,8 @@ def normal_form(obj: Obj, api_version: str, kind: str, found: Found | None = Non
     if name is None:
         return obj
     body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
-    return {"kind": kind, "apiVersion": api_version, **_struct(name)(body, "", found or Found([]))}
+    formed = _struct(name)(body, "", found if found is not None else Found([]))
+    return {"kind": kind, "apiVersion": api_version, **formed}
 
 
 @cache
@@ -112,26 +139,40 @@ def _struct(name: str) -> Normalizer:
     fields = flat_fields(name)
     known = tuple((field.name, field.keep, field.type) for field in fields.values())
     short = name.rpartition(".")[2]
+    embedded = name in _table()["roots"].values()
 
     def normalize(value: Any, path: str, found: Found) -> Obj:
         if not isinstance(value, dict):
-            raise WrongType(path.lstrip(".") or short, go_type(value), short)
-        for key in value:
-            if key not in fields and key not in ("kind", "apiVersion"):
-                found.unknown.append(f"{path}.{key}".lstrip("."))
-        out: Obj = {}
-        for key, keep, spelled in known:
-            given = value.get(key)
-            if given is None:
-                if (filled := _unset(keep, spelled)) is not _ABSENT:
-                    out[key] = filled
-                continue
-            result = _normalizer(spelled)(given, f"{path}.{key}", found)
-            if keep == "always" or not _is_empty(result, spelled):
-                out[key] = result
-        return out
+            raise WrongType(path, go_type(value), short)
+        given: Obj = {}
+        try:
+            for key, below in value.items():
+                if key in fields:
+                    given[key] = None if below is None else _normalizer(fields[key].type)(below, f"{path}.{key}", found)
+                elif key not in ("kind", "apiVersion"):
+                    found.unknown.append(f"{path}.{key}".lstrip("."))
+        except WrongType as error:
+            error.struct = error.struct or short
+            raise
+        return _written(
+            given, known, found.keep_empty, {key: value[key] for key in ("kind", "apiVersion") if embedded and value.get(key)}
+        )
 
     return normalize
+
+
+def _written(given: Obj, known: tuple[tuple[str, str, str], ...], keep_empty: bool, out: Obj) -> Obj:
+    """The fields of a struct in its order, what is left out and what is always there as its tags say."""
+    for key, keep, spelled in known:
+        result = given.get(key)
+        if result is None:
+            if (filled := _unset(keep, spelled)) is not _ABSENT:
+                out[key] = filled
+        elif not _is_empty(result, spelled):
+            out[key] = result
+        elif keep == "always":
+            out[key] = result if keep_empty or spelled[0] not in "[{=" else None
+    return out
 
 
 _ABSENT = object()
@@ -162,7 +203,7 @@ def _list(item: str) -> Normalizer:
 
     def normalize(value: Any, path: str, found: Found) -> Any:
         if not isinstance(value, list):
-            raise WrongType(path.lstrip("."), go_type(value), f"[]{item}")
+            raise WrongType(path, go_type(value), f"[]{item}")
         return [inner(each, f"{path}[{index}]", found) for index, each in enumerate(value) if each is not None]
 
     return normalize
@@ -173,8 +214,8 @@ def _map(item: str) -> Normalizer:
 
     def normalize(value: Any, path: str, found: Found) -> Any:
         if not isinstance(value, dict):
-            raise WrongType(path.lstrip("."), go_type(value), f"map[string]{item}")
-        return {key: _zero(item) if each is None else inner(each, f"{path}.{key}", found) for key, each in value.items()}
+            raise WrongType(path, go_type(value), f"map[string]{item}")
+        return {key: _zero(item) if each is None else inner(each, path, found) for key, each in value.items()}
 
     return normalize
 
@@ -194,67 +235,72 @@ def go_type(value: Any) -> str:
 
 def _string(value: Any, path: str, found: Found) -> str:
     if not isinstance(value, str):
-        raise WrongType(path.lstrip("."), go_type(value), "string")
+        raise WrongType(path, go_type(value), "string")
     return value
 
 
 def _int(value: Any, path: str, found: Found) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise WrongType(path.lstrip("."), go_type(value), "int32")
+        raise WrongType(path, go_type(value), "int32")
     return int(value)
 
 
 def _float(value: Any, path: str, found: Found) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongType(path.lstrip("."), go_type(value), "float64")
+        raise WrongType(path, go_type(value), "float64")
     return value
 
 
 def _bool(value: Any, path: str, found: Found) -> bool:
     if not isinstance(value, bool):
-        raise WrongType(path.lstrip("."), go_type(value), "bool")
+        raise WrongType(path, go_type(value), "bool")
     return value
 
 
 def _bytes(value: Any, path: str, found: Found) -> str:
     if not isinstance(value, str):
-        raise WrongType(path.lstrip("."), go_type(value), "[]uint8")
+        raise WrongType(path, go_type(value), "[]uint8")
     try:
         return base64.b64encode(base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)).decode()
     except (binascii.Error, ValueError):
-        raise WrongType(path.lstrip("."), "string (illegal base64 data)", "[]uint8") from None
+        at = next((index for index, letter in enumerate(value) if letter not in _BASE64), len(value) - len(value) % 4)
+        raise Unreadable(f"illegal base64 data at input byte {at}") from None
 
 
 def _quantity(value: Any, path: str, found: Found) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise WrongType(path.lstrip("."), go_type(value), "resource.Quantity")
+        raise WrongType(path, go_type(value), "resource.Quantity")
     try:
         return canonical_quantity(value)
     except ValueError as error:
-        raise WrongType(path.lstrip("."), f"string ({error})", "resource.Quantity") from None
+        raise Unreadable(str(error)) from None
 
 
 def _int_or_string(value: Any, path: str, found: Found) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise WrongType(path.lstrip("."), go_type(value), "intstr.IntOrString")
+        raise WrongType(path, go_type(value), "intstr.IntOrString")
     return value
 
 
 def _time(value: Any, path: str, found: Found) -> str:
-    return rfc3339(_instant(value, path, "v1.Time"))
+    return rfc3339(_instant(value, path, "v1.Time", "2006-01-02T15:04:05Z07:00"))
 
 
 def _micro_time(value: Any, path: str, found: Found) -> str:
-    return rfc3339_micro(_instant(value, path, "v1.MicroTime"))
+    if isinstance(value, str) and not _MICRO.search(value):
+        layout = "2006-01-02T15:04:05.000000Z07:00"
+        rest = value[19:] if len(value) > 19 else value
+        raise Unreadable(f'parsing time "{value}" as "{layout}": cannot parse "{rest}" as ".000000"')
+    return rfc3339_micro(_instant(value, path, "v1.MicroTime", "2006-01-02T15:04:05.000000Z07:00"))
 
 
-def _instant(value: Any, path: str, wanted: str) -> float:
+def _instant(value: Any, path: str, wanted: str, layout: str) -> float:
     if not isinstance(value, str):
-        raise WrongType(path.lstrip("."), go_type(value), wanted)
+        raise WrongType(path, go_type(value), wanted)
     try:
         return parse_rfc3339(value)
     except ValueError:
-        raise WrongType(path.lstrip("."), f'string (parsing time "{value}")', wanted) from None
+        raise Unreadable(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"') from None
 
 
 def _any(value: Any, path: str, found: Found) -> Any:

@@ -49,7 +49,7 @@ def decode_token(text: str) -> Token:
         namespace, _, name = payload["start"].rstrip("\0").partition("/")
         return Token(int(payload["rv"]), (namespace, name))
     except (binascii.Error, ValueError, KeyError, TypeError):
-        raise bad_request("continue key is not valid: the token was not made by this server; start the list again") from None
+        raise bad_request("invalid continue token: continue key is not valid: it was not made by this server") from None
 
 
 async def await_version(backend: Backend, version: int | None) -> None:
@@ -74,6 +74,8 @@ def page(backend: Backend, kind: Kind, selection: Selection, options: ListOption
     version, after = backend.store.version, None
     if options.token:
         token = decode_token(options.token)
+        if options.version:
+            raise bad_request("specifying resource version is not allowed when using continue")
         after = token.last
         if token.version >= 0:
             version = token.version

@@ -39,6 +39,8 @@ VALUE_TEXT = (
 
 def label_errors(name: str) -> list[str]:
     """Why `name` is no RFC 1123 label."""
+    if "." in name:
+        return ["must not contain dots"]
     return _errors(name, _LABEL, LABEL_TEXT, 63)
 
 
@@ -58,7 +60,7 @@ def path_segment_errors(name: str) -> list[str]:
 
 
 def _errors(name: str, pattern: re.Pattern[str], text: str, limit: int) -> list[str]:
-    errors = [f"must be no more than {limit} bytes"] if len(name) > limit else []
+    errors = [f"must be no more than {limit} characters"] if len(name) > limit else []
     return errors if pattern.fullmatch(name) else [*errors, text]
 
 
@@ -87,7 +89,7 @@ def label_value_errors(value: str) -> list[str]:
 
 _RULES: dict[tuple[str, str], Callable[[str], list[str]]] = {
     ("", "Namespace"): label_errors,
-    ("", "Service"): label_1035_errors,
+    ("", "Service"): label_errors,
     ("rbac.authorization.k8s.io", "Role"): path_segment_errors,
     ("rbac.authorization.k8s.io", "RoleBinding"): path_segment_errors,
     ("rbac.authorization.k8s.io", "ClusterRole"): path_segment_errors,
@@ -105,8 +107,9 @@ def metadata_problems(kind: Kind, metadata: Obj) -> list[FieldProblem]:
     problems += label_problems(metadata.get("labels") or {}, "metadata.labels")
     problems += annotation_problems(metadata.get("annotations") or {}, "metadata.annotations")
     problems += _owner_problems(metadata.get("ownerReferences") or [])
-    problems += _finalizer_problems(metadata.get("finalizers") or [])
-    return problems
+    finalizers = metadata.get("finalizers") or []
+    problems += _finalizer_problems(finalizers)
+    return problems + ([] if kind.crd else _unqualified(finalizers))
 
 
 def label_problems(labels: dict[str, str], field: str) -> list[FieldProblem]:
@@ -124,19 +127,31 @@ def annotation_problems(annotations: dict[str, str], field: str) -> list[FieldPr
     return problems
 
 
+_OWNER_FIELDS = (
+    ("apiVersion", "version must not be empty"),
+    ("kind", "must not be empty"),
+    ("name", "must not be empty"),
+    ("uid", "must not be empty"),
+)
+
+
 def _owner_problems(references: list[Obj]) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
-    controllers = 0
-    for index, reference in enumerate(references):
-        for field, text in (("apiVersion", "version must not be empty"), ("kind", "must not be empty"),
-                            ("name", "must not be empty"), ("uid", "must not be empty")):  # fmt: skip
+    controllers: list[str] = []
+    for reference in references:
+        for field, text in _OWNER_FIELDS:
             if not reference.get(field):
-                problems.append(invalid_value(f"metadata.ownerReferences[{index}].{field}", reference.get(field) or "", text))
-        controllers += bool(reference.get("controller"))
-    if controllers > 1:
-        text = 'Only one reference can have Controller set to true. Found "true" in references'
+                problems.append(invalid_value(f"metadata.ownerReferences.{field}", reference.get(field) or "", text))
+        if reference.get("controller"):
+            controllers.append(f"{reference.get('kind')}/{reference.get('name')}")
+    if len(controllers) > 1:
+        found = f"{controllers[0]} and {controllers[1]}"
+        text = f'Only one reference can have Controller set to true. Found "true" in references for {found}'
         problems.append(invalid_value("metadata.ownerReferences", references, text))
     return problems
+
+
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 
 def _finalizer_problems(finalizers: list[str]) -> list[FieldProblem]:
@@ -145,3 +160,13 @@ def _finalizer_problems(finalizers: list[str]) -> list[FieldProblem]:
         text = "finalizer orphan and foregroundDeletion cannot be both set"
         problems.append(invalid_value("metadata.finalizers", finalizers, text))
     return problems
+
+
+def _unqualified(finalizers: list[str]) -> list[FieldProblem]:
+    """Built-in kinds want finalizers to be known or to have a prefix."""
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid_value(f"metadata.finalizers[{index}]", name, text)
+        for index, name in enumerate(finalizers)
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]

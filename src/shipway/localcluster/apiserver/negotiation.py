@@ -68,6 +68,9 @@ def decode_body(body: bytes, content_type: str, api_version: str = "", kind: str
     Raises Refused: 415 for an unknown media type, 400 for a body that cannot be read, 413 for one that is too large.
     """
     media = content_type.split(";")[0].strip().lower() or JSON
+    if media == JSON and not body:
+        why = "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {why}")
     if media == JSON:
         return decode_json(body)
     if media in (YAML, "text/yaml"):

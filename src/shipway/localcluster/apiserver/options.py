@@ -103,8 +103,6 @@ def list_options(request: Request) -> ListOptions:
     )
     if problems := list(_list_problems(options)):
         raise invalid(Named(_META, "", "ListOptions"), problems)
-    if options.token and options.version:
-        raise bad_request("specifying resource version is not allowed when using continue")
     return options
 
 
@@ -112,7 +110,8 @@ def _version(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit():
-        raise bad_request(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        problem = invalid_value("resourceVersion", text, f'strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise bad_request(f"invalid resource version: {problem.field}: {problem.message}")
     return int(text)
 
 
@@ -176,9 +175,8 @@ def agent_manager(user_agent: str) -> str:
 
 
 def _dry_run(values: list[Any], problems: list[FieldProblem]) -> bool:
-    for value in values:
-        if value != "All":
-            problems.append(not_supported("dryRun", value, ("All",)))
+    if any(value != "All" for value in values):
+        problems.append(not_supported("dryRun", values, ("All",)))
     return bool(values)
 
 
@@ -212,7 +210,7 @@ def parse_delete_options(body: Obj) -> DeleteOptions:
     problems: list[FieldProblem] = []
     policy, orphan = body.get("propagationPolicy") or "", body.get("orphanDependents")
     if policy not in ("", "Orphan", "Background", "Foreground"):
-        supported = ("Background", "Foreground", "Orphan", "")
+        supported = ("Foreground", "Background", "Orphan", "nil")
         problems.append(not_supported("propagationPolicy", policy, supported))
     if policy and orphan is not None:
         problems.append(

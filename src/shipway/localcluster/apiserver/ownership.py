@@ -4,6 +4,7 @@ Every write that is not an apply records the fields it changed under its manager
 (`patching.py`). What an endpoint ignores is no field of its writer: status on the main endpoint, spec on `/status`.
 """
 
+from functools import cache
 from typing import Any
 
 from shipway.base.clock import Instant
@@ -12,6 +13,7 @@ from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.managed_fields import is_reset
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema
+from shipway.localcluster.apiserver.gotypes import normal_form
 from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.registry import Kind
 
@@ -48,6 +50,13 @@ def writer_of(kind: Kind, options: WriteOptions, subresource: str, now: Instant)
     return Writer(options.manager, kind.api_version, schema_of(kind), now, subresource=subresource, reset=ignored)
 
 
+@cache
+def _blank(api_version: str, kind: str) -> Obj:
+    """A built-in object of which nothing is stated: values equal to its are nobody's."""
+    return normal_form({"metadata": {}}, api_version, kind)
+
+
 def record_write(kind: Kind, before: Obj | None, after: Obj, options: WriteOptions, subresource: str, now: Instant) -> Obj:
     """`after` with managedFields that say that the writer changed what differs from `before`."""
-    return record_update(before, after, writer_of(kind, options, subresource, now))
+    blank = None if kind.crd else _blank(kind.api_version, kind.kind)
+    return record_update(before, after, writer_of(kind, options, subresource, now), blank=blank)

@@ -7,27 +7,40 @@ precondition. Server-side apply merges with ownership and may create.
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.apply import ApplyConflict, server_side_apply
 from shipway.kube.objects.patches import json_patch, merge_patch
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.views import copy_obj
-from shipway.localcluster.apiserver.admission import admit, check_new, check_type
+from shipway.localcluster.apiserver.admission import UnknownFields, check_new, check_type, settle
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
 from shipway.localcluster.apiserver.options import WriteOptions, check_patch_options
 from shipway.localcluster.apiserver.ownership import schema_of, writer_of
-from shipway.localcluster.apiserver.problems import Refused, bad_request, not_found, unsupported_media_type
+from shipway.localcluster.apiserver.problems import (
+    Named,
+    Refused,
+    bad_request,
+    conflict,
+    invalid,
+    invalid_value,
+    not_found,
+    unsupported_media_type,
+    unsupported_patch_type,
+)
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.routes import Target
-from shipway.localcluster.apiserver.strategies import prepare_new, strip_status
+from shipway.localcluster.apiserver.strategies import strip_status
 from shipway.localcluster.apiserver.writing import (
     Written,
     change,
     check_identity,
     check_namespace,
     check_versions,
+    complete_new,
     finish_change,
     new_metadata,
     save,
@@ -49,21 +62,27 @@ _CODES = {"BadRequest": (400, "BadRequest"), "InternalError": (500, ""), "Invali
 def refused_by(error: InvalidInput) -> Refused:
     """The answer to a patch that the rules of `kube.objects` refuse."""
     code, reason = _CODES.get(error.reason, (422, "Invalid"))
-    return Refused(code, reason, error.message)
+    return Refused(code, reason, error.message, details={} if code == 422 else None)
 
 
 def patch(backend: Backend, target: Target, body: bytes, content_type: str, options: WriteOptions) -> Written:
     """PATCH on a name, of the object or its status. Raises Refused."""
     media = content_type.split(";")[0].strip().lower()
     supported = _CUSTOM if target.kind.crd else _BUILTIN
+    if media not in _BUILTIN:
+        raise unsupported_patch_type()
     if media not in supported:
         raise unsupported_media_type(supported)
     check_patch_options(options, is_apply=media == APPLY)
     if media == APPLY:
         return apply(backend, target, decode_yaml(body), options)
     live = backend.read(target.kind, target.namespace, target.name)
-    wanted = patched(target.kind, live, media, body)
-    return change(backend, target, live, identified(target, wanted), options)
+    wanted = identified(target, patched(target.kind, live, media, body))
+    try:
+        return change(backend, target, live, wanted, options)
+    except UnknownFields as error:
+        shown = body.decode() if media == STRATEGIC else orjson.dumps(wanted).decode()
+        raise invalid(Named("", "", ""), [invalid_value("patch", shown, error.texts)]) from None
 
 
 def patched(kind: Kind, live: Obj, media: str, body: bytes) -> Any:
@@ -91,12 +110,12 @@ def apply(backend: Backend, target: Target, config: Any, options: WriteOptions) 
     kind = target.kind
     if not isinstance(config, dict):
         raise bad_request("the body of an apply must be an object")
-    if not config.get("kind"):
-        raise bad_request("Object 'Kind' is missing in the applied configuration")
-    config = {**config, "metadata": {"name": target.name, **(config.get("metadata") or {})}}
-    if kind.namespaced:
-        config["metadata"].setdefault("namespace", target.namespace)
-    check_identity(target, check_type(kind, {**config, "apiVersion": kind.api_version}))
+    config = {**config, "metadata": dict(config.get("metadata") or {})}
+    found = config.get("apiVersion") or "", config.get("kind") or ""
+    if found != (kind.api_version, kind.kind):
+        group, version = split_api_version(found[0])
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={found[1]}")
+    check_identity(target, {"metadata": {"name": target.name, **config["metadata"]}})
     record = backend.store.get(kind.shelf, target.namespace, target.name)
     if record is None:
         if target.subresource:
@@ -110,19 +129,17 @@ def apply(backend: Backend, target: Target, config: Any, options: WriteOptions) 
 
 def _apply_new(backend: Backend, target: Target, config: Obj, options: WriteOptions) -> Written:
     kind = target.kind
-    if config["metadata"].get("resourceVersion") or config["metadata"].get("uid"):
-        raise Refused(
-            409,
-            "Conflict",
-            "uid mismatch: the provided object specified uid or resourceVersion, and no existing object was found",
-        )
+    if uid := config["metadata"].get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise conflict(kind.named(target.name), why)
     check_namespace(backend, kind, target.namespace, config)
 
     def finish(merged: Obj) -> Obj:
-        stamped = {**merged, "metadata": new_metadata(backend, kind, merged["metadata"])}
-        obj, _ = admit(kind, strip_status(kind, stamped), "Ignore")
-        prepare_new(backend, kind, obj, dry_run=options.dry_run)
-        return admit(kind, obj, "Ignore")[0]
+        metadata = {**(merged.get("metadata") or {}), "name": target.name, "resourceVersion": ""}
+        if kind.namespaced:
+            metadata["namespace"] = target.namespace
+        stamped = {**merged, "metadata": new_metadata(backend, kind, metadata)}
+        return complete_new(backend, kind, settle(kind, strip_status(kind, stamped)))
 
     obj = _applied(backend, target, None, config, options, finish)
     check_new(kind, obj)
@@ -136,9 +153,8 @@ def _applied(
     try:
         writer = writer_of(kind, options, target.subresource, backend.clock.now())
         return server_side_apply(live, copy_obj(config), writer, finish=finish, force=options.force)
-    except ApplyConflict as conflict:
-        causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in conflict.causes]
-        details = kind.named(target.name).details(causes=causes)
-        raise Refused(409, "Conflict", conflict.message, details=details) from None
+    except ApplyConflict as error:
+        causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in error.causes]
+        raise Refused(409, "Conflict", error.message, details={"causes": causes}) from None
     except InvalidInput as error:
         raise refused_by(error) from None

@@ -75,7 +75,7 @@ def status_object(code: int, reason: str, message: str, details: Obj | None = No
     status: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     if reason:
         status["reason"] = reason
-    if details:
+    if details is not None:
         status["details"] = details
     status["code"] = code
     return status
@@ -116,8 +116,14 @@ def method_not_allowed() -> Refused:
 
 
 def not_acceptable(types: Sequence[str]) -> Refused:
-    message = f"only the following media types are accepted: {', '.join(types)}"
-    return Refused(406, "NotAcceptable", message)
+    streams = [f"{media};stream=watch" for media in (types[0], types[-1])]
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join([*types, *streams])}"
+    return Refused(406, "NotAcceptable", message, details={})
+
+
+def unsupported_patch_type() -> Refused:
+    """A PATCH whose media type no kind takes."""
+    return Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
 
 
 def unsupported_media_type(types: Sequence[str]) -> Refused:
@@ -149,7 +155,7 @@ def cause_object(problem: FieldProblem) -> Obj:
 
 def invalid(what: Named, problems: Sequence[FieldProblem]) -> Refused:
     """422 with one cause per problem."""
-    texts = [f"{problem.field}: {problem.message}" for problem in problems]
+    texts = list(dict.fromkeys(f"{problem.field}: {problem.message}" for problem in problems))
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = {"name": what.name, "group": what.group, "kind": what.kind, "causes": [cause_object(p) for p in problems]}
     message = f'{what.qualified_kind} "{what.name}" is invalid: {joined}'

@@ -63,6 +63,7 @@ class Kind(Struct, frozen=True):
     verbs: tuple[str, ...] = STANDARD_VERBS
     generation: bool = False
     create_on_update: bool = False
+    deprecation: str = ""
     storage: tuple[str, str] = ("", "")
     scale: ScalePaths | None = None
     crd: CrdVersion | None = None

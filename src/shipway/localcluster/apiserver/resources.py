@@ -2,14 +2,12 @@
 
 import orjson
 from msgspec import Struct
-from msgspec.structs import replace as with_fields
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.deleting import delete
 from shipway.localcluster.apiserver.encoding import ListMeta, Look, encode_list, encode_object_as, encode_one
-from shipway.localcluster.apiserver.faces import from_face, has_other_face
 from shipway.localcluster.apiserver.listing import await_version, list_objects, page
 from shipway.localcluster.apiserver.negotiation import decode_body, wanted
 from shipway.localcluster.apiserver.options import Query, delete_options, list_options, write_options
@@ -44,6 +42,12 @@ class Resources:
     async def answer(self, request: Request) -> Response:
         """Raises Refused and PlainNotFound."""
         target = resolve(self._backend.registry, request.path)
+        response = await self._answer(request, target)
+        if target.kind.deprecation:
+            response.headers = {**response.headers, **warning_headers((target.kind.deprecation,))}
+        return response
+
+    async def _answer(self, request: Request, target: Target) -> Response:
         if not target.name and request.method in _VERBS and self._verb(request, target) not in target.kind.verbs:
             raise method_not_allowed()
         if target.subresource in HANDLERS:
@@ -94,55 +98,38 @@ class Resources:
         await await_version(backend, options.version)
         return Response(200, _JSON, list_objects(backend, target.kind, selection, options, call.look))
 
-    def _body(self, call: _Call) -> tuple[Target, object]:
-        """What is written: the decoded body, as the kind that is stored."""
+    def _body(self, call: _Call) -> object:
         kind = call.target.kind
-        body = decode_body(call.request.body, call.request.headers.get("content-type", ""), kind.api_version, kind.kind)
-        if not has_other_face(kind) or not isinstance(body, dict):
-            return call.target, body
-        stored = self._stored(call.target)
-        return stored, {**from_face(kind, body), "apiVersion": stored.kind.api_version}
-
-    def _stored(self, target: Target) -> Target:
-        """The target as the kind that its objects are stored as."""
-        if not has_other_face(target.kind):
-            return target
-        stored = self._backend.registry.find(target.kind.storage[0], "v1", target.kind.plural)
-        assert stored is not None
-        return with_fields(target, kind=stored)
+        return decode_body(call.request.body, call.request.headers.get("content-type", ""), kind.api_version, kind.kind)
 
     def _create(self, call: _Call) -> Response:
         if is_review(call.target):
             return answer_review(self._backend, call.target, call.request)
         options = write_options(call.request, "CreateOptions")
-        target, body = self._body(call)
-        return self._written(create(self._backend, target, body, options), call)
+        return self._written(create(self._backend, call.target, self._body(call), options), call)
 
     def _replace(self, call: _Call) -> Response:
         options = write_options(call.request, "UpdateOptions")
-        target, body = self._body(call)
-        return self._written(replace(self._backend, target, body, options), call)
+        return self._written(replace(self._backend, call.target, self._body(call), options), call)
 
     def _patch(self, call: _Call) -> Response:
         request = call.request
         options = write_options(request, "PatchOptions")
-        target = self._stored(call.target)
-        written = patch(self._backend, target, request.body, request.headers.get("content-type", ""), options)
+        written = patch(self._backend, call.target, request.body, request.headers.get("content-type", ""), options)
         return self._written(written, call)
 
     def _written(self, written: Written, call: _Call) -> Response:
         headers = _JSON | warning_headers(written.warnings)
-        shown: Obj = {**written.obj, "kind": call.target.kind.kind, "apiVersion": call.target.kind.api_version}
-        return Response(201 if written.created else 200, headers, encode_object_as(shown, call.look))
+        return Response(201 if written.created else 200, headers, encode_object_as(written.obj, call.look))
 
     def _delete(self, call: _Call) -> Response:
-        deleted = delete(self._backend, self._stored(call.target), delete_options(call.request))
+        deleted = delete(self._backend, call.target, delete_options(call.request))
         if deleted.returns_object:
             return Response(200, _JSON, encode_object_as(deleted.obj, call.look))
         return Response(200, _JSON, orjson.dumps(success(call.target, deleted.obj)))
 
     def _delete_collection(self, call: _Call) -> Response:
-        target, backend = self._stored(call.target), self._backend
+        target, backend = call.target, self._backend
         options = list_options(call.request)
         how = delete_options(call.request)
         selection = select(target.kind, target.namespace, "", options.labels, options.fields)

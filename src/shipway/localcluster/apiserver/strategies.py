@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.backend import Backend
-from shipway.localcluster.apiserver.defaults.pods import qos_class
+from shipway.localcluster.apiserver.defaults.pods import admit_pod, qos_class
 from shipway.localcluster.apiserver.problems import invalid
 from shipway.localcluster.apiserver.registry import Kind
 
@@ -37,7 +37,7 @@ def strip_status(kind: Kind, obj: Obj) -> Obj:
     return {key: value for key, value in obj.items() if key != "status"}
 
 
-def prepare_new(backend: Backend, kind: Kind, obj: Obj, *, dry_run: bool) -> None:
+def prepare_new(backend: Backend, kind: Kind, obj: Obj) -> None:
     """Completes a new object in place. Raises Refused(422) when something it asks for is taken."""
     if (hook := _ON_CREATE.get(kind.group_kind)) is not None:
         hook(backend, obj)
@@ -47,6 +47,8 @@ def prepare_changed(backend: Backend, kind: Kind, live: Obj, obj: Obj) -> None:
     """Completes a changed object in place. Raises Refused(422)."""
     if kind.group_kind == ("", "Service"):
         _service(backend, obj, live)
+    if kind.group_kind == ("apps", "DaemonSet"):
+        _daemon_set(obj, live)
     if kind.group_kind == crds.CRD:
         crds.establish(backend, obj)
 
@@ -59,7 +61,8 @@ def _service(backend: Backend, obj: Obj, live: Obj | None = None) -> None:
 
 
 def _pod(backend: Backend, obj: Obj) -> None:
-    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj.get("spec") or {})}
+    admit_pod(obj["spec"])
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
 
 
 def _namespace(backend: Backend, obj: Obj) -> None:
@@ -79,21 +82,29 @@ def _job(backend: Backend, obj: Obj) -> None:
     spec, uid = obj["spec"], obj["metadata"]["uid"]
     if spec.get("manualSelector"):
         return
-    template = spec["template"].setdefault("metadata", {})
-    name = obj["metadata"]["name"]
-    template["labels"] = {
-        **(template.get("labels") or {}),
-        "batch.kubernetes.io/controller-uid": uid,
-        "batch.kubernetes.io/job-name": name,
-        "controller-uid": uid,
-        "job-name": name,
-    }
+    template, name = spec["template"].setdefault("metadata", {}), obj["metadata"]["name"]
+    prefix = "batch.kubernetes.io/"
+    generated = {f"{prefix}controller-uid": uid, f"{prefix}job-name": name, "controller-uid": uid, "job-name": name}
+    if obj["metadata"].get("labels") and obj["metadata"]["labels"] == template.get("labels"):
+        obj["metadata"]["labels"] = {**obj["metadata"]["labels"], **generated}
+    template["labels"] = {**(template.get("labels") or {}), **generated}
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
 def _crd(backend: Backend, obj: Obj) -> None:
     if obj["spec"].get("group") and obj["spec"].get("versions") and obj["spec"]["names"].get("kind"):
         crds.establish(backend, obj)
+
+
+_GENERATION = "deprecated.daemonset.template.generation"
+
+
+def _daemon_set(obj: Obj, live: Obj) -> None:
+    """Counts changes of the template, as old controllers want it."""
+    before = (live["metadata"].get("annotations") or {}).get(_GENERATION, "1")
+    changed = live["spec"].get("template") != obj["spec"].get("template")
+    count = int(before) + int(changed) if before.isdigit() else 1
+    obj["metadata"]["annotations"] = {**(obj["metadata"].get("annotations") or {}), _GENERATION: str(count)}
 
 
 _ON_CREATE: Mapping[tuple[str, str], Callable[[Backend, Obj], None]] = {

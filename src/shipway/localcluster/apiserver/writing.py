@@ -21,6 +21,7 @@ from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.ownership import record_write, wants_reset
 from shipway.localcluster.apiserver.problems import (
     FieldProblem,
+    Named,
     Refused,
     already_exists,
     bad_request,
@@ -30,7 +31,6 @@ from shipway.localcluster.apiserver.problems import (
     invalid_value,
     method_not_allowed,
     not_found,
-    required,
 )
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.routes import Target
@@ -40,7 +40,7 @@ _NAMESPACES = ("", "namespaces")
 _MAX_GENERATED = 8
 _LONGEST_PREFIX = 58
 _SERVERS = {
-    "uid", "selfLink", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion",
+    "uid", "selfLink", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion",
 }  # fmt: skip
 """Metadata that a client may send and that does not count."""
 
@@ -61,13 +61,18 @@ def create(backend: Backend, target: Target, body: object, options: WriteOptions
     check_namespace(backend, kind, target.namespace, obj)
     obj["metadata"] = new_metadata(backend, kind, obj["metadata"])
     obj, warnings = admit(kind, strip_status(kind, obj), options.validation)
-    prepare_new(backend, kind, obj, dry_run=options.dry_run)
-    obj = settle(kind, obj)
+    obj = record_write(kind, None, obj, options, target.subresource, backend.clock.now())
+    obj = complete_new(backend, kind, obj)
     check_new(kind, obj)
     if backend.store.get(kind.shelf, target.namespace, obj["metadata"]["name"]):
         raise already_exists(kind.named(obj["metadata"]["name"]))
-    obj = record_write(kind, None, obj, options, target.subresource, backend.clock.now())
     return Written(save(backend, kind, obj, options), created=True, warnings=warnings)
+
+
+def complete_new(backend: Backend, kind: Kind, obj: Obj) -> Obj:
+    """What the server itself adds to a new object; none of it belongs to the writer."""
+    prepare_new(backend, kind, obj)
+    return settle(kind, obj)
 
 
 def _place(target: Target, obj: Obj) -> None:
@@ -130,7 +135,7 @@ def save(backend: Backend, kind: Kind, obj: Obj, options: WriteOptions) -> Obj:
     """Commits, unless it is a dry run."""
     if options.dry_run:
         return obj
-    backend.store.commit(kind.shelf, obj)
+    backend.commit(kind, obj)
     crds.after_write(backend, kind, obj)
     return obj
 
@@ -150,7 +155,7 @@ def replace(backend: Backend, target: Target, body: object, options: WriteOption
     live = backend.read(kind, target.namespace, target.name)
     if kind.crd and not wanted["metadata"].get("resourceVersion"):
         problem = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-        raise invalid(kind.named(target.name), [problem])
+        raise invalid(Named(kind.group, kind.plural, kind.plural, target.name), [problem])
     return change(backend, target, live, wanted, options)
 
 
@@ -158,8 +163,8 @@ def check_identity(target: Target, wanted: Obj) -> None:
     """Raises Refused when name or namespace of the body are not those of the URL."""
     metadata = wanted["metadata"]
     name = metadata.get("name")
-    if not name and not target.subresource:
-        raise invalid(target.kind.named(""), [required("metadata.name", "name or generateName is required")])
+    if not name:
+        raise bad_request(f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided")
     if name and name != target.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
     if (metadata.get("namespace") or target.namespace) != target.namespace:
@@ -196,10 +201,11 @@ def change(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
     check_versions(kind, live, wanted)
     carried = carry_over(kind, live, wanted, target.subresource)
     obj, warnings = admit(kind, carried, options.validation)
-    prepare_changed(backend, kind, live, obj)
     if wants_reset(wanted) and not target.subresource:
         obj["metadata"]["managedFields"] = []
     obj = record_write(kind, live, obj, options, target.subresource, backend.clock.now())
+    prepare_changed(backend, kind, live, obj)
+    obj = settle(kind, obj)
     return finish_change(backend, target, live, obj, options, warnings)
 
 
@@ -236,6 +242,6 @@ def is_released(kind: Kind, obj: Obj) -> bool:
 def remove(backend: Backend, kind: Kind, live: Obj) -> Obj:
     """Takes the object out of the store; watchers see its last stored state."""
     gone = copy_obj(live)
-    backend.store.remove(kind.shelf, gone)
+    backend.remove(kind, gone)
     crds.after_removal(backend, kind, gone)
     return gone

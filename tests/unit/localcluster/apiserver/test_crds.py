@@ -194,14 +194,18 @@ async def test_an_object_is_pruned_defaulted_and_checked(api: Api) -> None:
     assert made.headers["warning"] == '299 - "unknown field \\"spec.bogus\\""'
     assert made.body["spec"] == {"color": "red", "free": {"any": {"thing": 1}}, "replicas": 2}
     strict = await api.post(f"{WIDGETS}?fieldValidation=Strict", body)
-    assert (strict.code, strict.message) == (400, 'strict decoding error: unknown field "spec.bogus"')
+    assert (strict.code, strict.message) == (
+        400,
+        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.bogus"',
+    )
     wrong = await api.post(WIDGETS, widget("x", color="blue", replicas=-1))
     assert wrong.code == 422
     assert wrong.causes == [
         ("spec.color", 'Unsupported value: "blue": supported values: "red", "green"'),
         ("spec.replicas", "Invalid value: -1: spec.replicas in body should be greater than or equal to 0"),
+        (".spec.replicas", "Invalid value: -1: should be a non-negative integer"),
     ]
-    missing = await api.post(WIDGETS, {"metadata": {"name": "y"}, "spec": {}})
+    missing = await api.post(WIDGETS, {**widget("y"), "spec": {}})
     assert missing.causes == [("spec.color", "Required value")]
 
 

@@ -20,6 +20,7 @@ DEFAULTS: Mapping[tuple[str, str], Defaulter] = {
     ("", "Service"): services.service,
     ("", "Secret"): admin.secret,
     ("", "Namespace"): admin.namespace,
+    ("", "Node"): admin.node,
     ("", "PersistentVolumeClaim"): admin.persistent_volume_claim,
     ("", "LimitRange"): admin.limit_range,
     ("", "Endpoints"): services.endpoints,

@@ -25,6 +25,12 @@ def persistent_volume_claim(obj: Obj) -> None:
     obj.setdefault("status", {}).setdefault("phase", "Pending")
 
 
+def node(obj: Obj) -> None:
+    status = obj.setdefault("status", {})
+    if status.get("capacity") and not status.get("allocatable"):
+        status["allocatable"] = dict(status["capacity"])
+
+
 def limit_range(obj: Obj) -> None:
     for item in (obj.get("spec") or {}).get("limits") or []:
         if item.get("type") == "Container" and item.get("max"):

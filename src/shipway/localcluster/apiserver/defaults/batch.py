@@ -6,6 +6,9 @@ from shipway.localcluster.apiserver.defaults.pods import template
 
 def job(obj: Obj) -> None:
     _job_spec(obj.setdefault("spec", {}))
+    labels = (obj["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
 
 
 def _job_spec(spec: Obj) -> None:
@@ -19,8 +22,6 @@ def _job_spec(spec: Obj) -> None:
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
     spec.setdefault("manualSelector", False)
-    if not spec["manualSelector"]:
-        del spec["manualSelector"]
     has_failure_policy = bool(spec.get("podFailurePolicy"))
     spec.setdefault("podReplacementPolicy", "Failed" if has_failure_policy else "TerminatingOrFailed")
     template(spec.setdefault("template", {}))

@@ -13,11 +13,15 @@ def pod(obj: Obj) -> None:
     """A pod: the template's defaults, and what only pods get."""
     spec = obj.setdefault("spec", {})
     spec.setdefault("enableServiceLinks", True)
-    if not spec.get("serviceAccountName"):
-        spec["serviceAccountName"] = spec.get("serviceAccount") or "default"
     pod_spec(spec)
     for container in _containers(spec):
         _requests_from_limits(container)
+
+
+def admit_pod(spec: Obj) -> None:
+    """What the admission plugins of a default cluster add to a new pod: service account, tolerations, priority. In place."""
+    if not spec.get("serviceAccountName"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = "default"
     _tolerate(spec)
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")

@@ -33,6 +33,8 @@ def replication_controller(obj: Obj) -> None:
         labels = (spec["template"].get("metadata") or {}).get("labels")
         if labels and not spec.get("selector"):
             spec["selector"] = dict(labels)
+        if labels and not obj["metadata"].get("labels"):
+            obj["metadata"]["labels"] = dict(labels)
     spec.setdefault("replicas", 1)
 
 
@@ -55,6 +57,8 @@ def stateful_set(obj: Obj) -> None:
 
 
 def daemon_set(obj: Obj) -> None:
+    annotations = obj["metadata"].get("annotations") or {}
+    obj["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "1", **annotations}
     spec = _spec_with_template(obj)
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":

@@ -6,7 +6,7 @@ from shipway.kube.objects.views import is_deleting, spec_of
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.options import write_options
-from shipway.localcluster.apiserver.problems import conflict, invalid, invalid_value, required
+from shipway.localcluster.apiserver.problems import Named, Refused, conflict, invalid, invalid_value
 from shipway.localcluster.apiserver.routes import Target
 from shipway.localcluster.apiserver.subresources.bodies import created, read_body
 
@@ -17,10 +17,11 @@ async def answer(backend: Backend, target: Target, request: Request) -> Response
     node = (body.get("target") or {}).get("name") or ""
     what = target.kind.named(target.name)
     if not node:
-        raise invalid(what, [required("target.name")])
+        raise Refused(500, "", "Required value: target.name")
     if (body["target"].get("kind") or "Node") != "Node":
         raise invalid(what, [invalid_value("target.kind", body["target"]["kind"], "must be Node")])
     pod = backend.read(target.kind, target.namespace, target.name)
+    what = Named("", "pods/binding", "Binding", target.name)
     if is_deleting(pod):
         raise conflict(what, f"pod {target.name} is being deleted, cannot be assigned to a host")
     if spec_of(pod).get("nodeName"):

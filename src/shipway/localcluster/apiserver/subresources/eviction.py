@@ -4,7 +4,7 @@ from msgspec.structs import replace as with_fields
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
-from shipway.kube.objects.views import is_deleting, labels_of, spec_of, status_of
+from shipway.kube.objects.views import condition_of, is_deleting, labels_of, spec_of, status_of
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.deleting import delete
@@ -25,7 +25,7 @@ async def answer(backend: Backend, target: Target, request: Request) -> Response
     how = parse_delete_options(body.get("deleteOptions") or {})
     dry_run = options.dry_run or how.dry_run
     budget = _budget_of(backend, pod)
-    if budget and not _needs_no_budget(pod):
+    if budget and not _needs_no_budget(pod) and not _may_go_unhealthy(budget, pod):
         _take(backend, budget, pod, dry_run=dry_run)
     delete(backend, with_fields(target, subresource=""), with_fields(how, dry_run=dry_run))
     return created()
@@ -34,6 +34,18 @@ async def answer(backend: Backend, target: Target, request: Request) -> Response
 def _needs_no_budget(pod: Obj) -> bool:
     """Pods that are over, not started or already going do not count."""
     return status_of(pod).get("phase") in ("Succeeded", "Failed", "Pending") or is_deleting(pod)
+
+
+def _may_go_unhealthy(budget: Obj, pod: Obj) -> bool:
+    """A pod that is not ready may go as long as enough others are, or always if the budget says so."""
+    ready = condition_of(pod, "Ready")
+    if ready is not None and ready.get("status") == "True":
+        return False
+    if spec_of(budget).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    status = status_of(budget)
+    wanted = status.get("desiredHealthy") or 0
+    return wanted > 0 and (status.get("currentHealthy") or 0) >= wanted
 
 
 def _budget_of(backend: Backend, pod: Obj) -> Obj | None:

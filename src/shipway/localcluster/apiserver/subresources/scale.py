@@ -96,7 +96,7 @@ def _write(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
         raise bad_request("the name of the Scale does not match the name on the URL")
     if version and version != live["metadata"]["resourceVersion"]:
         raise conflict(target.kind.named(target.name))
-    if not isinstance(replicas, int) or replicas < 0:
+    if not isinstance(replicas, int) or (replicas < 0 and not target.kind.crd):
         problem = invalid_value("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid(Named("autoscaling", "", "Scale", target.name), [problem])
     changed = copy_obj(live)

@@ -32,8 +32,9 @@ def printers() -> Mapping[tuple[str, str], Printer]:
 
 def table_columns(kind: Kind) -> list[dict[str, Any]]:
     """The `columnDefinitions` of the kind."""
-    columns = custom_columns(kind.crd) if kind.crd else printers().get(kind.group_kind, PLAIN).columns
-    return [column.definition() for column in (NAME_COLUMN, *columns)]
+    printer = Printer(custom_columns(kind.crd), _plain_cells) if kind.crd else printers().get(kind.group_kind, PLAIN)
+    columns = (NAME_COLUMN, *printer.columns) if printer.named else printer.columns
+    return [column.definition() for column in columns]
 
 
 def table_row(kind: Kind, obj: Obj, now: Instant) -> Row:

@@ -5,7 +5,9 @@ from typing import Any
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import spec_of, status_of
+from shipway.localcluster.apiserver.faces import NEW_TO_CORE
 from shipway.localcluster.apiserver.tables.columns import (
+    NAME,
     NONE,
     UNKNOWN,
     Column,
@@ -69,10 +71,6 @@ def _secret(obj: Obj, now: Instant) -> Row:
     return Row([obj["metadata"]["name"], obj.get("type", ""), len(obj.get("data") or {}), age_of(obj, now)])
 
 
-def _service_account(obj: Obj, now: Instant) -> Row:
-    return Row([obj["metadata"]["name"], len(obj.get("secrets") or []), age_of(obj, now)])
-
-
 def _event(obj: Obj, now: Instant) -> Row:
     involved, source, series = obj.get("involvedObject") or {}, obj.get("source") or {}, obj.get("series") or {}
     first = age(obj.get("firstTimestamp") or obj.get("eventTime"), now)
@@ -90,10 +88,15 @@ def _event(obj: Obj, now: Instant) -> Row:
         joined(filter(None, (origin, host))) if origin else "",
         (obj.get("message") or obj.get("note") or "").strip(),
         first,
-        str(series.get("count") or obj.get("count") or 1),
+        series.get("count") or obj.get("count") or 1,
         obj["metadata"]["name"],
     ]
     return Row(cells)
+
+
+def _event_face(obj: Obj, now: Instant) -> Row:
+    """An `events.k8s.io` Event prints as the core one that it is."""
+    return _event({**obj, **{core: obj[new] for new, core in NEW_TO_CORE.items() if new in obj}}, now)
 
 
 def _claim(obj: Obj, now: Instant) -> Row:
@@ -118,16 +121,12 @@ def _mode(mode: str) -> str:
     return {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}.get(mode, mode)
 
 
-def _crd(obj: Obj, now: Instant) -> Row:
+def _created(obj: Obj, now: Instant) -> Row:
     return Row([obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", UNKNOWN)])
 
 
 def _lease(obj: Obj, now: Instant) -> Row:
     return Row([obj["metadata"]["name"], spec_of(obj).get("holderIdentity") or "", age_of(obj, now)])
-
-
-def _role(obj: Obj, now: Instant) -> Row:
-    return Row([obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", UNKNOWN)])
 
 
 def _binding(obj: Obj, now: Instant) -> Row:
@@ -158,7 +157,7 @@ def _storage_class(obj: Obj, now: Instant) -> Row:
 
 def _quota(obj: Obj, now: Instant) -> Row:
     status = status_of(obj)
-    hard, used = status.get("hard") or spec_of(obj).get("hard") or {}, status.get("used") or {}
+    hard, used = status.get("hard") or {}, status.get("used") or {}
     pairs = [(name, f"{name}: {used.get(name, 0)}/{amount}") for name, amount in sorted(hard.items())]
     requests = ", ".join(text for name, text in pairs if not name.startswith("limits"))
     limits = ", ".join(text for name, text in pairs if name.startswith("limits"))
@@ -176,8 +175,9 @@ def _priority_class(obj: Obj, now: Instant) -> Row:
     return Row([*cells, obj.get("preemptionPolicy", "")])
 
 
-_CREATED = (Column("Created At", format="date"),)
-_EVENT = columns("Last Seen", "Type", "Reason", "Object", "Subobject*", "Source*", "Message", "First Seen*", "Count*", "Name*")
+_CREATED = (Column("Created At", "date"),)
+_EVENT = columns("Last Seen", "Type", "Reason", "Object", "Subobject*", "Source*", "Message", "First Seen*", "Count*")
+_EVENT_NAME = Column("Name", wide=True, format="name", description=NAME.description)
 _BINDINGS = columns("Role", "Age", "Users*", "Groups*", "ServiceAccounts*")
 
 PRINTERS = {
@@ -196,25 +196,26 @@ PRINTERS = {
         _node,
     ),
     ("", "Namespace"): Printer(columns("Status", "Age"), _namespace),
-    ("", "ConfigMap"): Printer(columns("#Data", "Age"), _config_map),
-    ("", "Secret"): Printer(columns("Type", "#Data", "Age"), _secret),
-    ("", "ServiceAccount"): Printer(columns("#Secrets", "Age"), _service_account),
-    ("", "Event"): Printer(_EVENT, _event),
+    ("", "ConfigMap"): Printer(columns("Data", "Age"), _config_map),
+    ("", "Secret"): Printer(columns("Type", "Data", "Age"), _secret),
+    ("", "Event"): Printer((*_EVENT, _EVENT_NAME), _event, named=False),
+    ("events.k8s.io", "Event"): Printer((*_EVENT, _EVENT_NAME), _event_face, named=False),
+    ("", "LimitRange"): Printer(_CREATED, _created),
     ("", "PersistentVolumeClaim"): Printer(
         columns("Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "VolumeMode*"),
         _claim,
     ),
     ("", "ResourceQuota"): Printer(columns("Request", "Limit", "Age"), _quota),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): Printer(_CREATED, _crd),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): Printer(_CREATED, _created),
     ("coordination.k8s.io", "Lease"): Printer(columns("Holder", "Age"), _lease),
-    (RBAC, "Role"): Printer(_CREATED, _role),
-    (RBAC, "ClusterRole"): Printer(_CREATED, _role),
+    (RBAC, "Role"): Printer(_CREATED, _created),
+    (RBAC, "ClusterRole"): Printer(_CREATED, _created),
     (RBAC, "RoleBinding"): Printer(_BINDINGS, _binding),
     (RBAC, "ClusterRoleBinding"): Printer(_BINDINGS, _binding),
     ("storage.k8s.io", "StorageClass"): Printer(
         columns("Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"), _storage_class
     ),
-    ("apps", "ControllerRevision"): Printer(columns("Controller", "#Revision", "Age"), _revision),
+    ("apps", "ControllerRevision"): Printer(columns("Controller", "Revision", "Age"), _revision),
     ("scheduling.k8s.io", "PriorityClass"): Printer(
         columns("#Value", "Global-Default", "Age", "PreemptionPolicy"), _priority_class
     ),

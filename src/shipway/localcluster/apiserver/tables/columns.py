@@ -40,10 +40,11 @@ class Row(Struct, frozen=True):
 
 
 class Printer(Struct, frozen=True):
-    """Columns after the name, and the function that makes a row (name included)."""
+    """Columns after the name (all of them when `named` is off), and the function that makes a row."""
 
     columns: tuple[Column, ...]
     row: Callable[[Obj, Instant], Row]
+    named: bool = True
 
 
 NAME = Column("Name", format="name", description="Name must be unique within a namespace.")
@@ -51,11 +52,9 @@ AGE = Column("Age")
 
 
 def columns(*names: str) -> tuple[Column, ...]:
-    """Columns from their names: a trailing `*` means wide, a leading `#` an integer."""
-    made: list[Column] = []
-    for name in names:
-        made.append(Column(name.strip("#*"), "integer" if name.startswith("#") else "string", name.endswith("*")))
-    return tuple(made)
+    """Columns from their names: a trailing `*` means wide, a leading `#` an integer, a leading `?` a boolean."""
+    types = {"#": "integer", "?": "boolean"}
+    return tuple(Column(name.strip("#?*"), types.get(name[0], "string"), name.endswith("*")) for name in names)
 
 
 def age_of(obj: Obj, now: Instant) -> str:

@@ -164,11 +164,17 @@ def _budget(obj: Obj, now: Instant) -> Row:
     return Row(cells)
 
 
+def _pod_template(obj: Obj, now: Instant) -> Row:
+    template = obj.get("template") or {}
+    labels = label_text((template.get("metadata") or {}).get("labels"))
+    return Row([obj["metadata"]["name"], container_names(template), container_images(template), labels])
+
+
 _TEMPLATE = ("Containers*", "Images*")
 _REPLICAS = columns("#Desired", "#Current", "#Ready", "Age", *_TEMPLATE, "Selector*")
 
 PRINTERS = {
-    ("apps", "Deployment"): Printer(columns("Ready", "#Up-to-date", "#Available", "Age", *_TEMPLATE, "Selector*"), _deployment),
+    ("apps", "Deployment"): Printer(columns("Ready", "Up-to-date", "Available", "Age", *_TEMPLATE, "Selector*"), _deployment),
     ("apps", "ReplicaSet"): Printer(_REPLICAS, _replica_set),
     ("", "ReplicationController"): Printer(_REPLICAS, _replica_set),
     ("apps", "StatefulSet"): Printer(columns("Ready", "Age", *_TEMPLATE), _stateful_set),
@@ -176,12 +182,13 @@ PRINTERS = {
         columns("#Desired", "#Current", "#Ready", "#Up-to-date", "#Available", "Node Selector", "Age", *_TEMPLATE, "Selector*"),
         _daemon_set,
     ),
+    ("", "PodTemplate"): Printer(columns("Containers", "Images", "Pod Labels"), _pod_template),
     ("batch", "Job"): Printer(columns("Status", "Completions", "Duration", "Age", *_TEMPLATE, "Selector*"), _job),
     ("batch", "CronJob"): Printer(
-        columns("Schedule", "Timezone", "Suspend", "#Active", "Last Schedule", "Age", *_TEMPLATE, "Selector*"), _cron_job
+        columns("Schedule", "Timezone", "?Suspend", "#Active", "Last Schedule", "Age", *_TEMPLATE, "Selector*"), _cron_job
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): Printer(
-        columns("Reference", "Targets", "MinPods", "#MaxPods", "#Replicas", "Age"), _autoscaler
+        columns("Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"), _autoscaler
     ),
     ("policy", "PodDisruptionBudget"): Printer(
         columns("Min Available", "Max Unavailable", "#Allowed Disruptions", "Age"), _budget

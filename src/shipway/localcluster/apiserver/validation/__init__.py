@@ -30,6 +30,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("batch", "Job"): workloads.job,
     ("batch", "CronJob"): workloads.cron_job,
     ("networking.k8s.io", "Ingress"): objects.ingress,
+    ("networking.k8s.io", "NetworkPolicy"): objects.network_policy,
     ("rbac.authorization.k8s.io", "RoleBinding"): objects.role_binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): objects.role_binding,
     ("autoscaling", "HorizontalPodAutoscaler"): objects.horizontal_pod_autoscaler,
@@ -86,7 +87,7 @@ def _finalizers(live: Obj, obj: Obj) -> list[FieldProblem]:
     if not added:
         return []
     text = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{_quoted(added)}}}"
-    return [forbidden_field("metadata.finalizers", text)]
+    return [forbidden_field("metadata.finalizers", text)] * 2  # a real server checks it in two places
 
 
 def _quoted(names: list[str]) -> str:

@@ -3,7 +3,7 @@
 import re
 
 from shipway.kube.objects.resource import Obj
-from shipway.localcluster.apiserver.naming import label_errors
+from shipway.localcluster.apiserver.naming import label_errors, label_problems
 from shipway.localcluster.apiserver.problems import (
     FieldProblem,
     duplicate_value,
@@ -43,7 +43,6 @@ def service(obj: Obj) -> list[FieldProblem]:
 def _service_ports(ports: list[Obj]) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
     names: set[str] = set()
-    taken: set[tuple[object, object]] = set()
     for index, port in enumerate(ports):
         path, name = f"spec.ports[{index}]", port.get("name") or ""
         if not name and len(ports) > 1:
@@ -59,8 +58,18 @@ def _service_ports(ports: list[Obj]) -> list[FieldProblem]:
             problems += _port_number(target, f"{path}.targetPort")
         if port.get("protocol") not in _PROTOCOLS:
             problems.append(not_supported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS))
-        if (key := (port.get("port"), port.get("protocol"))) in taken:
-            problems.append(duplicate_value(path, {"port": port.get("port"), "protocol": port.get("protocol")}))
+    return problems + _duplicate_ports(ports)
+
+
+def _duplicate_ports(ports: list[Obj]) -> list[FieldProblem]:
+    """Ports that another one has taken, printed as the Go struct they are looked up by."""
+    taken: set[tuple[object, object]] = set()
+    problems: list[FieldProblem] = []
+    for index, port in enumerate(ports):
+        key = (port.get("protocol"), port.get("port"))
+        shown = {"Name": "", "Protocol": key[0], "AppProtocol": None, "Port": key[1], "TargetPort": 0, "NodePort": 0}
+        if key in taken:
+            problems.append(duplicate_value(f"spec.ports[{index}]", shown))
         taken.add(key)
     return problems
 
@@ -138,7 +147,7 @@ def ingress(obj: Obj) -> list[FieldProblem]:
     spec = obj.get("spec") or {}
     problems: list[FieldProblem] = []
     if not spec.get("rules") and not spec.get("defaultBackend"):
-        problems.append(invalid_value("spec", spec, "either `defaultBackend` or `rules` must be specified"))
+        problems.append(invalid_value("spec", None, "either `defaultBackend` or `rules` must be specified"))
     for index, rule in enumerate(spec.get("rules") or []):
         for number, path in enumerate((rule.get("http") or {}).get("paths") or []):
             where = f"spec.rules[{index}].http.paths[{number}]"
@@ -152,10 +161,10 @@ def ingress(obj: Obj) -> list[FieldProblem]:
 def role_binding(obj: Obj) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
     reference = obj.get("roleRef") or {}
-    if not reference.get("name"):
-        problems.append(required("roleRef.name"))
     if reference.get("kind") not in ("Role", "ClusterRole"):
         problems.append(not_supported("roleRef.kind", reference.get("kind") or "", ("Role", "ClusterRole")))
+    if not reference.get("name"):
+        problems.append(required("roleRef.name"))
     for index, subject in enumerate(obj.get("subjects") or []):
         if not subject.get("name"):
             problems.append(required(f"subjects[{index}].name"))
@@ -167,7 +176,9 @@ def role_binding(obj: Obj) -> list[FieldProblem]:
 def role_binding_change(live: Obj, obj: Obj) -> list[FieldProblem]:
     if live.get("roleRef") == obj.get("roleRef"):
         return []
-    return [invalid_value("roleRef", obj.get("roleRef"), "cannot change roleRef")]
+    shown = {key[:1].upper() + key[1:]: value for key, value in (obj.get("roleRef") or {}).items()}
+    shown = {"APIGroup": shown.pop("ApiGroup", ""), **shown}
+    return [invalid_value("roleRef", shown, "cannot change roleRef")]
 
 
 def horizontal_pod_autoscaler(obj: Obj) -> list[FieldProblem]:
@@ -183,6 +194,8 @@ def horizontal_pod_autoscaler(obj: Obj) -> list[FieldProblem]:
     for field in ("kind", "name"):
         if not (spec.get("scaleTargetRef") or {}).get(field):
             problems.append(required(f"spec.scaleTargetRef.{field}"))
+    if not (spec.get("scaleTargetRef") or {}).get("apiVersion"):
+        problems.append(invalid_value("spec.scaleTargetRef.apiVersion", "", "apiVersion must specify API group"))
     return problems
 
 
@@ -215,3 +228,8 @@ def persistent_volume_claim(obj: Obj) -> list[FieldProblem]:
     if not ((spec.get("resources") or {}).get("requests") or {}).get("storage"):
         problems.append(required("spec.resources[storage]"))
     return problems
+
+
+def network_policy(obj: Obj) -> list[FieldProblem]:
+    selector = (obj.get("spec") or {}).get("podSelector") or {}
+    return label_problems(selector.get("matchLabels") or {}, "spec.podSelector.matchLabels")

@@ -35,32 +35,35 @@ def pod_spec(spec: Obj, path: str, *, restart: tuple[str, ...]) -> list[FieldPro
     problems += _names(volumes, f"{path}.volumes")
     if not spec.get("containers"):
         problems.append(required(f"{path}.containers"))
-    names = [
-        container.get("name") or "" for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
-    ]
-    initial = len(spec.get("initContainers") or [])
-    problems += _names(names[:initial], f"{path}.initContainers")
-    problems += _names(names[initial:], f"{path}.containers", taken=set(names[:initial]))
+    seen: set[str] = set()
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or []):
-            problems += _container(container, f"{path}.{field}[{index}]", set(volumes))
+            where = f"{path}.{field}[{index}]"
+            problems += _name(container.get("name") or "", f"{where}.name", seen)
+            problems += _container(container, where, set(volumes))
     if spec.get("restartPolicy") not in restart:
-        problems.append(not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), restart))
+        listed = ", ".join(f'"{policy}"' for policy in restart)
+        # Jobs have no policy that could be a default, so a real server calls the default one missing.
+        wrong = required(f"{path}.restartPolicy", f"valid values: {listed}")
+        problems.append(
+            wrong if len(restart) == 2 else not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), restart)
+        )
     return problems
 
 
-def _names(names: list[str], path: str, taken: set[str] | None = None) -> list[FieldProblem]:
-    seen = set(taken or ())
-    problems: list[FieldProblem] = []
-    for index, name in enumerate(names):
-        if not name:
-            problems.append(required(f"{path}[{index}].name"))
-        elif name in seen:
-            problems.append(duplicate_value(f"{path}[{index}].name", name))
-        else:
-            problems += [invalid_value(f"{path}[{index}].name", name, text) for text in label_errors(name)]
-        seen.add(name)
-    return problems
+def _names(names: list[str], path: str) -> list[FieldProblem]:
+    seen: set[str] = set()
+    return [problem for index, name in enumerate(names) for problem in _name(name, f"{path}[{index}].name", seen)]
+
+
+def _name(name: str, path: str, seen: set[str]) -> list[FieldProblem]:
+    """A name that must be a label and the only one of its kind; it is added to `seen`."""
+    if not name:
+        return [required(path)]
+    if name in seen:
+        return [duplicate_value(path, name)]
+    seen.add(name)
+    return [invalid_value(path, name, text) for text in label_errors(name)]
 
 
 def _container(container: Obj, path: str, volumes: set[str]) -> list[FieldProblem]:

@@ -24,6 +24,7 @@ def selecting(obj: Obj) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
     if selector is None:
         problems.append(required(path))
+        problems += _unmatched(spec.get("template") or {})
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         problems.append(invalid_value(path, selector, "empty selector is invalid for deployment"))
     else:
@@ -38,6 +39,11 @@ def _matches(selector: Obj, pod_template: Obj) -> list[FieldProblem]:
             return []
     except InvalidInput as error:
         return [invalid_value("spec.selector", selector, error.message)]
+    return _unmatched(pod_template)
+
+
+def _unmatched(pod_template: Obj) -> list[FieldProblem]:
+    labels = (pod_template.get("metadata") or {}).get("labels")
     return [invalid_value("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")]
 
 
@@ -66,7 +72,7 @@ def deployment(obj: Obj) -> list[FieldProblem]:
     strategy = (obj.get("spec") or {}).get("strategy") or {}
     kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
     if kind not in ("Recreate", "RollingUpdate"):
-        problems.append(not_supported("spec.strategy.type", kind, ("Recreate", "RollingUpdate")))
+        problems.append(not_supported("spec.strategy", {"Type": kind, "RollingUpdate": rolling}, ("Recreate", "RollingUpdate")))
     if kind == "Recreate" and rolling:
         text = "may not be specified when strategy `type` is 'Recreate'"
         problems.append(forbidden_field("spec.strategy.rollingUpdate", text))
@@ -103,11 +109,8 @@ def cron_job(obj: Obj) -> list[FieldProblem]:
         problems.append(required("spec.schedule"))
     elif len(spec["schedule"].split()) != 5 and not spec["schedule"].startswith("@"):
         count = len(spec["schedule"].split())
-        problems.append(
-            invalid_value(
-                "spec.schedule", spec["schedule"], f"expected exactly 5 fields, found {count}: {spec['schedule'].split()}"
-            )
-        )
+        text = f"expected exactly 5 fields, found {count}: [{spec['schedule']}]"
+        problems.append(invalid_value("spec.schedule", spec["schedule"], text))
     if spec.get("concurrencyPolicy") not in ("Allow", "Forbid", "Replace"):
         problems.append(not_supported("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace")))
     pod_template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
