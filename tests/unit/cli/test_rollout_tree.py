@@ -91,8 +91,8 @@ that
 NAME                             KIND        STATUS     AGE  INFO
 ⟳ web                            Rollout     ॥ Paused   60m
 ├──# revision:3
-│  ├──⧉ web-6cf78c66c5           ReplicaSet  ✔ Healthy  30m  canary
-│  │  └──□ web-6cf78c66c5-ccccc  Pod         ✔ Running  10m  ready:1/1,restarts:2
+│  └──⧉ web-6cf78c66c5           ReplicaSet  ✔ Healthy  30m  canary
+│     └──□ web-6cf78c66c5-ccccc  Pod         ✔ Running  10m  ready:1/1,restarts:2
 """
 
 
