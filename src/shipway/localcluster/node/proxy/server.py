@@ -186,6 +186,9 @@ class ProxyServer:
             status, version = answer.status, answer.version
         except Failure as failure:
             status, version = failure.status, ""
+        except Exception:
+            log.exception("mirror_failed")
+            return
         now = asyncio.get_running_loop().time()
         self._counters.add((backend.namespace, backend.service), status, now - begun, version=version, now=now)
 
