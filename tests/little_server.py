@@ -57,6 +57,10 @@ class LittleServer:
         assert self.live is not None
         return self.live
 
+    def create(self, obj: Obj, manager: str) -> None:
+        """A plain POST."""
+        self._store(record_update(None, copy_obj(obj), self._writer(manager, obj)))
+
     def update(self, manager: str, change: Callable[[Obj], None]) -> None:
         """Any other write: `change` edits a copy in place."""
         assert self.live is not None

@@ -576,3 +576,20 @@ def test_a_crd_and_its_first_object_come_in_one_sync() -> None:
         assert {row["kind"] for row in app["status"]["resources"]} == {"CustomResourceDefinition", "Widget"}
 
     simulate(story, [widget, crd])
+
+
+def test_an_object_that_kubectl_applied_is_adopted_without_a_new_generation() -> None:
+    async def story(there: World) -> None:
+        theirs = deployment() | {"metadata": {"name": "web", "namespace": "shop", "labels": {"old": "x"}}}
+        kubectl = "kubectl-client-side-apply"
+        created = await there.user.create(DEPLOYMENTS, theirs, manager=kubectl)
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert live["metadata"]["generation"] == created["metadata"]["generation"]
+        assert live["metadata"]["uid"] == created["metadata"]["uid"]
+        assert "labels" not in live["metadata"]
+        assert kubectl not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
+        assert rows(app)["web"]["message"] == "deployment.apps/web configured"
+
+    simulate(story, [deployment(), config()])

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shipway.api.application import IgnoreDifference
 from shipway.api.handed_over import Claim, merge, rows_for, strip
+from shipway.gitops.adoption import has_leftovers
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
@@ -67,7 +68,7 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
     applied = annotations_of(live).get(APPLIED)
     entry = our_entry(live, context.settings.manager)
     if applied is None and entry is None:
-        return _settle(desired, live, claims, context, ())
+        return Judgement("OutOfSync") if has_leftovers(live, desired.obj) else _settle(desired, live, claims, context, ())
     if applied != wanted:
         drifts = _drifts(live, [f".metadata.annotations.{APPLIED}"], context) if applied is None else ()
         return Judgement("OutOfSync", drifts)

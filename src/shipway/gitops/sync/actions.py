@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import NAMESPACES
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
+from shipway.gitops.adoption import takeover
 from shipway.gitops.ownership import Context, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
 from shipway.gitops.sync.rows import RowKey, Rows, applied_message, new_row
@@ -18,7 +19,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, Outcome, Patch, Propagation, Replace
 
-ActionKey = tuple[str, Resource, str, str]
+ObjectKey = tuple[Resource | None, str, str]
 Versions = Mapping[RowKey, str]
 
 
@@ -36,7 +37,8 @@ def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
         steps = [steps_of(task, hand) for task in group]
         for depth in range(max(map(len, steps), default=0)):
             actions = tuple(step[depth] for step in steps if depth < len(step))
-            found.append(Batch(actions, on_failure="continue"))
+            has_more = any(depth + 1 < len(step) for step in steps)
+            found.append(Batch(actions, on_failure="stop" if has_more else "continue"))
     return tuple(found)
 
 
@@ -70,15 +72,15 @@ def versions(tasks: Sequence[Task]) -> Versions:
 def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand: Hand, before: Versions) -> Rows:
     """The rows after these outcomes. No row: it was not reached, or has to be tried again on a fresh look."""
     rows = dict(rows)
-    by_action = {_action_key(action): task for task in tasks for action in steps_of(task, hand)}
+    open_tasks = {_object_of_task(task): task for task in reversed(tasks) if task.row_key not in rows}
     for outcome in outcomes:
-        task = by_action.get(_action_key(outcome.action))
+        task = open_tasks.get(_object_of(outcome.action))
         if task is None or (task.kind == "hook" and not isinstance(outcome.action, Create)):
             continue
         if isinstance(outcome.error, NotFound) and crd_of(task, tasks) is not None:
             continue  # its definition comes with this sync and is not served yet
         row = _row(task, outcome, hand, before.get(task.row_key, ""))
-        if row is not None and not (isinstance(outcome.action, Replace) and outcome.is_done):
+        if row is not None and not (isinstance(outcome.action, Replace | Patch) and outcome.is_done):
             rows[task.row_key] = row
     return rows
 
@@ -124,16 +126,19 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
     desired, live = task.item.desired, task.item.live_obj
     if desired is None:
         return ()
+    manager = hand.context.settings.manager
     body = to_apply(desired, live, task.item.claims, hand.context)
-    apply = Apply(resource, body, hand.context.settings.manager)
-    if live is None or option_of(task.obj, hand.options, "Replace") != "true":
-        return (apply,)
-    # A replace drops what others added; the apply after it makes the fields ours.
-    whole = copy_obj(body)
-    whole["metadata"]["resourceVersion"] = resource_version_of(live)
-    unguarded = copy_obj(body)
-    unguarded["metadata"].pop("resourceVersion", None)
-    return (Replace(resource, whole), Apply(resource, unguarded, hand.context.settings.manager))
+    if live is None:
+        return (Apply(resource, body, manager),)
+    if option_of(task.obj, hand.options, "Replace") == "true":
+        # A replace drops what others added; the apply after it makes the fields ours.
+        whole, unguarded = copy_obj(body), copy_obj(body)
+        unguarded["metadata"].pop("resourceVersion", None)
+        whole["metadata"]["resourceVersion"] = resource_version_of(live)
+        return (Replace(resource, whole), Apply(resource, unguarded, manager))
+    moves = option_of(task.obj, hand.options, "ClientSideApplyMigration") != "false"
+    # A takeover ends the pass: the apply is made from a fresh look.
+    return ((takeover(live, resource, manager) if moves else None) or Apply(resource, body, manager),)
 
 
 def _prune(task: Task, resource: Resource, options: dict[str, str]) -> Delete:
@@ -147,11 +152,14 @@ def propagation(options: dict[str, str]) -> Propagation:
     return known.get(wanted, "Foreground")
 
 
-def _action_key(action: Action) -> ActionKey:
-    """Which object an action is about; equal for the two actions of a replace, told apart by their type."""
-    kind = type(action).__name__
+def _object_of(action: Action) -> ObjectKey:
+    """Which object an action is about."""
     if isinstance(action, Apply | Create | Replace):
-        return (kind, action.resource, namespace_of(action.obj), name_of(action.obj))
+        return (action.resource, namespace_of(action.obj), name_of(action.obj))
     if isinstance(action, Patch | Delete):
-        return (kind, action.resource, action.namespace, action.name)
-    return (kind, NAMESPACES, "", "")
+        return (action.resource, action.namespace, action.name)
+    return (None, "", "")
+
+
+def _object_of_task(task: Task) -> ObjectKey:
+    return (task.resource, task.ref.namespace, task.ref.name)
