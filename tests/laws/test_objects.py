@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from shipway.base.clock import Instant
 from shipway.kube.objects.apply import ApplyConflict, Writer, record_update, server_side_apply
-from shipway.kube.objects.field_sets import FieldSet, covers, difference, intersection, is_member, union, without_subtrees
+from shipway.kube.objects.field_sets import (
+    FieldSet,
+    covers,
+    difference,
+    intersection,
+    is_member,
+    uncovered,
+    union,
+    without_subtrees,
+)
 from shipway.kube.objects.managed_fields import decode
 from shipway.kube.objects.patches import json_patch, merge_patch
 from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema
@@ -226,6 +235,14 @@ def test_after_an_apply_the_entry_covers_the_configuration_and_the_object_states
     assert covers(entry_of(result, "m1"), config)
     stated = settled(copy_obj(config))
     assert merge(result, stated, schema_of(config)) == result
+
+
+@given(histories())
+def test_an_entry_covers_what_has_no_uncovered_path(history: tuple[Obj, list[Obj]]) -> None:
+    live, configs = history
+    for config in configs:
+        for entry in decode(live).values():
+            assert covers(entry.fields, config) == (uncovered(entry.fields, config) == [])
 
 
 @given(histories())

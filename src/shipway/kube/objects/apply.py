@@ -164,12 +164,11 @@ def server_side_apply(
             raise
         _allow_client_side(conflict, before, writer)
         merged, entries = _applied(before, claim, entries, writer, True)
-    if live is not None and merged is before:
-        result = copy_obj(with_entries(before, entries))
-    else:
-        result = with_entries(finish(copy_obj(merged)), entries)
-    result = _synced_last_applied(result, config) if writer.manager == "kubectl" else result
-    return _timestamps_kept(live, result)
+    untouched = live is not None and merged is before
+    result = with_entries(before if untouched else finish(copy_obj(merged)), entries)
+    if writer.manager == "kubectl":
+        untouched, result = False, _synced_last_applied(result, config)
+    return _timestamps_kept(live, result, untouched)
 
 
 def _check_config(config: Obj, api_version: str) -> None:
@@ -278,15 +277,18 @@ def _first_owner(before: Obj, writer: Writer) -> Entries:
     return {key: Entry(held, writer.api_version, writer.time)} if held else {}
 
 
-def _timestamps_kept(live: Obj | None, result: Obj) -> Obj:
-    """A write that changed nothing but times of entries is no write: the old times stay."""
+def _timestamps_kept(live: Obj | None, result: Obj, untouched: bool = False) -> Obj:
+    """A copy of `result`, or of `live` if only times of entries differ, for then nothing was written.
+
+    `untouched`: all but managedFields is known to be the same.
+    """
     if live is None:
-        return result
+        return copy_obj(result)
     old: list[Obj] = metadata(live).get("managedFields") or []
     new: list[Obj] = metadata(result).get("managedFields") or []
-    if same_but_time(old, new) and same_value(without_entries(live), without_entries(result)):
+    if same_but_time(old, new) and (untouched or same_value(without_entries(live), without_entries(result))):
         return copy_obj(live)
-    return result
+    return copy_obj(result)
 
 
 # --- objects that kubectl applied on the client's side until now -----------------------------------------------------------
@@ -350,7 +352,7 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
     if own:
         key = writer.key(UPDATE)
         kept[key] = _added_to(kept.get(key), own, writer)
-    return _timestamps_kept(before, copy_obj(with_entries(new, cap_updaters(kept))))
+    return _timestamps_kept(before, with_entries(new, cap_updaters(kept)))
 
 
 def _added_to(previous: Entry | None, own: FieldSet, writer: Writer) -> Entry:

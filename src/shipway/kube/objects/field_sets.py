@@ -138,6 +138,11 @@ def key_element(fields: dict[str, Any]) -> str:
     return "k:" + _canonical({name: fields[name] for name in sorted(fields)})
 
 
+@lru_cache(maxsize=65536, typed=True)
+def _name_element(name: str) -> str:
+    return key_element({"name": name})
+
+
 def value_element(value: Any) -> str:
     """The element of a member of a set of scalars."""
     return "v:" + _canonical(value)
@@ -226,7 +231,40 @@ def covers(fields_v1: FieldSet, desired: Obj, schema: Schema | None = None) -> b
 
     `schema` is that of the kind; a built-in kind's is found by apiVersion and kind.
     """
-    return next(_gaps(fields_v1, _ownable(desired), schema or _known_schema(desired), ""), None) is None
+    wanted, known = _ownable(desired), schema or _known_schema(desired)
+    return _fields_covered(fields_v1, wanted, known)
+
+
+def _covered(node: FieldSet, value: Json, schema: Schema | None) -> bool:
+    """`not _gaps(…)` for a node below the root, without words: this is asked for every object all the time."""
+    if not node:
+        return _owned_as_one(value, schema)
+    if isinstance(value, dict):
+        return _fields_covered(node, value, schema) if value else MEMBER in node
+    if isinstance(value, list):
+        items = schema.items if schema else None
+        return all(_item_covered(node, item, items) for item in value)
+    return MEMBER in node
+
+
+def _fields_covered(node: FieldSet, fields: dict[str, Any], schema: Schema | None) -> bool:
+    value: Json
+    for key, value in fields.items():
+        below = node.get("f:" + key)
+        if below is not None and not below and not isinstance(value, dict | list):
+            continue  # a scalar and its leaf, as most are
+        child = schema.child(key) if schema else None
+        if below is not None and _covered(below, value, child):
+            continue
+        if _has_leaf(value, child):
+            return False
+    return True
+
+
+def _item_covered(node: FieldSet, item: Json, schema: Schema | None) -> bool:
+    if not isinstance(item, dict):
+        return value_element(item) in node
+    return any(_covered(entry, item, schema) for _, entry in _candidates(node, item))
 
 
 def uncovered(fields_v1: FieldSet, desired: Obj, schema: Schema | None = None) -> list[str]:
@@ -309,7 +347,7 @@ def _item_gaps(node: FieldSet, items: list[Any], schema: Schema | None, path: st
 def _candidates(node: FieldSet, item: dict[str, Any]) -> list[tuple[str, FieldSet]]:
     """Owned items that `item` may be: every key field that it states agrees."""
     if "name" in item:  # the usual list by name needs no search
-        element = key_element({"name": item["name"]})
+        element = _name_element(item["name"])
         if element in node:
             return [(element, node[element])]
     return [
