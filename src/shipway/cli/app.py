@@ -133,7 +133,7 @@ async def sync_app(session: Session, name: str, flags: SyncFlags, output: Output
         return 0
     print(f"syncing {name} ...", file=sys.stderr)
     try:
-        done = await app_sync.ended(session, asked, flags.timeout)
+        done = await app_sync.ended(session, asked, flags.timeout, lambda message: print(message, file=sys.stderr))
     except TookTooLong:
         late = await find_app(session, name)
         state = status_of(late).get("operationState") or {}

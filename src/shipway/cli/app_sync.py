@@ -4,6 +4,7 @@ The operation carries a mark that no other has (the version of the Application i
 operation in `status.operationState`. So the end of our sync is never taken for the end of somebody else's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -72,12 +73,23 @@ async def request(session: Session, app: Obj, flags: SyncFlags) -> Obj:
     raise Conflict(f"{name_of(app)} is being written all the time: try again")
 
 
-async def ended(session: Session, asked: Obj, seconds: float) -> Obj:
-    """The Application when the operation in `asked` has ended. Raises TookTooLong, and NotFound when it was deleted."""
+async def ended(session: Session, asked: Obj, seconds: float, tell: Callable[[str], None]) -> Obj:
+    """The Application when the operation in `asked` has ended; meanwhile `tell` is given each new message of it.
+
+    Raises TookTooLong, and NotFound when the Application was deleted.
+    """
     mark = mark_of(asked.get("operation") or {})
+    told = ""
 
     def is_so(app: Obj | None) -> bool:
-        return app is None or has_ended(app, mark)
+        nonlocal told
+        if app is None or has_ended(app, mark):
+            return True
+        message = dig(app, "status", "operationState", "message", default="") if is_taken_up(app, asked) else ""
+        if message and message != told:
+            told = message
+            tell(message)
+        return False
 
     one = One(APPLICATIONS, namespace_of(asked), name_of(asked))
     app = await wait_until(session.client, one, is_so, seconds=seconds)

@@ -172,7 +172,7 @@ async def test_sync_waits_for_its_own_end(shop: Shop, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == f"{phase}: that was it"
     assert "configmap/web created" in out
-    assert err == "syncing shop ...\n"
+    assert err.splitlines() == ["syncing shop ...", "waiting for healthy state of Deployment/web"]
 
 
 async def test_the_end_of_an_earlier_sync_is_not_taken_for_ours(shop: Shop) -> None:
@@ -200,7 +200,7 @@ async def test_sync_asks_again_when_the_engine_wrote_meanwhile(shop: Shop) -> No
 async def engine_of(shop: Shop, phase: str) -> None:
     """Does what the GitOps engine does to an Application whose sync is asked for."""
     async for app in follow(shop.client, One(APPLICATIONS, "argocd", "shop")):
-        if app and app.get("operation"):
+        if app and app.get("operation") and dig(app, "status", "operationState", "phase") == "Succeeded":
             row = {"kind": "ConfigMap", "name": "web", "status": "Synced", "message": "configmap/web created"}
             state = {
                 "phase": phase,
@@ -209,5 +209,7 @@ async def engine_of(shop: Shop, phase: str) -> None:
                 "startedAt": "2026-11-21T10:00:00Z",
                 "syncResult": {"revision": "v2", "resources": [{"group": "", "version": "v1", "namespace": "shop", **row}]},
             }
+            waiting = {**state, "phase": "Running", "message": "waiting for healthy state of Deployment/web"}
+            await shop.client.patch(APPLICATIONS, "argocd", "shop", {"status": {"operationState": waiting}})
             body = {"operation": None, "status": {"operationState": state}}
             await shop.client.patch(APPLICATIONS, "argocd", "shop", body)
