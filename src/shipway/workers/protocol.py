@@ -14,7 +14,7 @@ import orjson
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError, Unavailable
 
 PREFIX = 4
-MAX_FRAME = 256 << 20
+MAX_FRAME = 64 << 20
 """Bytes of one request or reply; a frame beyond it is refused, not read."""
 
 _CLASSES: dict[str, type[ShipwayError]] = {c.__name__: c for c in (InvalidInput, Denied, Conflict, NotFound, Unavailable)}

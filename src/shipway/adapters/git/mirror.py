@@ -22,6 +22,9 @@ from shipway.base.clock import Clock
 from shipway.base.errors import Unavailable
 
 _REFSPECS = (f"+HEAD:{HEAD_REF}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_FIRST_FETCH_PATIENCE = 10.0
+"""The first fetch brings the whole history: it may take so many times longer than a later one."""
+
 _LOCK_LEFT_BEHIND = ".lock"
 _DAMAGE = re.compile(
     r"corrupt|is empty|bad object|unable to read|missing (blob|tree|commit)|not a git repository|did not send all"
@@ -142,9 +145,13 @@ class Mirror:
         self.tries.fetched += 1
         if names:
             fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--", self._remote.address, *self._refspecs(names))
-            await self._git.run(fetch, cwd=self._path, credentials=credentials)
+            patience = 1.0 if self._has_commits() else _FIRST_FETCH_PATIENCE
+            await self._git.run(fetch, cwd=self._path, credentials=credentials, patience=patience)
         if self.tries.fetched % self.repack_every == 0:
             await self._git.run(("repack", "--geometric=2", "-d", "-q"), cwd=self._path)
+
+    def _has_commits(self) -> bool:
+        return next(iter(self.repository().references), None) is not None
 
     async def _begin_anew(self, credentials: Credentials) -> None:
         """The remote is there and has everything but what was rewritten: throw a damaged mirror away."""

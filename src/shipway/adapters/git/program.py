@@ -21,6 +21,7 @@ from shipway.base.errors import Unavailable
 
 _MAX_OUTPUT = 64 << 20
 _STDERR_TAIL = 4096
+_NOISE = ("Please make sure you have", "and the repository exists", "hint:", "warning:", "Warning: Permanently added", "@@@")
 _PASSED_ON = ("TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _ASKPASS = """\
 #!/bin/sh
@@ -58,16 +59,27 @@ class Git:
             self._askpass.write_text(_ASKPASS)
             self._askpass.chmod(0o700)
 
-    async def run(self, arguments: Sequence[str], *, cwd: Path, credentials: Credentials = Credentials()) -> bytes:  # noqa: B008
-        """What it wrote to stdout. Raises `Unavailable` (GitTimeout, GitFailed, ToolMissing) with its message, redacted."""
+    async def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        credentials: Credentials = Credentials(),  # noqa: B008
+        patience: float = 1.0,
+    ) -> bytes:
+        """What it wrote to stdout; `patience` multiplies the time limit.
+
+        Raises `Unavailable` (GitTimeout, GitFailed, ToolMissing) with git's message, redacted.
+        """
+        limit = self._timeout_seconds * patience
         with tempfile.TemporaryFile("a+b") as stderr:
             process = await self._start(arguments, cwd, credentials, stderr)
             try:
-                async with asyncio.timeout(self._timeout_seconds):
+                async with asyncio.timeout(limit):
                     output = await _bounded(process)
                     status = await process.wait()
             except TimeoutError:
-                raise Unavailable(f"git gave no answer within {self._timeout_seconds:g} s", reason="GitTimeout") from None
+                raise Unavailable(f"git gave no answer within {limit:g} s", reason="GitTimeout") from None
             finally:
                 await _end(process)
             if status:
@@ -140,8 +152,8 @@ def _last_words(stderr: IO[bytes]) -> str:
     stderr.seek(0, os.SEEK_END)
     stderr.seek(max(0, stderr.tell() - _STDERR_TAIL))
     lines = [line.strip() for line in stderr.read(_STDERR_TAIL).decode("utf-8", "replace").splitlines()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))] or lines
-    return "; ".join(line for line in telling if line)[:1000] or "git failed without a message"
+    telling = [line for line in lines if line and not line.startswith(_NOISE)]
+    return "; ".join(dict.fromkeys(telling))[:1000] or "git failed without a message"
 
 
 def _quoted(path: str) -> str:
