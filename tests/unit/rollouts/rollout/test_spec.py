@@ -1,0 +1,100 @@
+"""What is refused, and in which words."""
+
+import pytest
+
+from shipway.api.rollout import RolloutSpec
+from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Obj
+from shipway.rollouts.rollout.spec import Invalid, parse
+from tests.unit.rollouts.rollout.sandbox import rollout
+
+GATEWAY = "argoproj-labs/gatewayAPI"
+
+
+def broken(patch: Obj, *steps: Obj, routed: bool = False) -> str:
+    found = parse(merge_patch(rollout(*steps, routed=routed), {"spec": patch}))
+    assert isinstance(found, Invalid)
+    return str(found)
+
+
+def canary(**fields: object) -> Obj:
+    return {"strategy": {"canary": fields}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"selector": None}, "spec.selector: Required value: Rollout has missing field '.spec.selector'"),
+        (
+            {"selector": {"matchLabels": {"app": "db"}}},
+            'spec.template.metadata.labels: Invalid value: {"app": "web"}: `selector` does not match template `labels`',
+        ),
+        (
+            {"strategy": None},
+            "spec.strategy.strategy: Required value: Rollout has missing field "
+            "'.spec.strategy.canary or .spec.strategy.blueGreen'",
+        ),
+        (
+            {"strategy": {"blueGreen": {"activeService": "a"}}},
+            'spec.strategy.strategy: Invalid value: "blueGreen: true canary: true": Multiple Strategies can not be listed',
+        ),
+        ({"progressDeadlineSeconds": 5, "minReadySeconds": 5}, "must be greater than minReadySeconds"),
+        ({"replicas": "three"}, "spec.replicas: Expected `int | null`, got `str`"),
+        (canary(steps=[{"setWeight": "5"}]), "spec.strategy.canary.steps[0].setWeight: Expected `int | null`, got `str`"),
+        (
+            canary(steps=[{"setWeight": 101}]),
+            "spec.strategy.steps[0].setWeight: Invalid value: 101: SetWeight needs to be between 0 and 100",
+        ),
+        (canary(steps=[{"pause": {"duration": "soon"}}]), "Duration needs to be greater than 0"),
+        (canary(steps=[{}]), "Step must have one of the following set"),
+        (canary(steps=[{"setWeight": 1, "pause": {}}]), "Step must have one of the following set"),
+        (canary(steps=[{"experiment": {}}]), "the step experiment is not supported yet"),
+        (canary(steps=[{"plugin": {"name": "x"}}]), "the step plugin is not supported yet"),
+        (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "the step setMirrorRoute is not supported yet"),
+        (
+            canary(steps=[{"setCanaryScale": {"replicas": 1}}]),
+            "spec.strategy.trafficRouting: Required value: SetCanaryScale requires TrafficRouting to be set",
+        ),
+        (canary(maxSurge=0, maxUnavailable="0%"), "MaxSurge and MaxUnavailable both can not be zero"),
+        (canary(scaleDownDelaySeconds=5), "Canary scaleDownDelaySeconds can only be used with traffic routing"),
+        (canary(dynamicStableScale=True), "Canary dynamicStableScale can only be used with traffic routing"),
+        (canary(pingPong={"pingService": "a", "pongService": "b"}), "pingPong is not supported yet"),
+        ({"workloadRef": {"kind": "Deployment", "name": "web"}}, "workloadRef is not supported yet"),
+    ],
+)
+def test_refusals(patch: Obj, message: str) -> None:
+    assert message in broken(patch)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"canaryService": "web-stable"}, "uses the same service for the stable and canary services"),
+        ({"stableService": None}, "Canary service and Stable service must to be set to use Traffic Routing"),
+        ({"trafficRouting": {"istio": {}}}, "the istio traffic router is not supported yet"),
+        ({"trafficRouting": {"plugins": {"acme/router": {}}}}, 'the traffic router plugin "acme/router" is not supported yet'),
+        ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": None}}}}, "No routes configured. At least one of 'httpRoutes'"),
+        ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": 7}}}}, "Expected `str`, got `int`"),
+        ({"dynamicStableScale": True, "scaleDownDelaySeconds": 1}, "cannot be used with scaleDownDelaySeconds"),
+        (
+            {"steps": [{"setHeaderRoute": {"name": "x", "match": []}}]},
+            "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'",
+        ),
+    ],
+)
+def test_refusals_of_routed_canaries(fields: Obj, message: str) -> None:
+    assert message in broken({"strategy": {"canary": fields}}, routed=True)
+
+
+def test_header_routes_must_be_managed_and_match_one_way() -> None:
+    two = {"exact": "a", "prefix": "b"}
+    steps = [{"setHeaderRoute": {"name": "x", "match": [{"headerName": "h", "headerValue": two}]}}]
+    managed = {"managedRoutes": [{"name": "y"}]}
+    assert "exactly one of the following" in broken(canary(steps=steps, trafficRouting=managed), routed=True)
+    steps = [{"setHeaderRoute": {"name": "x"}}]
+    assert "does not exist in spec.strategy.canary" in broken(canary(steps=steps, trafficRouting=managed), routed=True)
+
+
+def test_weights_may_go_up_to_max_traffic_weight() -> None:
+    spec = canary(steps=[{"setWeight": 900}], trafficRouting={"maxTrafficWeight": 1000})
+    assert isinstance(parse(merge_patch(rollout(routed=True), {"spec": spec})), RolloutSpec)
