@@ -16,7 +16,7 @@ from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
 from shipway.kube.objects.structural import fill_defaults, prune
 from shipway.kube.objects.views import copy_obj
-from tests.contract.apply_cases import API_VERSIONS, WIDGET_SCHEMA, Case, Write
+from tests.contract.apply_writes import API_VERSIONS, WIDGET_SCHEMA, Case, Write
 
 NAMESPACE = "apply-oracle"
 GOLDEN = Path(__file__).parent.parent / "golden" / "apply_oracle.json"

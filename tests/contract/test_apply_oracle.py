@@ -14,8 +14,9 @@ import aiohttp
 import pytest
 
 from shipway.kube.objects.field_sets import uncovered
-from tests.contract.apply_cases import CASES, Case, gadget_crd, widget_crd
+from tests.contract.apply_cases import CASES
 from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, body_of, dumps_golden, masked, replay, schema_of
+from tests.contract.apply_writes import Case, gadget_crd, widget_crd
 from tests.kube.control_plane import ControlPlane
 
 

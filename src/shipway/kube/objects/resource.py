@@ -68,5 +68,5 @@ def split_api_version(api_version: str) -> tuple[str, str]:
 def ref_of(obj: Mapping[str, Any]) -> Ref:
     """The identity of an object that carries apiVersion and kind."""
     group, _ = split_api_version(obj.get("apiVersion", ""))
-    metadata = obj.get("metadata") or {}
+    metadata: dict[str, Any] = obj.get("metadata") or {}
     return Ref(group, obj.get("kind", ""), metadata.get("namespace") or "", metadata.get("name") or "")

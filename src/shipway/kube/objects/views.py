@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Json, Obj
 
 View = Mapping[str, Any]
 
@@ -56,14 +56,14 @@ def status_of(obj: View) -> dict[str, Any]:
 
 def dig(obj: Any, *path: str | int, default: Any = None) -> Any:
     """The value at `path`, or `default` where any step is missing or null."""
-    here = obj
+    here: Json = obj
     for step in path:
         if isinstance(step, int):
             if not isinstance(here, list) or not -len(here) <= step < len(here):
                 return default
             here = here[step]
         else:
-            if not isinstance(here, Mapping):
+            if not isinstance(here, dict):
                 return default
             here = here.get(step)
         if here is None:
@@ -78,9 +78,11 @@ def copy_obj(obj: View) -> Obj:
 
 def controller_of(obj: View) -> dict[str, Any] | None:
     """The owner reference with `controller: true`, if there is one."""
-    return next((ref for ref in metadata(obj).get("ownerReferences") or [] if ref.get("controller")), None)
+    refs: list[dict[str, Any]] = metadata(obj).get("ownerReferences") or []
+    return next((ref for ref in refs if ref.get("controller")), None)
 
 
 def condition_of(obj: View, kind: str) -> dict[str, Any] | None:
     """The status condition of type `kind`, if it is there."""
-    return next((c for c in status_of(obj).get("conditions") or [] if c.get("type") == kind), None)
+    conditions: list[dict[str, Any]] = status_of(obj).get("conditions") or []
+    return next((c for c in conditions if c.get("type") == kind), None)

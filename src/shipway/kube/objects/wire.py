@@ -16,7 +16,7 @@ class Request(Struct, frozen=True):
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
 
 
@@ -24,7 +24,7 @@ class Response(Struct):
     """Header names in lower case. `stream` is set for watches and followed logs: chunks of any size, `aclose()` ends it."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
 
