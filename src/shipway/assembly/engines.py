@@ -99,6 +99,7 @@ async def prepare(client: Client, settings: RunSettings) -> None:
         await install_crds(client)
     await _create_missing(client, NAMESPACES, {"metadata": {"name": settings.namespace}})
     if "gitops" in settings.engines:
+        await make_applied_key(client, settings.namespace)
         spec = {
             "sourceRepos": ["*"],
             "destinations": [{"server": "*", "namespace": "*"}],
@@ -234,21 +235,24 @@ async def _controllers(client: Client, settings: RunSettings) -> dict[str, list[
     """The controllers of each engine that was asked for."""
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
-        key = await _applied_key(client, settings)
+        key = await applied_key(client, settings.namespace)
         controllers["gitops"] = gitops_controllers(GitOpsSettings(namespace=settings.namespace, key=key))
     if "rollouts" in settings.engines:
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), AnalysisRunController()]
     return controllers
 
 
-async def _applied_key(client: Client, settings: RunSettings) -> bytes:
-    """The installation's key, made at the first start and kept in a Secret."""
-    meta = {"namespace": settings.namespace, "name": KEY_SECRET}
-    if not settings.is_read_only:
-        fresh = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": secrets.token_hex(32)}}
-        with suppress(Conflict):
-            await client.create(SECRETS, fresh)
+async def make_applied_key(client: Client, namespace: str) -> None:
+    """Makes the installation's key, once, and keeps it in a Secret."""
+    meta = {"namespace": namespace, "name": KEY_SECRET}
+    fresh = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": secrets.token_hex(32)}}
+    with suppress(Conflict):
+        await client.create(SECRETS, fresh)
+
+
+async def applied_key(client: Client, namespace: str) -> bytes:
+    """The installation's key; where nothing was ever applied there is none, and any will do."""
     try:
-        return secret_values(await client.get(SECRETS, settings.namespace, KEY_SECRET))["key"].encode()
+        return secret_values(await client.get(SECRETS, namespace, KEY_SECRET))["key"].encode()
     except NotFound:
         return secrets.token_bytes(32)

@@ -11,7 +11,8 @@ from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
-from shipway.api.sources import Head, Rendered, RenderRequest
+from shipway.api.snapshot import Engine
+from shipway.api.sources import Head, Rendered, RenderRequest, SourceType
 from shipway.base.clock import Clock
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
 from shipway.kube.client.client import Client
@@ -43,7 +44,7 @@ class Sources:
         def remember(request: RenderRequest, reads: tuple[str, ...]) -> None:
             mirrors.remember_reads(request.repo_url, request.source, reads)
 
-        engines = {
+        engines: dict[SourceType, Engine] = {
             "Directory": DirectoryEngine(workers),
             "Helm": HelmEngine(workers, program=shutil.which("helm") or ""),
             "Kustomize": KustomizeEngine(workers),
