@@ -29,9 +29,7 @@ class LogSource(Protocol):
     """The node's side of `pods/log`: chunks of the container's log. Raises InvalidInput or NotFound when there is no such
     container or it has not written yet."""
 
-    def logs(
-        self, namespace: str, pod: str, container: str, **options: Unpack[LogOptions]
-    ) -> AsyncGenerator[bytes, None]: ...
+    def logs(self, namespace: str, pod: str, container: str, **options: Unpack[LogOptions]) -> AsyncGenerator[bytes, None]: ...
 
 
 class Backend:

@@ -50,9 +50,12 @@ def delete(backend: Backend, target: Target, options: DeleteOptions) -> Deleted:
     returns = not gone or (not kind.group and kind.plural in _RETURNS_OBJECT)
     if options.dry_run:
         return Deleted(obj, gone, returns)
-    if gone:
+    if gone and kind.group_kind == _GRACEFUL:
+        backend.commit(kind, obj)  # a pod's end is announced, even when it is immediate
+        remove(backend, kind, obj)
+    elif gone:
         remove(backend, kind, live)
-        obj = obj if kind.group_kind == _GRACEFUL else live
+        obj = live
     elif obj != live:
         backend.commit(kind, obj)
         crds.after_write(backend, kind, obj)

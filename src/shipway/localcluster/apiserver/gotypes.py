@@ -79,7 +79,7 @@ class Found(Struct):
 
 @cache
 def _table() -> Obj:
-    return orjson.loads(resources.files(__package__).joinpath("gotypes.json").read_bytes())
+    return orjson.loads(resources.files("shipway.localcluster.apiserver").joinpath("gotypes.json").read_bytes())
 
 
 @cache
