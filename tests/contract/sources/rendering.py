@@ -11,7 +11,7 @@ from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
-from shipway.api.sources import HeadRequest, Rendered, RenderRequest, SourceType
+from shipway.api.sources import HeadRequest, PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
 from tests.unit.adapters.repository import seed
@@ -24,20 +24,24 @@ class Bench:
         self.copy, self.url = seed(root, "shop", dict(files))
         self.mirrors = Mirrors(root / "home", clock=SystemClock())
         self.workers = WorkerPool("Render", size=2, timeout_seconds=60, clock=SystemClock())
-        engines: Mapping[SourceType, Engine] = {
+        self.engines: Mapping[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
             "Helm": HelmEngine(self.workers, program=helm),
             "Kustomize": KustomizeEngine(self.workers),
         }
-        self.renderer = Renderer(self.mirrors, engines, on_reads=self._remember)
+        self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.remember)
 
-    def _remember(self, request: RenderRequest, reads: tuple[str, ...]) -> None:
+    def remember(self, request: RenderRequest, reads: tuple[str, ...]) -> None:
         self.mirrors.remember_reads(request.repo_url, request.source, reads)
 
     def push(self, files: dict[str, str | bytes | None]) -> None:
         self.copy.commit(files)
         self.copy.push()
         self.mirrors.changed(self.url)
+
+    def root(self) -> tuple[PathTree, ...]:
+        """The whole tree of the latest commit."""
+        return self.mirrors.tree_ids(self.url, self.copy.git("rev-parse", "HEAD"), ("",))
 
     async def request(self, source: dict[str, Any], app: str = "app", **more: Any) -> RenderRequest:
         body = json.dumps({"repoURL": self.url, **source}, sort_keys=True).encode()

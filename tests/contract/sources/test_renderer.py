@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shipway.adapters.render.renderer import Renderer
 from shipway.base.errors import InvalidInput
 from tests.contract.sources.rendering import Bench, named, only
 
@@ -91,7 +92,7 @@ async def test_a_failed_render_is_only_repeated_when_what_it_read_changed(bench)
 
 
 async def test_a_small_cache_forgets_the_oldest(tmp_path, bench):
-    renderer = type(bench.renderer)(bench.mirrors, bench.renderer._engines, on_reads=bench._remember, cache_bytes=1)
+    renderer = Renderer(bench.mirrors, bench.engines, on_reads=bench.remember, cache_bytes=1)
     requests = [await bench.request(source, app) for app, source in SOURCES.items()]
     for request in [*requests, *requests]:
         await renderer.render(request)
