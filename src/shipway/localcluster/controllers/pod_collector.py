@@ -25,9 +25,9 @@ class Observed(Struct, frozen=True):
     has_node: bool
 
 
-def decide(observed: Observed, now: Instant, since: Instant) -> Decision:
-    """Removes the pod if it is an orphan; `since` is when that may be said at the earliest."""
-    pod = observed.pod
+def decide(observed: Observed, now: Instant) -> Decision:
+    """Removes the pod if it is an orphan and nothing has been heard of it for a while."""
+    pod, since = observed.pod, _earliest(observed.pod)
     is_unbound = not spec_of(pod).get("nodeName")
     if observed.has_node and not (is_unbound and is_deleting(pod)):
         return Decision()
@@ -59,7 +59,7 @@ class PodCollector:
         return Observed(pod, not node or world.get(NODES, "", node) is not None)
 
     def decide(self, observed: Observed, now: Instant) -> Decision:
-        return decide(observed, now, _earliest(observed.pod))
+        return decide(observed, now)
 
     def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
         return None

@@ -41,7 +41,7 @@ def pod(name: str, *, ready_for: float | None = 100.0, phase: str = "Running", o
     """A pod of ReplicaSet `web`; `ready_for` seconds, None: not ready. `more` overrides metadata."""
     node, cost = more.pop("node", "n1"), more.pop("cost", None)
     references = [] if owned_by == {} else [owned_by or owner("ReplicaSet")]
-    made = meta(name, ownerReferences=references, **more)
+    made = meta(name, **{"ownerReferences": references, **more})
     if cost is not None:
         made["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": str(cost)}
     conditions = []

@@ -115,7 +115,7 @@ def _placed(service: Obj, pods: Sequence[Obj], here: Sequence[Obj], taken: set[s
     for pod in homeless:
         room = next((name for name, inside in rooms.items() if len(inside) < LARGEST_SLICE), None) or next(names)
         rooms.setdefault(room, []).append(pod)
-    kept = [(name, inside) for name, inside in rooms.items() if inside]
+    kept = [(name, sorted(inside, key=name_of)) for name, inside in rooms.items() if inside]
     if kept or taken:
         return kept
     return [(next(iter(rooms), None) or next(names), [])]
