@@ -1,7 +1,9 @@
-"""Runs the table of `apply_cases` against a real API server, or replays what one answered through our functions."""
+"""Runs the table of `apply_cases` against a real or the embedded API server, or replays it through our functions."""
 
+import asyncio
 import base64
 import json
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,17 @@ from shipway.kube.objects.apply import LAST_APPLIED, ApplyConflict, Writer, reco
 from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
-from shipway.kube.objects.structural import fill_defaults, prune
+from shipway.kube.objects.structural import fill_defaults, prune, validate
 from shipway.kube.objects.views import copy_obj
-from tests.contract.apply_writes import API_VERSIONS, WIDGET_SCHEMA, Case, Write
+from shipway.kube.objects.wire import Request
+from shipway.localcluster.apiserver.server import ApiServer
+from tests.contract.apply_writes import API_VERSIONS, WIDGET_SCHEMA, Case, Write, gadget_crd, widget_crd
 
 NAMESPACE = "apply-oracle"
 GOLDEN = Path(__file__).parent.parent / "golden" / "apply_oracle.json"
 
 _SERVER_KEPT = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
+_JSON = "application/json"
 _CONTENT_TYPES = {
     "apply": "application/apply-patch+yaml",
     "merge": "application/merge-patch+json",
@@ -69,49 +74,67 @@ def refusal(message: str, causes: list[Obj]) -> Obj:
     return {"error": message, "causes": sorted(causes, key=lambda c: (c["message"], c["field"]))}
 
 
-# --- the real server -------------------------------------------------------------------------------------------------------
+# --- servers ---------------------------------------------------------------------------------------------------------------
+
+Send = Callable[[str, str, bytes, str], Awaitable[tuple[int, Obj]]]
+"""Method, path with query, body and content type to status and answer."""
 
 
-class RealServer:
-    """A session with administrator rights; `write` answers as it is recorded."""
+def over_http(session: aiohttp.ClientSession, url: str) -> Send:
+    """To a real API server, with the rights of the session."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
-
-    def _path(self, case: Case, subresource: str = "") -> str:
-        api_version, plural = API_VERSIONS[case.kind]
-        group, _ = split_api_version(api_version)
-        root = f"{self._url}/{'apis' if group else 'api'}/{api_version}/namespaces/{NAMESPACE}/{plural}/{case.name}"
-        return f"{root}/{subresource}" if subresource else root
-
-    async def request(self, method: str, url: str, body: Any, content_type: str = "application/json") -> tuple[int, Obj]:
-        headers = {"Content-Type": content_type}
-        async with self._session.request(method, url, data=json.dumps(body), headers=headers) as response:
+    async def send(method: str, path: str, body: bytes, content_type: str) -> tuple[int, Obj]:
+        async with session.request(method, url + path, data=body, headers={"Content-Type": content_type}) as response:
             return response.status, await response.json()
 
-    async def post(self, path: str, body: Any) -> tuple[int, Obj]:
-        return await self.request("POST", self._url + path, body)
+    return send
 
-    async def get(self, path: str) -> int:
-        async with self._session.get(self._url + path) as response:
-            return response.status
 
-    async def write(self, case: Case, write: Write) -> Obj:
-        """The recorded answer: `{"object"}` or `{"error", "causes"}`."""
-        path = self._path(case, write.subresource) + f"?fieldManager={write.manager}"
-        body = body_of(case, write)
-        if write.verb == "create":
-            status, answer = await self.request("POST", path.replace(f"/{case.name}?", "?"), body)
-        elif write.verb == "replace":
-            status, answer = await self.request("PUT", path, body)
-        else:
-            path += "&force=true" if write.force else ""
-            status, answer = await self.request("PATCH", path, body, _CONTENT_TYPES[write.verb])
-        if status >= 400:
-            causes = (answer.get("details") or {}).get("causes") or []
-            return {"status": status, **refusal(answer["message"], causes)}
-        async with self._session.get(self._path(case)) as response:
-            return {"status": 200, "object": masked(await response.json())}
+def in_memory(server: ApiServer) -> Send:
+    """To the embedded one."""
+
+    async def send(method: str, path: str, body: bytes, content_type: str) -> tuple[int, Obj]:
+        path, _, query = path.partition("?")
+        pairs = tuple((name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part))
+        response = await server.send(Request(method, path, pairs, {"content-type": content_type}, body))
+        return response.status, json.loads(response.body)
+
+    return send
+
+
+async def prepare(send: Send) -> None:
+    """The namespace and the two custom kinds that the cases need."""
+    await _post(send, "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for crd in (widget_crd(), gadget_crd()):
+        await _post(send, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+    for plural in ("widgets", "gadgets"):
+        async with asyncio.timeout(30):
+            while (await send("GET", f"/apis/oracle.shipway.dev/v1/namespaces/{NAMESPACE}/{plural}", b"", _JSON))[0] != 200:
+                await asyncio.sleep(0.1)
+
+
+async def _post(send: Send, path: str, body: Obj) -> None:
+    await send("POST", path, json.dumps(body).encode(), _JSON)
+
+
+async def answer(send: Send, case: Case, write: Write) -> Obj:
+    """What a server makes of one write: `{"object"}` or `{"error", "causes"}`, and the status."""
+    api_version, plural = API_VERSIONS[case.kind]
+    group, _ = split_api_version(api_version)
+    shelf = f"/{'apis' if group else 'api'}/{api_version}/namespaces/{NAMESPACE}/{plural}"
+    path = f"{shelf}/{case.name}" + (f"/{write.subresource}" if write.subresource else "")
+    query = f"?fieldManager={write.manager}" + ("&force=true" if write.force else "")
+    body = json.dumps(body_of(case, write)).encode()
+    if write.verb == "create":
+        status, said = await send("POST", shelf + query, body, _JSON)
+    elif write.verb == "replace":
+        status, said = await send("PUT", path + query, body, _JSON)
+    else:
+        status, said = await send("PATCH", path + query, body, _CONTENT_TYPES[write.verb])
+    if status >= 400:
+        return {"status": status, **refusal(said["message"], (said.get("details") or {}).get("causes") or [])}
+    _, stored = await send("GET", f"{shelf}/{case.name}", b"", _JSON)
+    return {"status": 200, "object": masked(stored)}
 
 
 # --- our functions ---------------------------------------------------------------------------------------------------------
@@ -158,11 +181,14 @@ class Refused(ShipwayError):
 def finished(merged: Obj, recorded: Obj) -> Obj:
     """Defaults. Ours for custom resources; for built-in kinds the server's: whatever the merge states must be in its answer,
     the rest is taken from there."""
-    if "object" not in recorded:
-        raise Refused(recorded["error"])
     if merged["kind"] in ("Widget", "Gadget"):
         schema = schema_of(merged["kind"])
-        return fill_defaults(prune(merged, schema), schema)
+        settled = fill_defaults(prune(merged, schema), schema, keep_nulls=True)
+        if wrong := validate(settled, schema):
+            raise Refused(f'{merged["kind"]}.oracle.shipway.dev "{merged["metadata"]["name"]}" is invalid: {wrong[0]}')
+        return settled
+    if "object" not in recorded:
+        raise Refused(recorded["error"])
     answer = copy_obj(recorded["object"])
     answer["metadata"].pop("managedFields", None)
     for key, text in merged.pop("stringData", {}).items():

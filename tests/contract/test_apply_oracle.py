@@ -4,7 +4,6 @@
 anew after a change of the table: `UPDATE_GOLDEN=1 .venv/bin/pytest tests/contract/test_apply_oracle.py`.
 """
 
-import asyncio
 import json
 import os
 import ssl
@@ -13,10 +12,24 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
 from shipway.kube.objects.field_sets import uncovered
+from shipway.localcluster.apiserver.server import ApiServer
 from tests.contract.apply_cases import CASES
-from tests.contract.apply_oracle import GOLDEN, NAMESPACE, RealServer, body_of, dumps_golden, masked, replay, schema_of
-from tests.contract.apply_writes import Case, gadget_crd, widget_crd
+from tests.contract.apply_oracle import (
+    GOLDEN,
+    answer,
+    body_of,
+    dumps_golden,
+    in_memory,
+    masked,
+    over_http,
+    prepare,
+    replay,
+    schema_of,
+)
+from tests.contract.apply_writes import Case
 from tests.kube.control_plane import ControlPlane
 
 
@@ -55,28 +68,48 @@ def test_the_recorded_entry_of_an_applier_covers_what_it_applied(case: Case) -> 
             assert uncovered(fields, stated, schema_of(case.kind)) == [], write
 
 
-async def _prepared(real: RealServer) -> None:
-    await real.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    for crd in (widget_crd(), gadget_crd()):
-        await real.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-    for plural in ("widgets", "gadgets"):
-        async with asyncio.timeout(30):
-            while await real.get(f"/apis/oracle.shipway.dev/v1/namespaces/{NAMESPACE}/{plural}") != 200:
-                await asyncio.sleep(0.1)
-
-
 @pytest.mark.asyncio(loop_scope="session")
 async def test_real_server_still_says_so(real_control_plane: ControlPlane) -> None:
     pki = real_control_plane.folder / "pki"
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-        real = RealServer(session, real_control_plane.url)
-        await _prepared(real)
-        answers = {case.name: [await real.write(case, write) for write in case.writes] for case in CASES}
+        real = over_http(session, real_control_plane.url)
+        await prepare(real)
+        answers = {case.name: [await answer(real, case, write) for write in case.writes] for case in CASES}
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(dumps_golden(answers))
     assert answers == golden()
+
+
+async def test_the_embedded_server_answers_the_same() -> None:
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
+    embedded = in_memory(server)
+    await prepare(embedded)
+    wrong: list[str] = []
+    for case in CASES:
+        for number, (write, recorded) in enumerate(zip(case.writes, golden()[case.name], strict=True)):
+            said = await answer(embedded, case, write)
+            if said != recorded:
+                wrong.append(f"{case.name}, write {number}: {_difference(said, recorded)}")
+                break
+    await server.close()
+    assert wrong == []
+
+
+def _difference(ours: Any, theirs: Any, path: str = "") -> str:
+    """The first place where two answers differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            if found := _difference(ours.get(key), theirs.get(key), f"{path}.{key}"):
+                return found
+        return ""
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        return next(
+            (found for i, pair in enumerate(zip(ours, theirs, strict=True)) if (found := _difference(*pair, f"{path}[{i}]"))),
+            "",
+        )
+    return "" if ours == theirs else f"{path}: {ours!r}, there {theirs!r}"
 
 
 def test_masks_are_stable() -> None:

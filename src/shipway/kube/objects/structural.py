@@ -20,13 +20,15 @@ from shipway.kube.objects.validation import validate as validate
 from shipway.kube.objects.views import copy_obj
 
 
-def fill_defaults(obj: Obj, schema: Schema) -> Obj:
+def fill_defaults(obj: Obj, schema: Schema, *, keep_nulls: bool = False) -> Obj:
     """`obj` with every declared default that is missing, and without nulls where the schema has no null.
 
-    A null with a default becomes the default. Defaults below a field need the field to be there.
+    A null with a default becomes the default. Defaults below a field need the field to be there. A real server drops nulls
+    only from what a client sent; what server-side apply made null (a map that was emptied but kept) it refuses: `keep_nulls`.
     """
     result = copy_obj(obj)
-    _drop_nulls(result, schema)
+    if not keep_nulls:
+        _drop_nulls(result, schema)
     _default(result, schema)
     return result
 

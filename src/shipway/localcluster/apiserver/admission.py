@@ -62,12 +62,12 @@ def _check_custom_type(kind: Kind, body: Obj) -> None:
 def settle(kind: Kind, obj: Obj) -> Obj:
     """The object in the form in which it would be stored: normal form and defaults, unknown fields gone. Raises
     Refused(400)."""
-    return _settle(kind, obj, Found([]))
+    return _settle(kind, obj, Found([]), sent=False)
 
 
-def _settle(kind: Kind, obj: Obj, found: Found) -> Obj:
+def _settle(kind: Kind, obj: Obj, found: Found, *, sent: bool) -> Obj:
     if kind.crd:
-        return custom.settle(kind, obj, found)
+        return custom.settle(kind, obj, found, sent=sent)
     try:
         formed = normal_form(obj, kind.api_version, kind.kind, found)
         fill_builtin_defaults(kind, formed)
@@ -79,7 +79,7 @@ def _settle(kind: Kind, obj: Obj, found: Found) -> Obj:
 def admit(kind: Kind, obj: Obj, validation: FieldValidation) -> tuple[Obj, tuple[str, ...]]:
     """What a client sent, settled, and the warnings about it. Raises Refused(400) for unknown fields under Strict."""
     found = Found([], keep_empty=True)
-    settled = _settle(kind, obj, found)
+    settled = _settle(kind, obj, found, sent=True)
     texts = [f'unknown field "{path}"' for path in found.unknown]
     if texts and validation == "Strict":
         raise UnknownFields(kind, f"strict decoding error: {', '.join(texts)}")

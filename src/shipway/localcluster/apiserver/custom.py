@@ -17,8 +17,11 @@ def _crd(kind: Kind) -> CrdVersion:
     return kind.crd
 
 
-def settle(kind: Kind, obj: Obj, found: Found) -> Obj:
-    """`obj` pruned and with defaults; paths that the schema does not know go to `found`. Raises Refused(400)."""
+def settle(kind: Kind, obj: Obj, found: Found, *, sent: bool) -> Obj:
+    """`obj` pruned and with defaults; paths that the schema does not know go to `found`. Raises Refused(400).
+
+    `sent`: by a client, so nulls mean absent; what a merge on the server made null is refused by validation.
+    """
     try:
         metadata = normal_form({"metadata": obj.get("metadata") or {}}, "v1", "ConfigMap", found)["metadata"]
     except WrongType as error:
@@ -26,7 +29,7 @@ def settle(kind: Kind, obj: Obj, found: Found) -> Obj:
     schema = _crd(kind).schema
     content = {key: value for key, value in obj.items() if key != "metadata"}
     found.unknown += unknown_fields(content, schema)
-    settled = fill_defaults(prune(content, schema), schema)
+    settled = fill_defaults(prune(content, schema), schema, keep_nulls=not sent)
     return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata, **settled}
 
 
