@@ -1,0 +1,132 @@
+"""A thousand applications in one monorepo: first sync, rest, one commit, one hand edit, a restart.
+
+`APPS=1000 TARGETS=real,embedded make bench NAME=gitops`. The set-up is the one in which Argo CD was measured: three objects
+per application, the real control plane on the same two cores, a Git server over HTTP, webhooks, no annotation anywhere.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.applications import (
+    CLOCK,
+    NAMESPACE,
+    Engines,
+    Monorepo,
+    all_synced,
+    application,
+    config_map_says,
+    stage,
+)
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.kube.client.client import Client
+
+APPS = int(os.environ.get("APPS", "1000"))
+TARGETS = os.environ.get("TARGETS", "real,embedded").split(",")
+REST_SECONDS = 30.0
+COMMITS = 20
+AT_ONCE = 8
+
+
+async def run() -> dict[str, float]:
+    figures: dict[str, float] = {"apps": APPS}
+    for target in TARGETS:
+        with tempfile.TemporaryDirectory(prefix="shipway-bench-") as home:
+            async with stage(target, Path(home), APPS) as (client, repo, engines, git):
+                measured = await measure(client, repo, engines, git.url("mono"))
+        figures |= {f"{target}_{name}": value for name, value in measured.items()}
+    return figures
+
+
+async def measure(client: Client, repo: Monorepo, engines: Engines, url: str) -> dict[str, float]:
+    figures = await first_sync(client, engines, url)
+    say(figures)
+    figures |= await at_rest(engines)
+    figures |= await commits(client, repo, engines)
+    figures |= await hand_edits(client)
+    say(figures)
+    return figures | await restart(client, engines)
+
+
+async def first_sync(client: Client, engines: Engines, url: str) -> dict[str, float]:
+    before, began = engines.usage().cpu, CLOCK.now()
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def create(number: int) -> None:
+        async with room:
+            await client.create(APPLICATIONS, application(number, url))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(APPS):
+            group.create_task(create(number))
+    await all_synced(client, APPS)
+    used = engines.usage()
+    return {"first_sync_seconds": CLOCK.now() - began, "first_sync_cpu_seconds": used.cpu - before, "mb": used.mb}
+
+
+async def at_rest(engines: Engines) -> dict[str, float]:
+    await CLOCK.sleep(10)
+    before = engines.usage().cpu
+    await CLOCK.sleep(REST_SECONDS)
+    return {"idle_cpu_seconds_per_minute": (engines.usage().cpu - before) * 60 / REST_SECONDS}
+
+
+async def commits(client: Client, repo: Monorepo, engines: Engines) -> dict[str, float]:
+    """From the end of `git push` to the object being live."""
+    before, took = engines.usage().cpu, []
+    for number in range(COMMITS):
+        text = f"commit-{number}"
+        app = number * (APPS // COMMITS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(config_map_says(client, app, text))
+            await repo.change(app, text)
+            pushed = CLOCK.now()
+        took.append(CLOCK.now() - pushed)
+        await CLOCK.sleep(1)
+    cpu = (engines.usage().cpu - before) / COMMITS
+    return {"commit_live_p50_seconds": p(took, 0.5), "commit_live_p95_seconds": p(took, 0.95), "commit_cpu_seconds": cpu}
+
+
+async def hand_edits(client: Client) -> dict[str, float]:
+    took = []
+    for number in range(COMMITS):
+        app = number * (APPS // COMMITS)
+        name = f"app-{app:05d}"
+        began = CLOCK.now()
+        await client.patch(CONFIG_MAPS, NAMESPACE, name, {"data": {"text": "by hand"}}, manager="somebody")
+        await config_map_says(client, app, f"commit-{number}")
+        took.append(CLOCK.now() - began)
+        await CLOCK.sleep(0.2)
+    return {"heal_p50_seconds": p(took, 0.5), "heal_p95_seconds": p(took, 0.95)}
+
+
+async def restart(client: Client, engines: Engines) -> dict[str, float]:
+    """Until the engines have looked at every application again; and how many objects changed by it."""
+    before = await versions(client)
+    await engines.stop()
+    began = CLOCK.now()
+    await engines.start()
+    ready = CLOCK.now() - began
+    await CLOCK.sleep(15)
+    after = await versions(client)
+    changed = sum(after[name] != version for name, version in before.items())
+    return {"restart_ready_seconds": ready, "restart_changed_objects": changed}
+
+
+async def versions(client: Client) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for resource, namespace in ((APPLICATIONS, "argocd"), (CONFIG_MAPS, NAMESPACE)):
+        for obj in (await client.list(resource, namespace)).items:
+            found[f"{resource.kind}/{obj['metadata']['name']}"] = obj["metadata"]["resourceVersion"]
+    return found
+
+
+def p(values: list[float], q: float) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[int(q * 100) - 1]
+
+
+def say(figures: dict[str, float]) -> None:
+    print({name: round(value, 3) for name, value in figures.items()}, file=sys.stderr, flush=True)
