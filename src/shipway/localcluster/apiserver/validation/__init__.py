@@ -18,6 +18,7 @@ ChangeRule = Callable[[Obj, Obj], list[FieldProblem]]
 
 RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Pod"): pods.pod,
+    ("", "PodTemplate"): pods.pod_template,
     ("", "Service"): objects.service,
     ("", "ConfigMap"): objects.config_map,
     ("", "Secret"): objects.secret,

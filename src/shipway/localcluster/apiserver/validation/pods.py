@@ -23,6 +23,10 @@ def pod(obj: Obj) -> list[FieldProblem]:
     return pod_spec(obj.get("spec") or {}, "spec", restart=_RESTART)
 
 
+def pod_template(obj: Obj) -> list[FieldProblem]:
+    return template(obj.get("template") or {}, "template", restart=_RESTART)
+
+
 def template(obj: Obj, path: str, *, restart: tuple[str, ...] = ("Always",)) -> list[FieldProblem]:
     """A pod template; `restart` lists the restart policies that its owner supports."""
     problems = label_problems((obj.get("metadata") or {}).get("labels") or {}, f"{path}.metadata.labels")
