@@ -1,7 +1,7 @@
 """`shipway app`: Applications. Everything goes through the Kubernetes API, so kubectl's credentials are all it needs.
 
 Commands here open a session and hand over to their core (`list_apps`, `show_app` …), which takes the session. What is
-printed is made in `app_view`; syncing lives in `app_sync`.
+printed is made in `app_view`; syncing lives in `app_sync`, the diff, which needs Git and the renderers, in `app_diff`.
 """
 
 import sys
@@ -32,6 +32,11 @@ from shipway.kube.objects.views import controller_of, namespace_of, status_of, u
 from shipway.kube.runtime.waiting import TookTooLong
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
+app.command(
+    "shipway.cli.app_diff:diff_command",
+    name="diff",
+    help="Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference.",
+)
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 

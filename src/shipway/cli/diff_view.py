@@ -17,11 +17,12 @@ SERVER_SIDE = frozenset({"managedFields", "resourceVersion", "uid", "generation"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Holds a copy of the whole manifest, of a Secret's values too."""
 HIDDEN, HIDDEN_BEFORE, HIDDEN_AFTER = "********", "******** (live)", "******** (desired)"
+HEADINGS = {"create": "would be created", "update": "would be changed", "prune": "is not in Git: a sync with prune deletes it"}
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 class Change(Protocol):
-    """One object that a sync would change; without `live` it would be created, without `desired` deleted."""
+    """One object that a sync would change; without `live` it would be created, without `desired` pruned."""
 
     @property
     def ref(self) -> Ref: ...
@@ -37,7 +38,7 @@ def diff_lines(change: Change, paint: Paint = PLAIN) -> list[str]:
     before = dump(live).splitlines() if live else []
     after = dump(desired).splitlines() if desired else []
     _, _, *body = difflib.unified_diff(before, after, lineterm="") if before != after else ("", "")
-    heading = f"===== {change.ref} {'will be ' + verb if (verb := _verb(change)) else 'differs'} ====="
+    heading = f"===== {change.ref} {HEADINGS[_action(change)]} ====="
     return [heading, *(paint(line, COLOURS.get(line[:1], "")) for line in body)]
 
 
@@ -52,7 +53,7 @@ def document(changes: Sequence[Change]) -> Obj:
                 "kind": change.ref.kind,
                 "namespace": change.ref.namespace,
                 "name": change.ref.name,
-                "action": {"created": "create", "deleted": "delete"}.get(_verb(change), "update"),
+                "action": _action(change),
                 "diff": "\n".join(diff_lines(change)[1:]),
             }
             for change in changes
@@ -60,10 +61,10 @@ def document(changes: Sequence[Change]) -> Obj:
     }
 
 
-def _verb(change: Change) -> str:
+def _action(change: Change) -> str:
     if change.live is None:
-        return "created"
-    return "deleted" if change.desired is None else ""
+        return "create"
+    return "prune" if change.desired is None else "update"
 
 
 def _comparable(live: Obj | None, desired: Obj | None) -> tuple[Obj | None, Obj | None]:

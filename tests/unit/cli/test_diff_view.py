@@ -39,7 +39,7 @@ def desired(**data: str) -> Obj:
 
 def test_only_what_a_sync_would_change_differs() -> None:
     assert diff_lines(change(LIVE, desired(colour="green"))) == [
-        "===== ConfigMap shop/web differs =====",
+        "===== ConfigMap shop/web would be changed =====",
         "@@ -1,6 +1,6 @@",
         " apiVersion: v1",
         " data:",
@@ -52,12 +52,12 @@ def test_only_what_a_sync_would_change_differs() -> None:
 
 
 def test_what_is_the_same_shows_nothing() -> None:
-    assert diff_lines(change(LIVE, desired(colour="blue"))) == ["===== ConfigMap shop/web differs ====="]
+    assert diff_lines(change(LIVE, desired(colour="blue"))) == ["===== ConfigMap shop/web would be changed ====="]
 
 
 def test_new_and_old_objects_say_what_becomes_of_them() -> None:
-    assert diff_lines(change(None, desired()))[0] == "===== ConfigMap shop/web will be created ====="
-    assert diff_lines(change(LIVE, None))[0] == "===== ConfigMap shop/web will be deleted ====="
+    assert diff_lines(change(None, desired()))[0] == "===== ConfigMap shop/web would be created ====="
+    assert diff_lines(change(LIVE, None))[0] == "===== ConfigMap shop/web is not in Git: a sync with prune deletes it ====="
     assert all(line.startswith(("=", "@", "+")) for line in diff_lines(change(None, desired())))
 
 
@@ -83,6 +83,6 @@ def test_values_of_secrets_never_appear(field: str) -> None:
 
 def test_the_same_for_programs() -> None:
     found = document([change(LIVE, desired(colour="green")), change(None, desired()), change(LIVE, None)])
-    assert [item["action"] for item in found["items"]] == ["update", "create", "delete"]
+    assert [item["action"] for item in found["items"]] == ["update", "create", "prune"]
     assert "+  colour: green" in found["items"][0]["diff"]
     assert found["kind"] == "ApplicationDiff"
