@@ -25,7 +25,7 @@ from shipway.api.kinds import (
 from shipway.api.metrics import Sample
 from shipway.api.rollout import read_spec, read_status
 from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
-from shipway.base.errors import Conflict, NotFound
+from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -42,6 +42,7 @@ from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.settings import RolloutSettings
+from tests.sim.faults import Crash
 
 EPOCH = Instant(1_795_000_000.0)
 NS = "shop"
@@ -51,7 +52,7 @@ START_SECONDS = 0.5
 class World:
     """The cluster as a user sees it. `errors` is what the metric server answers; `broken` images never become ready."""
 
-    def __init__(self, server: ApiServer, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
+    def __init__(self, server: ApiServer, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
         self.clock = clock
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
@@ -65,13 +66,24 @@ class World:
         )
         self._server = server
         self._wrap = wrap
+        self.crashes = 0
         self.engine = self.make_engine()
 
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
-        client = Client(self._wrap(self._server), manager="shipway")
+        client = Client(self._wrap(self._server, self.clock), manager="shipway")
         controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
         return Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
+
+    async def run(self) -> None:
+        """The engine, started again after every crash (and when it could not start)."""
+        while True:
+            try:
+                await self.engine.run()
+            except* (Crash, ShipwayError):
+                self.crashes += 1
+            await self.clock.sleep(0.1)
+            self.engine = self.make_engine()
 
     async def _measure(self, ask: MeasureAsk) -> Any:
         return Sample(self.errors, str(self.errors))
@@ -211,7 +223,7 @@ def errors_template() -> Obj:
 
 
 @asynccontextmanager
-async def world(wrap: Callable[[Transport], Transport] = lambda server: server) -> AsyncGenerator[World, None]:
+async def world(wrap: Callable[[Transport, Clock], Transport] = lambda server, clock: server) -> AsyncGenerator[World, None]:
     """A running world with the namespace, the services, the route and the template; no Rollout yet."""
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
@@ -227,7 +239,7 @@ async def world(wrap: Callable[[Transport], Transport] = lambda server: server) 
     await there.user.create(ANALYSIS_TEMPLATES, errors_template())
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(there.cluster.run()), group.create_task(there.play_kubelet())]
-        tasks.append(group.create_task(there.engine.run()))
+        tasks.append(group.create_task(there.run()))
         try:
             yield there
         finally:
