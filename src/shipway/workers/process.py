@@ -1,7 +1,7 @@
 """The controller's side of one worker process: start it, ask it, kill it.
 
 Each worker leads its own session, so killing its group takes the programs it started with it. It inherits no environment
-but the few variables named here. Its stderr goes to an unlinked file: nobody has to drain it, and explains a death.
+but the few variables named here. Its stderr goes to an unlinked file: nobody has to drain it, and it explains a death.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import IO, Any
 import orjson
 
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
-from shipway.workers.protocol import MAX_FRAME, PREFIX, pack, raised
+from shipway.workers.protocol import MAX_FRAME, OUT_OF_MEMORY, PREFIX, pack, raised
 
 _STDERR_READ = 64 << 10
 _OUT_OF_MEMORY = ("out of memory", "cannot allocate memory", "MemoryError", "failed to reserve")
@@ -112,11 +112,7 @@ class Worker:
             return Unavailable(f"{self._kind}: the workers were closed during the call", reason="WorkersClosed")
         code, words = self._process.returncode, self._last_words()
         if code == -signal.SIGKILL or any(sign in words for sign in _OUT_OF_MEMORY):
-            return InvalidInput(
-                f"{self._kind}: the worker ran out of memory and ended; other work went on. Look for a very large expansion "
-                "in the templates, or raise the memory limit",
-                reason="RenderOutOfMemory",
-            )
+            return InvalidInput(f"{self._kind}: {OUT_OF_MEMORY}", reason="RenderOutOfMemory")
         lines = [line.strip() for line in words.splitlines() if line.strip()] or ["no message"]
         telling = next((line for line in lines if line.startswith(("fatal error:", "panic:"))), lines[-1])
         return Unavailable(f"{self._kind}: the worker ended with status {code}: {telling[:500]}", reason="RenderFailed")

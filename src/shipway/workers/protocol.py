@@ -17,6 +17,11 @@ PREFIX = 4
 MAX_FRAME = 64 << 20
 """Bytes of one request or reply; a frame beyond it is refused, not read."""
 
+OUT_OF_MEMORY = (
+    "the worker ran out of memory and ended; other work went on. Look for a very large expansion in the sources, or raise the "
+    "memory limit"
+)
+
 _CLASSES: dict[str, type[ShipwayError]] = {c.__name__: c for c in (InvalidInput, Denied, Conflict, NotFound, Unavailable)}
 
 
@@ -31,7 +36,7 @@ def pack(message: Any) -> bytes:
 def error_reply(error: BaseException) -> dict[str, Any]:
     """The reply that carries what an engine raised."""
     if isinstance(error, MemoryError):
-        return {"error": _error("InvalidInput", "RenderOutOfMemory", "the worker ran out of memory"), "retire": True}
+        return {"error": _error("InvalidInput", "RenderOutOfMemory", OUT_OF_MEMORY), "retire": True}
     if isinstance(error, ShipwayError) and type(error).__name__ in _CLASSES:
         retire = error.reason == "RenderOutOfMemory"
         return {"error": _error(type(error).__name__, error.reason, error.message), "retire": retire}

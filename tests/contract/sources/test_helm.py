@@ -95,6 +95,12 @@ async def test_file_parameters_and_the_build_environment(bench):
     assert (found["a"], found["b"]) == ("one, two\nthree\n", "shop-abc-$x")
 
 
+async def test_a_file_parameter_is_taken_as_it_is(bench):
+    json = '{"a": ["x", {"b": "c\\d"}], "e": 1}\n'
+    bench.push({"apps/shop/settings.json": json})
+    assert (await data_of(bench, {"fileParameters": [{"name": "a", "path": "settings.json"}]}))["a"] == json
+
+
 async def test_value_files_by_pattern_and_by_variable(bench):
     found = await data_of(bench, {"valueFiles": ["env/*.yaml"]})
     assert (found["a"], found["b"]) == ("eu", "us")

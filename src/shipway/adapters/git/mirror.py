@@ -93,7 +93,10 @@ class Mirror:
         """Whether an object is in the mirror; never asks the remote."""
         if not is_sha(oid) or not self.is_on_disk():
             return False
-        return oid in self.repository()
+        try:
+            return oid in self.repository()
+        except (Unavailable, pygit2.GitError):  # damaged: as good as not there
+            return False
 
     def is_on_disk(self) -> bool:
         return (self._path / "HEAD").exists()
@@ -108,7 +111,11 @@ class Mirror:
         """A handle of one's own, for another thread. Raises `Unavailable` before the first fetch."""
         if not self.is_on_disk():
             raise Unavailable(f"{redact(self._remote.address)} has not been fetched yet", reason="NotMirrored")
-        return pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.BARE)
+        try:
+            return pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.BARE)
+        except pygit2.GitError as error:
+            where = redact(self._remote.address)
+            raise Unavailable(f"the mirror of {where} cannot be read: {error}", reason="DamagedMirror") from None
 
     def _is_fresh(self) -> bool:
         return self._seen == self._wanted and self._clock.now() - self._tried_at < self._fresh_seconds
@@ -121,6 +128,9 @@ class Mirror:
         except Unavailable as error:
             message = f"repository {redact(self._remote.address)} is unreachable: {error.message}"
             self._error = Unavailable(message, after=self._fresh_seconds, reason=error.reason)
+        except OSError as error:
+            message = f"repository {redact(self._remote.address)} cannot be mirrored here: {error.strerror}: check the disk"
+            self._error = Unavailable(message, after=self._fresh_seconds, reason="MirrorFailed")
         self._seen, self._tried_at = seen, self._clock.now()
 
     async def _update(self, credentials: Credentials) -> None:
@@ -135,7 +145,7 @@ class Mirror:
         try:
             await self._fetch(credentials, names)
         except Unavailable as error:
-            if not _DAMAGE.search(error.message):
+            if error.reason != "DamagedMirror" and not _DAMAGE.search(error.message):
                 raise
             await self._begin_anew(credentials)
             await self._fetch(credentials, names)

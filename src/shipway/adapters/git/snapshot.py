@@ -21,7 +21,11 @@ from shipway.base.errors import InvalidInput, NotFound, Unavailable
 MAX_FILE = 64 << 20
 MAX_WRITTEN_BYTES = 1 << 30
 MAX_WRITTEN_FILES = 200_000
+MAX_LISTED = 500_000
+"""Entries that one render may list: a few hundred bytes of git objects can describe 10^10 files."""
+
 _MAX_LINKS = 40
+_MAX_DEPTH = 200
 _Folders = Literal["flat", "stay", "follow"]
 """How far to go down: not at all, into real folders, through links as well."""
 
@@ -49,7 +53,7 @@ class GitSnapshot:
         if root:
             self._oids.setdefault("", root)
         self._looked_at: set[str] = set()
-        self._files = self._bytes = 0
+        self._files = self._bytes = self._listed = 0
 
     def kind(self, path: str) -> EntryKind:
         return self._find(path).kind
@@ -80,8 +84,9 @@ class GitSnapshot:
         return tuple(sorted(_outermost(self._looked_at)))
 
     def oid(self, path: str) -> str:
-        """The git id at a path without following links, "" for nothing. Not counted as read."""
-        return self._walk(path).oid
+        """The git id at a path without following links, "" for nothing and for a submodule. Not counted as read."""
+        entry = self._walk(path)
+        return "" if entry.kind == "missing" else entry.oid
 
     def _find(self, path: str) -> _Entry:
         """The entry that a path leads to, links followed; both ends are remembered."""
@@ -160,9 +165,16 @@ class GitSnapshot:
         """Files below a folder as (path shown, entry). Links to files always count, links to folders where asked."""
         if links > _MAX_LINKS:
             raise InvalidInput(f"{shown}: links in a circle", reason="PathEscapes")
+        if shown.count("/") > _MAX_DEPTH:
+            raise InvalidInput(f"{shown[:60]}…: folders nested deeper than {_MAX_DEPTH} levels", reason="SourceTooLarge")
         tree = self._object(folder.oid, folder.path)
         assert isinstance(tree, pygit2.Tree)
         for found in tree:
+            self._listed += 1
+            if self._listed > MAX_LISTED:
+                raise InvalidInput(
+                    f"{shown}: more than {MAX_LISTED} entries below it: narrow the path", reason="SourceTooLarge"
+                )
             name = _safe_name(found.name, shown)
             path = f"{shown}/{name}" if shown else name
             entry = _Entry(f"{folder.path}/{name}" if folder.path else name, str(found.id), found.filemode)

@@ -48,10 +48,11 @@ def parse_remote(url: str) -> Remote:
         raise _refused(url)
     place = host if port in (None, _PORTS.get(scheme)) else f"{host}:{port}"
     key = f"{scheme}://{place}{_path(parts.path)}"
-    if scheme in ("ssh", "git", "file"):
+    if scheme == "file":
         return Remote(text, key)
+    who = f"{parts.username}@" if parts.username and scheme == "ssh" else ""
     query = f"?{parts.query}" if parts.query else ""
-    address = f"{scheme}://{place}{parts.path}{query}"
+    address = f"{scheme}://{who}{place}{parts.path}{query}"
     return Remote(address, key, unquote(parts.username or ""), unquote(parts.password or ""))
 
 

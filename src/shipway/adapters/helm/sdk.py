@@ -2,11 +2,13 @@
 
 import json
 import os
+import stat
 import tempfile
 from typing import Any
 
 from shipway.adapters.helm.failure import failed, missing_dependency, without_schemas
 from shipway.adapters.helm.setting import escape_commas, set_value
+from shipway.base.errors import Unavailable
 from shipway.kube.objects import yaml
 
 
@@ -14,6 +16,9 @@ def _private_home() -> None:
     """Helm's caches, in a place of their own; the library reads the environment when it is loaded."""
     home = os.path.join(tempfile.gettempdir(), f"shipway-helm-home-{os.getuid()}")
     os.makedirs(home, mode=0o700, exist_ok=True)
+    found = os.lstat(home)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise Unavailable(f"{home} belongs to somebody else: remove it, or set TMPDIR", reason="RenderFailed")
     os.environ.update({"HOME": home, "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home})
 
 
@@ -60,7 +65,9 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _literal(content: str) -> str:
-    return content.replace("\\", "\\\\").replace(",", "\\,")
+    """A text that `--set` takes as it is: no list, no escapes, no second setting."""
+    escaped = content.replace("\\", "\\\\").replace(",", "\\,")
+    return f"\\{escaped}" if escaped.startswith("{") else escaped
 
 
 def _options(job: dict[str, Any]) -> dict[str, Any]:

@@ -65,9 +65,10 @@ class Renderer:
         finally:
             self._on_reads(request, snapshot.reads())
         narrow = self._snapshots.narrow(request.repo_url, request.trees, rendered.reads)
-        self._cache.put(msgspec.structs.replace(request, trees=narrow), rendered)
+        size = len(orjson.dumps(rendered.objects))
+        self._cache.put(msgspec.structs.replace(request, trees=narrow), rendered, size)
         if _covers(request.trees, rendered.reads):
-            self._cache.put(request, rendered)
+            self._cache.put(request, rendered, size)
         return rendered
 
     async def _made(self, snapshot: Snapshot, request: RenderRequest) -> Rendered:
@@ -108,8 +109,7 @@ class _Cache:
         self._held.move_to_end(request)
         return held[0]
 
-    def put(self, request: RenderRequest, rendered: Rendered) -> None:
-        size = len(orjson.dumps(rendered.objects))
+    def put(self, request: RenderRequest, rendered: Rendered, size: int) -> None:
         if request in self._held:
             self._bytes -= self._held.pop(request)[1]
         self._held[request] = (rendered, size)

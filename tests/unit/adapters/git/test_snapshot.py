@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pygit2
 import pytest
+from pygit2.enums import FileMode
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.snapshot import clean_path
@@ -78,6 +80,43 @@ async def test_circles_end(look, links, tmp_path):
     snapshot = await look(links)
     with pytest.raises(InvalidInput, match="circle"):
         snapshot.write(["apps"], str(tmp_path / "out"))
+
+
+def bomb(path: Path, *, depth: int, width: int) -> tuple[str, str]:
+    """A repository whose few objects describe width^depth files; its URL and the commit."""
+    repository = pygit2.init_repository(str(path), bare=True, initial_head="main")
+    entry, mode = repository.create_blob(b"a: 1\n"), FileMode.BLOB
+    for _ in range(depth):
+        builder = repository.TreeBuilder()
+        for n in range(width):
+            builder.insert(f"{n}.yaml" if mode == FileMode.BLOB else f"d{n}", entry, mode)
+        entry, mode = builder.write(), FileMode.TREE
+    who = pygit2.Signature("x", "x@example.com", 1, 0)
+    return f"file://{path}", str(repository.create_commit("refs/heads/main", who, who, "bomb", entry, []))
+
+
+@pytest.mark.parametrize(("depth", "width"), [(10, 10), (400, 1)])
+async def test_a_git_bomb_is_refused(tmp_path, depth, width):
+    url, _ = bomb(tmp_path / "bomb.git", depth=depth, width=width)
+    mirrors = Mirrors(tmp_path / "home", clock=SystemClock())
+    head = await mirrors.head(HeadRequest(url, "main", b"{}"))
+    with pytest.raises(InvalidInput) as caught:
+        mirrors.snapshot(url, head.trees).files("")
+    assert caught.value.reason == "SourceTooLarge"
+
+
+async def test_a_submodule_is_nothing(tmp_path):
+    shop, _ = seed(tmp_path, "shop", FILES)
+    other, _ = seed(tmp_path, "other", {"x.yaml": "x"})
+    shop.git("update-index", "--add", "--cacheinfo", f"160000,{other.git('rev-parse', 'HEAD')},sub")
+    shop.git("commit", "-qm", "A submodule")
+    shop.push()
+    mirrors = Mirrors(tmp_path / "home", clock=SystemClock())
+    head = await mirrors.head(HeadRequest(f"file://{tmp_path}/shop.git", "main", b"{}"))
+    ids = mirrors.narrow(f"file://{tmp_path}/shop.git", head.trees, ("sub", "sub/x.yaml"))
+    assert ids == (PathTree("sub", ""), PathTree("sub/x.yaml", ""))
+    snapshot = mirrors.snapshot(f"file://{tmp_path}/shop.git", ids)
+    assert (snapshot.kind("sub"), snapshot.kind("sub/x.yaml")) == ("missing", "missing")
 
 
 @pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "x/\0"])

@@ -38,5 +38,10 @@ def test_git_is_given_no_password():
     assert (remote.username, remote.password) == ("me", "p@ss")
 
 
+def test_ssh_keeps_its_user_and_no_password():
+    assert parse_remote("ssh://git:pw@git.example.com:2222/o/shop.git").address == "ssh://git@git.example.com:2222/o/shop.git"
+    assert parse_remote("git@git.example.com:o/shop.git").address == "git@git.example.com:o/shop.git"
+
+
 def test_redaction():
     assert redact("fatal: https://me:pw@host/x and pw2", "pw2") == "fatal: https://***@host/x and ***"
