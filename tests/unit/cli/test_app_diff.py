@@ -66,5 +66,6 @@ async def test_nothing_to_change(shop: Shop, tmp_path: Path, capsys: pytest.Capt
 
 async def test_a_manifest_that_cannot_be_read_says_where(shop: Shop, tmp_path: Path) -> None:
     await shop_in_git(shop, tmp_path, settings=SETTINGS, broken="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [}\n")
-    with pytest.raises(InvalidInput, match=r"broken\.yaml"):
+    refused = pytest.RaisesExc(InvalidInput, match=r"broken\.yaml: line 3")
+    with pytest.RaisesGroup(refused, flatten_subgroups=True):
         await show_diff(shop.session, "shop", "table", tmp_path / "cache")
