@@ -1,4 +1,4 @@
-"""The embedded API server over HTTPS with its state on disk, one client and sixteen; lists, watches and start from 10,000 objects.
+"""The embedded API server over HTTPS with its state on disk: one client and sixteen, lists, watches, start from 10,000 objects.
 
 The clients run in this process, so their own work is in the figures.
 """

@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import InvalidInput, Unavailable
 from shipway.base.ids import Ids
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.wire import Request, Response
@@ -91,6 +91,8 @@ class ApiServer:
             return _status(refusal)
         except InvalidInput as error:
             return _status(refused_by(error))
+        except Unavailable as error:
+            return _status(Refused(503, "ServiceUnavailable", error.message))
         except PlainNotFound as error:
             return Response(404, {"content-type": "text/plain; charset=utf-8"}, error.message.encode() + b"\n")
         except Exception as error:
