@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shipway.api.rollout import Condition, RolloutStatus
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import status_of
 from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.facts import Facts
@@ -195,16 +196,19 @@ def _availability(facts: Facts, conditions: Conditions) -> Conditions:
 def _replica_failure(facts: Facts, conditions: Conditions) -> Conditions:
     """A ReplicaSet that cannot make its pods says so on the Rollout; the new one's word comes first."""
     ordered = [rs for rs in (facts.new, *facts.roles.all) if rs is not None]
-    for rs in ordered:
-        for raw in status_of(rs.obj).get("conditions") or []:
-            if raw.get("type") == REPLICA_FAILURE:
-                at = raw.get("lastTransitionTime") or rfc3339(facts.now)
-                before = find(conditions, REPLICA_FAILURE)
-                if before is not None and (before.status, before.reason) == (raw.get("status"), raw.get("reason")):
-                    return conditions
-                told = Condition(REPLICA_FAILURE, raw.get("status", ""), raw.get("reason", ""), raw.get("message", ""), at, at)
-                return (*without(conditions, REPLICA_FAILURE), told)
-    return without(conditions, REPLICA_FAILURE)
+    failures = [
+        raw for rs in ordered for raw in status_of(rs.obj).get("conditions") or [] if raw.get("type") == REPLICA_FAILURE
+    ]
+    if not failures:
+        return without(conditions, REPLICA_FAILURE)
+    first: Obj = failures[0]
+    status, reason = str(first.get("status", "")), str(first.get("reason", ""))
+    before = find(conditions, REPLICA_FAILURE)
+    if before is not None and (before.status, before.reason) == (status, reason):
+        return conditions
+    at = first.get("lastTransitionTime") or rfc3339(facts.now)
+    told = Condition(REPLICA_FAILURE, status, reason, str(first.get("message", "")), at, at)
+    return (*without(conditions, REPLICA_FAILURE), told)
 
 
 def _completed(facts: Facts, after: RolloutStatus, conditions: Conditions) -> tuple[Conditions, tuple[Note, ...]]:

@@ -2,7 +2,16 @@
 
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.replica_set import ReplicaSet
-from shipway.rollouts.rollout.replicas import Limits, Pods, basic_counts, dynamic_counts, limits, pods_for_weight, routed_counts
+from shipway.rollouts.rollout.replicas import (
+    Aim,
+    Limits,
+    Pods,
+    basic_counts,
+    dynamic_counts,
+    limits,
+    pods_for_weight,
+    routed_counts,
+)
 
 
 def bounds(facts: Facts) -> Limits:
@@ -16,18 +25,10 @@ def wanted_counts(facts: Facts, carried: tuple[int, int] | None = None) -> tuple
         stable = _pods(facts.stable) if facts.roles.is_updating else None
         old = sum(rs.replicas for rs in facts.roles.others)
         return basic_counts(bounds(facts), weight, facts.most, _pods(facts.new), stable, old)
-    at_least = facts.canary.min_pods_per_replica_set or 0
+    aim = Aim(weight, facts.most, explicit, facts.canary.min_pods_per_replica_set or 0)
     if not facts.canary.dynamic_stable_scale:
-        return routed_counts(facts.replicas, weight, facts.most, canary_replicas=explicit, at_least=at_least)
-    return dynamic_counts(
-        facts.replicas,
-        weight,
-        facts.most,
-        carried,
-        aborted=facts.aborted,
-        canary_replicas=explicit,
-        at_least=at_least,
-    )
+        return routed_counts(facts.replicas, aim)
+    return dynamic_counts(facts.replicas, aim, carried, aborted=facts.aborted)
 
 
 def carried_weights(facts: Facts) -> tuple[int, int] | None:

@@ -56,35 +56,33 @@ def pods_for_weight(replicas: int, weight: int, most: int) -> int:
     return -(-weight * replicas // most)
 
 
-def routed_counts(
-    replicas: int, weight: int, most: int, *, canary_replicas: int | None = None, at_least: int = 0
-) -> tuple[int, int]:
-    """(canary, stable) with a traffic router: stable stays whole. `canary_replicas` is an explicit setCanaryScale."""
-    canary = canary_replicas if canary_replicas is not None else floor_at(pods_for_weight(replicas, weight, most), at_least)
-    return canary, replicas
+class Aim(Struct, frozen=True):
+    """The size a canary is to have: for `weight` of `most`, at least `at_least`, or exactly `explicit` (setCanaryScale)."""
+
+    weight: int
+    most: int = 100
+    explicit: int | None = None
+    at_least: int = 0
 
 
-def dynamic_counts(
-    replicas: int,
-    weight: int,
-    most: int,
-    carried: tuple[int, int] | None,
-    *,
-    aborted: bool,
-    canary_replicas: int | None = None,
-    at_least: int = 0,
-) -> tuple[int, int]:
+def routed_counts(replicas: int, aim: Aim) -> tuple[int, int]:
+    """(canary, stable) with a traffic router: stable stays whole."""
+    sized = floor_at(pods_for_weight(replicas, aim.weight, aim.most), aim.at_least)
+    return (sized if aim.explicit is None else aim.explicit), replicas
+
+
+def dynamic_counts(replicas: int, aim: Aim, carried: tuple[int, int] | None, *, aborted: bool) -> tuple[int, int]:
     """(canary, stable) with dynamicStableScale. `carried` is the (canary, stable) weight last written to the router.
 
     Neither side may shrink below the traffic it still carries.
     """
-    canary, _ = routed_counts(replicas, weight, most, canary_replicas=canary_replicas, at_least=at_least)
-    stable = pods_for_weight(replicas, most - weight, most)
+    canary, _ = routed_counts(replicas, aim)
+    stable = pods_for_weight(replicas, aim.most - aim.weight, aim.most)
     if carried is not None:
-        stable = max(stable, pods_for_weight(replicas, carried[1], most))
+        stable = max(stable, pods_for_weight(replicas, carried[1], aim.most))
         if aborted:
-            canary = max(canary, pods_for_weight(replicas, carried[0], most))
-    return floor_at(canary, at_least), floor_at(stable, at_least)
+            canary = max(canary, pods_for_weight(replicas, carried[0], aim.most))
+    return floor_at(canary, aim.at_least), floor_at(stable, aim.at_least)
 
 
 def floor_at(count: int, at_least: int) -> int:

@@ -1,8 +1,10 @@
 """Replica arithmetic against the numbers in Argo Rollouts' own tests (1.9.1, utils/replicaset/canary_test.go)."""
 
+from typing import Any
+
 import pytest
 
-from shipway.rollouts.rollout.replicas import Pods, basic_counts, dynamic_counts, limits, nearest_split, routed_counts
+from shipway.rollouts.rollout.replicas import Aim, Pods, basic_counts, dynamic_counts, limits, nearest_split, routed_counts
 
 # replicas, weight, most, surge -> canary, stable
 SPLITS = [
@@ -106,59 +108,46 @@ def test_the_split_closest_to_the_weight(replicas: int, weight: int, most: int, 
     assert nearest_split(replicas, weight, most, surge) == (canary, stable)
 
 
-@pytest.mark.parametrize(
-    ("replicas", "weight", "surge", "unavailable", "stable", "canary", "old", "expected"),
-    [row[1:] for row in BASIC],
-    ids=[f"{number}-{row[0]}" for number, row in enumerate(BASIC)],
-)
-def test_counts_without_a_router(
-    replicas: int,
-    weight: int,
-    surge: int | str,
-    unavailable: int | str,
-    stable: tuple[int, int],
-    canary: tuple[int, int],
-    old: int,
-    expected: tuple[int, int],
-) -> None:
+@pytest.mark.parametrize("row", BASIC, ids=[f"{number}-{row[0]}" for number, row in enumerate(BASIC)])
+def test_counts_without_a_router(row: tuple[Any, ...]) -> None:
+    _, replicas, weight, surge, unavailable, stable, canary, old, expected = row
     bounds = limits(replicas, surge, unavailable)
     assert basic_counts(bounds, weight, 100, Pods(*canary), Pods(*stable), old) == expected
 
 
 @pytest.mark.parametrize(
-    ("replicas", "weight", "explicit", "at_least", "expected"),
+    ("replicas", "aim", "expected"),
     [
-        (10, 0, None, 0, (0, 10)),
-        (10, 5, None, 0, (1, 10)),
-        (10, 10, None, 0, (1, 10)),
-        (4, 30, None, 0, (2, 4)),
-        (10, 5, None, 2, (2, 10)),
-        (10, 0, None, 2, (0, 10)),
-        (10, 20, 7, 0, (7, 10)),
-        (1, 100, None, 0, (1, 1)),
+        (10, Aim(0), (0, 10)),
+        (10, Aim(5), (1, 10)),
+        (10, Aim(10), (1, 10)),
+        (4, Aim(30), (2, 4)),
+        (10, Aim(5, at_least=2), (2, 10)),
+        (10, Aim(0, at_least=2), (0, 10)),
+        (10, Aim(20, explicit=7), (7, 10)),
+        (1, Aim(100), (1, 1)),
+        (10, Aim(500, most=1000), (5, 10)),
     ],
 )
-def test_counts_behind_a_router(
-    replicas: int, weight: int, explicit: int | None, at_least: int, expected: tuple[int, int]
-) -> None:
-    assert routed_counts(replicas, weight, 100, canary_replicas=explicit, at_least=at_least) == expected
+def test_counts_behind_a_router(replicas: int, aim: Aim, expected: tuple[int, int]) -> None:
+    assert routed_counts(replicas, aim) == expected
 
 
 @pytest.mark.parametrize(
-    ("replicas", "weight", "carried", "aborted", "expected"),
+    ("weight", "carried", "aborted", "expected"),
     [
-        (10, 20, (0, 100), False, (2, 10)),
-        (10, 20, (20, 80), False, (2, 8)),
-        (10, 100, (90, 10), False, (10, 1)),
-        (10, 0, (70, 30), True, (7, 10)),
-        (10, 0, (0, 100), True, (0, 10)),
-        (4, 25, None, False, (1, 3)),
+        (20, (0, 100), False, (2, 10)),
+        (20, (20, 80), False, (2, 8)),
+        (100, (90, 10), False, (10, 1)),
+        (0, (70, 30), True, (7, 10)),
+        (0, (0, 100), True, (0, 10)),
+        (25, None, False, (3, 8)),
     ],
 )
 def test_stable_follows_its_traffic(
-    replicas: int, weight: int, carried: tuple[int, int] | None, aborted: bool, expected: tuple[int, int]
+    weight: int, carried: tuple[int, int] | None, aborted: bool, expected: tuple[int, int]
 ) -> None:
-    assert dynamic_counts(replicas, weight, 100, carried, aborted=aborted) == expected
+    assert dynamic_counts(10, Aim(weight), carried, aborted=aborted) == expected
 
 
 @pytest.mark.parametrize(
