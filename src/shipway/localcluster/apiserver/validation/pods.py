@@ -16,6 +16,10 @@ from shipway.localcluster.apiserver.problems import (
 
 _RESTART = ("Always", "OnFailure", "Never")
 _PULL = ("Always", "IfNotPresent", "Never")
+_OLD_SOURCES = ("emptyDir", "hostPath", "gitRepo", "secret", "nfs", "iscsi", "persistentVolumeClaim", "rbd")
+_NEW_SOURCES = ("downwardAPI", "fc", "configMap", "projected", "csi", "ephemeral", "image")
+_VOLUME_SOURCES = _OLD_SOURCES + _NEW_SOURCES
+"""In the order in which a real server looks at them: it objects to every one after the first."""
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
@@ -37,6 +41,8 @@ def pod_spec(spec: Obj, path: str, *, restart: tuple[str, ...]) -> list[FieldPro
     problems: list[FieldProblem] = []
     volumes = [volume.get("name") or "" for volume in spec.get("volumes") or []]
     problems += _names(volumes, f"{path}.volumes")
+    for index, volume in enumerate(spec.get("volumes") or []):
+        problems += _one_source(volume, f"{path}.volumes[{index}]")
     if not spec.get("containers"):
         problems.append(required(f"{path}.containers"))
     seen: set[str] = set()
@@ -53,6 +59,12 @@ def pod_spec(spec: Obj, path: str, *, restart: tuple[str, ...]) -> list[FieldPro
             wrong if len(restart) == 2 else not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), restart)
         )
     return problems
+
+
+def _one_source(volume: Obj, path: str) -> list[FieldProblem]:
+    """A volume comes from one place; a merge may have left it two."""
+    sources = [source for source in _VOLUME_SOURCES if volume.get(source) is not None]
+    return [forbidden_field(f"{path}.{source}", "may not specify more than 1 volume type") for source in sources[1:]]
 
 
 def _names(names: list[str], path: str) -> list[FieldProblem]:
