@@ -18,7 +18,7 @@ from shipway.rollouts.rollout.names import HASH_LABEL
 
 CHILDREN = (REPLICA_SETS, PODS, ANALYSIS_RUNS)
 PAUSE = 2.0
-"""Seconds until a broken watch is tried again."""
+"""Seconds until a watch that broke, or ended at once, is begun again."""
 
 
 async def find_rollout(session: Session, name: str) -> Obj:
@@ -72,12 +72,13 @@ class Followed:
 
     async def keep(self, kind: Resource, listed: asyncio.Event) -> None:
         """Follows one kind for ever; an error before the first list is raised."""
+        clock = self._session.clock
         while True:
+            started = clock.now()
             try:
                 await self._list_and_watch(kind, listed)
-                self.trouble = ""
             except Conflict:
-                continue  # too old to go on from: list again
+                pass  # too old to go on from: list again
             except NotFound:
                 if kind is not ANALYSIS_RUNS:
                     raise
@@ -88,7 +89,8 @@ class Followed:
                     raise
                 self.trouble = error.message
                 self._changed.set()
-                await self._session.clock.sleep(PAUSE)
+            if clock.now() - started < PAUSE:
+                await clock.sleep(PAUSE)
 
     async def _list_and_watch(self, kind: Resource, listed: asyncio.Event) -> None:
         client, namespace = self._session.client, self._session.workload_namespace

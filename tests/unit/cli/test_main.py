@@ -187,6 +187,13 @@ def test_bash_completes(words: list[str], found: set[str], capsys: pytest.Captur
     assert (set(done.stdout.split()), done.stderr) == (found, "")
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script_too(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("shipway", "rollout", "promote"))
+
+
 def test_a_pipe_that_closes_early_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)

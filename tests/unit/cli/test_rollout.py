@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from shipway.api.kinds import PODS, ROLLOUTS
-from shipway.base.errors import InvalidInput, NotFound
+from shipway.api.kinds import CRDS, PODS, ROLLOUTS
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.cli.rollout import Words, answer, list_rollouts, show_rollout, show_status, terminate_run
 from shipway.cli.rollout_acts import act, read_images, undo
 from shipway.cli.rollout_watch import watch_rollout, watch_status
@@ -22,7 +22,7 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
 from tests.unit.cli.conftest import Shop
-from tests.unit.cli.objects import CANARY, STABLE, family, rollout
+from tests.unit.cli.objects import CANARY, STABLE, Family, family, rollout
 
 
 async def test_list_shows_phase_step_and_weight(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,6 +260,41 @@ async def test_watch_sees_pods_come_and_go(shop: Shop) -> None:
         [pod["name"][-5:] for rev in view["revisions"] for rs in rev["replicaSets"] for pod in rs["pods"]] for view in views
     ]
     assert pods == [["ccccc", "aaaaa", "bbbbb"], ["aaaaa", "bbbbb"], ["bbbbb"]]
+
+
+async def test_a_watch_that_breaks_is_begun_again(shop: Shop) -> None:
+    await shop.create_family(family())
+    breaking = Breaking(shop, breaks=8)
+    session = Session(Client(breaking, manager="test"), shop.session.clock, "", "shop")
+    out = moving_on(shop)
+    async with out:
+        assert await watch_status(session, "web", "table", 20, out) == 0
+    assert out.getvalue().splitlines()[-1] == "Healthy"
+    assert breaking.left == 0
+
+
+async def test_a_cluster_without_analyses_is_no_trouble(shop: Shop) -> None:
+    await shop.create_family(Family(rollout(), family().replica_sets))
+    await shop.client.delete(CRDS, "", "analysisruns.argoproj.io")
+    assert await show_rollout(shop.session, "web", "name") == 0
+    assert await watch_rollout(shop.session, "web", "json", 0.05, io.StringIO()) == 0
+
+
+class Breaking:
+    """A transport whose first watches break."""
+
+    def __init__(self, shop: Shop, breaks: int) -> None:
+        self._shop = shop
+        self.left = breaks
+
+    async def send(self, request: Request) -> Response:
+        if self.left and ("watch", "true") in request.query:
+            self.left -= 1
+            raise Unavailable("connection lost")
+        return await self._shop.server.send(request)
+
+    async def close(self) -> None:
+        pass
 
 
 class Terminal(io.StringIO):
