@@ -322,6 +322,10 @@ def _run_statuses(wire: Obj) -> list[Obj]:
 
 def _convert(raw: Any, kind: type[T], path: str) -> T:
     try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError:
+        pass  # most often for a null, which counts as absent: without them it is read again
+    try:
         return msgspec.convert(_without_nulls(raw), kind)
     except msgspec.ValidationError as error:
         text = str(error)

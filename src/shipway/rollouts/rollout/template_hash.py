@@ -9,7 +9,7 @@ is the declared order: for every struct reachable from PodTemplateSpec and Canar
 A hash that differs from what made an existing ReplicaSet costs nothing: `revision.py` then recognises it by its template.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -26,15 +26,22 @@ _SCALARS: dict[str, str] = {"string": '""', "int": "0", "bool": "false"}
 
 def pod_template_hash(template: Obj, collision_count: int | None) -> str:
     """Hash of a PodTemplateSpec; `collision_count` (status.collisionCount) tells two templates of one hash apart."""
-    raw = go_json(as_stored(template), "PodTemplateSpec").encode()
-    if collision_count is not None:
-        raw += collision_count.to_bytes(4, "little") + bytes(4)
-    return safe_hash(raw)
+    suffix = collision_count.to_bytes(4, "little") + bytes(4) if collision_count is not None else b""
+    return _hash_of(orjson.dumps(template), "PodTemplateSpec", suffix)
 
 
 def steps_hash(steps: list[Obj] | None) -> str:
     """Hash of `spec.strategy.canary.steps` as written in the manifest; an absent list hashes as `null`."""
-    return safe_hash(go_json(steps, "[CanaryStep").encode())
+    return _hash_of(orjson.dumps(steps), "[CanaryStep", b"")
+
+
+@lru_cache(maxsize=4096)
+def _hash_of(raw: bytes, kind: str, suffix: bytes) -> str:
+    """Remembered, because every pass asks for the hash of a template that has not changed."""
+    value = orjson.loads(raw)
+    if kind == "PodTemplateSpec":
+        value = as_stored(value)
+    return safe_hash(go_json(value, kind).encode() + suffix)
 
 
 def safe_hash(raw: bytes) -> str:

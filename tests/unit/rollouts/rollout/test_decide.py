@@ -111,6 +111,47 @@ def test_the_events_of_an_update_come_in_order() -> None:
     assert messages[5] == "Rollout is paused (CanaryPauseStep)"
 
 
+def test_the_events_of_abort_retry_and_promotion_are_those_of_argo_rollouts() -> None:
+    """The list that Argo Rollouts' own end-to-end test expects (1.9.1, TestRolloutAbortRetryPromote)."""
+    limits = {"maxSurge": 1, "maxUnavailable": 0}
+    world = plain(weight(50), {"pause": {"duration": "3s"}}, replicas=1, canary=limits)
+    world.settle()
+    updated(world)
+    world.patch_status(abort=True)
+    world.settle()
+    assert list(world.replica_sets().values()) == [1, 0]
+    world.patch_status(abort=False)
+    world.settle()
+    world.wait(3)
+    world.settle()
+    assert world.reasons == [
+        "RolloutAddedToInformer",
+        "RolloutUpdated",
+        "NewReplicaSetCreated",
+        "RolloutNotCompleted",
+        "ScalingReplicaSet",
+        "RolloutCompleted",
+        "RolloutUpdated",
+        "NewReplicaSetCreated",
+        "RolloutNotCompleted",
+        "ScalingReplicaSet",
+        "RolloutStepCompleted",
+        "RolloutPaused",
+        "ScalingReplicaSet",
+        "RolloutAborted",
+        "ScalingReplicaSet",
+        "RolloutStepCompleted",
+        "RolloutPaused",
+        "RolloutStepCompleted",
+        "RolloutResumed",
+        "ScalingReplicaSet",
+        "RolloutCompleted",
+    ]
+    assert world.events[-1].message == (
+        f"Rollout completed update to revision 2 ({world.status['stableRS']}): Completed all 2 canary steps"
+    )
+
+
 def test_a_client_abort_between_actions_and_status_wins() -> None:
     world = deployed(routed(weight(20), PAUSE))
     world.set_image("shop/web:v2")
