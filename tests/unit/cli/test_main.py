@@ -11,12 +11,13 @@ import pytest
 import pytest_asyncio
 
 from shipway.api.kinds import APPLICATIONS
-from shipway.cli.main import run
+from shipway.cli.main import build_app, run
 from shipway.kube.objects.views import dig
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application, family
+from tests.unit.cli.test_rollout_tree import MIDDLE
 
 Ran = tuple[int, str, str]
 """Exit code, stdout, stderr."""
@@ -201,3 +202,13 @@ def test_a_pipe_that_closes_early_is_no_error() -> None:
     done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, timeout=30, check=False)
     os.close(write)
     assert done.stderr == b""
+
+
+def test_the_guide_names_every_command() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    app = build_app()
+    nouns = {noun: [verb for verb in app[noun] if not verb.startswith("-")] for noun in ("app", "rollout")}
+    missing = [f"{noun} {verb}" for noun, verbs in nouns.items() for verb in verbs if f"{noun} {verb} " not in guide]
+    assert len(nouns["rollout"]) > 10
+    assert missing == []
+    assert MIDDLE.replace("because", "web waits at step 2 of 4 for somebody to promote it; then comes setWeight: 60.") in guide
