@@ -99,7 +99,9 @@ def after_write(backend: Backend, kind: Kind, obj: Obj) -> None:
 def after_removal(backend: Backend, kind: Kind, obj: Obj) -> None:
     """Stops serving what a removed CRD defined; lets a terminating CRD go with its last object."""
     if kind.group_kind == CRD:
-        backend.registry.replace_crd(obj["spec"]["group"], obj["spec"]["names"]["plural"], ())
+        group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
+        backend.registry.replace_crd(group, plural, ())
+        backend.store.end_watches((group, plural))
     elif kind.crd and kind.crd.terminating:
         release_if_empty(backend, kind.crd.crd_name)
 

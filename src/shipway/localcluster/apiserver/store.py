@@ -50,12 +50,15 @@ class MemoryJournal:
 
 
 class Shelf:
-    """The objects of one resource, sorted by (namespace, name), with their history and their listeners."""
+    """The objects of one resource, sorted by (namespace, name), with their history and their listeners. `epoch` grows when
+    the kind ceases to be served; watches of an earlier one end."""
 
     def __init__(self, history: History) -> None:
         self.records: dict[Key, Record] = {}
         self.history = history
         self.listeners: list[Listener] = []
+        self.bells: list[Callable[[], None]] = []
+        self.epoch = 0
         self._keys: list[Key] = []
 
     def put(self, record: Record) -> None:
@@ -113,6 +116,13 @@ class Store:
 
     def shelves(self) -> Iterable[ShelfKey]:
         return self._shelves.keys()
+
+    def end_watches(self, key: ShelfKey) -> None:
+        """Ends the watches of a kind that is not served any more."""
+        shelf = self.shelf(key)
+        shelf.epoch += 1
+        for bell in tuple(shelf.bells):
+            bell()
 
     def get(self, shelf: ShelfKey, namespace: str, name: str) -> Record | None:
         return self.shelf(shelf).records.get((namespace, name))

@@ -31,16 +31,23 @@ _CHUNK = 512
 class _Subscriber:
     """The mailbox of one watcher. One that does not keep up is dropped: it lists again."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, epoch: int) -> None:
         self._shelf = shelf
         self.waiting: deque[Event] = deque()
-        self.overrun = False
+        self._overrun = False
+        self._epoch = epoch
         self._bell = asyncio.Event()
         shelf.listeners.append(self._deliver)
+        shelf.bells.append(self._bell.set)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it fell behind, or its kind is not served any more."""
+        return self._overrun or (self._epoch != self._shelf.epoch and not self.waiting)
 
     def _deliver(self, event: Event) -> None:
         if len(self.waiting) >= MAX_WAITING:
-            self.overrun = True
+            self._overrun = True
         else:
             self.waiting.append(event)
         self._bell.set()
@@ -59,6 +66,7 @@ class _Subscriber:
 
     def close(self) -> None:
         self._shelf.listeners.remove(self._deliver)
+        self._shelf.bells.remove(self._bell.set)
 
 
 class Line(Struct, frozen=True):
@@ -97,11 +105,12 @@ class Watch:
         self._options = options
         self._look = look
         self._columns_sent = False
+        self._epoch = backend.store.shelf(look.kind.shelf).epoch
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Chunks of whole lines, until the time is over, the watcher is too slow, or it is closed."""
         shelf = self._backend.store.shelf(self._look.kind.shelf)
-        subscriber = _Subscriber(shelf)
+        subscriber = _Subscriber(shelf, self._epoch)
         try:
             start = self._backend.store.published
             stale, replay = self._replay(shelf, start)
@@ -153,7 +162,7 @@ class Watch:
         now = self._backend.clock.now()
         deadline = now + min(float(self._options.timeout or LONGEST), LONGEST)
         bookmark_at = now + BOOKMARK_EVERY if self._options.bookmarks else deadline
-        while not subscriber.overrun:
+        while not subscriber.ended:
             now = self._backend.clock.now()
             if now >= deadline:
                 return

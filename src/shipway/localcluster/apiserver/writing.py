@@ -17,6 +17,7 @@ from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.admission import admit, check_changed, check_new, check_type, settle
 from shipway.localcluster.apiserver.backend import Backend
+from shipway.localcluster.apiserver.expiry import EVENTS, expire_events
 from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.ownership import record_write, wants_reset
 from shipway.localcluster.apiserver.problems import (
@@ -137,6 +138,8 @@ def save(backend: Backend, kind: Kind, obj: Obj, options: WriteOptions) -> Obj:
         return obj
     backend.commit(kind, obj)
     crds.after_write(backend, kind, obj)
+    if kind.shelf == EVENTS:
+        expire_events(backend)
     return obj
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.localcluster.apiserver.conftest import CORE, STRATEGIC, Api, names
+from tests.unit.localcluster.apiserver.conftest import CORE, STRATEGIC, Api, events, names
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
@@ -244,3 +244,19 @@ async def test_applying_a_custom_resource_owns_its_fields(api: Api) -> None:
     unknown = await api.apply(f"{WIDGETS}/w", widget("w", bogus=1), "git")
     assert unknown.code == 500
     assert unknown.message.endswith(".spec.bogus: field not declared in schema")
+
+
+async def test_watches_end_with_their_kind(api: Api) -> None:
+    await api.post(CRDS, widgets_crd())
+    await api.post(WIDGETS, widget("w"))
+    response = await api.send("GET", f"{WIDGETS}?watch=true")
+    await api.delete(f"{CRDS}/widgets.example.com")
+    assert [event["type"] for event in await events(response, 99)] == []
+    started = await api.post(CRDS, widgets_crd())
+    assert started.code == 201
+    watch = await api.send("GET", f"{WIDGETS}?watch=true")
+    assert watch.stream is not None
+    await api.post(WIDGETS, widget("v"))
+    assert b"ADDED" in await anext(watch.stream)
+    await api.delete(f"{CRDS}/widgets.example.com")
+    assert [event["type"] for event in await events(watch, 99)] == ["DELETED"]

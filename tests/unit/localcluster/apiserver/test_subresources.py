@@ -113,3 +113,14 @@ async def test_events_have_two_faces(api: Api) -> None:
     assert (await api.get(f"{CORE}/events/e")).body["message"] == "n"
     assert len((await api.get(f"{CORE}/events?fieldSelector=involvedObject.name=p,reason=R")).body["items"]) == 1
     assert len((await api.get(f"{new}?fieldSelector=regarding.name=other")).body["items"]) == 0
+
+
+async def test_events_go_an_hour_after_they_were_last_seen(api: Api) -> None:
+    involved = {"kind": "Pod", "name": "p", "namespace": "default"}
+    url = f"{CORE}/events"
+    await api.post(url, {"metadata": {"name": "old"}, "involvedObject": involved})
+    await api.clock.sleep(3000)
+    await api.post(url, {"metadata": {"name": "young"}, "involvedObject": involved})
+    await api.clock.sleep(700)
+    await api.post(url, {"metadata": {"name": "new"}, "involvedObject": involved})
+    assert [item["metadata"]["name"] for item in (await api.get(url)).body["items"]] == ["new", "young"]
