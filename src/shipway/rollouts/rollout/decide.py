@@ -30,17 +30,18 @@ from shipway.kube.objects.views import (
     resource_version_of,
 )
 from shipway.kube.runtime.decision import Action, Change, Conclusion, Create, Decision, Note, Outcome, Patch, Watch
-from shipway.rollouts.rollout.analysis import plan_runs, template_problem
+from shipway.rollouts.rollout.analysis import plan_runs
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.names import PROGRESSING, REVISION
-from shipway.rollouts.rollout.observe import Observed, needs_pods
+from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
 from shipway.rollouts.rollout.restart import plan_restart
 from shipway.rollouts.rollout.revision import new_replica_set, sync_new
+from shipway.rollouts.rollout.runs import template_problem
 from shipway.rollouts.rollout.scaling import is_scaling_event, plan_scaling
 from shipway.rollouts.rollout.services import plan_services, service_problem
 from shipway.rollouts.rollout.spec import Invalid
@@ -97,7 +98,7 @@ def _valid(facts: Facts) -> RolloutDecision:
 
 def _create(facts: Facts) -> RolloutDecision:
     """Makes the ReplicaSet; the revision and the news of it are written when it is there."""
-    obj = new_replica_set(facts.rollout, facts.spec, facts.status.collision_count, facts.roles)
+    obj = new_replica_set(facts.rollout, facts.spec, facts.status.collision_count, facts.roles, role_metadata(facts.spec))
     create = Create(REPLICA_SETS, obj)
     name, revision = name_of(obj), facts.next_revision
     told = facts.note("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")

@@ -17,7 +17,7 @@ from shipway.api.kinds import (
     ROLLOUTS,
     SERVICES,
 )
-from shipway.api.rollout import Canary, RolloutAnalysis, RolloutSpec, TemplateRef
+from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpec, TemplateRef
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import is_deleting, labels_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
@@ -51,11 +51,11 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
     if rollout is None or is_deleting(rollout) or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != instance_id:
         return None
     spec = parse(rollout)
-    if isinstance(spec, Invalid) or spec.strategy.canary is None:
+    if isinstance(spec, Invalid):
         return Observed(rollout=rollout, spec=spec, instance_id=instance_id)
-    canary, namespace = spec.strategy.canary, namespace_of(rollout)
+    namespace = namespace_of(rollout)
     replica_sets = tuple(world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout)))
-    routing = routing_of(canary)
+    routing = routing_of(spec)
     refs = routing.refs(namespace) if routing else ()
     kinds = {kind: world.resource_for(GROUP, kind) for kind in sorted({ref.kind for ref in refs})}
     return Observed(
@@ -63,39 +63,65 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         spec=spec,
         replica_sets=replica_sets,
         pods=_pods(world, spec, replica_sets),
-        services={name: world.get(SERVICES, namespace, name) for name in service_names(canary)},
+        services={name: world.get(SERVICES, namespace, name) for name in service_names(spec)},
         routing=routing,
         routes={ref: _route(world, ref, kinds) for ref in refs},
         route_kinds=kinds,
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
-        templates=_templates(world, namespace, canary),
+        templates=_templates(world, namespace, spec),
         unsynced=frozenset(kind for kind, served in kinds.items() if served is not None and not world.is_synced(served)),
         instance_id=instance_id,
     )
 
 
-def routing_of(canary: Canary) -> Config | None:
-    """The routes that carry the split; None for a canary by pod counts."""
-    if canary.traffic_routing is None:
+def routing_of(spec: RolloutSpec) -> Config | None:
+    """The routes that carry the split; None for a canary by pod counts and for blue-green."""
+    canary = spec.strategy.canary
+    if canary is None or canary.traffic_routing is None:
         return None
     config = read_config(canary.traffic_routing.plugins.get(PLUGIN))
     return config if isinstance(config, Config) else None
 
 
-def service_names(canary: Canary) -> tuple[str, ...]:
-    """The services a canary names, stable first."""
-    return tuple(name for name in (canary.stable_service, canary.canary_service) if name)
+def service_names(spec: RolloutSpec) -> tuple[str, ...]:
+    """The services a strategy names: stable and canary, or active and preview."""
+    return tuple(named_services(spec).values())
+
+
+def named_services(spec: RolloutSpec) -> dict[str, str]:
+    """The services a strategy names, by the path of the field."""
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    named: dict[str, str] = {}
+    if canary is not None:
+        named = {"canary.stableService": canary.stable_service, "canary.canaryService": canary.canary_service}
+    elif blue_green is not None:
+        named = {"blueGreen.activeService": blue_green.active_service, "blueGreen.previewService": blue_green.preview_service}
+    return {f"spec.strategy.{path}": name for path, name in named.items() if name}
 
 
 def needs_pods(spec: RolloutSpec) -> bool:
     """Pods are looked at only to restart them or to relabel them; counting them is the ReplicaSets' work."""
-    canary = spec.strategy.canary
-    metadata = canary is not None and (canary.canary_metadata is not None or canary.stable_metadata is not None)
-    return bool(spec.restart_at) or metadata
+    return bool(spec.restart_at) or any(metadata is not None for metadata in role_metadata(spec))
 
 
-def analyses(canary: Canary) -> tuple[tuple[str, RolloutAnalysis], ...]:
+def role_metadata(spec: RolloutSpec) -> tuple[PodMetadata | None, PodMetadata | None]:
+    """What pods wear as (new, stable) version."""
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    if canary is not None:
+        return canary.canary_metadata, canary.stable_metadata
+    return (blue_green.preview_metadata, blue_green.active_metadata) if blue_green is not None else (None, None)
+
+
+def analyses(spec: RolloutSpec) -> tuple[tuple[str, RolloutAnalysis], ...]:
     """Every analysis the strategy names, with the path at which it stands."""
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    if blue_green is not None:
+        both = (("pre", blue_green.pre_promotion_analysis), ("post", blue_green.post_promotion_analysis))
+        return tuple((f"spec.strategy.blueGreen.{when}PromotionAnalysis.templates", one) for when, one in both if one)
+    return _canary_analyses(canary) if canary is not None else ()
+
+
+def _canary_analyses(canary: Canary) -> tuple[tuple[str, RolloutAnalysis], ...]:
     steps = [
         (f"spec.strategy.canary.steps[{index}].analysis.templates", step.analysis)
         for index, step in enumerate(canary.steps)
@@ -116,10 +142,10 @@ def _route(world: World, ref: RouteRef, kinds: Mapping[str, Resource | None]) ->
     return world.get(resource, ref.namespace, ref.name) if resource is not None else None
 
 
-def _templates(world: World, namespace: str, canary: Canary) -> dict[TemplateRef, Obj | None]:
+def _templates(world: World, namespace: str, spec: RolloutSpec) -> dict[TemplateRef, Obj | None]:
     """Templates that the strategy names, and those that they name in turn."""
     found: dict[TemplateRef, Obj | None] = {}
-    waiting = [ref for _, analysis in analyses(canary) for ref in analysis.templates]
+    waiting = [ref for _, analysis in analyses(spec) for ref in analysis.templates]
     while waiting:
         ref = waiting.pop()
         if ref in found:

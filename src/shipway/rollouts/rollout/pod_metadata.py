@@ -13,6 +13,7 @@ from shipway.kube.runtime.decision import Action, Patch
 from shipway.rollouts.rollout.effects import Effects, acting
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import EPHEMERAL_METADATA
+from shipway.rollouts.rollout.observe import role_metadata
 from shipway.rollouts.rollout.replica_set import ReplicaSet
 from shipway.rollouts.rollout.revision import injected_metadata, metadata_text
 
@@ -34,11 +35,12 @@ def plan_pod_metadata(facts: Facts) -> Effects:
 
 
 def _of_role(facts: Facts, rs: ReplicaSet) -> PodMetadata:
+    new_wears, stable_wears = role_metadata(facts.spec)
     updating = facts.roles.is_updating and not facts.is_promoted
     if facts.new is not None and rs.uid == facts.new.uid:
-        return (facts.canary.canary_metadata if updating else facts.canary.stable_metadata) or NONE
+        return (new_wears if updating else stable_wears) or NONE
     if facts.stable is not None and rs.uid == facts.stable.uid:
-        return facts.canary.stable_metadata or NONE
+        return stable_wears or NONE
     return NONE
 
 

@@ -9,7 +9,7 @@ import orjson
 from msgspec import Struct
 
 from shipway.api.kinds import REPLICA_SETS
-from shipway.api.rollout import Canary, PodMetadata, RolloutSpec
+from shipway.api.rollout import PodMetadata, RolloutSpec
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Patch
@@ -87,10 +87,20 @@ def injected_metadata(obj: Obj) -> PodMetadata:
     return PodMetadata(labels=raw.get("labels") or {}, annotations=raw.get("annotations") or {})
 
 
-def new_replica_set(rollout: Obj, spec: RolloutSpec, collision_count: int | None, roles: Roles) -> Obj:
-    """The ReplicaSet of the Rollout's present template, without pods: `<rollout>-<hash>`, at the next revision."""
+def new_replica_set(
+    rollout: Obj,
+    spec: RolloutSpec,
+    collision_count: int | None,
+    roles: Roles,
+    role_metadata: tuple[PodMetadata | None, PodMetadata | None],
+) -> Obj:
+    """The ReplicaSet of the Rollout's present template, without pods: `<rollout>-<hash>`, at the next revision.
+
+    `role_metadata` is what pods wear as (new, stable) version.
+    """
     pod_hash = pod_template_hash(spec.template, collision_count)
-    injected = _metadata_of_role(spec.strategy.canary, is_canary=roles.stable is not None)
+    new_wears, stable_wears = role_metadata
+    injected = (new_wears if roles.stable is not None else stable_wears) or PodMetadata()
     template = copy_obj(spec.template)
     metadata = template.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), **injected.labels, HASH_LABEL: pod_hash}
@@ -117,12 +127,6 @@ def new_replica_set(rollout: Obj, spec: RolloutSpec, collision_count: int | None
         },
         "spec": {"replicas": 0, "minReadySeconds": spec.min_ready_seconds, "selector": selector, "template": template},
     }
-
-
-def _metadata_of_role(canary: Canary | None, *, is_canary: bool) -> PodMetadata:
-    if canary is None:
-        return PodMetadata()
-    return (canary.canary_metadata if is_canary else canary.stable_metadata) or PodMetadata()
 
 
 def metadata_text(metadata: PodMetadata) -> str:

@@ -119,7 +119,7 @@ def _is_reachable(facts: Facts, rs: ReplicaSet) -> bool:
     named = {facts.status.stable_rs, facts.status.current_pod_hash}
     if weights is not None:
         named |= {weights.canary.pod_template_hash, weights.stable.pod_template_hash}
-    for name in service_names(facts.canary):
+    for name in service_names(facts.spec):
         named.add(dig(facts.seen.services.get(name), "spec", "selector", HASH_LABEL, default=""))
     return rs.hash in named
 

@@ -13,7 +13,7 @@ from shipway.kube.runtime.decision import Action, Note, Patch
 from shipway.rollouts.rollout.effects import NOTHING, Effects, acting
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import HASH_LABEL, MANAGED_BY
-from shipway.rollouts.rollout.observe import service_names
+from shipway.rollouts.rollout.observe import named_services
 from shipway.rollouts.rollout.replica_set import ReplicaSet
 from shipway.rollouts.rollout.spec import Invalid, invalid
 
@@ -92,9 +92,7 @@ def _hash_of(service: Obj | None) -> str:
 
 def service_problem(facts: Facts) -> Invalid | None:
     """A service that is not there, selects other pods, or belongs to another Rollout, as an InvalidSpec says it."""
-    for name in service_names(facts.canary):
-        field = "stableService" if name == facts.canary.stable_service else "canaryService"
-        path = f"spec.strategy.canary.{field}"
+    for path, name in named_services(facts.spec).items():
         service = facts.seen.services.get(name)
         if service is None:
             return invalid(path, name, f'service "{name}" not found')

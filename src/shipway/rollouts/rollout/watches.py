@@ -42,15 +42,15 @@ def nobody(obj: Obj) -> Iterable[ObjectKey]:
 def named_by(rollout: Obj) -> Iterable[str]:
     """Everything a Rollout names, as `Kind/namespace/name`."""
     spec = parse(rollout)
-    if not isinstance(spec, RolloutSpec) or spec.strategy.canary is None:
+    if not isinstance(spec, RolloutSpec):
         return
-    canary, namespace = spec.strategy.canary, namespace_of(rollout)
-    for name in service_names(canary):
+    namespace = namespace_of(rollout)
+    for name in service_names(spec):
         yield f"Service/{namespace}/{name}"
-    routing = routing_of(canary)
+    routing = routing_of(spec)
     for ref in routing.refs(namespace) if routing else ():
         yield f"{ref.kind}/{ref.namespace}/{ref.name}"
-    for _, analysis in analyses(canary):
+    for _, analysis in analyses(spec):
         for template in analysis.templates:
             kind, where = ("ClusterAnalysisTemplate", "") if template.cluster_scope else ("AnalysisTemplate", namespace)
             yield f"{kind}/{where}/{template.template_name}"
