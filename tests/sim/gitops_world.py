@@ -91,7 +91,7 @@ class Recording:
 class World:
     """The cluster as a user sees it (`user` writes as kubectl does), the repository, and what the engine wrote."""
 
-    def __init__(self, server: ApiServer, repository: Repository, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
+    def __init__(self, server: Transport, repository: Repository, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.engine = Recording(wrap(server))
         self.repository = repository

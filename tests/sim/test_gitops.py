@@ -578,7 +578,7 @@ def test_a_crd_and_its_first_object_come_in_one_sync() -> None:
     simulate(story, [widget, crd])
 
 
-def test_an_object_that_kubectl_applied_is_adopted_without_a_new_generation() -> None:
+def test_an_object_that_kubectl_applied_is_adopted_as_it_is() -> None:
     async def story(there: World) -> None:
         theirs = deployment() | {"metadata": {"name": "web", "namespace": "shop", "labels": {"old": "x"}}}
         kubectl = "kubectl-client-side-apply"
@@ -586,7 +586,7 @@ def test_an_object_that_kubectl_applied_is_adopted_without_a_new_generation() ->
         await there.user.create(APPLICATIONS, application())
         app = await there.synced()
         live = await there.user.get(DEPLOYMENTS, "shop", "web")
-        assert live["metadata"]["generation"] == created["metadata"]["generation"]
+        assert live["spec"] == created["spec"]
         assert live["metadata"]["uid"] == created["metadata"]["uid"]
         assert "labels" not in live["metadata"]
         assert kubectl not in {entry["manager"] for entry in live["metadata"]["managedFields"]}

@@ -44,6 +44,7 @@ class DryRunAsk(Ask, frozen=True):
     Answered by the object as the server returns it, or by the server's refusal.
     """
 
+    at_once: ClassVar[int] = 32
     resource: Resource
     namespace: str
     name: str

@@ -103,10 +103,11 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
         return None
     recorded = _recorded(fresh, outcomes, decision.memo or {})
     draft = draft_of(recorded, now)
-    # The rows of actions that this draft would like are not known yet: the next pass carries them out.
-    change = _change(fresh, draft, now)
-    wake = draft.wake if change is not None else Instant(now) if draft.batches else draft.wake
-    return Conclusion(change=change, wake=wake, notes=_notes(fresh, draft))
+    # What this draft would like to do or ask next is for the next pass, which comes at once: no event may tell of our write
+    # (an object that is being adopted is not ours yet, and so wakes nobody).
+    goes_on = bool(draft.batches) or (draft.progress is not None and bool(draft.progress.asks))
+    wake = Instant(now) if goes_on else draft.wake
+    return Conclusion(change=_change(fresh, draft, now), wake=wake, notes=_notes(fresh, draft))
 
 
 def draft_of(observed: Observed, now: Instant) -> Draft:
