@@ -15,6 +15,7 @@ from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.apply import LAST_APPLIED, ApplyConflict, Writer, record_update, server_side_apply
 from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.resource import Obj, split_api_version
+from shipway.kube.objects.scale_ownership import record_scale
 from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
 from shipway.kube.objects.structural import fill_defaults, prune, validate
 from shipway.kube.objects.views import copy_obj
@@ -71,6 +72,8 @@ def masked(obj: Obj) -> Obj:
 
 
 def refusal(message: str, causes: list[Obj]) -> Obj:
+    if " is invalid: [" in message:  # a real server lists several in any order; the causes are compared
+        message = message.partition("[")[0]
     return {"error": message, "causes": sorted(causes, key=lambda c: (c["message"], c["field"]))}
 
 
@@ -162,6 +165,8 @@ def replay(case: Case, live: Obj | None, write: Write, recorded: Obj, now: int) 
     try:
         if write.verb == "apply":
             result = server_side_apply(live, body, writer, force=write.force, finish=lambda obj: finished(obj, recorded))
+        elif write.subresource == "scale" and live is not None:
+            result = record_scale(live, written(live, body, recorded), writer, ("spec", "replicas"))
         else:
             result = record_update(live, written(live, body, recorded), writer)
     except ApplyConflict as conflict:

@@ -351,14 +351,9 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
     own = difference(union(changes.added, changes.modified), _STRIPPED)
     if own:
         key = writer.key(UPDATE)
-        kept[key] = _added_to(kept.get(key), own, writer)
+        previous = kept.get(key)
+        kept[key] = Entry(union(own, previous.fields if previous else {}), writer.api_version, writer.time)
     return _timestamps_kept(before, with_entries(new, cap_updaters(kept)))
-
-
-def _added_to(previous: Entry | None, own: FieldSet, writer: Writer) -> Entry:
-    """The writer's entry with what it just wrote. The real server forgets the time of writes through `/scale`."""
-    time = "" if writer.subresource == "scale" else writer.time
-    return Entry(union(own, previous.fields if previous else {}), writer.api_version, time)
 
 
 def _recorded(before: Obj | None, after: Obj, subresource: str) -> Entries:

@@ -222,31 +222,38 @@ def _child_of(schema: Schema | None, element: str) -> Schema | None:
 
 
 def remove(value: Json, fields: FieldSet, schema: Schema) -> Json:
-    """`value` without the fields and items in `fields`, each with all that is below it. Shares what it does not change."""
-    if isinstance(value, dict) and value and schema.map_type != "atomic":
+    """`value` without the fields and items in `fields`, each with all that is below it; `value` itself if none is there.
+
+    What is emptied by it becomes null, not {} or [], as on a real server.
+    """
+    if isinstance(value, dict) and schema.map_type != "atomic":
         return _remove_fields(value, fields, schema)
-    if isinstance(value, list) and value and schema.list_type != "atomic":
+    if isinstance(value, list) and schema.list_type != "atomic":
         return _remove_items(value, fields, schema)
-    return None if isinstance(value, dict | list) else value
+    return value
 
 
 def _remove_fields(value: dict[str, Any], fields: FieldSet, schema: Schema) -> dict[str, Any] | None:
     kept: dict[str, Any] = {}
+    touched = False
     for key, below in value.items():
         node = fields.get("f:" + key)
-        if node is None:
-            kept[key] = below
-        elif not is_member(node):
-            kept[key] = remove(below, node, schema.child(key) or DEDUCED)
-    return kept or None
+        if node is not None and is_member(node):
+            touched = True
+            continue
+        kept[key] = below if node is None else remove(below, node, schema.child(key) or DEDUCED)
+        touched = touched or kept[key] is not below
+    return (kept or None) if touched else value
 
 
 def _remove_items(value: list[Any], fields: FieldSet, schema: Schema) -> list[Any] | None:
     kept: list[Any] = []
+    touched = False
     for item in value:
         node = fields.get(item_element(schema, item))
-        if node is None:
-            kept.append(item)
-        elif not is_member(node):
-            kept.append(remove(item, node, schema.items or DEDUCED))
-    return kept or None
+        if node is not None and is_member(node):
+            touched = True
+            continue
+        kept.append(item if node is None else remove(item, node, schema.items or DEDUCED))
+        touched = touched or kept[-1] is not item
+    return (kept or None) if touched else value

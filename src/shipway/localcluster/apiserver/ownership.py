@@ -12,7 +12,9 @@ from shipway.kube.objects.apply import Writer, record_update
 from shipway.kube.objects.field_sets import FieldSet, field_set
 from shipway.kube.objects.managed_fields import is_reset
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.scale_ownership import record_scale
 from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema
+from shipway.kube.objects.views import metadata
 from shipway.localcluster.apiserver.gotypes import normal_form
 from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.registry import Kind
@@ -39,9 +41,12 @@ def ignored_fields(kind: Kind, subresource: str) -> FieldSet:
     return _STATUS if kind.has_status and not subresource else {}
 
 
-def wants_reset(wanted: Any) -> bool:
-    """Whether the writer asks to forget all owners (`managedFields: []`)."""
-    return isinstance(wanted, dict) and is_reset(wanted)
+def wants_reset(kind: Kind, wanted: Any) -> bool:
+    """Whether the writer asks to forget all owners: `managedFields: []`, which the decoding of custom resources loses, or
+    `[{}]`."""
+    if not isinstance(wanted, dict) or not is_reset(wanted):
+        return False
+    return kind.crd is None or metadata(wanted).get("managedFields") == [{}]
 
 
 def writer_of(kind: Kind, options: WriteOptions, subresource: str, now: Instant) -> Writer:
@@ -58,5 +63,8 @@ def _blank(api_version: str, kind: str) -> Obj:
 
 def record_write(kind: Kind, before: Obj | None, after: Obj, options: WriteOptions, subresource: str, now: Instant) -> Obj:
     """`after` with managedFields that say that the writer changed what differs from `before`."""
+    writer = writer_of(kind, options, subresource, now)
+    if subresource == "scale" and before is not None and kind.scale is not None:
+        return record_scale(before, after, writer, kind.scale.spec)
     blank = None if kind.crd else _blank(kind.api_version, kind.kind)
-    return record_update(before, after, writer_of(kind, options, subresource, now), blank=blank)
+    return record_update(before, after, writer, blank=blank)

@@ -204,7 +204,7 @@ def change(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
     check_versions(kind, live, wanted)
     carried = carry_over(kind, live, wanted, target.subresource)
     obj, warnings = admit(kind, carried, options.validation)
-    if wants_reset(wanted) and not target.subresource:
+    if wants_reset(kind, wanted) and not target.subresource:
         obj["metadata"]["managedFields"] = []
     obj = record_write(kind, live, obj, options, target.subresource, backend.clock.now())
     prepare_changed(backend, kind, live, obj)
