@@ -19,6 +19,10 @@ Key = tuple[str, str]
 """(namespace, name); namespace is "" for cluster-scoped kinds."""
 
 
+_HOT = 1_000
+"""As many of the newest events keep the bytes that were sent to watchers."""
+
+
 class Record(Struct, frozen=True):
     """One stored object: its metadata and the rest as JSON, without kind and apiVersion (those depend on who asks)."""
 
@@ -55,6 +59,8 @@ class History:
 
     def append(self, event: Event) -> None:
         self._events.append(event)
+        if len(self._events) > _HOT:
+            self._events[-_HOT].encoded.clear()  # whoever watches has seen it by now
         while len(self._events) > self._maximum or (
             len(self._events) > self._minimum and event.at - self._events[0].at > self._seconds
         ):

@@ -18,10 +18,9 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.negotiation import MAX_BODY
 from shipway.localcluster.apiserver.problems import status_object
 from shipway.localcluster.apiserver.reviews import GROUP_HEADER, USER_HEADER
-from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.apiserver.server import ApiServer, is_health
 from shipway.localcluster.apiserver.tls import TlsFiles
 
-_OPEN = ("/healthz", "/livez", "/readyz", "/version")
 _OWN_HEADERS = (USER_HEADER, GROUP_HEADER)
 
 
@@ -41,7 +40,7 @@ class _Front:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         identity = self._identity(request)
-        if identity is None and not request.path.startswith(_OPEN):
+        if identity is None and not (is_health(request.path) or request.path.rstrip("/") == "/version"):
             body = orjson.dumps(status_object(401, "Unauthorized", "Unauthorized"))
             return web.Response(status=401, body=body, content_type="application/json")
         headers = {name.lower(): value for name, value in request.headers.items() if name.lower() not in _OWN_HEADERS}

@@ -20,6 +20,7 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 OFFERED = (JSON, YAML, PROTOBUF)
 MAX_BODY = 3 * 1024 * 1024
+MAX_DEPTH = 200
 
 Shape = Literal["object", "table", "metadata"]
 
@@ -82,12 +83,33 @@ def decode_body(body: bytes, content_type: str, api_version: str = "", kind: str
 
 def decode_json(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return _shallow(orjson.loads(body))
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from None
 
 
+def _shallow(value: Any) -> Any:
+    """The value, if it is not nested deeper than could be written again. Raises Refused(400)."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return value
+    raise bad_request(f"the body is nested deeper than {MAX_DEPTH} levels")
+
+
+def _children(node: Any) -> list[Any]:
+    found = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [child for child in found if isinstance(child, dict | list)]
+
+
 def decode_yaml(body: bytes) -> Any:
+    """The first document of a YAML body; JSON, which most clients send here, is read as such."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            return _shallow(orjson.loads(body))
+        except orjson.JSONDecodeError:
+            pass  # flow style: {a: b}
     try:
         documents = load_all(body.decode())
     except (InvalidInput, UnicodeDecodeError) as error:

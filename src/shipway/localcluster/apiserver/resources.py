@@ -4,12 +4,14 @@ import orjson
 from msgspec import Struct
 
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
 from shipway.kube.objects.wire import Request, Response
+from shipway.kube.objects.yaml import dump
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.deleting import delete
 from shipway.localcluster.apiserver.encoding import ListMeta, Look, encode_list, encode_object_as, encode_one
 from shipway.localcluster.apiserver.listing import await_version, list_objects, page
-from shipway.localcluster.apiserver.negotiation import decode_body, wanted
+from shipway.localcluster.apiserver.negotiation import JSON, YAML, decode_body, wanted
 from shipway.localcluster.apiserver.options import Query, delete_options, list_options, write_options
 from shipway.localcluster.apiserver.patching import patch
 from shipway.localcluster.apiserver.problems import Refused, method_not_allowed, status_object
@@ -17,7 +19,7 @@ from shipway.localcluster.apiserver.reviews import answer as answer_review
 from shipway.localcluster.apiserver.reviews import is_review
 from shipway.localcluster.apiserver.routes import Target, resolve
 from shipway.localcluster.apiserver.selection import select
-from shipway.localcluster.apiserver.subresources import HANDLERS, Subresource
+from shipway.localcluster.apiserver.subresources import HANDLERS, Subresource, binding
 from shipway.localcluster.apiserver.watch import Watch
 from shipway.localcluster.apiserver.writing import Written, create, replace
 
@@ -45,7 +47,7 @@ class Resources:
         response = await self._answer(request, target)
         if target.kind.deprecation:
             response.headers = {**response.headers, **warning_headers((target.kind.deprecation,))}
-        return response
+        return as_yaml(response) if response.stream is None and wants_yaml(request) else response
 
     async def _answer(self, request: Request, target: Target) -> Response:
         if not target.name and request.method in _VERBS and self._verb(request, target) not in target.kind.verbs:
@@ -58,7 +60,7 @@ class Resources:
             case "GET":
                 return await self._read(call)
             case "POST" if not target.name:
-                return self._create(call)
+                return await self._create(call)
             case "PUT" if target.name:
                 return self._replace(call)
             case "PATCH" if target.name:
@@ -102,9 +104,19 @@ class Resources:
         kind = call.target.kind
         return decode_body(call.request.body, call.request.headers.get("content-type", ""), kind.api_version, kind.kind)
 
-    def _create(self, call: _Call) -> Response:
+    async def _bind(self, call: _Call) -> Response:
+        """POST of a Binding to its own collection is the same as to the pod's."""
+        pods = self._backend.registry.find("", "v1", "pods")
+        body = self._body(call)
+        assert pods is not None
+        name = dig(body, "metadata", "name", default="")
+        return await binding.answer(self._backend, Target(pods, call.target.namespace, name, "binding"), call.request)
+
+    async def _create(self, call: _Call) -> Response:
         if is_review(call.target):
             return answer_review(self._backend, call.target, call.request)
+        if call.target.kind.kind == "Binding":
+            return await self._bind(call)
         options = write_options(call.request, "CreateOptions")
         return self._written(create(self._backend, call.target, self._body(call), options), call)
 
@@ -144,10 +156,27 @@ class Resources:
         return Response(200, _JSON, encode_list(records, ListMeta(backend.store.version), call.look))
 
 
+def wants_yaml(request: Request) -> bool:
+    return wanted(request.headers.get("accept", "")).yaml
+
+
+def as_yaml(response: Response) -> Response:
+    """The same answer in YAML, if it is JSON."""
+    if response.headers.get("content-type") != JSON:
+        return response
+    headers = {**response.headers, "content-type": YAML}
+    return Response(response.status, headers, dump(orjson.loads(response.body)).encode())
+
+
 def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
     """One Warning header; several warnings are joined as HTTP allows."""
-    quoted = ['299 - "' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in warnings]
+    quoted = ['299 - "' + _printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"' for text in warnings]
     return {"warning": ", ".join(quoted)} if quoted else {}
+
+
+def _printable(text: str) -> str:
+    """What may stand in a header."""
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text)
 
 
 def success(target: Target, obj: Obj) -> Obj:

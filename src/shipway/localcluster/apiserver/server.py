@@ -107,7 +107,7 @@ class ApiServer:
         if len(request.body) > MAX_BODY:
             message = f"Request entity too large: limit is {MAX_BODY}"
             raise Refused(413, "RequestEntityTooLarge", message)
-        if path.startswith(_HEALTH):
+        if is_health(path):
             return Response(200, {"content-type": "text/plain; charset=utf-8"}, b"ok")
         if path == "/version":
             return Response(200, {"content-type": "application/json"}, orjson.dumps(VERSION))
@@ -119,6 +119,11 @@ class ApiServer:
         if parts[0] in ("api", "apis"):
             return await self._resources.answer(request)
         raise PlainNotFound("404 page not found")
+
+
+def is_health(path: str) -> bool:
+    """Whether the path is one of the health checks, or a single check of one (`/readyz/ping`)."""
+    return any(path == check or path.startswith(f"{check}/") for check in _HEALTH)
 
 
 def _status(refusal: Refused) -> Response:

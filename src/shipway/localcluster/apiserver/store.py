@@ -6,7 +6,7 @@ journal says that it is safe, in order. Objects are kept as JSON and parsed when
 can change what another one sees, and a pod costs 4 KB instead of 20.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -114,9 +114,6 @@ class Store:
             shelf = self._shelves[key] = Shelf(history)
         return shelf
 
-    def shelves(self) -> Iterable[ShelfKey]:
-        return self._shelves.keys()
-
     def end_watches(self, key: ShelfKey) -> None:
         """Ends the watches of a kind that is not served any more."""
         shelf = self.shelf(key)
@@ -199,8 +196,3 @@ def encode_object(record: Record, kind: str, api_version: str) -> bytes:
 def decode_object(record: Record, kind: str, api_version: str) -> Obj:
     """A fresh dict of the whole object."""
     return {"kind": kind, "apiVersion": api_version, "metadata": orjson.loads(record.meta), **orjson.loads(record.rest)}
-
-
-def first_after(keys: list[Key], key: Key) -> int:
-    """Position of the first key above `key`."""
-    return bisect_right(keys, key)

@@ -233,3 +233,32 @@ async def test_patches_need_a_known_media_type(api: Api) -> None:
     assert (await api.patch(f"{CORE}/configmaps/none", {})).code == 404
     stale = await api.patch(url, {"metadata": {"resourceVersion": "1"}})
     assert stale.code == 409
+
+
+async def test_answers_in_yaml(api: Api) -> None:
+    await api.post(f"{CORE}/configmaps", config_map("a"))
+    answer = await api.get(f"{CORE}/configmaps/a", accept="application/yaml")
+    assert answer.headers["content-type"] == "application/yaml"
+    assert b"kind: ConfigMap" in answer.body
+
+
+async def test_names_in_warnings_are_harmless(api: Api) -> None:
+    answer = await api.post(f"{CORE}/configmaps", {**config_map("a"), 'a"\nSet-Cookie: é': 1})
+    assert answer.headers["warning"] == '299 - "unknown field \\"a\\"?Set-Cookie: ?\\""'
+
+
+@pytest.mark.parametrize("type", ["application/json", "application/yaml", "application/apply-patch+yaml"])
+async def test_bodies_that_are_nested_too_deeply_are_refused(api: Api, type: str) -> None:
+    body = b'{"metadata": {"name": "a"}, "data": ' + b"[" * 400 + b"]" * 400 + b"}"
+    if type.endswith("patch+yaml"):
+        answer = await api.call("PATCH", f"{CORE}/configmaps/a?fieldManager=x", body, type=type)
+    else:
+        answer = await api.post(f"{CORE}/configmaps", body, type=type)
+    assert answer.code == 400
+
+
+async def test_a_binding_may_be_posted_to_its_own_collection(api: Api) -> None:
+    await api.post(f"{CORE}/pods", pod("p"))
+    body = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    assert (await api.post(f"{CORE}/bindings", body)).code == 201
+    assert (await api.get(f"{CORE}/pods/p")).body["spec"]["nodeName"] == "n"
