@@ -1,10 +1,11 @@
 """Create and change: the one path of every write.
 
-    body → type check → form and defaults (admission) → what the kind adds (strategies) → validation → generation →
-    field ownership → store
+    body → type check → form and defaults (admission) → field ownership → what the server adds (strategies) → generation →
+    validation → store
 
-A change starts from the live object. Server-side apply, patches, PUT, scale and status all end in `change`, which stores
-nothing when nothing changed, and deletes when the last finalizer of a deleted object went.
+What the server adds comes after ownership, so it belongs to nobody. A change starts from the live object. Server-side apply,
+patches, PUT, scale and status all end in `finish_change`, which stores nothing when nothing changed, and deletes when the last
+finalizer of a deleted object went.
 """
 
 from collections.abc import Callable
@@ -90,7 +91,10 @@ def _place(target: Target, obj: Obj) -> None:
 
 
 def check_namespace(backend: Backend, kind: Kind, namespace: str, obj: Obj) -> None:
-    """Raises Refused when the namespace is not there (404) or is being deleted (403)."""
+    """Raises Refused when the namespace is not there (404), or when it or the kind is being deleted (403)."""
+    if kind.crd and kind.crd.terminating:
+        why = "create not allowed while custom resource definition is terminating"
+        raise forbidden(kind.named(obj["metadata"].get("name") or ""), why)
     if not namespace:
         return
     record = backend.store.get(_NAMESPACES, "", namespace)
@@ -102,10 +106,6 @@ def check_namespace(backend: Backend, kind: Kind, namespace: str, obj: Obj) -> N
         why = f"unable to create new content in namespace {namespace} because it is being terminated"
         cause = FieldProblem("metadata.namespace", "NamespaceTerminating", f"namespace {namespace} is being terminated")
         raise forbidden(kind.named(obj["metadata"].get("name") or ""), why, [cause])
-    if kind.crd and kind.crd.terminating:
-        raise forbidden(
-            kind.named(obj["metadata"].get("name") or ""), "create not allowed while custom resource definition is terminating"
-        )
 
 
 def new_metadata(backend: Backend, kind: Kind, metadata: Obj) -> Obj:
