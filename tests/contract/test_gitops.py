@@ -6,6 +6,7 @@ The same world as in the simulations (repositories made of objects), with real t
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,117 +20,16 @@ from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, dig
+from shipway.kube.objects.yaml import load_all
+from tests.sim.gitops_objects import config, deployment, service
 from tests.sim.gitops_world import Repository, World, application, condition_types, rows
-from tests.sim.test_gitops import config, deployment, service
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
-
-CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs")
 
 
 def everything() -> list[Obj]:
     """Kinds with much defaulting, atomic parts, quantities in odd spellings, write-only fields."""
-    web = deployment()
-    web["metadata"]["labels"] = {"team": "a"}
-    main = web["spec"]["template"]["spec"]["containers"][0]
-    main["resources"] = {"requests": {"cpu": "1000m", "memory": "0.5Gi"}, "limits": {"cpu": 1.5}}
-    main["env"] = [
-        {"name": "COLOUR", "value": "blue"},
-        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-    ]
-    main["readinessProbe"] = {"httpGet": {"path": "/ready", "port": 8080}}
-    pod = {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "db", "image": "db:1"}]}}
-    claim = {
-        "metadata": {"name": "data"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}},
-    }
-    db: Obj = {
-        "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
-        "metadata": {"name": "db"},
-        "spec": {
-            "replicas": 0,
-            "serviceName": "db",
-            "selector": {"matchLabels": {"app": "db"}},
-            "template": pod,
-            "volumeClaimTemplates": [claim],
-        },
-    }
-    job = {"spec": {"template": {"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "c", "image": "c:1"}]}}}}
-    cron: Obj = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {"name": "nightly"},
-        "spec": {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": job},
-    }
-    scaler: Obj = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "db"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"},
-            "maxReplicas": 3,
-            "metrics": [
-                {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
-            ],
-        },
-    }
-    policy: Obj = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "web"},
-        "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"ports": [{"port": 8080}]}]},
-    }
-    ingress: Obj = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "web"},
-        "spec": {
-            "rules": [
-                {
-                    "host": "shop.test",
-                    "http": {
-                        "paths": [
-                            {
-                                "path": "/",
-                                "pathType": "Prefix",
-                                "backend": {"service": {"name": "web", "port": {"number": 80}}},
-                            }
-                        ]
-                    },
-                }
-            ]
-        },
-    }
-    budget: Obj = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "web"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
-    }
-    role: Obj = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": "reader"},
-        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
-    }
-    binding: Obj = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "reader"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-        "subjects": [{"kind": "ServiceAccount", "name": "web"}],
-    }
-    account: Obj = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web"}}
-    secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"token": "s3cret"}}
-    refs = [{"name": "web", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
-    route: Obj = {
-        "apiVersion": HTTP_ROUTES.api_version,
-        "kind": "HTTPRoute",
-        "metadata": {"name": "web"},
-        "spec": {"parentRefs": [{"name": "gate"}], "rules": [{"backendRefs": refs}]},
-    }
-    return [web, service(), db, cron, scaler, policy, ingress, budget, role, binding, account, secret, route, config()]
+    return load_all((Path(__file__).parent / "gitops_manifests.yaml").read_text())
 
 
 @asynccontextmanager

@@ -16,8 +16,8 @@ from shipway.kube.objects.views import annotations_of, dig, name_of
 from shipway.kube.objects.wire import Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.faults import Faults, FaultyTransport
+from tests.sim.gitops_objects import config, hook, service
 from tests.sim.gitops_world import World, application, world
-from tests.sim.test_gitops import config, hook, service
 
 SEEDS = range(50)
 FAULTS = Faults(refused=0.03, answer_lost=0.03, crash=0.02, watch_dropped=0.05, watch_held_back=0.1)

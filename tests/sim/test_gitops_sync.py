@@ -1,0 +1,239 @@
+"""Operations of the GitOps engine in virtual time: hooks, retries, termination, selections, waves, adoption."""
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from tests.sim.gitops_objects import CLAIMS, JOBS, claim, config, deployment, hook, service
+from tests.sim.gitops_world import World, application, rows, simulate
+
+
+def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
+    first = config("first", annotations={"argocd.argoproj.io/sync-wave": "-1"})
+    second = claim("disk", annotations={"argocd.argoproj.io/sync-wave": "1"})
+    third = config("third", annotations={"argocd.argoproj.io/sync-wave": "2"})
+
+    async def story(there: World) -> None:
+        app = application(
+            destination={"name": "in-cluster", "namespace": "fresh"},
+            syncPolicy={"automated": {}, "syncOptions": ["CreateNamespace=true"]},
+        )
+        await there.user.create(APPLICATIONS, app)
+        text = "waiting for healthy state of /PersistentVolumeClaim/disk"
+        await there.until(lambda app: dig(app, "status", "operationState", "message") == text)
+        assert not await there.gone(NAMESPACES, "", "fresh")
+        assert await there.gone(CONFIG_MAPS, "fresh", "third")
+        await there.user.patch(CLAIMS, "fresh", "disk", {"status": {"phase": "Bound"}}, subresource="status")
+        app = await there.synced()
+        assert rows(app)["fresh"]["message"] == "namespace/fresh created"
+        assert not await there.gone(CONFIG_MAPS, "fresh", "third")
+
+    simulate(story, [third, second, first])
+
+
+async def end_job(there: World, name: str, *, succeeded: bool = True) -> Obj:
+    """Waits for the job and ends it, as the node of a real cluster would."""
+    for _ in range(200):
+        if not await there.gone(JOBS, "shop", name):
+            break
+        await there.clock.sleep(0.05)
+    job = await there.user.get(JOBS, "shop", name)
+    kind = "Complete" if succeeded else "Failed"
+    condition = {"type": kind, "status": "True", "message": f"job has {kind.lower()}"}
+    await there.user.patch(JOBS, "shop", name, {"status": {"conditions": [condition]}}, subresource="status")
+    return job
+
+
+def test_a_presync_hook_runs_before_and_its_result_is_stored_before_it_goes() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.until(
+            lambda app: "waiting for completion of hook" in dig(app, "status", "operationState", "message", default="")
+        )
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        job = await end_job(there, "migrate")
+        assert job["metadata"]["finalizers"] == ["argocd.argoproj.io/hook-finalizer"]
+        app = await there.synced()
+        row = rows(app)["migrate"]
+        assert (row["hookType"], row["hookPhase"], row["syncPhase"]) == ("PreSync", "Succeeded", "PreSync")
+        await there.settle()
+        assert await there.gone(JOBS, "shop", "migrate")
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), hook("migrate", "PreSync", **{"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"})])
+
+
+def test_a_failing_hook_fails_the_sync_and_stays_for_its_logs() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}, "retry": {"limit": 0}}))
+        await end_job(there, "migrate", succeeded=False)
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        assert "one or more synchronization tasks completed unsuccessfully" in app["status"]["operationState"]["message"]
+        assert rows(app)["migrate"]["message"] == "job has failed"
+        await there.settle()
+        assert not await there.gone(JOBS, "shop", "migrate")
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), hook("migrate", "PreSync", **{"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"})])
+
+
+def test_a_hook_runs_anew_at_each_sync() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        first = await end_job(there, "notify")
+        await there.synced()
+        await there.push([config(annotations={"edition": "2"}), hook("notify", "PostSync")])
+        await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Running")
+        await there.until(lambda app: "waiting for completion" in dig(app, "status", "operationState", "message", default=""))
+        second = await end_job(there, "notify")
+        await there.synced()
+        assert second["metadata"]["uid"] != first["metadata"]["uid"]
+
+    simulate(story, [config(), hook("notify", "PostSync")])
+
+
+def test_a_running_sync_can_be_terminated_by_any_client() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+        await there.until(
+            lambda app: "waiting for completion of hook" in dig(app, "status", "operationState", "message", default="")
+        )
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"status": {"operationState": {"phase": "Terminating"}}})
+        app = await there.until(lambda app: "operation" not in app)
+        state = app["status"]["operationState"]
+        assert (state["phase"], state["message"]) == ("Failed", "Operation terminated")
+        await there.settle()
+        assert await there.gone(JOBS, "shop", "migrate")
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), hook("migrate", "PreSync")])
+
+
+def test_a_failed_sync_is_tried_again_with_backoff_and_gives_way_to_a_newer_commit() -> None:
+    broken = service()
+    broken["spec"]["ports"] = []
+
+    async def story(there: World) -> None:
+        retry = {"limit": 3, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "1m"}}
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}, "retry": retry}))
+        app = await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 1)
+        assert ". Retrying attempt #1 at " in app["status"]["operationState"]["message"]
+        assert "operation" in app
+        started = there.clock.now()
+        await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 2)
+        assert 8 <= there.clock.now() - started <= 12
+        await there.push([config(), service()])
+        app = await there.synced()
+        assert there.clock.now() - started < 15
+        assert "retryCount" not in app["status"]["operationState"]
+
+    simulate(story, [config(), broken])
+
+
+def test_a_selective_sync_touches_only_what_it_names_and_makes_no_history() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        chosen = [{"group": "", "kind": "Service", "name": "web"}]
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {"resources": chosen}}})
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Succeeded")
+        assert list(rows(app)) == ["web"]
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        assert "history" not in app["status"]
+
+    simulate(story, [config(), service()])
+
+
+def test_a_dry_run_writes_nothing_but_its_result() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {"dryRun": True}}})
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Succeeded")
+        assert rows(app)["web"]["message"] == "service/web created (dry run)"
+        assert await there.gone(SERVICES, "shop", "web")
+        assert "history" not in app["status"]
+
+    simulate(story, [config(), service()])
+
+
+def test_replace_drops_what_others_added() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={"syncOptions": ["Replace=true"]}))
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+        await there.synced()
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red", "extra": "x"}})
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+        await there.synced()
+        assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "blue"}
+
+    simulate(story, [config()])
+
+
+def test_an_object_that_may_not_be_pruned_stays() -> None:
+    kept = config("kept", annotations={"argocd.argoproj.io/sync-options": "Prune=false"})
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        await there.push([config()])
+        app = await there.until(
+            lambda app: (
+                "operation" not in app
+                and dig(app, "status", "operationState", "syncResult", "revision") == there.repository.head
+            )
+        )
+        assert rows(app)["kept"]["status"] == "PruneSkipped"
+        there.engine.writes.clear()
+        await there.settle(900)
+        assert not await there.gone(CONFIG_MAPS, "shop", "kept")
+        assert len(there.engine.writes) < 30
+
+    simulate(story, [config(), kept])
+
+
+def test_a_crd_and_its_first_object_come_in_one_sync() -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        assert {row["kind"] for row in app["status"]["resources"]} == {"CustomResourceDefinition", "Widget"}
+
+    simulate(story, [widget, crd])
+
+
+def test_an_object_that_kubectl_applied_is_adopted_as_it_is() -> None:
+    async def story(there: World) -> None:
+        theirs = deployment() | {"metadata": {"name": "web", "namespace": "shop", "labels": {"old": "x"}}}
+        kubectl = "kubectl-client-side-apply"
+        created = await there.user.create(DEPLOYMENTS, theirs, manager=kubectl)
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert live["spec"] == created["spec"]
+        assert live["metadata"]["uid"] == created["metadata"]["uid"]
+        assert "labels" not in live["metadata"]
+        assert kubectl not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
+        assert rows(app)["web"]["message"] == "deployment.apps/web configured"
+
+    simulate(story, [deployment(), config()])
