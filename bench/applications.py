@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.assembly.cluster import embedded_cluster
-from shipway.assembly.engines import install_crds
+from shipway.assembly.installation import install_crds
 from shipway.base.clock import SystemClock
 from shipway.demo.git_server import GitServer
 from shipway.demo.repository import SampleShop

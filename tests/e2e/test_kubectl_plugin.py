@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from shipway.api.kinds import PODS
 from shipway.assembly.cluster import embedded_cluster
-from shipway.assembly.engines import RunSettings, engine_process, prepare
+from shipway.assembly.engines import engine_process
+from shipway.assembly.installation import prepare
+from shipway.assembly.settings import RunSettings
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import uid_of

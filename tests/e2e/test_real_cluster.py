@@ -13,7 +13,9 @@ import pytest
 from aiohttp import web
 
 from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
-from shipway.assembly.engines import RunSettings, engine_process, install_crds, prepare
+from shipway.assembly.engines import engine_process
+from shipway.assembly.installation import install_crds, prepare
+from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Instant, SystemClock
 from shipway.demo.git_server import GitServer
 from shipway.demo.repository import SampleShop

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from shipway.assembly.engines import applied_key
+from shipway.assembly.installation import applied_key
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable

@@ -1,7 +1,7 @@
 """`shipway run`: the engines against any cluster, until cancelled.
 
-Start-up asks for as little as it can: what is missing (CRDs, where asked; the namespace; the `default` AppProject) is
-created, what is there stays. A second process on the same namespace waits for the Lease of the first.
+A second process on the same namespace waits for the Lease of the first. A process that may only look takes no Lease: it
+disturbs nobody, and nobody it.
 """
 
 import asyncio
@@ -9,37 +9,34 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import structlog
-from msgspec import Struct
 
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.api.crds import load_crds
-from shipway.api.kinds import APP_PROJECTS, CRDS, NAMESPACES, SECRETS
+from shipway.api.kinds import SECRETS
+from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.settings import RunSettings, check_engines, listen_address
 from shipway.assembly.sources import Sources, is_same_repository
 from shipway.base.clock import Clock, SystemClock
-from shipway.base.errors import Conflict, InvalidInput, NotFound, Unavailable
+from shipway.base.errors import Unavailable
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Resource
 from shipway.kube.objects.secrets import secret_values
-from shipway.kube.objects.views import condition_of, name_of
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.leader import Leadership, LeaseName
 from shipway.kube.runtime.runtime import Runtime
-from shipway.kube.runtime.waiting import One, wait_until
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
@@ -49,94 +46,33 @@ from shipway.server.webhook import PushEvent
 
 log = structlog.get_logger()
 
-ENGINES = ("gitops", "rollouts")
 LEASE = "shipway"
-KEY_SECRET = "shipway-applied-key"
-"""Secret of the installation: keys the hash of what was applied, so that a Secret cannot be guessed from it."""
-
-
-class RunSettings(Struct, frozen=True):
-    """The flags of `shipway run`; `listen` is host:port, port 0 for any free one."""
-
-    kubeconfig: Path | None = None
-    context: str | None = None
-    namespace: str = "argocd"
-    engines: tuple[str, ...] = ENGINES
-    install_crds: bool = False
-    listen: str = "127.0.0.1:8080"
-    instance_id: str = ""
-    is_read_only: bool = False
-    cache: Path = Path(".cache")
 
 
 async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | None = None) -> None:
     """Runs until cancelled; `on_ready` is told the server's URL once the engines have their first picture of the world.
 
-    Raises InvalidInput for flags that cannot work, Unavailable when the cluster does not answer."""
-    unknown = sorted(set(settings.engines) - set(ENGINES))
-    if unknown:
-        raise InvalidInput(f"unknown engine {', '.join(unknown)}: choose among {', '.join(ENGINES)}")
+    Raises InvalidInput for flags that cannot work, Unavailable when the cluster does not answer or lacks what is needed."""
+    check_engines(settings.engines)
+    host, port = listen_address(settings.listen)
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         config = load_kubeconfig(settings.kubeconfig, settings.context)
         client = Client(HttpTransport(config), user_agent="shipway", manager="shipway")
         stack.push_async_callback(client.close)
-        await prepare(client, settings)
+        await prepare(client, settings, kinds_needed(settings))
         process = await stack.enter_async_context(engine_process(client, clock, settings))
-        host, _, port = settings.listen.rpartition(":")
         server = HttpServer(process, process.runtime.metrics.registry, process.webhook_secrets)
-        await server.start(host or "127.0.0.1", int(port))
         stack.push_async_callback(server.stop)
+        await server.start(host, port)
         log.info("listening", url=server.url)
         await process.run(lambda: on_ready(server.url) if on_ready else None)
 
 
-async def prepare(client: Client, settings: RunSettings) -> None:
-    """Creates what is missing and may be: CRDs where asked, the namespace, the `default` AppProject."""
-    if settings.is_read_only:
-        return
-    if settings.install_crds:
-        await install_crds(client)
-    await _create_missing(client, NAMESPACES, {"metadata": {"name": settings.namespace}})
-    if "gitops" in settings.engines:
-        await make_applied_key(client, settings.namespace)
-        spec = {
-            "sourceRepos": ["*"],
-            "destinations": [{"server": "*", "namespace": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        }
-        await _create_missing(
-            client, APP_PROJECTS, {"metadata": {"namespace": settings.namespace, "name": "default"}, "spec": spec}
-        )
-
-
-async def install_crds(client: Client) -> None:
-    """Creates the definitions that are not there and waits until they are served. An installed one is used as it is."""
-    missing: list[str] = []
-    for crd in load_crds():
-        try:
-            await client.create(CRDS, crd)
-            missing.append(name_of(crd))
-        except Conflict:
-            continue
-    for name in missing:
-        await wait_until(client, One(CRDS, "", name), _is_established, seconds=30)
-    log.info("crds_installed", created=len(missing))
-
-
-def _is_established(crd: Obj | None) -> bool:
-    return crd is not None and (condition_of(crd, "Established") or {}).get("status") == "True"
-
-
-async def _create_missing(client: Client, resource: Any, body: Obj) -> None:
-    try:
-        await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
-    except Conflict:
-        pass
-    except NotFound as error:
-        raise Unavailable(
-            f"{error.message}: install the CRDs with --install-crds, or Argo CD's own", reason="NoCrds"
-        ) from error
+def kinds_needed(settings: RunSettings) -> set[Resource]:
+    """Every kind that the engines watch from their start: without one of them they would wait for ever."""
+    controllers = [controller for engine in controllers_of(settings, b"").values() for controller in engine]
+    return {watch.resource for controller in controllers for watch in controller.watches}
 
 
 class WebhookSecrets:
@@ -150,15 +86,23 @@ class WebhookSecrets:
         await self._informer.run()
 
     def values(self) -> Mapping[str, str]:
+        """What is configured. Raises Unavailable as long as that is not known: an unsigned delivery must not slip in."""
+        if not self._informer.synced.is_set():
+            raise Unavailable(f"Secret {self._namespace}/argocd-secret has not been read yet: deliver again in a moment")
         secret = self._informer.get(self._namespace, "argocd-secret")
         return secret_values(secret) if secret else {}
 
 
 class EngineProcess:
-    """The engines of one process, and what the HTTP server asks of them."""
+    """The engines of one process, and what the HTTP server asks of them. Without `leadership` it only looks."""
 
     def __init__(
-        self, runtime: Runtime, leadership: Leadership, mirrors: Mirrors, secrets_of_webhooks: WebhookSecrets, clock: Clock
+        self,
+        runtime: Runtime,
+        leadership: Leadership | None,
+        mirrors: Mirrors,
+        secrets_of_webhooks: WebhookSecrets,
+        clock: Clock,
     ) -> None:
         self.runtime = runtime
         self._leadership = leadership
@@ -167,9 +111,13 @@ class EngineProcess:
         self._clock = clock
 
     async def run(self, on_ready: Callable[[], None]) -> None:
+        """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._webhook_secrets.run()), group.create_task(self._tell_ready(on_ready))]
-            await self._leadership.run(self.runtime.run)
+            if self._leadership is None:
+                await self.runtime.run()
+            else:
+                await self._leadership.run(self.runtime.run)
             for task in others:
                 task.cancel()
         raise Unavailable("leadership was lost: another process took the Lease over, or the API server was away too long")
@@ -177,10 +125,11 @@ class EngineProcess:
     async def _tell_ready(self, on_ready: Callable[[], None]) -> None:
         while not self.is_ready():
             await self._clock.sleep(0.02)
+        log.info("ready")
         on_ready()
 
     def is_ready(self) -> bool:
-        return self._leadership.is_leader and self.runtime.is_synced
+        return (self._leadership is None or self._leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
         concerned = [url for url in event.repo_urls if self._mirrors.changed(url)]
@@ -207,19 +156,23 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             DryRunAsk: sources.dry_run,
             MeasureAsk: metric_servers.measure,
         }
-        controllers = await _controllers(client, settings)
+        controllers = controllers_of(settings, await applied_key(client, settings.namespace))
         reporting = await _engines_that_only_report(client, clock, settings)
         runtime = Runtime(
             client,
-            [controller for engine in settings.engines for controller in controllers[engine]],
+            [controller for engine in controllers.values() for controller in engine],
             clock=clock,
             resolvers=resolvers,
             read_only=[controller.name for engine in reporting for controller in controllers[engine]],
         )
-        identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
-        leadership = Leadership(client, clock, LeaseName(settings.namespace, LEASE, identity))
+        leadership = None if settings.is_read_only else Leadership(client, clock, _lease(settings))
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         yield EngineProcess(runtime, leadership, sources.mirrors, webhook_secrets, clock)
+
+
+def _lease(settings: RunSettings) -> LeaseName:
+    identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
+    return LeaseName(settings.namespace, LEASE, identity, settings.lease_seconds)
 
 
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:
@@ -231,28 +184,11 @@ async def _engines_that_only_report(client: Client, clock: Clock, settings: RunS
     return frozenset(neighbour.engine for neighbour in neighbours)
 
 
-async def _controllers(client: Client, settings: RunSettings) -> dict[str, list[Controller[Any, Any]]]:
-    """The controllers of each engine that was asked for."""
+def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controller[Any, Any]]]:
+    """The controllers of each engine that was asked for; `key` is the installation's."""
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
-        key = await applied_key(client, settings.namespace)
         controllers["gitops"] = gitops_controllers(GitOpsSettings(namespace=settings.namespace, key=key))
     if "rollouts" in settings.engines:
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), AnalysisRunController()]
     return controllers
-
-
-async def make_applied_key(client: Client, namespace: str) -> None:
-    """Makes the installation's key, once, and keeps it in a Secret."""
-    meta = {"namespace": namespace, "name": KEY_SECRET}
-    fresh = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": secrets.token_hex(32)}}
-    with suppress(Conflict):
-        await client.create(SECRETS, fresh)
-
-
-async def applied_key(client: Client, namespace: str) -> bytes:
-    """The installation's key; where nothing was ever applied there is none, and any will do."""
-    try:
-        return secret_values(await client.get(SECRETS, namespace, KEY_SECRET))["key"].encode()
-    except NotFound:
-        return secrets.token_bytes(32)

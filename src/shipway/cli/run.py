@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from platformdirs import user_cache_path
 
-from shipway.assembly.engines import ENGINES, RunSettings, run_engines
+from shipway.assembly.engines import run_engines
+from shipway.assembly.settings import ENGINES, RunSettings
 from shipway.assembly.supervise import on_ready_write
 from shipway.cli.process import configure_logs, until_stopped, with_parent
 
@@ -36,6 +37,7 @@ class RunFlags:
     "Observe and report, write nothing."
     cache: Path | None = None
     "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
+    lease_seconds: Annotated[int, Parameter(show=False)] = 15
     url_file: Annotated[Path | None, Parameter(show=False)] = None
     with_parent: Annotated[bool, Parameter(show=False)] = False
 
@@ -53,6 +55,7 @@ def run(flags: RunFlags | None = None) -> int:
         instance_id=chosen.instance_id,
         is_read_only=chosen.read_only,
         cache=chosen.cache or user_cache_path("shipway"),
+        lease_seconds=chosen.lease_seconds,
     )
     configure_logs()
     work = run_engines(settings, on_ready_write(chosen.url_file))

@@ -5,6 +5,7 @@ replayed or duplicate delivery can at most cause one extra look. `/api/webhook` 
 configured already.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from shipway.base.errors import ShipwayError, verdict
+from shipway.base.errors import InvalidInput, ShipwayError, verdict
 from shipway.server.webhook import PushEvent, parse_push
 
 log = structlog.get_logger()
@@ -35,9 +36,7 @@ class Process(Protocol):
 class HttpServer:
     """Serves until stopped; `url` is known once it has started."""
 
-    def __init__(
-        self, process: Process, registry: CollectorRegistry, webhook_secrets: Callable[[], Mapping[str, str]]
-    ) -> None:
+    def __init__(self, process: Process, registry: CollectorRegistry, webhook_secrets: Callable[[], Mapping[str, str]]) -> None:
         self._process = process
         self._registry = registry
         self._webhook_secrets = webhook_secrets
@@ -45,6 +44,7 @@ class HttpServer:
         self.url = ""
 
     async def start(self, host: str, port: int) -> None:
+        """Raises InvalidInput (CannotListen) for an address that is taken or not ours."""
         app = web.Application(client_max_size=LARGEST_DELIVERY)
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._ready)
@@ -52,9 +52,16 @@ class HttpServer:
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise InvalidInput(
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}; "
+                "stop who listens there, or give another --listen",
+                reason="CannotListen",
+            ) from error
         address = self._runner.addresses[0]
-        self.url = f"http://{address[0]}:{address[1]}"
+        self.url = f"http://{f'[{address[0]}]' if ':' in address[0] else address[0]}:{address[1]}"
 
     async def stop(self) -> None:
         if self._runner:

@@ -19,6 +19,8 @@ from shipway.kube.objects.views import copy_obj, resource_version_of, spec_of
 
 log = structlog.get_logger()
 
+RELEASE_SECONDS = 3.0
+"""How long the end of a process may wait for the Lease to be handed back."""
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", status_subresource=False)
 
 
@@ -120,16 +122,23 @@ class Leadership:
         }
 
     async def _release(self) -> None:
-        lease = self._lease
+        """Hands the Lease back, so that a standby need not wait; who cannot in time lets it run out."""
         try:
-            current = await self._client.get(LEASES, lease.namespace, lease.name)
-            if spec_of(current).get("holderIdentity") != lease.identity:
-                return
-            freed = copy_obj(current)
-            freed["spec"] = {**spec_of(current), "holderIdentity": "", "leaseDurationSeconds": 1}
-            await self._client.replace(LEASES, freed)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._free()
         except ShipwayError as error:
             log.info("lease_not_released", reason=error.reason)
+        except TimeoutError:
+            log.info("lease_not_released", reason="Timeout")
+
+    async def _free(self) -> None:
+        lease = self._lease
+        current = await self._client.get(LEASES, lease.namespace, lease.name)
+        if spec_of(current).get("holderIdentity") != lease.identity:
+            return
+        freed = copy_obj(current)
+        freed["spec"] = {**spec_of(current), "holderIdentity": "", "leaseDurationSeconds": 1}
+        await self._client.replace(LEASES, freed)
 
 
 def _transitions(spec: Obj, identity: str) -> int:

@@ -1,5 +1,7 @@
 """What the runtime counts, in Prometheus' terms. One instance per process; nothing is registered by importing this."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -17,10 +19,15 @@ class RuntimeMetrics:
         self._seconds = Histogram("shipway_pass_seconds", "Length of a pass", ["controller"], registry=self.registry)
         self._depth = Gauge("shipway_queue_depth", "Keys that wait for their pass", ["controller"], registry=self.registry)
 
-    def passed(self, controller: str, seconds: float, depth: int) -> None:
+    def expect(self, controller: str, depth: Callable[[], int]) -> None:
+        """Lets a controller's figures start at zero; `depth` is asked whenever somebody looks."""
+        self._passes.labels(controller)
+        self._seconds.labels(controller)
+        self._depth.labels(controller).set_function(depth)
+
+    def passed(self, controller: str, seconds: float) -> None:
         self._passes.labels(controller).inc()
         self._seconds.labels(controller).observe(max(0.0, seconds))
-        self._depth.labels(controller).set(depth)
 
     def failed(self, controller: str, reason: str) -> None:
         self._failures.labels(controller, reason).inc()

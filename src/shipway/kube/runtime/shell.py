@@ -72,6 +72,7 @@ class Shell:
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
         self._watches = ControllerWatches(around.caches, controller.name, self._on_event, self.wake)
         self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)
+        self._metrics.expect(controller.name, self._queue.__len__)
 
     @property
     def name(self) -> str:
@@ -132,6 +133,7 @@ class Shell:
             return
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
+            self._metrics.passed(self.name, self._clock.now() - started)
         self._parking.expect(key, writes)
         conclusion, written = await self._conclude_and_write(key, world, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
@@ -141,7 +143,7 @@ class Shell:
         self._schedule(key, conclusion, outcomes)
         for note in conclusion.notes:
             await self._recorder.record(note)
-        self._metrics.passed(self.name, self._clock.now() - started, len(self._queue))
+        self._metrics.passed(self.name, self._clock.now() - started)
 
     def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
         """Keeps what the key watches and asks from now on; a kind that was listed meanwhile wakes it again."""
@@ -159,6 +161,8 @@ class Shell:
 
     def _world(self, key: Any) -> PassWorld:
         def miss() -> None:
+        if decision.change is not None and (fields := self._changed_fields(decision.change)):
+            log.info("would_write", controller=self.name, key=str(key), fields=fields)
             self._caches.kinds.remember_miss((self.name, key), lambda: self.wake(key))
 
         return PassWorld(self._watches, self._caches.kinds, self._lanes.answer, miss)
@@ -200,6 +204,13 @@ class Shell:
     def _cached(self, change: Change) -> Obj | None:
         for informer in self._watches.of(change.resource):
             if found := informer.get(change.namespace, change.name):
+    def _changed_fields(self, change: Change) -> list[str]:
+        """The top-level fields that a change would change."""
+        cached = self._cached(change)
+        if cached is not None:
+            change = _without_no_ops(change, cached)
+        return [*change.root, *(["status"] if change.status is not None else [])]
+
                 return found
         return None
 

@@ -1,0 +1,42 @@
+"""The flags of `shipway run` as one value, refused before anything is opened when they cannot work."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from shipway.base.errors import InvalidInput
+
+ENGINES = ("gitops", "rollouts")
+
+
+class RunSettings(Struct, frozen=True):
+    """The flags of `shipway run`; `listen` is host:port, port 0 for any free one."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "argocd"
+    engines: tuple[str, ...] = ENGINES
+    install_crds: bool = False
+    listen: str = "127.0.0.1:8080"
+    instance_id: str = ""
+    is_read_only: bool = False
+    cache: Path = Path(".cache")
+    lease_seconds: int = 15
+
+
+def check_engines(engines: tuple[str, ...]) -> None:
+    """Raises InvalidInput for an engine that does not exist, and for none at all."""
+    choice = f"choose among {', '.join(ENGINES)}"
+    unknown = sorted(set(engines) - set(ENGINES))
+    if unknown:
+        raise InvalidInput(f"unknown engine {', '.join(unknown)}: {choice}")
+    if not engines:
+        raise InvalidInput(f"no engine to run: {choice}")
+
+
+def listen_address(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port`, `[v6]:port` or `:port` (this machine only). Raises InvalidInput."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise InvalidInput(f"--listen {listen!r} is not HOST:PORT: give for instance 127.0.0.1:8080 or 0.0.0.0:8080")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
