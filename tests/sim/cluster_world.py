@@ -44,9 +44,13 @@ class NodeRules:
     name = "node-rules"
     watches = (Watch(PODS, own_key),)
 
+    def __init__(self, node: str = "") -> None:
+        self._node = node
+
     def observe(self, key: ObjectKey, world: Caches) -> Bound | None:
         pod = world.get(PODS, key.namespace, key.name)
-        return Bound(pod) if pod and spec_of(pod).get("nodeName") else None
+        node = spec_of(pod).get("nodeName") if pod else None
+        return Bound(pod) if pod and node and self._node in ("", node) else None
 
     def decide(self, observed: Bound, now: Instant) -> Decision:
         pod = observed.pod

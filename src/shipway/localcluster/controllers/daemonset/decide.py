@@ -15,6 +15,7 @@ from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import (
+    annotations_of,
     dig,
     generation_of,
     is_deleting,
@@ -51,6 +52,10 @@ EVERYWHERE = (
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 )
 """Taints that never keep a daemon away."""
+
+
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""Annotation in which the API server counts templates; without it the generation of the set serves."""
 
 
 class Observed(Struct, frozen=True):
@@ -147,7 +152,9 @@ def _is_usable(pod: Obj, min_ready: int, now: Instant) -> bool:
 def _pod(owner: Obj, node: str, name: str) -> Obj:
     template: Obj = spec_of(owner)["template"]
     made = pod_of_template(template, owner, name)
-    made["metadata"]["labels"] = {**labels_of(made), HASH_LABEL: revisions.revision_hash(template)}
+    generation = annotations_of(owner).get(TEMPLATE_GENERATION) or str(generation_of(owner))
+    identity = {HASH_LABEL: revisions.revision_hash(template), "pod-template-generation": generation}
+    made["metadata"]["labels"] = {**labels_of(made), **identity}
     spec: dict[str, Any] = made["spec"]
     spec["tolerations"] = [
         *(spec.get("tolerations") or ()),

@@ -72,6 +72,8 @@ def pod_notes(owner: Obj, outcomes: tuple[Outcome, ...]) -> tuple[Note, ...]:
     """The events that pod controllers write about creations and deletions."""
     notes: list[Note] = []
     for outcome in outcomes:
+        if not isinstance(outcome.action, Create | Delete) or outcome.action.resource != PODS:
+            continue
         if isinstance(outcome.action, Create) and outcome.is_done:
             notes.append(note(owner, "SuccessfulCreate", f"Created pod: {name_of(outcome.action.obj)}"))
         elif isinstance(outcome.action, Create) and outcome.error:

@@ -28,7 +28,7 @@ from shipway.kube.objects.views import (
     status_of,
     uid_of,
 )
-from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Delete, Outcome
+from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Delete, Note, Outcome
 from shipway.localcluster.controllers import revisions
 from shipway.localcluster.controllers.kinds import PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS
 from shipway.localcluster.controllers.pods import (
@@ -39,9 +39,8 @@ from shipway.localcluster.controllers.pods import (
     next_availability,
     pod_of_template,
 )
-from shipway.localcluster.controllers.replicaset.decide import pod_notes
 from shipway.localcluster.controllers.revisions import HASH_LABEL
-from shipway.localcluster.controllers.status import status_change
+from shipway.localcluster.controllers.status import note, status_change
 
 POD_NAME = "statefulset.kubernetes.io/pod-name"
 POD_INDEX = "apps.kubernetes.io/pod-index"
@@ -77,7 +76,25 @@ def decide(observed: Observed, now: Instant) -> Decision:
 
 
 def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion:
-    return Conclusion(_change(fresh, now), decision.wake, pod_notes(fresh.stateful_set, outcomes))
+    return Conclusion(_change(fresh, now), decision.wake, tuple(_notes(fresh.stateful_set, outcomes)))
+
+
+def _notes(owner: Obj, outcomes: tuple[Outcome, ...]) -> Iterable[Note]:
+    """`create Pod db-0 in StatefulSet db successful`, and the same for claims and failures."""
+    for outcome in outcomes:
+        action = outcome.action
+        if not isinstance(action, Create | Delete) or action.resource not in (PODS, PERSISTENT_VOLUME_CLAIMS):
+            continue
+        if not outcome.is_done and outcome.error is None:
+            continue
+        verb = type(action).__name__
+        name = name_of(action.obj) if isinstance(action, Create) else action.name
+        what = "Pod" if action.resource == PODS else "Claim"
+        said = f"{verb} {what} {name} in StatefulSet {name_of(owner)}"
+        if outcome.error:
+            yield note(owner, f"Failed{verb}", f"{said} failed error: {outcome.error.message}", warning=True)
+        else:
+            yield note(owner, f"Successful{verb}", f"{said} successful")
 
 
 def ordinal_of(owner: Obj, pod: Obj) -> int:
