@@ -17,6 +17,7 @@ from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.unit.localcluster.apiserver.conftest import CORE, START, Api, config_map
+from tests.waiting import eventually
 
 MAPS = f"{CORE}/configmaps"
 TOKEN = {"Authorization": "Bearer good"}
@@ -96,3 +97,11 @@ def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
     config = orjson.loads(path.read_bytes())
     assert config["users"][0]["user"] == {"token": "t"}
     assert config["clusters"][0]["cluster"]["certificate-authority-data"] == "cGVt"
+
+
+async def test_a_watcher_that_leaves_is_forgotten(api: Api, session: aiohttp.ClientSession) -> None:
+    shelf = api.server.backend.store.shelf(("", "configmaps"))
+    async with session.get(f"{MAPS}?watch=true", headers=TOKEN):
+        await eventually(lambda: shelf.listeners)
+    await eventually(lambda: not shelf.listeners)
+    assert not shelf.bells

@@ -109,3 +109,47 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, and it is long enough to be looked at" * 50)
     with pytest.raises(InvalidInput, match=r"state\.db"):
         await reopened(path)
+
+
+FILLER = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+import orjson
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.kube.objects.wire import Request
+from shipway.localcluster.apiserver.server import ApiServer
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+async def main():
+    server = await ApiServer.open(path=Path(sys.argv[1]), clock=SystemClock(), ids=RandomIds())
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    for number in range(200):
+        body = orjson.dumps({"metadata": {"name": f"m{number}"}, "data": {"n": "x" * 20_000}})
+        answer = await server.send(Request("POST", MAPS, body=body))
+        print(f"m{number}", answer.status, flush=True)
+        if answer.status != 201:
+            print(answer.body.decode(), (await server.send(Request("GET", MAPS))).status, flush=True)
+            return
+
+asyncio.run(main())
+"""
+
+
+async def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FILLER, str(path), stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    async with asyncio.timeout(30):
+        out, _ = await process.communicate()
+    *written, refusal = out.decode().splitlines()
+    answers = dict(line.split() for line in written)
+    assert (list(answers.values())[-1], refusal.rpartition(" ")[2]) == ("503", "503")
+    assert "free some space and restart" in refusal
+    api = await reopened(path)
+    stored = set(names(await api.get(MAPS)))
+    assert {name for name, code in answers.items() if code == "201"} <= stored
+    await api.server.close()
