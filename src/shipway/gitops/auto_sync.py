@@ -14,6 +14,8 @@ from shipway.api.application import ApplicationSpec, Automated
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.operation import content_of, drift_info
+from shipway.gitops.source import sync_options
+from shipway.gitops.sync.tasks import option_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 
@@ -60,12 +62,14 @@ def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: W
         return AutoSync(condition=("SyncError", f"Failed last sync attempt to {wanted.revision}: {last.get('message', '')}"))
     if not automated.self_heal:
         return AutoSync()
-    chosen = [item for item in out_of_sync if not item.requires_pruning or _may_prune(item, automated, wanted)]
+    options = sync_options(spec)
+    chosen = [item for item in out_of_sync if not item.requires_pruning or _may_prune(item, automated, wanted, options)]
     return _self_heal(spec, chosen, wanted, last, now) if chosen else AutoSync()
 
 
-def _may_prune(item: Item, automated: Automated, wanted: Wanted) -> bool:
-    return bool(automated.prune) and wanted.is_newest and not item.is_going
+def _may_prune(item: Item, automated: Automated, wanted: Wanted, options: dict[str, str]) -> bool:
+    is_kept = item.is_going or option_of(item.obj, options, "Prune") == "false"
+    return bool(automated.prune) and wanted.is_newest and not is_kept
 
 
 def _self_heal(spec: ApplicationSpec, chosen: Sequence[Item], wanted: Wanted, last: Obj, now: Instant) -> AutoSync:

@@ -14,17 +14,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
-from shipway.base.clock import Instant, parse_rfc3339, rfc3339, rfc3339_micro
-from shipway.gitops.annotations import KINDS, REFRESH, REFRESHING, SKIP_RECONCILE
+from shipway.base.clock import Instant, rfc3339
+from shipway.gitops.annotations import KINDS, REFRESH, SKIP_RECONCILE
 from shipway.gitops.application.observe import Observed, Target
-from shipway.gitops.application.syncing import Progress, progress, rows_written, work_of
+from shipway.gitops.application.recording import recorded
+from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
+from shipway.gitops.application.syncing import Progress, progress
+from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
-from shipway.gitops.comparison import Comparison, Item, Live, compare, health_of_all
+from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.deletion import cascade, our_finalizer
 from shipway.gitops.events import notes_of
 from shipway.gitops.kinds import annotation_with
-from shipway.gitops.operation import Begun, begin, history_entry, is_over
-from shipway.gitops.project import DEFAULT, default_project, refusals
+from shipway.gitops.operation import Begun, begin, history_entry
+from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
     compared_to,
@@ -35,30 +38,16 @@ from shipway.gitops.status import (
     summary,
     with_history,
 )
-from shipway.gitops.sync.actions import Versions, record, results
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.tracking import tracked_by
-from shipway.kube.objects.resource import Obj, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, condition_of, dig, is_deleting, resource_version_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
 
 LIST_PATIENCE = 0.25
 """Seconds until a pass looks again whether the kinds it needs have been listed."""
-REFRESH_PATIENCE = 0.2
-"""Seconds until a pass looks again whether the answer to a refresh has come."""
-GRACE = 180.0
-"""Seconds that a repository may be unreachable before the application turns Unknown (Argo CD's grace period)."""
 HISTORY_LIMIT = 10
-
-
-class Verdict(Struct, frozen=True):
-    """What is true now. `is_known`: the comparison is there; otherwise only `conditions` say anything."""
-
-    sync: str
-    health: str
-    conditions: tuple[tuple[str, str], ...] = ()
-    is_known: bool = False
 
 
 class Draft(Struct, frozen=True):
@@ -90,10 +79,10 @@ def decide(observed: Observed, now: Instant) -> Decision:
         asks=tuple(dict.fromkeys(asks)),
         watches=observed.watches,
         change=_change(observed, draft, now),
-        wake=_earliest(draft.wake, _refresh_wake(observed, now)),
+        wake=_earliest(draft.wake, refresh_wake(observed, now)),
         notes=_notes(observed, draft),
         memo=draft.progress.before if draft.progress else {},
-        refresh=observed.target.asks[:1] if observed.target and REFRESHING in _refresh_change(observed, now) else (),
+        refresh=asked_again(observed, now),
     )
 
 
@@ -101,8 +90,8 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if not outcomes or is_deleting(fresh.app) or not fresh.is_listed:
         return None
-    recorded = _recorded(fresh, outcomes, decision.memo or {})
-    draft = draft_of(recorded, now)
+    seen = recorded(fresh, outcomes, decision.memo or {})
+    draft = draft_of(seen, now)
     # What this draft would like to do or ask next is for the next pass, which comes at once: no event may tell of our write
     # (an object that is being adopted is not ours yet, and so wakes nobody).
     goes_on = bool(draft.batches) or (draft.progress is not None and bool(draft.progress.asks))
@@ -116,32 +105,10 @@ def draft_of(observed: Observed, now: Instant) -> Draft:
     status = _status(observed, verdict, now)
     if observed.app.get("operation"):
         return _with_operation(observed, status, now)
-    draft = Draft(status, batches=_hook_batches(observed), wake=_grace_over(observed, now))
+    draft = Draft(status, batches=_hook_batches(observed), wake=grace_over(observed, now))
     if verdict.is_known and observed.comparison is not None and observed.target is not None and observed.spec is not None:
         return _with_auto_sync(observed, observed.comparison, observed.target, draft, now)
     return draft
-
-
-def verdict_of(observed: Observed, now: Instant) -> Verdict:
-    """Sync state, health and conditions."""
-    old_health: str = dig(observed.status, "health", "status", default="Unknown")
-    if observed.spec is None:
-        return Verdict("Unknown", "Unknown", (("InvalidSpecError", observed.spec_error),))
-    wrong = _project_conditions(observed)
-    if wrong:
-        return Verdict("Unknown", "Unknown", wrong)
-    target, comparison = observed.target, observed.comparison
-    if target is not None and target.error:
-        return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
-    if target is None or comparison is None or comparison.is_pending:
-        old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
-        return Verdict(old_sync, old_health, _kept_conditions(observed))
-    conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
-    sync = comparison.state
-    if target.stale:
-        conditions.append(("ComparisonError", target.stale))
-        sync = "Unknown" if _is_overdue(observed, now) else sync
-    return Verdict(sync, health_of_all(comparison.items), tuple(conditions), is_known=True)
 
 
 def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
@@ -166,9 +133,10 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
 
 
 def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
-    step = progress(observed, now)
+    refusal = next((message for kind, message in told(status) if kind == "InvalidSpecError"), "")
+    step = progress(observed, now, refusal)
     if step is None:
-        return Draft(status, wake=_grace_over(observed, now))
+        return Draft(status, wake=grace_over(observed, now))
     intent = _intent(observed, observed.sync_target)
     if intent and not step.is_over:
         # Nothing is applied before its kinds are written down.
@@ -199,7 +167,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     result = auto_sync(observed.app, spec, comparison, wanted, now)
     status = draft.status
     if result.condition:
-        found = [(kind, message) for kind, message in _told(status) if kind != "SyncError"]
+        found = [(kind, message) for kind, message in told(status) if kind != "SyncError"]
         status = {
             **status,
             "conditions": merged_conditions(observed.status.get("conditions") or [], [*found, result.condition], now),
@@ -222,7 +190,7 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
-    annotations = _refresh_change(observed, now)
+    annotations = refresh_change(observed, now)
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     if not status and not root:
@@ -237,54 +205,6 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
         root=root,
         status=status or None,
     )
-
-
-def _recorded(fresh: Observed, outcomes: tuple[Outcome, ...], before: Versions) -> Observed:
-    """The fresh look with what the outcomes say: rows of the operation, and the objects as the server returned them."""
-    observed = _with_results(fresh, outcomes)
-    operation = fresh.app.get("operation")
-    if not operation or is_over(fresh.state):
-        return observed
-    work = work_of(fresh)
-    if work is None:
-        return observed
-    rows = record(work.tasks, outcomes, read_rows(fresh.state), work.hand, before)
-    state = rows_written(fresh.state, rows, work.tasks)
-    app = {**observed.app, "status": {**observed.status, "operationState": state}}
-    return replace(observed, app=app)
-
-
-def _with_results(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
-    """Compared anew, with the results in place of what the caches may not have seen yet."""
-    changed = results(outcomes)
-    if not changed or fresh.comparison is None:
-        return fresh
-    watched = {watch.resource.group_kind: watch.resource for watch in fresh.watches}
-    by_ref = {ref_of(one.obj): one for one in fresh.live}
-    for (resource, namespace, name), obj in changed.items():
-        ref = replace(ref_of({"apiVersion": resource.api_version, "kind": resource.kind}), namespace=namespace, name=name)
-        if obj is None:
-            by_ref.pop(ref, None)
-        else:
-            by_ref[ref] = Live(_typed(obj, resource), watched.get(resource.group_kind, resource))
-    live = tuple(by_ref.values())
-    comparison = _again(fresh, fresh.target, fresh.comparison, live)
-    is_same = fresh.sync_comparison is fresh.comparison
-    sync_comparison = comparison if is_same else _again(fresh, fresh.sync_target, fresh.sync_comparison, live)
-    return replace(fresh, live=live, comparison=comparison, sync_comparison=sync_comparison)
-
-
-def _again(fresh: Observed, target: Target | None, comparison: Comparison | None, live: tuple[Live, ...]) -> Comparison | None:
-    if target is None or comparison is None:
-        return comparison
-    claims = {item.ref: item.claims for item in comparison.items}
-    wanted = {item.ref for item in comparison.items}
-    known = tuple(one for one in live if ref_of(one.obj) in wanted)
-    return compare(target.prepared.objects, known, claims, fresh.context)
-
-
-def _typed(obj: Obj, resource: Resource) -> Obj:
-    return obj if obj.get("kind") else {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
 
 
 def _deletion(observed: Observed, now: Instant) -> Decision:
@@ -312,77 +232,6 @@ def _hook_batches(observed: Observed) -> tuple[Batch, ...]:
 
 def _wants_default_project(observed: Observed) -> bool:
     return observed.spec is not None and (observed.spec.project or DEFAULT) == DEFAULT
-
-
-def _project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
-    if observed.project is None:
-        return (("InvalidSpecError", observed.project_error),)
-    assert observed.spec is not None
-    name = observed.spec.project or DEFAULT
-    return tuple(("InvalidSpecError", refusal) for refusal in refusals(observed.project, name, observed.spec))
-
-
-def _kept_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
-    """While nothing new is known, what was said stands."""
-    return tuple(_told(observed.status))
-
-
-def _told(status: Obj) -> list[tuple[str, str]]:
-    """The conditions of a status as (type, message)."""
-    conditions: list[Obj] = status.get("conditions") or []
-    return [(condition.get("type", ""), condition.get("message", "")) for condition in conditions]
-
-
-def _live_health(observed: Observed) -> str:
-    """Health goes on being judged when Git cannot be read."""
-    items = [Item(ref_of(one.obj), None, one) for one in observed.live]
-    return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
-
-
-def _is_overdue(observed: Observed, now: Instant) -> bool:
-    since = _stale_since(observed)
-    return since is not None and now >= since + GRACE
-
-
-def _grace_over(observed: Observed, now: Instant) -> Instant | None:
-    """When an application whose repository is unreachable turns Unknown."""
-    if observed.target is None or not observed.target.stale:
-        return None
-    since = _stale_since(observed)
-    due = (since if since is not None else now) + GRACE
-    return Instant(due) if due > now else None
-
-
-def _stale_since(observed: Observed) -> Instant | None:
-    condition = condition_of(observed.app, "ComparisonError") or {}
-    since: str = condition.get("lastTransitionTime", "")
-    return parse_rfc3339(since) if since else None
-
-
-def _refresh_change(observed: Observed, now: Instant) -> Obj:
-    """Annotations to write for a refresh that a client asked for: first since when we ask again, then both away.
-
-    The answer counts once it was asked for after that moment, so a restart in between loses nothing.
-    """
-    annotations = annotations_of(observed.app)
-    if REFRESH not in annotations:
-        return {}
-    if REFRESHING not in annotations and observed.target is not None:
-        return {REFRESHING: rfc3339_micro(now)}
-    return dict.fromkeys((REFRESH, REFRESHING)) if _is_refreshed(observed) else {}
-
-
-def _is_refreshed(observed: Observed) -> bool:
-    """Whether what we know was asked for after the client's wish."""
-    target, since = observed.target, annotations_of(observed.app).get(REFRESHING)
-    if target is None:
-        return True
-    return bool(since) and target.asked_at >= parse_rfc3339(str(since)) and not target.is_waiting
-
-
-def _refresh_wake(observed: Observed, now: Instant) -> Instant | None:
-    waits = REFRESH in annotations_of(observed.app) and not _is_refreshed(observed)
-    return Instant(now + REFRESH_PATIENCE) if waits else None
 
 
 def _earliest(*instants: Instant | None) -> Instant | None:

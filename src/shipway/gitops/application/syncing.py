@@ -51,10 +51,16 @@ class Work(Struct, frozen=True):
     comparison: Comparison
 
 
-def progress(observed: Observed, now: Instant) -> Progress | None:
-    """None: nothing can be said yet (a render or a list is under way). Only called while `operation` is on the object."""
+def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | None:
+    """None: nothing can be said yet (a render or a list is under way). Only called while `operation` is on the object.
+
+    `refusal` says why the application may not be synced at all (its spec, its project).
+    """
     state, raw = observed.state, observed.app["operation"]
     retry = observed.operation.retry if observed.operation else Retry()
+    if refusal and state.get("phase") != "Terminating":
+        told = state if belongs(state, raw) else begin(observed.app, raw, Begun(), now)
+        return _over(finish(told, "Error", f"InvalidSpecError: {refusal}", now))
     if not belongs(state, raw):
         return _begin(observed, raw, now)
     if state.get("phase") == "Terminating":
@@ -98,9 +104,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", message, now))
     if problem := _unsupported(observed):
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
-    if target is None:
-        return _over(finish(begin(observed.app, raw, Begun(), now), "Error", f"InvalidSpecError: {observed.spec_error}", now))
-    if target.is_waiting:
+    if target is None or target.is_waiting:
         return None
     revision = target.head.commit if target.head else target.revision
     state = begin(observed.app, raw, Begun(revision, target.source, target.content), now)

@@ -1,0 +1,44 @@
+"""The refresh annotation: a client asks that Git is looked at now.
+
+Two writes make it safe to crash between: first the annotation gets a companion that says since when we ask again, then, once
+an answer was asked for after that moment, both go.
+"""
+
+from shipway.base.clock import Instant, parse_rfc3339, rfc3339_micro
+from shipway.gitops.annotations import REFRESH, REFRESHING
+from shipway.gitops.application.observe import Observed
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of
+from shipway.kube.runtime.decision import Ask
+
+PATIENCE = 0.2
+"""Seconds until a pass looks again whether the answer has come."""
+
+
+def refresh_change(observed: Observed, now: Instant) -> Obj:
+    """Annotations to write: since when we ask again, or both away once that is answered."""
+    annotations = annotations_of(observed.app)
+    if REFRESH not in annotations:
+        return {}
+    if REFRESHING not in annotations and observed.target is not None:
+        return {REFRESHING: rfc3339_micro(now)}
+    return dict.fromkeys((REFRESH, REFRESHING)) if _is_refreshed(observed) else {}
+
+
+def _is_refreshed(observed: Observed) -> bool:
+    """Whether what we know was asked for after the client's wish."""
+    target, since = observed.target, annotations_of(observed.app).get(REFRESHING)
+    if target is None:
+        return True
+    return bool(since) and target.asked_at >= parse_rfc3339(str(since)) and not target.is_waiting
+
+
+def refresh_wake(observed: Observed, now: Instant) -> Instant | None:
+    waits = REFRESH in annotations_of(observed.app) and not _is_refreshed(observed)
+    return Instant(now + PATIENCE) if waits else None
+
+
+def asked_again(observed: Observed, now: Instant) -> tuple[Ask, ...]:
+    """The questions to put anew in this pass."""
+    is_new = REFRESHING in refresh_change(observed, now) and not _is_refreshed(observed)
+    return observed.target.asks[:1] if observed.target and is_new else ()

@@ -1,0 +1,93 @@
+"""What is true about an application now: sync state, health and conditions.
+
+While something is not known yet (a render under way, a dry run unanswered) what was said stands. While Git cannot be read,
+health goes on being judged and, for a time of grace, so does the sync state against the last revision that was known.
+"""
+
+from msgspec import Struct
+
+from shipway.base.clock import Instant, parse_rfc3339
+from shipway.gitops.application.observe import Observed
+from shipway.gitops.comparison import Item, health_of_all
+from shipway.gitops.project import DEFAULT, refusals
+from shipway.kube.objects.resource import Obj, ref_of
+from shipway.kube.objects.views import condition_of, dig
+
+GRACE = 180.0
+"""Seconds that a repository may be unreachable before the application turns Unknown (Argo CD's grace period)."""
+
+
+class Verdict(Struct, frozen=True):
+    """What is true now. `is_known`: the comparison is there; otherwise only `conditions` say anything."""
+
+    sync: str
+    health: str
+    conditions: tuple[tuple[str, str], ...] = ()
+    is_known: bool = False
+
+
+def verdict_of(observed: Observed, now: Instant) -> Verdict:
+    """Sync state, health and conditions."""
+    old_health: str = dig(observed.status, "health", "status", default="Unknown")
+    if observed.spec is None:
+        return Verdict("Unknown", "Unknown", (("InvalidSpecError", observed.spec_error),))
+    wrong = project_conditions(observed)
+    if wrong:
+        return Verdict("Unknown", "Unknown", wrong)
+    target, comparison = observed.target, observed.comparison
+    if target is not None and target.error:
+        return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
+    if target is None or comparison is None or comparison.is_pending:
+        old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
+        return Verdict(old_sync, old_health, _kept_conditions(observed))
+    conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
+    sync = comparison.state
+    if target.stale:
+        conditions.append(("ComparisonError", target.stale))
+        sync = "Unknown" if _is_overdue(observed, now) else sync
+    return Verdict(sync, health_of_all(comparison.items), tuple(conditions), is_known=True)
+
+
+def project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
+    if observed.project is None:
+        return (("InvalidSpecError", observed.project_error),)
+    assert observed.spec is not None
+    name = observed.spec.project or DEFAULT
+    return tuple(("InvalidSpecError", refusal) for refusal in refusals(observed.project, name, observed.spec))
+
+
+def _kept_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
+    """While nothing new is known, what was said stands."""
+    return tuple(told(observed.status))
+
+
+def told(status: Obj) -> list[tuple[str, str]]:
+    """The conditions of a status as (type, message)."""
+    conditions: list[Obj] = status.get("conditions") or []
+    return [(condition.get("type", ""), condition.get("message", "")) for condition in conditions]
+
+
+def _live_health(observed: Observed) -> str:
+    """Health goes on being judged when Git cannot be read."""
+    items = [Item(ref_of(one.obj), None, one) for one in observed.live]
+    return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
+
+
+def _is_overdue(observed: Observed, now: Instant) -> bool:
+    since = _stale_since(observed)
+    return since is not None and now >= since + GRACE
+
+
+def grace_over(observed: Observed, now: Instant) -> Instant | None:
+    """When an application whose repository is unreachable turns Unknown."""
+    if observed.target is None or not observed.target.stale:
+        return None
+    since = _stale_since(observed)
+    due = (since if since is not None else now) + GRACE
+    return Instant(due) if due > now else None
+
+
+def _stale_since(observed: Observed) -> Instant | None:
+    condition = condition_of(observed.app, "ComparisonError") or {}
+    since: str = condition.get("lastTransitionTime", "")
+    return parse_rfc3339(since) if since else None
