@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import orjson
+import pytest
 import pytest_asyncio
 
 from shipway.api.kinds import NODES
@@ -92,3 +93,41 @@ async def test_cascades(kubectl: Kubectl) -> None:
     await kubectl("create", "namespace", "shop")
     await kubectl("create", "configmap", "x", "-n", "shop")
     await kubectl("delete", "namespace", "shop", "--timeout=30s")
+
+
+@pytest.mark.parametrize("kind", ["statefulset", "daemonset"])
+async def test_rollouts_of_sets_with_revisions(kubectl: Kubectl, kind: str) -> None:
+    made = deployment(image="slow:0", replicas=2)
+    made["kind"] = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}[kind]
+    if kind == "statefulset":
+        made["spec"]["serviceName"] = "web"
+    else:
+        del made["spec"]["replicas"]
+    name = f"{kind}/web"
+    await kubectl("apply", "-f", "-", stdin=orjson.dumps(made))
+    await kubectl("rollout", "status", name, "--timeout=30s")
+    await kubectl("set", "image", name, "c=slow:0.5")
+    await kubectl("rollout", "status", name, "--timeout=30s")
+    await kubectl("rollout", "restart", name)
+    await kubectl("rollout", "status", name, "--timeout=30s")
+    history = await kubectl("rollout", "history", name)
+    assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2", "3"]
+    assert "rolled back" in await kubectl("rollout", "undo", name, "--to-revision=1")
+    await kubectl("rollout", "status", name, "--timeout=30s")
+    images = await kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].image}")
+    assert set(images.split()) == {"slow:0"}
+
+
+async def test_a_node_is_drained_one_pod_at_a_time(kubectl: Kubectl) -> None:
+    user = kubectl.cluster.user
+    other = node("node-2")
+    await user.create(NODES, other)
+    await user.patch(NODES, "", "node-2", {"status": other["status"]}, subresource="status")
+    await kubectl("apply", "-f", "-", stdin=orjson.dumps(deployment(image="slow:0", replicas=4)))
+    await kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", "--max-unavailable=1")
+    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    said = await kubectl("drain", "node-1", "--timeout=50s")
+    assert "node/node-1 drained" in said
+    nodes = await kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.nodeName}")
+    assert nodes.split() == ["node-2"] * 4
+    await kubectl("uncordon", "node-1")
