@@ -117,6 +117,8 @@ class Ask(Struct, frozen=True):
 
     standing: ClassVar[bool] = False
     poll_seconds: ClassVar[float] = 180.0
+    at_once: ClassVar[int] = 4
+    """How many such questions one remote is asked at a time."""
 
     @property
     def lane(self) -> str:

@@ -26,8 +26,6 @@ from shipway.kube.runtime.decision import Answer, Ask
 Subscriber = Hashable
 FIRST_RETRY = 2.0
 LONGEST_RETRY = 60.0
-PER_LANE = 4
-"""How many questions one remote is asked at a time."""
 
 log = structlog.get_logger()
 
@@ -40,7 +38,6 @@ class Lanes:
         resolvers: Mapping[type[Ask], Resolver],
         clock: Clock,
         wake: Callable[[Subscriber], None],
-        per_lane: int = PER_LANE,
     ) -> None:
         self._resolvers = resolvers
         self._clock = clock
@@ -50,7 +47,7 @@ class Lanes:
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
         self._again: dict[Ask, asyncio.Event] = {}
-        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_lane))
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -135,7 +132,7 @@ class Lanes:
             waiter.cancel()
 
     async def _ask_once(self, ask: Ask) -> Answer:
-        async with self._lanes[ask.lane]:
+        async with self._lanes.setdefault(ask.lane, asyncio.Semaphore(ask.at_once)):
             at = self._clock.now()
             try:
                 return Answer(value=await self._resolver(ask)(ask), at=at)

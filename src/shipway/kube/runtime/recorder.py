@@ -1,8 +1,12 @@
 """Writes notes as Kubernetes Events: one object per (object, reason, message), counted up when it happens again.
 
 An Event's name is derived from what it says, so a pass that is repeated after a crash counts up instead of telling the
-story twice. Events are a courtesy: a failure to write one is logged and never fails a pass.
+story twice. Events are a courtesy: a failure to write one is logged and never fails a pass, and no pass waits for one.
+Events about one object are written in order; those about different objects side by side.
 """
+
+import asyncio
+import zlib
 
 import structlog
 
@@ -17,6 +21,9 @@ log = structlog.get_logger()
 
 EVENTS = Resource("", "v1", "Event", "events", status_subresource=False)
 LONGEST_MESSAGE = 1024
+SIDE_BY_SIDE = 4
+WAITING = 10_000
+"""Notes that may wait to be written; what comes on top is dropped and logged."""
 
 
 class Recorder:
@@ -26,6 +33,25 @@ class Recorder:
         self._client = client
         self._clock = clock
         self._component = component
+        self._queues: tuple[asyncio.Queue[Note], ...] = tuple(asyncio.Queue(WAITING) for _ in range(SIDE_BY_SIDE))
+
+    def put(self, note: Note) -> None:
+        """Has the note written soon, by `run`."""
+        about = str(note.regarding.get("uid") or note.regarding.get("name") or "")
+        try:
+            self._queues[zlib.crc32(about.encode()) % SIDE_BY_SIDE].put_nowait(note)
+        except asyncio.QueueFull:
+            log.warning("event_dropped", reason=note.reason)
+
+    async def run(self) -> None:
+        """Writes what was put, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for queue in self._queues:
+                group.create_task(self._drain(queue))
+
+    async def _drain(self, queue: asyncio.Queue[Note]) -> None:
+        while True:
+            await self.record(await queue.get())
 
     async def record(self, note: Note) -> None:
         event = self._event(note)

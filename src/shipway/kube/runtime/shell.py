@@ -36,6 +36,8 @@ from shipway.kube.runtime.recorder import Recorder
 
 log = structlog.get_logger()
 
+WORKERS = 16
+"""Keys of one controller that are worked on at a time; most of a pass is waiting for the API server."""
 WRITE_TRIES = 5
 CACHE_PATIENCE = 10.0
 """Seconds a key waits for its own write to come back before it runs all the same."""
@@ -58,7 +60,7 @@ class Shell:
     """Runs one controller. `wake(key)` may be called by anybody; passes of one key never overlap."""
 
     def __init__(
-        self, controller: Controller[Any, Any], around: Surroundings, *, workers: int = 4, is_read_only: bool = False
+        self, controller: Controller[Any, Any], around: Surroundings, *, workers: int = WORKERS, is_read_only: bool = False
     ) -> None:
         self._controller = controller
         self._client = around.client
@@ -70,9 +72,9 @@ class Shell:
         self._workers = workers
         self._recorder = Recorder(around.client, around.clock, controller.name)
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
+        self._metrics.expect(controller.name, self._queue.__len__)
         self._watches = ControllerWatches(around.caches, controller.name, self._on_event, self.wake)
         self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)
-        self._metrics.expect(controller.name, self._queue.__len__)
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ class Shell:
         for informer in self._watches.informers:
             await informer.synced.wait()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
             for _ in range(self._workers):
                 group.create_task(self._work())
 
@@ -130,10 +133,10 @@ class Shell:
         decision = self._controller.decide(observed, started)
         if self._is_read_only:
             self._report(key, world, decision)
+            self._metrics.passed(self.name, self._clock.now() - started)
             return
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
-            self._metrics.passed(self.name, self._clock.now() - started)
         self._parking.expect(key, writes)
         conclusion, written = await self._conclude_and_write(key, world, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
@@ -142,7 +145,7 @@ class Shell:
             self._lanes.refresh(decision.refresh.__contains__)
         self._schedule(key, conclusion, outcomes)
         for note in conclusion.notes:
-            await self._recorder.record(note)
+            self._recorder.put(note)
         self._metrics.passed(self.name, self._clock.now() - started)
 
     def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
@@ -158,11 +161,11 @@ class Shell:
         self._queue.add_at(key, decision.wake)
         for action in (action for batch in decision.batches for action in batch.actions):
             log.info("would_do", controller=self.name, key=str(key), action=describe(action))
+        if decision.change is not None and (fields := self._changed_fields(decision.change)):
+            log.info("would_write", controller=self.name, key=str(key), fields=fields)
 
     def _world(self, key: Any) -> PassWorld:
         def miss() -> None:
-        if decision.change is not None and (fields := self._changed_fields(decision.change)):
-            log.info("would_write", controller=self.name, key=str(key), fields=fields)
             self._caches.kinds.remember_miss((self.name, key), lambda: self.wake(key))
 
         return PassWorld(self._watches, self._caches.kinds, self._lanes.answer, miss)
@@ -201,9 +204,6 @@ class Shell:
             guard = {"metadata": {"resourceVersion": resource_version_of(results[-1])}}
         return [Awaited(change.resource, change.namespace, change.name, resource_version_of(obj)) for obj in results[-1:]]
 
-    def _cached(self, change: Change) -> Obj | None:
-        for informer in self._watches.of(change.resource):
-            if found := informer.get(change.namespace, change.name):
     def _changed_fields(self, change: Change) -> list[str]:
         """The top-level fields that a change would change."""
         cached = self._cached(change)
@@ -211,6 +211,9 @@ class Shell:
             change = _without_no_ops(change, cached)
         return [*change.root, *(["status"] if change.status is not None else [])]
 
+    def _cached(self, change: Change) -> Obj | None:
+        for informer in self._watches.of(change.resource):
+            if found := informer.get(change.namespace, change.name):
                 return found
         return None
 
