@@ -6,7 +6,7 @@ exception is Progressing with progress: its lastUpdateTime is the clock that pro
 
 from msgspec import Struct
 
-from shipway.api.rollout import Condition, RolloutStatus
+from shipway.api.rollout import BlueGreen, Condition, RolloutStatus
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import status_of
@@ -85,18 +85,26 @@ def judge(facts: Facts, after: RolloutStatus, moves: Moves) -> Judged:
         conditions = _progress(facts, after, conditions, became_unhealthy=became_unhealthy)
     elif _may_time_out(facts, after) and is_timed_out(conditions, facts.spec.progress_deadline_seconds, facts.now):
         conditions, abort, notes = _timed_out(facts, conditions)
-    conditions = _availability(facts, conditions)
+    conditions = _availability(facts, after, conditions)
     conditions = _replica_failure(facts, conditions)
     conditions, completed_notes = _completed(facts, after, conditions)
     return Judged(conditions, abort, notes + completed_notes)
 
 
 def is_healthy(facts: Facts, status: RolloutStatus) -> bool:
-    """Every pod is of the stable template and available, and no other pod is left."""
+    """Every pod is of the stable template and available; the services point there, or no other pod is left."""
+    if facts.blue_green is not None:
+        whole = status.updated_replicas == status.available_replicas == facts.replicas
+        return whole and _is_switched(facts.blue_green, status)
     walked = not facts.canary.steps or status.current_step_index in (None, len(facts.canary.steps))
     promoted = bool(status.stable_rs) and status.stable_rs == status.current_pod_hash
     counts = {status.replicas, status.updated_replicas, status.available_replicas}
     return walked and promoted and counts == {facts.replicas}
+
+
+def _is_switched(blue_green: BlueGreen, status: RolloutStatus) -> bool:
+    wanted, told = status.current_pod_hash, status.blue_green
+    return told.active_selector == wanted and (not blue_green.preview_service or told.preview_selector == wanted)
 
 
 def _health(facts: Facts, conditions: Conditions, *, healthy: bool) -> tuple[Conditions, bool]:
@@ -118,8 +126,10 @@ def _aborted(facts: Facts, conditions: Conditions, moves: Moves) -> tuple[Condit
 
 def _has_progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
     stepped = None not in (before.current_step_index, after.current_step_index)
+    selectors = (after.blue_green.active_selector, after.blue_green.preview_selector)
     return (
         after.stable_rs != before.stable_rs
+        or selectors != (before.blue_green.active_selector, before.blue_green.preview_selector)
         or (stepped and before.current_step_index != after.current_step_index)
         or after.current_step_hash != before.current_step_hash
         or after.updated_replicas != before.updated_replicas
@@ -185,8 +195,11 @@ def _timed_out(facts: Facts, conditions: Conditions) -> tuple[Conditions, str | 
     return after, message, (facts.note("RolloutAborted", message, warning=True),)
 
 
-def _availability(facts: Facts, conditions: Conditions) -> Conditions:
-    available = sum(rs.available for rs in facts.roles.all) >= facts.replicas
+def _availability(facts: Facts, after: RolloutStatus, conditions: Conditions) -> Conditions:
+    serving = facts.roles.all
+    if facts.blue_green is not None:
+        serving = tuple(rs for rs in serving if rs.hash == after.blue_green.active_selector)
+    available = bool(serving or not facts.replicas) and sum(rs.available for rs in serving) >= facts.replicas
     told = (
         ("True", "Rollout has minimum availability") if available else ("False", "Rollout does not have minimum availability")
     )

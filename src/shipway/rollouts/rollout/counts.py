@@ -15,6 +15,8 @@ from shipway.rollouts.rollout.replicas import (
 
 
 def bounds(facts: Facts) -> Limits:
+    if facts.blue_green is not None:
+        return limits(facts.replicas, 0, facts.blue_green.max_unavailable)
     return limits(facts.replicas, facts.canary.max_surge, facts.canary.max_unavailable)
 
 

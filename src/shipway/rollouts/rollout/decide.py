@@ -31,6 +31,9 @@ from shipway.kube.objects.views import (
 )
 from shipway.kube.runtime.decision import Action, Change, Conclusion, Create, Decision, Note, Outcome, Patch, Watch
 from shipway.rollouts.rollout.analysis import plan_runs
+from shipway.rollouts.rollout.blue_green import plan_active, plan_hold, plan_preview, plan_sizes
+from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
+from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset_blue_green, scaled_blue_green
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout
@@ -89,6 +92,8 @@ def _valid(facts: Facts) -> RolloutDecision:
         return _create(facts)
     synced = sync_new(facts.rollout, facts.spec, facts.roles)
     first = acting(synced) if synced is not None else NOTHING
+    if facts.blue_green is not None:
+        return _blue_green(facts, first)
     if is_scaling_event(facts):
         return _decision(facts, together(first, plan_scaling(facts).effects), scaled_status(facts))
     if facts.template_changed or facts.steps_changed:
@@ -129,6 +134,27 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     scaling = plan_scaling(facts)
     effects = together(before, switches.effects, traffic.effects, runs.effects, scaling.effects)
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
+    return _decision(facts, effects, following)
+
+
+def _blue_green(facts: Facts, first: Effects) -> RolloutDecision:
+    """The passes of a blue-green Rollout."""
+    if is_scaling_event(facts):
+        sizes = plan_sizes(facts, plan_promotion_runs(facts))
+        return _decision(facts, together(first, sizes), scaled_status(facts, scaled_blue_green(facts)))
+    preview = plan_preview(facts)
+    if facts.template_changed:
+        return _decision(facts, together(first, preview.effects), reset_blue_green(facts, preview.pointed))
+    restart, runs = plan_restart(facts), plan_promotion_runs(facts)
+    if runs.moves.abort is not None and not facts.is_promoted:
+        facts = facts.with_abort()
+        runs = msgspec.structs.replace(runs, effects=together(runs.effects, plan_promotion_runs(facts).effects))
+    hold = plan_hold(facts, runs)
+    active = plan_active(facts, runs, hold)
+    before = together(first, preview.effects, restart.effects, active.effects, plan_sizes(facts, runs))
+    effects = together(before, plan_history(facts), runs.effects, plan_pod_metadata(facts), Effects(wake=hold.wake))
+    moves = runs.moves.merged(hold.moves)
+    following = advance_blue_green(facts, runs, moves, {**preview.pointed, **active.pointed}, restart.restarted_at)
     return _decision(facts, effects, following)
 
 

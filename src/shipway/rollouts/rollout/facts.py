@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from shipway.api.kinds import ROLLOUTS
-from shipway.api.rollout import Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
+from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Note
-from shipway.rollouts.rollout.names import PAUSE_INCONCLUSIVE, REVISION
+from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
 from shipway.rollouts.rollout.observe import Observed
 from shipway.rollouts.rollout.revision import ReplicaSet, Roles, assign_roles, revision_of_new
 from shipway.rollouts.rollout.spec import Invalid, max_weight
@@ -29,6 +29,7 @@ class Facts(Struct, frozen=True):
     now: Instant
     spec: RolloutSpec
     canary: Canary
+    blue_green: BlueGreen | None
     status: RolloutStatus
     roles: Roles
     pod_hash: str
@@ -101,6 +102,11 @@ class Facts(Struct, frozen=True):
         return self.spec.paused or any(pause.reason == PAUSE_INCONCLUSIVE for pause in self.status.pause_conditions)
 
     @property
+    def is_quick_way_back(self) -> bool:
+        """Whether the new version is a recent stable one whose pods still run. A retry after an abort is none."""
+        return self.new is not None and self.new.deadline is not None and self.status.aborted_at is None
+
+    @property
     def is_rollback_in_window(self) -> bool:
         """Whether the new ReplicaSet is an old one, with fewer than rollbackWindow.revisions between it and stable."""
         window, new, stable = self.spec.rollback_window, self.new, self.stable
@@ -121,20 +127,31 @@ class Facts(Struct, frozen=True):
         return revision_of_new(self.roles)
 
     @property
+    def delays(self) -> bool:
+        """Whether old pods may outlive their traffic: where a router or a service decides who gets it."""
+        return self.is_routed or self.blue_green is not None
+
+    @property
     def abort_delay(self) -> int | None:
-        """Seconds that the canary outlives an abort; None: for good."""
-        if not self.is_routed:
+        """Seconds that the new version outlives an abort; None: for good."""
+        if not self.delays:
             return 0
-        given = self.canary.abort_scale_down_delay_seconds
+        given = (self.blue_green or self.canary).abort_scale_down_delay_seconds
         return DEFAULT_DELAY if given is None else (given or None)
 
     @property
     def scale_down_delay(self) -> int:
         """Seconds that an old stable ReplicaSet is kept after promotion."""
-        if not self.is_routed:
+        if not self.delays:
             return 0
-        given = self.canary.scale_down_delay_seconds
+        given = (self.blue_green or self.canary).scale_down_delay_seconds
         return DEFAULT_DELAY if given is None else given
+
+    @property
+    def kept_revisions(self) -> int:
+        """How many old ReplicaSets a delay may keep at once."""
+        limit = (self.blue_green or self.canary).scale_down_delay_revision_limit
+        return MAX_UNSCALED if limit is None else limit
 
     def set_weight_at(self, index: int) -> int:
         """The weight of the nearest setWeight step at or before `index`; 0 without one."""
@@ -186,8 +203,8 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
     spec = seen.spec
     if isinstance(spec, Invalid):
         return spec
-    canary = spec.strategy.canary
-    assert canary is not None, "validation lets only canaries pass"
+    blue_green = spec.strategy.blue_green
+    canary = spec.strategy.canary or Canary()
     status = status_of_rollout(seen.rollout)
     try:
         computed = pod_template_hash(spec.template, status.collision_count)
@@ -200,10 +217,11 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
         now=now,
         spec=spec,
         canary=canary,
+        blue_green=blue_green,
         status=status,
         roles=roles,
         pod_hash=roles.new.hash if roles.new else computed,
-        step_hash=steps_hash(raw_canary.get("steps")),
+        step_hash=steps_hash(raw_canary.get("steps")) if blue_green is None else "",
         aborted=status.abort and status.stable_rs != status.current_pod_hash,
     )
 

@@ -3,7 +3,7 @@
 Clients that read a Rollout use `client_phase`, which first asks whether the status speaks of the present spec at all.
 """
 
-from shipway.api.rollout import RolloutSpec, RolloutStatus
+from shipway.api.rollout import BlueGreen, RolloutSpec, RolloutStatus
 from shipway.base.clock import parse_rfc3339
 from shipway.rollouts.rollout.names import INVALID_SPEC
 
@@ -27,7 +27,19 @@ def phase_of(spec: RolloutSpec, status: RolloutStatus) -> tuple[str, str]:
         return "Progressing", "more replicas need to be updated"
     if status.available_replicas < status.updated_replicas:
         return "Progressing", "updated replicas are still becoming available"
-    return _canary_phase(spec, status)
+    return _blue_green_phase(spec.strategy.blue_green, status) if spec.strategy.blue_green else _canary_phase(spec, status)
+
+
+def _blue_green_phase(blue_green: BlueGreen, status: RolloutStatus) -> tuple[str, str]:
+    if not status.blue_green.active_selector or status.blue_green.active_selector != status.current_pod_hash:
+        return "Progressing", "active service cutover pending"
+    if not status.stable_rs or status.stable_rs != status.current_pod_hash:
+        run = status.blue_green.post_promotion_analysis_run_status
+        done = run is not None and run.status in ("Successful", "Failed", "Error", "Inconclusive")
+        if blue_green.post_promotion_analysis is not None and not done:
+            return "Progressing", "waiting for analysis to complete"
+        return "Progressing", "waiting for post-promotion verification to complete"
+    return "Healthy", ""
 
 
 def _canary_phase(spec: RolloutSpec, status: RolloutStatus) -> tuple[str, str]:

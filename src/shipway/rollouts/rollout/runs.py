@@ -63,8 +63,8 @@ def current_run(facts: Facts, reported: RunStatus | None) -> Obj | None:
 
 def is_skipped(facts: Facts) -> bool:
     """Whether nothing is to be judged: nothing new, or it is thrown out, forced through or a quick way back."""
-    returning = facts.new is not None and facts.new.deadline is not None
-    return facts.aborted or facts.status.promote_full or returning or facts.is_first_deploy or facts.is_rollback_in_window
+    back = facts.is_quick_way_back or facts.is_rollback_in_window
+    return facts.aborted or facts.status.promote_full or facts.is_first_deploy or back
 
 
 def awaits_person(facts: Facts) -> bool:

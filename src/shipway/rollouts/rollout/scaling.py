@@ -15,7 +15,7 @@ from shipway.kube.runtime.decision import Action, Patch
 from shipway.rollouts.rollout.counts import bounds, carried_weights, wanted_counts
 from shipway.rollouts.rollout.effects import NOTHING, Effects, acting, together
 from shipway.rollouts.rollout.facts import Facts
-from shipway.rollouts.rollout.names import DESIRED_REPLICAS, HASH_LABEL, MAX_UNSCALED, SCALE_DOWN_DEADLINE
+from shipway.rollouts.rollout.names import DESIRED_REPLICAS, HASH_LABEL, SCALE_DOWN_DEADLINE
 from shipway.rollouts.rollout.observe import service_names
 from shipway.rollouts.rollout.replica_set import ReplicaSet
 
@@ -37,7 +37,7 @@ def plan_scaling(facts: Facts) -> Scaling:
     """What the ReplicaSets are to be scaled to in this pass."""
     if facts.is_halted:
         return Scaling()
-    freed = _freed_deadlines(facts)
+    freed = freed_deadlines(facts)
     noted: list[Effects] = [freed]
     for plan in (_stable, _new, _others):
         part = plan(facts)
@@ -54,25 +54,29 @@ def _stable(facts: Facts) -> Scaling:
 
 
 def _new(facts: Facts) -> Scaling:
-    new = facts.new
-    if new is None:
+    if facts.new is None:
         return Scaling()
     if not delays_scale_down(facts):
-        return scale(facts, new, wanted_counts(facts, carried_weights(facts))[0])
+        return scale(facts, facts.new, wanted_counts(facts, carried_weights(facts))[0])
+    return thrown_out(facts, facts.new)
+
+
+def thrown_out(facts: Facts, new: ReplicaSet) -> Scaling:
+    """The new version after an abort: kept for a while once stable is whole, then scaled to nothing."""
     if new.deadline is None:
         settled = facts.stable is not None and facts.stable.available == facts.replicas
         if not settled or new.replicas == 0:
             return scale(facts, new, new.replicas)
-        return _kept_until(facts, new, Instant(facts.now + (facts.abort_delay or 0)))
+        return kept_until(facts, new, Instant(facts.now + (facts.abort_delay or 0)))
     due = new.deadline_at
     if due is not None and due > facts.now:
-        return _kept_until(facts, new, due)
+        return kept_until(facts, new, due)
     return scale(facts, new, 0, keep_deadline=True)
 
 
 def delays_scale_down(facts: Facts) -> bool:
     """Whether an aborted canary stays up for abortScaleDownDelaySeconds."""
-    if not facts.aborted or facts.stable is None or not facts.is_routed or facts.abort_delay is None:
+    if not facts.aborted or facts.stable is None or not facts.delays or facts.abort_delay is None:
         return False
     return not (facts.canary.dynamic_stable_scale and facts.canary.abort_scale_down_delay_seconds is None)
 
@@ -86,12 +90,12 @@ def _others(facts: Facts) -> Scaling:
         serving = min(rs.replicas, rs.available)
         if rs.replicas == 0:
             continue
-        if facts.is_routed and _is_reachable(facts, rs):
+        if facts.is_routed and is_reachable(facts, rs):
             parts.append(scale(facts, rs, rs.replicas))
         elif spare <= 0:
             parts.append(scale(facts, rs, serving))
         elif facts.is_routed:
-            part, kept = _old(facts, rs, kept)
+            part, kept = aged(facts, rs, kept)
             parts.append(part)
             spare -= serving if part.scaled else 0
         else:
@@ -100,23 +104,28 @@ def _others(facts: Facts) -> Scaling:
     return Scaling(any(part.scaled for part in parts), together(*(part.effects for part in parts)))
 
 
-def _old(facts: Facts, rs: ReplicaSet, kept: int) -> tuple[Scaling, int]:
-    """One old ReplicaSet behind a router; `kept` counts those that a deadline keeps."""
-    if not (facts.is_promoted or rs.deadline) or facts.canary.dynamic_stable_scale or facts.scale_down_delay == 0:
+def aged(facts: Facts, rs: ReplicaSet, kept: int) -> tuple[Scaling, int]:
+    """One old ReplicaSet whose traffic somebody decides about; `kept` counts those that a deadline keeps.
+
+    A version that never became stable goes at once behind a router, for nothing leads to it; blue-green keeps it too.
+    """
+    may_stay = facts.is_promoted or rs.deadline is not None or facts.blue_green is not None
+    if not may_stay or facts.canary.dynamic_stable_scale or facts.scale_down_delay == 0:
         return scale(facts, rs, 0), kept
-    limit = facts.canary.scale_down_delay_revision_limit
-    if kept >= (MAX_UNSCALED if limit is None else limit):
+    if kept >= facts.kept_revisions:
         return scale(facts, rs, 0), kept
     due = rs.deadline_at if rs.deadline else Instant(facts.now + facts.scale_down_delay)
     if due is None or due <= facts.now:
         return scale(facts, rs, 0), kept + 1
-    return _kept_until(facts, rs, due), kept + 1
+    return kept_until(facts, rs, due), kept + 1
 
 
-def _is_reachable(facts: Facts, rs: ReplicaSet) -> bool:
+def is_reachable(facts: Facts, rs: ReplicaSet) -> bool:
     """Whether a status field or a service selector still names the ReplicaSet, so that traffic may reach it."""
     weights = facts.status.canary.weights
     named = {facts.status.stable_rs, facts.status.current_pod_hash}
+    if facts.blue_green is not None:
+        named |= {facts.status.blue_green.active_selector, facts.status.blue_green.preview_selector}
     if weights is not None:
         named |= {weights.canary.pod_template_hash, weights.stable.pod_template_hash}
     for name in service_names(facts.spec):
@@ -142,7 +151,7 @@ def scale(facts: Facts, rs: ReplicaSet, wanted: int, *, keep_deadline: bool = Fa
     return Scaling(True, acting(action, notes=((action, facts.note("ScalingReplicaSet", text)),)))
 
 
-def _freed_deadlines(facts: Facts) -> Effects:
+def freed_deadlines(facts: Facts) -> Effects:
     """The new and the stable ReplicaSet have no deadline, unless an abort gave the canary one."""
     free = [facts.stable] if facts.stable is not None else []
     if facts.new is not None and not delays_scale_down(facts):
@@ -152,7 +161,7 @@ def _freed_deadlines(facts: Facts) -> Effects:
     return acting(*(_patch(facts, rs, body) for rs in with_deadline.values()))
 
 
-def _kept_until(facts: Facts, rs: ReplicaSet, due: Instant) -> Scaling:
+def kept_until(facts: Facts, rs: ReplicaSet, due: Instant) -> Scaling:
     """Leaves the ReplicaSet at its size until `due`, which is noted on it unless a deadline is there already."""
     noted = scale(facts, rs, rs.replicas).effects
     if rs.deadline is not None:

@@ -33,7 +33,7 @@ def plan_services(facts: Facts) -> Switches:
         for name, target, careful in wanted
         if name and target is not None and _may_switch(facts.seen.services.get(name), target, careful=careful)
     }
-    actions: list[tuple[Action, Note]] = [_switch(facts, name, pod_hash) for name, pod_hash in switches.items()]
+    actions: list[tuple[Action, Note]] = [switch(facts, name, pod_hash) for name, pod_hash in switches.items()]
     return Switches(switches, acting(*(action for action, _ in actions), notes=tuple(actions)))
 
 
@@ -68,7 +68,7 @@ def _is_rolling_back_dynamically(facts: Facts) -> bool:
 
 
 def _may_switch(service: Obj | None, target: ReplicaSet, *, careful: bool) -> bool:
-    if service is None or _hash_of(service) == target.hash:
+    if service is None or hash_of(service) == target.hash:
         return False
     if not careful:
         return True
@@ -77,16 +77,16 @@ def _may_switch(service: Obj | None, target: ReplicaSet, *, careful: bool) -> bo
     return target.available > 0
 
 
-def _switch(facts: Facts, name: str, pod_hash: str) -> tuple[Action, Note]:
+def switch(facts: Facts, name: str, pod_hash: str) -> tuple[Action, Note]:
     service = facts.seen.services[name] or {}
     body: Obj = {"spec": {"selector": {HASH_LABEL: pod_hash}}}
     if MANAGED_BY not in annotations_of(service):
         body["metadata"] = {"annotations": {MANAGED_BY: facts.name}}
-    text = f"Switched selector for service '{name}' from '{_hash_of(service)}' to '{pod_hash}'"
+    text = f"Switched selector for service '{name}' from '{hash_of(service)}' to '{pod_hash}'"
     return Patch(SERVICES, facts.namespace, name, body), facts.note("SwitchService", text)
 
 
-def _hash_of(service: Obj | None) -> str:
+def hash_of(service: Obj | None) -> str:
     return dig(service, "spec", "selector", HASH_LABEL, default="")
 
 

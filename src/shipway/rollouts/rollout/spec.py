@@ -92,18 +92,25 @@ def _strategy_problems(spec: RolloutSpec) -> Iterator[Invalid]:
     elif canary is not None and blue_green is not None:
         yield invalid("spec.strategy.strategy", "blueGreen: true canary: true", "Multiple Strategies can not be listed")
     elif blue_green is not None:
-        yield from _blue_green_problems(blue_green)
+        yield from _blue_green_problems(blue_green, spec.revision_history_limit)
     elif canary is not None:
         yield from _canary_problems(canary)
 
 
-def _blue_green_problems(blue_green: BlueGreen) -> Iterator[Invalid]:
+def _blue_green_problems(blue_green: BlueGreen, history: int) -> Iterator[Invalid]:
     if blue_green.active_service == blue_green.preview_service:
         detail = (
             "This rollout uses the same service for the active and preview services, but two different services are required."
         )
         yield invalid("spec.strategy.activeService", blue_green.active_service, detail)
-    yield not_yet("spec.strategy.blueGreen", "the blue-green strategy")
+    if not blue_green.active_service:
+        yield required("spec.strategy.blueGreen.activeService", "blue-green needs the service to switch")
+    kept = blue_green.scale_down_delay_revision_limit
+    if kept is not None and history < kept:
+        detail = "This rollout's revision history limit can not be smaller than the rollout's scale down limit"
+        yield invalid("spec.strategy.scaleDownDelayRevisionLimit", kept, detail)
+    if blue_green.anti_affinity is not None:
+        yield not_yet("spec.strategy.blueGreen.antiAffinity", "antiAffinity")
 
 
 def _canary_problems(canary: Canary) -> Iterator[Invalid]:

@@ -53,12 +53,14 @@ def counted(facts: Facts) -> RolloutStatus:
     )
 
 
-def scaled_status(facts: Facts) -> Next:
-    """The status after a pass that only follows a change of spec.replicas."""
+def scaled_status(facts: Facts, counts: RolloutStatus | None = None) -> Next:
+    """The status after a pass that only follows a change of spec.replicas; `counts` has its own numbers (blue-green)."""
     available = sum(rs.available for rs in facts.roles.all)
     current = sum(rs.current for rs in facts.roles.all)
     conditions = paused_conditions(facts.status.conditions, facts.status, user_paused=facts.spec.paused, now=facts.now)
-    status = replace(facts.status, available_replicas=available, hpa_replicas=current, conditions=conditions)
+    status = replace(counts or facts.status, conditions=conditions)
+    if counts is None:
+        status = replace(status, available_replicas=available, hpa_replicas=current)
     return _finished(facts, apply_moves(facts.status, status, Moves(), facts.now))
 
 

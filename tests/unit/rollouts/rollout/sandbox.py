@@ -360,3 +360,16 @@ def deployed(sandbox: Sandbox) -> Sandbox:
     sandbox.settle()
     sandbox.events.clear()
     return sandbox
+
+
+def blue_green(replicas: int = 3, *, preview: bool = True, **strategy: Any) -> Sandbox:
+    """A blue-green Rollout with its services and the template `errors`."""
+    obj = rollout(replicas=replicas)
+    settings = {"activeService": "web", **({"previewService": "web-preview"} if preview else {}), **strategy}
+    obj["spec"]["strategy"] = {"blueGreen": settings}
+    return Sandbox(
+        (SERVICES, service("web")),
+        (SERVICES, service("web-preview")),
+        (ANALYSIS_TEMPLATES, template("errors")),
+        (ROLLOUTS, obj),
+    )

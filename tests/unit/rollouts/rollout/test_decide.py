@@ -177,6 +177,19 @@ def test_retry_starts_over() -> None:
     assert world.status.get("abortedAt") is None
 
 
+def test_retry_judges_anew_even_while_the_aborted_pods_still_run() -> None:
+    world = deployed(routed(weight(20), PAUSE, canary={"analysis": {"templates": [{"templateName": "errors"}]}}))
+    updated(world)
+    world.finish_run("Failed")
+    world.settle()
+    assert world.status["phase"] == "Degraded"
+    first = world.status["canary"]["currentBackgroundAnalysisRunStatus"]["name"]
+    world.patch_status(abort=False)
+    world.settle()
+    assert (world.status["phase"], world.weights()) == ("Paused", (20, 80))
+    assert world.status["canary"]["currentBackgroundAnalysisRunStatus"]["name"] == f"{first}.1"
+
+
 def test_promote_full_skips_what_is_left() -> None:
     world = deployed(routed(weight(20), PAUSE, weight(40), PAUSE))
     updated(world)
