@@ -16,7 +16,7 @@ LENGTH = 7
 def random_case(seed: int) -> Case:
     """The same case for the same seed."""
     rng = random.Random(seed)
-    kind = rng.choice(["ConfigMap", "PodTemplate", "PodTemplate", "Widget", "Widget"])
+    kind = rng.choice([*_BODIES, "PodTemplate", "Widget"])
     body = _BODIES[kind]
     writes = [Write("create", "maker", body(rng))] if rng.random() < 0.5 else [Write("apply", "m1", body(rng))]
     while len(writes) < LENGTH:
@@ -55,7 +55,11 @@ def _holed(rng: random.Random, value: Any) -> Any:
 
 
 def _may_go(key: str) -> bool:
-    return key not in ("template", "spec", "containers", "metadata", "name", "image", "apiVersion", "kind")
+    return key not in _NEEDED
+
+
+_NEEDED = {"template", "spec", "containers", "metadata", "name", "image", "jobTemplate", "schedule", "suspend", "restartPolicy"}
+_NEEDED |= {"rules", "http", "paths", "path", "pathType", "backend", "service", "port", "number", "podSelector", "hosts"}
 
 
 def _some(rng: random.Random, options: dict[str, Callable[[], Any]], chance: float = 0.5) -> Body:
@@ -144,8 +148,56 @@ def _widget(rng: random.Random) -> Body:
     }
 
 
+def _cron_job(rng: random.Random) -> Body:
+    """Suspended, so that no controller acts."""
+    template = _pod_template(rng)["template"]
+    template["spec"]["restartPolicy"] = "Never"
+    job = _some(rng, {"backoffLimit": lambda: rng.choice([1, 6]), "parallelism": lambda: rng.choice([1, 2])}, 0.3)
+    more = {
+        "concurrencyPolicy": lambda: rng.choice(["Allow", "Forbid"]),
+        "startingDeadlineSeconds": lambda: rng.choice([5, 10]),
+        "failedJobsHistoryLimit": lambda: rng.choice([1, 2]),
+    }
+    job_template = {"metadata": {"labels": _map(rng)}, "spec": {**job, "template": template}}
+    return {"spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": job_template, **_some(rng, more, 0.3)}}
+
+
+def _network_policy(rng: random.Random) -> Body:
+    ports = [{"port": 80}, {"port": "http", "protocol": "TCP"}, {"protocol": "UDP"}]
+    rule = {"ports": rng.sample(ports, rng.randint(1, 3)), "from": [{"podSelector": {"matchLabels": _map(rng)}}]}
+    more = {"ingress": lambda: [rule], "policyTypes": lambda: ["Ingress"]}
+    return {"spec": {"podSelector": {"matchLabels": _map(rng)}, **_some(rng, more)}}
+
+
+def _ingress(rng: random.Random) -> Body:
+    def path() -> Body:
+        port = rng.choice([{"number": 80}, {"name": "http"}])
+        return {"path": rng.choice(["/", "/a"]), "pathType": "Prefix", "backend": {"service": {"name": "s", "port": port}}}
+
+    rules = [{"host": host, "http": {"paths": [path()]}} for host in rng.sample(["a.b", "c.d"], rng.randint(1, 2))]
+    more = {"ingressClassName": lambda: rng.choice("ab"), "tls": lambda: [{"hosts": ["a.b"], "secretName": rng.choice("st")}]}
+    return {"metadata": _some(rng, {"annotations": lambda: _map(rng)}), "spec": {"rules": rules, **_some(rng, more)}}
+
+
+def _secret(rng: random.Random) -> Body:
+    data = {key: rng.choice(["MQ==", "Mg=="]) for key in "abc" if rng.random() < 0.5}
+    texts = {key: rng.choice("12") for key in "cd" if rng.random() < 0.5}
+    return _some(rng, {"data": lambda: data, "stringData": lambda: texts, "metadata": lambda: {"labels": _map(rng)}}, 0.6)
+
+
+def _service_account(rng: random.Random) -> Body:
+    names = [{"name": name} for name in rng.sample("abc", rng.randint(0, 3))]
+    more = {"secrets": lambda: names, "imagePullSecrets": lambda: names[:1], "automountServiceAccountToken": lambda: False}
+    return _some(rng, more)
+
+
 _BODIES: dict[str, Callable[[random.Random], Body]] = {
     "ConfigMap": _config_map,
+    "CronJob": _cron_job,
+    "Ingress": _ingress,
+    "NetworkPolicy": _network_policy,
     "PodTemplate": _pod_template,
+    "Secret": _secret,
+    "ServiceAccount": _service_account,
     "Widget": _widget,
 }

@@ -88,7 +88,8 @@ def over_http(session: aiohttp.ClientSession, url: str) -> Send:
 
     async def send(method: str, path: str, body: bytes, content_type: str) -> tuple[int, Obj]:
         async with session.request(method, url + path, data=body, headers={"Content-Type": content_type}) as response:
-            return response.status, await response.json()
+            raw = await response.read()
+            return response.status, json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode()}
 
     return send
 
@@ -232,3 +233,18 @@ def written(live: Obj | None, body: Any, recorded: Obj) -> Obj:
     elif live is not None and "managedFields" in live["metadata"]:
         after["metadata"]["managedFields"] = live["metadata"]["managedFields"]
     return after
+
+
+def difference(ours: Any, theirs: Any, path: str = "") -> str:
+    """The first place where two answers differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            if found := difference(ours.get(key), theirs.get(key), f"{path}.{key}"):
+                return found
+        return ""
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        return next(
+            (found for i, pair in enumerate(zip(ours, theirs, strict=True)) if (found := difference(*pair, f"{path}[{i}]"))),
+            "",
+        )
+    return "" if ours == theirs else f"{path}: {ours!r}, there {theirs!r}"

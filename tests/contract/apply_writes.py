@@ -49,6 +49,8 @@ API_VERSIONS = {
     "Lease": ("coordination.k8s.io/v1", "leases"),
     "Ingress": ("networking.k8s.io/v1", "ingresses"),
     "ServiceAccount": ("v1", "serviceaccounts"),
+    "CronJob": ("batch/v1", "cronjobs"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "Widget": ("oracle.shipway.dev/v1", "widgets"),
     "Gadget": ("oracle.shipway.dev/v1", "gadgets"),

@@ -21,6 +21,7 @@ from tests.contract.apply_oracle import (
     GOLDEN,
     answer,
     body_of,
+    difference,
     dumps_golden,
     in_memory,
     masked,
@@ -91,25 +92,10 @@ async def test_the_embedded_server_answers_the_same() -> None:
         for number, (write, recorded) in enumerate(zip(case.writes, golden()[case.name], strict=True)):
             said = await answer(embedded, case, write)
             if said != recorded:
-                wrong.append(f"{case.name}, write {number}: {_difference(said, recorded)}")
+                wrong.append(f"{case.name}, write {number}: {difference(said, recorded)}")
                 break
     await server.close()
     assert wrong == []
-
-
-def _difference(ours: Any, theirs: Any, path: str = "") -> str:
-    """The first place where two answers differ."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted({*ours, *theirs}):
-            if found := _difference(ours.get(key), theirs.get(key), f"{path}.{key}"):
-                return found
-        return ""
-    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        return next(
-            (found for i, pair in enumerate(zip(ours, theirs, strict=True)) if (found := _difference(*pair, f"{path}[{i}]"))),
-            "",
-        )
-    return "" if ours == theirs else f"{path}: {ours!r}, there {theirs!r}"
 
 
 def test_masks_are_stable() -> None:

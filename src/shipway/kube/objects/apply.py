@@ -168,7 +168,7 @@ def server_side_apply(
     result = with_entries(before if untouched else finish(copy_obj(merged)), entries)
     if writer.manager == "kubectl":
         untouched, result = False, _synced_last_applied(result, config)
-    return _timestamps_kept(live, result, untouched)
+    return timestamps_kept(live, result, untouched)
 
 
 def _check_config(config: Obj, api_version: str) -> None:
@@ -277,7 +277,7 @@ def _first_owner(before: Obj, writer: Writer) -> Entries:
     return {key: Entry(held, writer.api_version, writer.time)} if held else {}
 
 
-def _timestamps_kept(live: Obj | None, result: Obj, untouched: bool = False) -> Obj:
+def timestamps_kept(live: Obj | None, result: Obj, untouched: bool = False) -> Obj:
     """A copy of `result`, or of `live` if only times of entries differ, for then nothing was written.
 
     `untouched`: all but managedFields is known to be the same.
@@ -353,7 +353,7 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
         key = writer.key(UPDATE)
         previous = kept.get(key)
         kept[key] = Entry(union(own, previous.fields if previous else {}), writer.api_version, writer.time)
-    return _timestamps_kept(before, with_entries(new, cap_updaters(kept)))
+    return timestamps_kept(before, with_entries(new, cap_updaters(kept)))
 
 
 def _recorded(before: Obj | None, after: Obj, subresource: str) -> Entries:

@@ -8,11 +8,11 @@ for they come back under another version than they went with.
 
 from typing import Any
 
-from shipway.kube.objects.apply import Writer
+from shipway.kube.objects.apply import Writer, timestamps_kept
 from shipway.kube.objects.field_sets import FieldSet, difference, field_set, intersection
 from shipway.kube.objects.managed_fields import UPDATE, Entries, Entry, EntryKey, decode, entry_key, with_entries
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import copy_obj, dig
+from shipway.kube.objects.views import dig
 
 SCALE_VERSION = "autoscaling/v1"
 
@@ -31,7 +31,7 @@ def record_scale(before: Obj, after: Obj, writer: Writer, path: tuple[str, ...])
     for key in scale:
         if key not in kept:
             kept[key] = Entry(replicas, writer.api_version)
-    return copy_obj(with_entries(after, kept))
+    return timestamps_kept(before, with_entries(after, kept))
 
 
 def _scale_key(key: EntryKey) -> EntryKey:
