@@ -13,7 +13,7 @@ from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.options import DeleteOptions
-from shipway.localcluster.apiserver.problems import conflict, forbidden
+from shipway.localcluster.apiserver.problems import Named, conflict, forbidden
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.routes import Target
 from shipway.localcluster.apiserver.writing import is_released, remove
@@ -77,14 +77,15 @@ def _delete_instances(backend: Backend, crd: Obj) -> None:
 def _check_preconditions(kind: Kind, live: Obj, options: DeleteOptions) -> None:
     metadata = live["metadata"]
     if options.uid and options.uid != metadata["uid"]:
-        why = f"UID in precondition: {options.uid}, UID in object meta: {metadata['uid']}"
+        field, asked, here, fate = "UID", options.uid, metadata["uid"], "deleted and then recreated"
     elif options.version and options.version != metadata["resourceVersion"]:
-        why = (
-            f"ResourceVersion in precondition: {options.version}, ResourceVersion in object meta: {metadata['resourceVersion']}"
-        )
+        field, asked, here, fate = "ResourceVersion", options.version, metadata["resourceVersion"], "modified"
     else:
         return
-    raise conflict(kind.named(metadata["name"]), f"Precondition failed: {why}")
+    # Unlike other conflicts this one names the kind, not the plural (registry/rest BeforeDelete).
+    what = Named(kind.group, kind.kind, kind.kind, metadata["name"])
+    why = f"the {field} in the precondition ({asked}) does not match the {field} in record ({here})"
+    raise conflict(what, f"{why}. The object might have been {fate}")
 
 
 def _propagate(obj: Obj, options: DeleteOptions) -> None:
