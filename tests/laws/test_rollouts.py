@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shipway.api.kinds import REPLICA_SETS
 from shipway.kube.objects.views import dig
-from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, deployed, plain, routed
+from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, blue_green, deployed, plain, routed
 
 BACKGROUND = {"analysis": {"templates": [{"templateName": "errors"}]}}
 ANALYSIS = {"analysis": {"templates": [{"templateName": "errors"}]}}
@@ -29,6 +29,17 @@ plain_steps = st.lists(st.tuples(weights, waits), min_size=1, max_size=3).map(
     lambda pairs: [step for pair in pairs for step in pair]
 )
 steps = st.one_of(plain_steps, st.lists(st.one_of(weights, waits, scales), max_size=6))
+
+
+SWITCHES: list[dict[str, Any]] = [
+    {},
+    {"autoPromotionEnabled": False},
+    {"autoPromotionSeconds": 10},
+    {"prePromotionAnalysis": ANALYSIS["analysis"]},
+    {"postPromotionAnalysis": ANALYSIS["analysis"]},
+    {"autoPromotionEnabled": False, "previewReplicaCount": 1, "prePromotionAnalysis": ANALYSIS["analysis"]},
+    {"previewReplicaCount": 2, "postPromotionAnalysis": ANALYSIS["analysis"], "abortScaleDownDelaySeconds": 0},
+]
 
 
 def pass_once(world: Sandbox) -> None:
@@ -239,6 +250,38 @@ def test_an_abort_takes_everything_back_in_one_pass(canary_steps: list[dict], hi
     world.play_pods()
     world.reconcile()
     assert world.weights() == (0, 100)
+
+
+class Doorman:
+    """Looks at the active service at every write: it never leaves pods that answer for pods that do not."""
+
+    def __init__(self, world: Sandbox) -> None:
+        self.last = world.points_at("web")
+        world.on_write = self.look
+
+    def look(self, world: Sandbox) -> None:
+        before, self.last = self.last, world.points_at("web")
+        if self.last != before:
+            assert world.available(self.last) > 0, "the active service was switched to pods that do not answer"
+        if self.last and self.last in world.replica_sets() and not world.replica_sets()[self.last]:
+            raise AssertionError("pods were taken away that the active service points at")
+
+
+@lawful
+@given(st.sampled_from(SWITCHES), histories)
+def test_blue_green_only_switches_to_pods_that_answer_and_every_history_ends(
+    strategy: dict[str, Any], history: list[Callable[[Sandbox], None]]
+) -> None:
+    world = deployed(blue_green(**strategy))
+    doorman = Doorman(world)
+    for event in history:
+        event(world)
+        doorman.last = world.points_at("web")
+    left_alone(world)
+    stable = world.status["stableRS"]
+    assert world.status["phase"] in ("Healthy", "Degraded")
+    assert world.points_at("web") == stable
+    assert world.replica_sets()[stable] == world.rollout["spec"]["replicas"]
 
 
 @lawful

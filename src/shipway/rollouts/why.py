@@ -60,6 +60,12 @@ def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, now: Instant | 
     if pause.reason == PAUSE_INCONCLUSIVE:
         return f"{name} waits for a person, because an analysis could not tell good from bad: promote to go on, or abort."
     step = _step(spec, status)
+    blue_green = spec.strategy.blue_green
+    if blue_green is not None:
+        shown = f" (it can be seen behind {blue_green.preview_service})" if blue_green.preview_service else ""
+        until = _left(pause.start_time, blue_green.auto_promotion_seconds, now) if blue_green.auto_promotion_seconds else ""
+        waits = f"waits{until}, or" if until else "waits"
+        return f"{name}: {status.current_pod_hash} stands ready{shown} and {waits} for somebody to promote it to all traffic."
     if pause.reason == PAUSE_STEP and step is not None and step.pause is not None and step.pause.duration is not None:
         left = _left(pause.start_time, step.pause.seconds, now)
         return f"{name} pauses at step {_place(spec, status)}{left} and then goes on with {after}."

@@ -2,7 +2,7 @@
 
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.rollouts.why import why
-from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, routed
+from tests.unit.rollouts.rollout.sandbox import Sandbox, blue_green, deployed, routed
 
 PAUSE: dict = {"pause": {}}
 ANALYSIS: dict = {"analysis": {"templates": [{"templateName": "errors"}]}}
@@ -32,6 +32,14 @@ def test_a_timed_pause() -> None:
     world = updated(deployed(routed({"setWeight": 20}, {"pause": {"duration": "2m"}})))
     world.wait(30)
     assert said(world) == "web pauses at step 2 of 2 for another 90s and then goes on with full promotion."
+
+
+def test_a_blue_green_update_that_waits() -> None:
+    world = updated(deployed(blue_green(autoPromotionEnabled=False)))
+    bad = world.status["currentPodHash"]
+    assert said(world) == (
+        f"web: {bad} stands ready (it can be seen behind web-preview) and waits for somebody to promote it to all traffic."
+    )
 
 
 def test_an_analysis_step() -> None:

@@ -1,4 +1,9 @@
-"""Which AnalysisRuns a blue-green update should have now: one before the switch, one after it."""
+"""Which AnalysisRuns a blue-green update should have now: one before the switch, one after it.
+
+A run is heard only while its side of the switch is the present one: a verdict on the preview says nothing once it serves.
+"""
+
+from functools import reduce
 
 from msgspec import Struct
 
@@ -54,7 +59,11 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
         Told(pre, before.pre_promotion_analysis_run_status, "PrePromotion"),
     )
     post_content = phase_of_run(post.run) == "Successful"
-    pre_verdict, post_verdict = verdict(pre.run, "Blue/green pre-promotion"), verdict(post.run, "Blue/green post-promotion")
+    heard = [
+        verdict(slot.run, f"Blue/green {when}-promotion")
+        for slot, when, is_due in ((pre, "pre", _pre_is_due), (post, "post", _post_is_due))
+        if slot.run is not None and is_due(facts, slot.run)
+    ]
     undecided = wants_post and _is_running(facts) and not post_content
     ended = cancel(facts, [run for run in (pre_now, post_now) if run is not None and not _is_kept(facts, run, pre, post)])
     return PromotionRuns(
@@ -63,7 +72,7 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
         pre_is_content=phase_of_run(pre.run) == "Successful" or not wants_pre,
         post_is_content=post_content or not wants_post,
         post_is_undecided=undecided and blue_green.scale_down_delay_seconds is None,
-        moves=pre_verdict.merged(post_verdict),
+        moves=reduce(Moves.merged, heard, Moves()),
         effects=together(carried_out(facts, told), ended),
     )
 
