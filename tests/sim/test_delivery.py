@@ -154,7 +154,7 @@ def test_an_aborted_canary_leaves_the_application_degraded_and_nothing_loops() -
         commit = there.repository.head[:7]
         assert why(app, children) == (
             f"shop is Degraded: Git wants 3 (commit {commit}), but the canary was aborted because metric errors failed "
-            "(measured 0.3 where result <= 0.05 was required); all traffic is on 1. "
+            "(30 % > 5 %); all traffic is on 1. "
             "Fix the cause and push, or revert the commit."
         )
         metrics.errors = 0.0

@@ -4,7 +4,7 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import CLAIMS, JOBS, claim, config, deployment, hook, service
-from tests.sim.gitops_world import World, application, rows, simulate
+from tests.sim.gitops_world import World, application, condition_types, rows, simulate
 
 
 def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
@@ -237,3 +237,43 @@ def test_an_object_that_kubectl_applied_is_adopted_as_it_is() -> None:
         assert rows(app)["web"]["message"] == "deployment.apps/web configured"
 
     simulate(story, [deployment(), config()])
+
+
+def test_two_applications_that_want_one_object_are_told_and_do_not_fight() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application("one"))
+        await there.synced("one")
+        await there.user.create(APPLICATIONS, application("two"))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", name="two")
+        app = await there.until(lambda app: "SharedResourceWarning" in condition_types(app), name="one")
+        assert app["status"]["conditions"][0]["message"] == "ConfigMap/settings is part of applications argocd/one and two"
+        there.engine.writes.clear()
+        await there.settle(900)
+        assert there.engine.writes == []
+
+    simulate(story, [config()])
+
+
+def test_a_shared_object_fails_the_sync_where_the_user_says_so() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application("one"))
+        await there.synced("one")
+        policy = {"automated": {}, "retry": {"limit": 0}, "syncOptions": ["FailOnSharedResource=true"]}
+        await there.user.create(APPLICATIONS, application("two", syncPolicy=policy))
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed", name="two")
+        assert "is part of application one already" in rows(app)["settings"]["message"]
+        assert dig(await there.app("one"), "status", "sync", "status") == "Synced"
+
+    simulate(story, [config()])
+
+
+def test_an_operation_of_an_application_that_its_project_refuses_ends_with_the_reason() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(project="nowhere", syncPolicy={}))
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
+        assert "project nowhere which does not exist" in app["status"]["operationState"]["message"]
+        assert "operation" not in app
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config()])

@@ -63,7 +63,8 @@ def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: W
     if not automated.self_heal:
         return AutoSync()
     options = sync_options(spec)
-    chosen = [item for item in out_of_sync if not item.requires_pruning or _may_prune(item, automated, wanted, options)]
+    mine = [item for item in out_of_sync if not item.shared_with]  # two applications that both heal would fight for ever
+    chosen = [item for item in mine if not item.requires_pruning or _may_prune(item, automated, wanted, options)]
     return _self_heal(spec, chosen, wanted, last, now) if chosen else AutoSync()
 
 

@@ -16,6 +16,7 @@ from shipway.gitops.desired import Desired
 from shipway.gitops.health import Health, HealthStatus, health_of, worst
 from shipway.gitops.order import is_hook, wave_of
 from shipway.gitops.ownership import Context, Drift, judge
+from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 from shipway.kube.objects.views import annotations_of, is_deleting
 
@@ -40,6 +41,8 @@ class Item(Struct, frozen=True):
     is_pending: bool = False
     drifts: tuple[Drift, ...] = ()
     is_hook: bool = False
+    shared_with: str = ""
+    """Another application that tracks the live object."""
 
     @property
     def obj(self) -> Obj:
@@ -115,7 +118,8 @@ def compare(
             asks.append(judgement.ask)
         pending = judgement.verdict == "Pending"
         state: SyncState = "Synced" if judgement.verdict == "Synced" else "OutOfSync"
-        items.append(Item(want.ref, want, there, hands, state, pending, judgement.drifts))
+        other = _other_tracker(there, context.instance)
+        items.append(Item(want.ref, want, there, hands, state, pending, judgement.drifts, shared_with=other))
     items += [Item(ref, None, one, is_hook=is_hook(one.obj)) for ref, one in by_ref.items()]
     return Comparison(tuple(items), tuple(asks))
 
@@ -130,6 +134,11 @@ def health_of_all(items: Sequence[Item]) -> HealthStatus:
 
 def item_wave(item: Item) -> int:
     return wave_of(item.obj)
+
+
+def _other_tracker(there: Live | None, instance: str) -> str:
+    trackers = tuple(tracked_by(there.obj)) if there else ()
+    return "" if not trackers or instance in trackers else trackers[0]
 
 
 def _with_own_claims(desired: Sequence[Desired], claims: Mapping[Ref, tuple[Claim, ...]]) -> Mapping[Ref, tuple[Claim, ...]]:

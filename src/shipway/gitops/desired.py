@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
+from shipway.base.ids import digest
 from shipway.gitops.annotations import APPLIED, TRACKING_ID
 from shipway.gitops.asks import canonical
 from shipway.gitops.order import is_skipped, unknown_hook_types
@@ -27,18 +28,26 @@ ResourceFor = Callable[[str, str], Resource | None]
 
 
 class Desired(Struct, frozen=True):
-    """One object that Git wants. `resource` is None while its kind is unknown to the cluster and to this application."""
+    """One object that Git wants. `resource` is None while its kind is unknown to the cluster and to this application.
+
+    `digest` is of the whole object, computed once ("" where nobody asks for it).
+    """
 
     ref: Ref
     obj: Obj
     resource: Resource | None
+    digest: bytes = b""
 
 
 class Prepared(Struct, frozen=True):
-    """All that one render wants. `warnings`: what deserves a condition but stops nothing (RepeatedResourceWarning)."""
+    """All that one render wants. `warnings`: what deserves a condition but stops nothing (RepeatedResourceWarning).
+
+    `content` is the digest of all of it: two renders of equal content are one to automated sync.
+    """
 
     objects: tuple[Desired, ...] = ()
     warnings: tuple[str, ...] = ()
+    content: str = ""
 
 
 def prepare(objects: Iterable[Obj], instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
@@ -53,17 +62,23 @@ def prepare(objects: Iterable[Obj], instance: str, namespace: str, resource_for:
         ref = ref_of(obj)
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, instance, namespace, resource)
-        desired = Desired(ref_of(ready), ready, _at_version(resource, ready))
+        desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready))
         if desired.ref in found:
             where = f"{ref.group}/{ref.kind}/{desired.ref.namespace}/{desired.ref.name}"
             warnings.append(f"Resource {where} appeared 2 times among application resources.")
         found[desired.ref] = desired
-    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)))
+    content = digest(*(desired.digest for desired in found.values()))
+    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content)
 
 
-def keyed_hash(key: bytes, obj: Obj) -> str:
-    """32 hex characters that only whoever has the key can compute."""
-    return hmac.new(key, canonical(obj), hashlib.sha256).hexdigest()[:32]
+def keyed_hash(key: bytes, desired: Desired, stripped: Obj) -> str:
+    """32 hex characters that only whoever has the key can compute, over `desired` as far as it counts (`stripped`)."""
+    content = desired.digest if stripped is desired.obj and desired.digest else _digest(stripped)
+    return hmac.new(key, content, hashlib.sha256).hexdigest()[:32]
+
+
+def _digest(obj: Obj) -> bytes:
+    return hashlib.sha256(canonical(obj)).digest()
 
 
 def with_applied(obj: Obj, digest: str) -> Obj:

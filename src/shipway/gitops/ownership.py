@@ -85,7 +85,7 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
 def wanted_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
     """What `shipway.dev/applied` says once `desired` has been applied: handed-over and ignored leaves do not count."""
     pointers = pointers_of(rules_for(desired.ref, context.ignored))
-    return keyed_hash(context.settings.key, without(strip(desired.obj, claims), pointers))
+    return keyed_hash(context.settings.key, desired, without(strip(desired.obj, claims), pointers))
 
 
 def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:

@@ -17,6 +17,8 @@ from shipway.kube.objects.views import dig, labels_of, metadata, name_of, namesp
 HASH_LABEL = "rollouts-pod-template-hash"
 _ABORTED = re.compile(r"RolloutAborted: Rollout aborted update to revision (\d+)(?:: (.*))?", re.DOTALL)
 _METRIC = re.compile(r'[Mm]etric "([^"]+)" assessed (\w+)')
+_LIMIT = re.compile(r"(<=|>=|<|>)\s*([0-9.]+)\s*$")
+_BROKEN = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}
 
 
 def why(app: Obj, children: Iterable[Obj] = ()) -> str:
@@ -130,11 +132,35 @@ def _measured(run: Obj, metric: str, result: Obj) -> str:
         return ""
     if bad[-1].get("message") and not bad[-1].get("value"):
         return f" ({bad[-1]['message']})"
-    spec = next((m for m in spec_of(run).get("metrics") or [] if m.get("name") == metric), {})
-    condition = spec.get("successCondition") or ""
-    wants = f" where {condition} was required" if condition else ""
-    refused = f" and {spec['failureCondition']} means failure" if not condition and spec.get("failureCondition") else ""
-    return f" (measured {bad[-1].get('value', '')}{wants}{refused})"
+    spec: Obj = next((m for m in spec_of(run).get("metrics") or [] if m.get("name") == metric), {})
+    return f" ({_against(bad[-1].get('value', ''), spec)})"
+
+
+def _against(value: str, metric: Obj) -> str:
+    """`30 % > 5 %`: the value and the limit that it broke; in the condition's own words where that is not a comparison."""
+    condition: str = metric.get("successCondition") or ""
+    match, number = _LIMIT.search(condition), _number(value)
+    if match and number is not None:
+        limit = float(match[2])
+        return f"{_amount(number, limit)} {_BROKEN[match[1]]} {_amount(limit, limit)}"
+    if condition:
+        return f"measured {value} where {condition} was required"
+    if metric.get("failureCondition"):
+        return f"measured {value} and {metric['failureCondition']} means failure"
+    return f"measured {value}"
+
+
+def _amount(number: float, limit: float) -> str:
+    """Shares as percentages, everything else as it is."""
+    return f"{number * 100:.3g} %" if 0 < limit < 1 and 0 <= number <= 1 else f"{number:.6g}"
+
+
+def _number(value: str) -> float | None:
+    """A measured value that is one number, `0.3` or `[0.3]`."""
+    try:
+        return float(value.strip("[] "))
+    except ValueError:
+        return None
 
 
 def _weight(rollout: Obj) -> str:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from shipway.api.sources import Head, PathTree
+from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.errors import InvalidInput
 from shipway.gitops import source
+from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.desired import keyed_hash, prepare
 from shipway.gitops.status import merge_diff
 from shipway.gitops.tracking import instance_key, instance_name, tracked_by, tracking_id
@@ -105,10 +106,26 @@ def test_objects_that_no_server_could_take_are_refused(broken: Obj, message: str
         ready(broken)
 
 
+def hashed(key: bytes, content: Obj, *, is_stripped: bool = False) -> str:
+    desired = prepare([obj(data=content)], "shop", "there", lambda _, kind: KINDS.get(kind)).objects[0]
+    return keyed_hash(key, desired, dict(desired.obj) if is_stripped else desired.obj)
+
+
 def test_the_hash_depends_on_content_and_key_but_not_on_the_order_of_fields() -> None:
-    assert keyed_hash(b"k", {"a": 1, "b": 2}) == keyed_hash(b"k", {"b": 2, "a": 1})
-    assert keyed_hash(b"k", {"a": 1}) != keyed_hash(b"k", {"a": 2})
-    assert keyed_hash(b"k", {"a": 1}) != keyed_hash(b"other", {"a": 1})
+    assert hashed(b"k", {"a": "1", "b": "2"}) == hashed(b"k", {"b": "2", "a": "1"})
+    assert hashed(b"k", {"a": "1"}) != hashed(b"k", {"a": "2"})
+    assert hashed(b"k", {"a": "1"}) != hashed(b"other", {"a": "1"})
+    assert hashed(b"k", {"a": "1"}) == hashed(b"k", {"a": "1"}, is_stripped=True)
+
+
+def test_a_render_is_prepared_once() -> None:
+    memory = Preparations()
+    rendered = Rendered((obj(data={"a": "1"}),), "Directory", ())
+    first = memory.prepare(rendered, "shop", "there", lambda _, kind: KINDS.get(kind))
+    assert memory.prepare(rendered, "shop", "there", lambda _, kind: KINDS.get(kind)) is first
+    assert memory.prepare(rendered, "shop", "elsewhere", lambda _, kind: KINDS.get(kind)) is not first
+    unknown = memory.prepare(rendered, "shop", "there", lambda *_: None)
+    assert unknown.objects[0].resource is None
 
 
 @pytest.mark.parametrize(

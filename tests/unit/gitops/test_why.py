@@ -53,7 +53,7 @@ REFUSED = row("Service", "web", "SyncFailed") | {"message": "spec.ports: Require
 def test_an_aborted_canary_names_both_versions_the_metric_and_what_to_do() -> None:
     assert why(app(health="Degraded"), [ROLLOUT, STABLE, RUN]) == (
         "shop-web is Degraded: Git wants v3 (commit abc1234), but the canary was aborted because metric error-rate failed "
-        "(measured [0.3] where result[0] <= 0.05 was required); all traffic is on v2. "
+        "(30 % > 5 %); all traffic is on v2. "
         "Fix the cause and push, or revert the commit."
     )
 
@@ -63,6 +63,23 @@ def test_it_says_less_where_less_is_known() -> None:
         "shop-web is Degraded: Git wants v3 (commit abc1234), but the canary was aborted because metric error-rate failed; "
         "all traffic is on the stable version. Fix the cause and push, or revert the commit."
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "text"),
+    [
+        ("result[0] <= 0.05", "[0.291667]", "(29.2 % > 5 %)"),
+        ("result >= 0.99", "0.9", "(90 % < 99 %)"),
+        ("result < 300", "412.5", "(412.5 >= 300)"),
+        ("len(result) > 0 && result[0] == 1", "[2]", "(measured [2] where len(result) > 0 && result[0] == 1 was required)"),
+        ("", "7", "(measured 7)"),
+    ],
+)
+def test_the_measurement_is_set_against_its_limit(condition: str, value: str, text: str) -> None:
+    metric = {"name": "error-rate", **({"successCondition": condition} if condition else {})}
+    result = {"name": "error-rate", "phase": "Failed", "measurements": [{"phase": "Failed", "value": value}]}
+    run = {**RUN, "spec": {"metrics": [metric]}, "status": {"metricResults": [result]}}
+    assert f"because metric error-rate failed {text}; all" in why(app(health="Degraded"), [ROLLOUT, STABLE, run])
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,9 @@ from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
 from shipway.api.sources import Head, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
-from shipway.base.ids import digest
-from shipway.gitops.asks import canonical
+from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.comparison import Comparison, Live, compare
-from shipway.gitops.desired import Prepared, prepare
+from shipway.gitops.desired import Prepared
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
@@ -47,9 +46,12 @@ class Target(Struct, frozen=True):
     error: str = ""
     stale: str = ""
     """Why the newest revision is not known, where an older answer still stands."""
-    content: str = ""
     asked_at: Instant = Instant(0.0)
     """When the question where the branch stands was last put."""
+
+    @property
+    def content(self) -> str:
+        return self.prepared.content
 
     @property
     def is_known(self) -> bool:
@@ -97,10 +99,11 @@ class Observed(Struct, frozen=True):
 
 
 class Observer:
-    """Looks at the world for one installation. Holds settings and pure functions, no state."""
+    """Looks at the world for one installation. Holds settings, and a memory of preparations that may be dropped."""
 
     def __init__(self, settings: GitOpsSettings) -> None:
         self._settings = settings
+        self._preparations = Preparations()
         self._keys = keys_of_tracked(settings.namespace)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -186,11 +189,10 @@ class Observer:
         )
         namespace = spec.destination.namespace if spec else ""
         try:
-            prepared = prepare(rendered.objects, instance, namespace, world.resource_for)
+            prepared = self._preparations.prepare(rendered, instance, namespace, world.resource_for)
         except InvalidInput as error:
             return replace(target, error=error.message)
-        content = digest(*(canonical(desired.obj) for desired in prepared.objects))
-        return replace(target, rendered=rendered, prepared=prepared, content=content)
+        return replace(target, rendered=rendered, prepared=prepared)
 
     def _sync_target(
         self, world: World, app: Obj, spec: ApplicationSpec | None, operation: Operation | None, target: Target | None

@@ -41,11 +41,18 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
         old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
     conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
+    conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
     sync = comparison.state
     if target.stale:
         conditions.append(("ComparisonError", target.stale))
         sync = "Unknown" if _is_overdue(observed, now) else sync
     return Verdict(sync, health_of_all(comparison.items), tuple(conditions), is_known=True)
+
+
+def _shared(item: Item, observed: Observed) -> str:
+    mine = observed.context.instance
+    where = observed.settings.namespace
+    return f"{item.ref.kind}/{item.ref.name} is part of applications {where}/{mine} and {item.shared_with}"
 
 
 def project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:

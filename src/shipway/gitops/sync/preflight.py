@@ -35,7 +35,7 @@ def preflight(
 ) -> Preflight:
     """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is to be written."""
     invalid = {
-        task.row_key: new_row(task, "SyncFailed", reason) for task in tasks if (reason := _invalid(task, tasks, permits))
+        task.row_key: new_row(task, "SyncFailed", reason) for task in tasks if (reason := _invalid(task, options, permits))
     }
     if invalid:
         return Preflight(invalid, message=INVALID)
@@ -95,7 +95,9 @@ def _ask(task: Task, context: Context) -> DryRunAsk:
     return dry_run_ask(desired.resource, body, version, context.settings.manager)
 
 
-def _invalid(task: Task, tasks: Sequence[Task], permits: Callable[[Task], str]) -> str:
+def _invalid(task: Task, options: dict[str, str], permits: Callable[[Task], str]) -> str:
+    if task.item.shared_with and options.get("FailOnSharedResource") == "true":
+        return f"Shared resource found, {task.ref.kind}/{task.ref.name} is part of application {task.item.shared_with} already"
     if task.resource is None and task.kind in ("apply", "hook"):
         group, kind = task.ref.group, task.ref.kind
         return (

@@ -1,0 +1,54 @@
+"""Remembers what a render was prepared to, so that an event about one object does not prepare all the others again.
+
+Only a memory: it can be dropped at any moment. Two renders per application are kept, the tracked one and that of a running
+operation; an entry counts only for the very same render and while its kinds are served as they were.
+"""
+
+from collections import OrderedDict
+
+from msgspec import Struct
+
+from shipway.api.sources import Rendered
+from shipway.gitops.desired import Prepared, ResourceFor, prepare
+from shipway.kube.objects.resource import Resource, split_api_version
+
+PER_APPLICATION = 2
+APPLICATIONS = 20_000
+
+
+class _Entry(Struct, frozen=True):
+    rendered: Rendered
+    namespace: str
+    kinds: dict[tuple[str, str], Resource | None]
+    prepared: Prepared
+
+
+class Preparations:
+    """`prepare` with a memory."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[_Entry, ...]] = OrderedDict()
+
+    def prepare(self, rendered: Rendered, instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
+        """As `desired.prepare`, which raises InvalidInput."""
+        kept = self._kept.get(instance, ())
+        for entry in kept:
+            if entry.rendered is rendered and entry.namespace == namespace and _is_served(entry, resource_for):
+                self._kept.move_to_end(instance)
+                return entry.prepared
+        prepared = prepare(rendered.objects, instance, namespace, resource_for)
+        kinds = {_kind(obj): resource_for(*_kind(obj)) for obj in rendered.objects}
+        newest = _Entry(rendered, namespace, kinds, prepared)
+        self._kept[instance] = (newest, *(entry for entry in kept if entry.rendered is not rendered))[:PER_APPLICATION]
+        if len(self._kept) > APPLICATIONS:
+            self._kept.popitem(last=False)
+        return prepared
+
+
+def _kind(obj: dict[str, object]) -> tuple[str, str]:
+    group, _ = split_api_version(str(obj.get("apiVersion", "")))
+    return group, str(obj.get("kind", ""))
+
+
+def _is_served(entry: _Entry, resource_for: ResourceFor) -> bool:
+    return all(resource_for(group, kind) == resource for (group, kind), resource in entry.kinds.items())
