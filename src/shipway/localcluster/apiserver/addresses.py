@@ -33,10 +33,13 @@ class Addresses:
             for field in ("clusterIP", "clusterIPs"):
                 spec.pop(field, None)
             return []
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-        problems = self._cluster_ip(spec, (live or {}).get("spec") or {})
-        return problems + self._node_ports(service, (live or {}).get("spec") or {})
+        before = (live or {}).get("spec") or {}
+        # Nothing but its owner knows what is behind a headless Service without a selector, so it may be any family.
+        is_open = spec.get("clusterIP") == "None" and not spec.get("selector")
+        spec.setdefault("ipFamilies", before.get("ipFamilies") or (["IPv4", "IPv6"] if is_open else ["IPv4"]))
+        spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy") or ("RequireDualStack" if is_open else "SingleStack"))
+        problems = self._cluster_ip(spec, before)
+        return problems + self._node_ports(service, before)
 
     def _cluster_ip(self, spec: Obj, before: Obj) -> list[FieldProblem]:
         wanted = spec.get("clusterIP") or (spec.get("clusterIPs") or [""])[0] or before.get("clusterIP") or ""

@@ -26,9 +26,9 @@ def core_kinds() -> tuple[Kind, ...]:
     return (
         _core("Binding", "bindings", verbs=CREATE_ONLY),
         _core("ConfigMap", "configmaps", "cm"),
-        _core("Endpoints", "endpoints", "ep", deprecation=_ENDPOINTS),
-        _core("Event", "events", "ev"),
-        _core("LimitRange", "limitranges", "limits"),
+        _core("Endpoints", "endpoints", "ep", deprecation=_ENDPOINTS, create_on_update=True),
+        _core("Event", "events", "ev", create_on_update=True),
+        _core("LimitRange", "limitranges", "limits", create_on_update=True),
         _core("Namespace", "namespaces", "ns", namespaced=False, verbs=_NO_COLLECTION, subresources=("finalize", "status")),
         _core("Node", "nodes", "no", namespaced=False, subresources=("status",)),
         _core("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subresources=("status",)),
@@ -64,7 +64,7 @@ def core_kinds() -> tuple[Kind, ...]:
         _core("ResourceQuota", "resourcequotas", "quota", subresources=("status",)),
         _core("Secret", "secrets"),
         _core("ServiceAccount", "serviceaccounts", "sa", subresources=("token",)),
-        _core("Service", "services", "svc", categories=_ALL, subresources=("status",)),
+        _core("Service", "services", "svc", categories=_ALL, subresources=("status",), create_on_update=True),
     )
 
 
@@ -102,7 +102,7 @@ def network_kinds() -> tuple[Kind, ...]:
         _kind(network, "v1", "Ingress", "ingresses", "ing", subresources=("status",), generation=True),
         _kind(network, "v1", "NetworkPolicy", "networkpolicies", "netpol", generation=True),
         _kind("coordination.k8s.io", "v1", "Lease", "leases", create_on_update=True),
-        _kind("events.k8s.io", "v1", "Event", "events", "ev", storage=("", "events")),
+        _kind("events.k8s.io", "v1", "Event", "events", "ev", storage=("", "events"), create_on_update=True),
         _kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", namespaced=False),
         _kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", "pc", namespaced=False, generation=True),
     )
@@ -113,10 +113,10 @@ def policy_kinds() -> tuple[Kind, ...]:
     rbac, storage, access = "rbac.authorization.k8s.io", "storage.k8s.io", "authorization.k8s.io"
     admission = "admissionregistration.k8s.io"
     return (
-        _kind(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
-        _kind(rbac, "v1", "ClusterRole", "clusterroles", namespaced=False),
-        _kind(rbac, "v1", "RoleBinding", "rolebindings"),
-        _kind(rbac, "v1", "Role", "roles"),
+        _kind(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False, create_on_update=True),
+        _kind(rbac, "v1", "ClusterRole", "clusterroles", namespaced=False, create_on_update=True),
+        _kind(rbac, "v1", "RoleBinding", "rolebindings", create_on_update=True),
+        _kind(rbac, "v1", "Role", "roles", create_on_update=True),
         _kind(storage, "v1", "StorageClass", "storageclasses", "sc", namespaced=False),
         _kind(storage, "v1", "CSIDriver", "csidrivers", namespaced=False),
         _kind(

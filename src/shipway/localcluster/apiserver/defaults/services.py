@@ -10,6 +10,8 @@ def service(obj: Obj) -> None:
     if spec.setdefault("sessionAffinity", "None") == "ClientIP":
         client_ip = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
         client_ip.setdefault("timeoutSeconds", 10800)
+    elif spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
     for port in spec.get("ports") or []:
         port.setdefault("protocol", "TCP")
         if not port.get("targetPort"):

@@ -1,0 +1,44 @@
+"""Random sequences of writes give the same objects and the same ownership on the embedded API server and on a real one.
+
+`FUZZ_SEEDS=1000 .venv/bin/pytest tests/contract/test_fuzz_oracle.py` looks further. What a seed has found becomes a case of
+`api_table` or `apply_cases`.
+"""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from shipway.base.clock import SystemClock
+from shipway.base.ids import RandomIds
+from shipway.localcluster.apiserver.server import ApiServer
+from tests.contract.api_oracle import ApiServerAlone, Embedded, Real, prepare, run
+from tests.contract.fuzz import sequence
+from tests.kube.control_plane import built_binary
+
+SEEDS = int(os.environ.get("FUZZ_SEEDS", "60"))
+
+
+async def test_both_servers_come_to_the_same(tmp_path: Path) -> None:
+    binary = built_binary()
+    if binary is None:
+        pytest.skip("the real control plane is not built: run `make kube`")
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
+    embedded = Embedded(server)
+    await prepare(embedded)
+    async with ApiServerAlone.start(binary, tmp_path) as plane, plane.session() as session:
+        real = Real(session, plane.url)
+        await prepare(real)
+        for seed in range(SEEDS):
+            case = sequence(seed)
+            theirs, ours = await run(real, case), await run(embedded, case)
+            for step, wanted, found in zip(case.steps, theirs, ours, strict=True):
+                assert _compared(found) == _compared(wanted), f"seed {seed}: {step.method} {step.path} {json.dumps(step.body)}"
+    await server.close()
+
+
+def _compared(answer: dict[str, object]) -> object:
+    """Without advice in warnings (a known difference)."""
+    return json.loads(json.dumps({key: value for key, value in answer.items() if key != "warning"}))
