@@ -1,8 +1,9 @@
 """Kubernetes quantities ("500m", "1Gi", "1e3"): their value, and the one spelling in which the API server stores each.
 
-A quantity is a number with a suffix of one of three families: decimal SI (n u m "" k M G T P E), binary (Ki Mi Gi Ti Pi Ei) or a decimal
-exponent (e3, E3). Canonical form keeps the family, has no fractional digits, and carries the largest suffix that leaves the number
-whole: "0.5" becomes "500m", "1000m" becomes "1", "1024Mi" becomes "1Gi". Precision finer than nano is rounded up.
+A quantity is a number with a suffix of one of three families: decimal SI (n u m "" k M G T P E), binary (Ki Mi Gi Ti Pi Ei)
+or a decimal exponent (e3, E3). Canonical form keeps the family, has no fractional digits, and carries the largest suffix that
+leaves the number whole: "0.5" becomes "500m", "1000m" becomes "1", "1024Mi" becomes "1Gi". Precision finer than nano is
+rounded up.
 """
 
 import re
