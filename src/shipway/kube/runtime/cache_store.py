@@ -70,8 +70,14 @@ class CacheStore:
         return [self._objects[namespace][name] for namespace, name in known.places.get(value, ())]
 
     def add_index(self, name: str, values_of: IndexFunction) -> None:
-        """Declares an index; what is already stored is filed at once. Declaring it again changes nothing."""
-        if name in self._indexes:
+        """Declares an index; what is already stored is filed at once. Declaring it again changes nothing.
+
+        Caches are shared, so a name means one thing: another function under it raises InvalidInput.
+        """
+        known = self._indexes.get(name)
+        if known is not None:
+            if known.values_of != values_of:
+                raise InvalidInput(f"index {name!r} is declared with two meanings on one cache", reason="TwoIndexes")
             return
         index = self._indexes[name] = _Index(values_of)
         for obj in self:

@@ -13,6 +13,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, is_deleting, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Batch, Conclusion, Decision, Delete, Indexed, Outcome, Watch
+from shipway.localcluster.controllers.pods import by_node
 
 PATIENCE = 20.0
 """Seconds for which a missing node may still turn up (its object may be on its way into the cache)."""
@@ -37,10 +38,6 @@ def decide(observed: Observed, now: Instant) -> Decision:
     return Decision((Batch((gone,)),))
 
 
-def _node_name(pod: Obj) -> Iterable[str]:
-    return (spec_of(pod).get("nodeName") or "",)
-
-
 def _pods_of_node(node: Obj) -> Iterable[Indexed]:
     return (Indexed(PODS, "node", name_of(node)),)
 
@@ -49,7 +46,7 @@ class PodCollector:
     """Removes orphaned pods."""
 
     name = "pod-garbage-collector"
-    watches = (Watch(PODS, own_key, indexes={"node": _node_name}), Watch(NODES, _pods_of_node))
+    watches = (Watch(PODS, own_key, indexes={"node": by_node}), Watch(NODES, _pods_of_node))
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         pod = world.get(PODS, key.namespace, key.name)

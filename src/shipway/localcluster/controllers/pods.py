@@ -54,6 +54,16 @@ def by_namespace(obj: Obj) -> Iterable[str]:
     return (namespace_of(obj),)
 
 
+def by_node(pod: Obj) -> Iterable[str]:
+    """Index of pods: the node they are bound to, "" while there is none."""
+    return (spec_of(pod).get("nodeName") or "",)
+
+
+def by_label(obj: Obj) -> Iterable[str]:
+    """Index: `namespace/key=value` of every label."""
+    return tuple(f"{namespace_of(obj)}/{key}={value}" for key, value in labels_of(obj).items())
+
+
 def controlled_by(resource: Resource) -> Callable[[Obj], Iterable[ObjectKey | Indexed]]:
     """Keys: the object's controller, if it is of this kind; for objects of nobody, all that might adopt them.
 

@@ -70,3 +70,11 @@ def test_an_index_is_always_what_a_scan_would_find(steps: list[tuple[str, str, b
             store.put(obj(name, str(version), color))
     for color in ("red", "blue"):
         assert names(store.indexed("color", color)) == names(o for o in store.list() if color in colors(o))
+
+
+def test_an_index_has_one_meaning() -> None:
+    store = CacheStore()
+    store.add_index("color", colors)
+    store.add_index("color", colors)
+    with pytest.raises(InvalidInput, match="two meanings"):
+        store.add_index("color", lambda o: ())

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from shipway.api.kinds import ENDPOINT_SLICES, PODS, SERVICES
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, labels_of, namespace_of
+from shipway.kube.objects.views import labels_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.localcluster.controllers.endpoints.decide import MANAGED_BY, MANAGER, SERVICE_NAME, decide
-from shipway.localcluster.controllers.endpoints.observe import Observed, observe
+from shipway.localcluster.controllers.endpoints.observe import Observed, observe, selected_label
 from shipway.localcluster.controllers.kinds import ENDPOINTS
-from shipway.localcluster.controllers.pods import by_namespace
+from shipway.localcluster.controllers.pods import by_label
 
 
 def _service_of_slice(obj: Obj) -> Iterable[str]:
@@ -25,15 +25,8 @@ def _service_key(obj: Obj) -> Iterable[ObjectKey]:
     return (ObjectKey(namespace_of(obj), service),) if service else ()
 
 
-def _one_pair(service: Obj) -> Iterable[str]:
-    """Index of services: one `namespace/label=value` that all their pods have. A pod's labels find the few that fit."""
-    selector: dict[str, str] = dig(service, "spec", "selector", default={})
-    return tuple(f"{namespace_of(service)}/{key}={value}" for key, value in sorted(selector.items())[:1])
-
-
 def _services_of_pod(pod: Obj) -> Iterable[Indexed]:
-    pairs = labels_of(pod).items()
-    return tuple(Indexed(SERVICES, "pair", f"{namespace_of(pod)}/{key}={value}") for key, value in pairs)
+    return tuple(Indexed(SERVICES, "selected label", label) for label in by_label(pod))
 
 
 class EndpointSliceController:
@@ -41,8 +34,8 @@ class EndpointSliceController:
 
     name = "endpointslice-controller"
     watches = (
-        Watch(SERVICES, own_key, indexes={"pair": _one_pair}),
-        Watch(PODS, _services_of_pod, indexes={"namespace": by_namespace}),
+        Watch(SERVICES, own_key, indexes={"selected label": selected_label}),
+        Watch(PODS, _services_of_pod, indexes={"label": by_label}),
         Watch(ENDPOINT_SLICES, _service_key, indexes={"service": _service_of_slice}),
         Watch(ENDPOINTS, own_key),
     )

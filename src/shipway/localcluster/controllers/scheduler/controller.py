@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from shipway.api.kinds import NODES, PODS
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import spec_of
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
+from shipway.localcluster.controllers.pods import by_node
 from shipway.localcluster.controllers.scheduler.decide import conclude, decide
 from shipway.localcluster.controllers.scheduler.observe import Cluster, Observed, observe
 
@@ -16,15 +16,11 @@ def _cluster(obj: Obj) -> Iterable[Cluster]:
     return (Cluster(),)
 
 
-def _by_node(pod: Obj) -> Iterable[str]:
-    return (spec_of(pod).get("nodeName") or "",)
-
-
 class SchedulerController:
     """Binds pods to nodes."""
 
     name = "default-scheduler"
-    watches = (Watch(PODS, _cluster, indexes={"node": _by_node}), Watch(NODES, _cluster))
+    watches = (Watch(PODS, _cluster, indexes={"node": by_node}), Watch(NODES, _cluster))
 
     def observe(self, key: Cluster, world: World) -> Observed | None:
         return observe(key, world)
