@@ -4,7 +4,7 @@ What a Rollout refers to by name (services, routes, templates) is looked up here
 and `synced` says whether that is knowledge or merely the first second after a start.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -69,9 +69,15 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         route_kinds=kinds,
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
         templates=_templates(world, namespace, spec),
-        unsynced=frozenset(kind for kind, served in kinds.items() if served is not None and not world.is_synced(served)),
+        unsynced=frozenset(_unsynced(world, spec, kinds)),
         instance_id=instance_id,
     )
+
+
+def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[str, Resource | None]) -> Iterator[str]:
+    """Kinds that this Rollout needs and of which absence means nothing yet: routes, and pods where they are looked at."""
+    wanted = [*kinds.values(), *((PODS,) if needs_pods(spec) else ())]
+    yield from (resource.kind for resource in wanted if resource is not None and not world.is_synced(resource))
 
 
 def routing_of(spec: RolloutSpec) -> Config | None:
