@@ -119,14 +119,20 @@ def write(name: str, content: Any) -> None:
     print(f"{name}: {len(packed):,} bytes ({len(raw):,} unpacked)")
 
 
+def packs() -> dict[str, Any]:
+    """The content of every pack, by its file name."""
+    defs, present = definitions(), json.loads(ALWAYS_PRESENT.read_bytes())
+    slimmed = {name: slim_definition(name, node, present) for name, node in defs.items()}
+    texts = {name: descriptions(node) for name, node in sorted(defs.items())}
+    return {"schemas.json.gz": {"definitions": slimmed, "kinds": kinds(defs)}, "descriptions.json.gz": texts}
+
+
 def main() -> None:
     if "--from-spec" in sys.argv:
         take_always_present(Path(sys.argv[sys.argv.index("--from-spec") + 1]))
-    defs, present = definitions(), json.loads(ALWAYS_PRESENT.read_bytes())
-    slimmed = {name: slim_definition(name, node, present) for name, node in defs.items()}
     TARGET.mkdir(exist_ok=True)
-    write("schemas.json.gz", {"definitions": slimmed, "kinds": kinds(defs)})
-    write("descriptions.json.gz", {name: descriptions(node) for name, node in sorted(defs.items())})
+    for name, content in packs().items():
+        write(name, content)
 
 
 if __name__ == "__main__":
