@@ -159,7 +159,8 @@ def test_an_object_the_server_refuses_stops_the_sync_before_anything_is_applied(
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}, "retry": {"limit": 0}}))
         app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
-        assert dig(app, "status", "operationState", "message") == "one or more objects failed to apply (dry run)"
+        told = dig(app, "status", "operationState", "message")
+        assert told.startswith("one or more objects failed to apply (dry run), reason: Service/web: ")
         assert rows(app)["web"]["status"] == "SyncFailed"
         assert await there.gone(CONFIG_MAPS, "shop", "settings")
         app = await there.until(lambda app: "SyncError" in condition_types(app))

@@ -8,7 +8,7 @@ annotation `shipway.dev/applied` remembers on the live object.
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,7 @@ from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.gitops.annotations import APPLIED, TRACKING_ID
 from shipway.gitops.asks import canonical
-from shipway.gitops.order import is_skipped, unknown_hook_types
+from shipway.gitops.order import DELETION_HOOKS, hook_types, is_hook, is_skipped, unknown_hook_types
 from shipway.gitops.tracking import tracking_id
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_version
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of
@@ -30,43 +30,51 @@ ResourceFor = Callable[[str, str], Resource | None]
 class Desired(Struct, frozen=True):
     """One object that Git wants. `resource` is None while its kind is unknown to the cluster and to this application.
 
-    `digest` is of the whole object, computed once ("" where nobody asks for it).
+    `digest` is of the whole object, computed once ("" where nobody asks for it). `origin` says where its text stands
+    (`apps/web/deployment.yaml:12`), "" where the renderer cannot tell.
     """
 
     ref: Ref
     obj: Obj
     resource: Resource | None
     digest: bytes = b""
+    origin: str = ""
 
 
 class Prepared(Struct, frozen=True):
-    """All that one render wants. `warnings`: what deserves a condition but stops nothing (RepeatedResourceWarning).
+    """All that one render wants. `warnings`: conditions (type, message) that stop nothing.
 
     `content` is the digest of all of it: two renders of equal content are one to automated sync.
     """
 
     objects: tuple[Desired, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     content: str = ""
 
 
-def prepare(objects: Iterable[Obj], instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
+def prepare(
+    objects: Sequence[Obj], instance: str, namespace: str, resource_for: ResourceFor, origins: Sequence[str] = ()
+) -> Prepared:
     """Rendered objects made ready. Raises InvalidInput for an object that no API server could take."""
-    rendered = [_checked(obj, index) for index, obj in enumerate(objects)]
+    places = origins if len(origins) == len(objects) else [""] * len(objects)
+    rendered = [_checked(obj, index, place) for index, (obj, place) in enumerate(zip(objects, places, strict=True))]
     own_kinds = {resource.group_kind: resource for resource in map(_defined_by, rendered) if resource}
-    found: dict[Ref, Desired] = {}
-    warnings: list[str] = []
-    for obj in rendered:
+    found: dict[tuple[Ref, str], Desired] = {}
+    warnings: list[tuple[str, str]] = []
+    for obj, place in zip(rendered, places, strict=True):
         if is_skipped(obj):
+            warnings += _deletion_hook(obj)
             continue
         ref = ref_of(obj)
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, instance, namespace, resource)
-        desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready))
-        if desired.ref in found:
+        desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready), place)
+        identity = (desired.ref, ready["metadata"].get("generateName", ""))
+        if identity in found:
             where = f"{ref.group}/{ref.kind}/{desired.ref.namespace}/{desired.ref.name}"
-            warnings.append(f"Resource {where} appeared 2 times among application resources.")
-        found[desired.ref] = desired
+            told = f"Resource {where} appeared 2 times among application resources."
+            warnings.append(("RepeatedResourceWarning", told))
+        found[identity] = desired
     content = digest(*(desired.digest for desired in found.values()))
     return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content)
 
@@ -88,12 +96,12 @@ def with_applied(obj: Obj, digest: str) -> Obj:
     return stamped
 
 
-def _checked(obj: Obj, index: int) -> Obj:
+def _checked(obj: Obj, index: int, place: str) -> Obj:
     meta = obj.get("metadata")
-    where = f"object {index + 1} of the rendered manifests ({obj.get('kind') or 'no kind'})"
+    where = f"{place}: {obj.get('kind') or 'object'}" if place else f"object {index + 1} ({obj.get('kind') or 'no kind'})"
     if not obj.get("apiVersion") or not obj.get("kind"):
         raise InvalidInput(f"{where} has no apiVersion or kind: every manifest needs both")
-    if not isinstance(meta, dict) or not (meta.get("name") or meta.get("generateName")):
+    if not isinstance(meta, dict) or not (meta.get("name") or (meta.get("generateName") and is_hook(obj))):
         raise InvalidInput(f"{where} has no metadata.name: give it one")
     annotations = meta.get("annotations") or {}
     if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
@@ -101,6 +109,15 @@ def _checked(obj: Obj, index: int) -> Obj:
     if unknown := unknown_hook_types(obj):
         raise InvalidInput(f"{where} {meta.get('name', '')}: hook type {unknown[0]} is not known: mind the spelling")
     return obj
+
+
+def _deletion_hook(obj: Obj) -> list[tuple[str, str]]:
+    """Hooks that only run when the application is deleted are not run yet, and that is said."""
+    types = [kind for kind in hook_types(obj) if kind in DELETION_HOOKS]
+    name = f"{obj.get('kind')}/{name_of(obj)}"
+    return (
+        [("ExcludedResourceWarning", f"{name} is a {types[0]} hook, which is not run yet: clean up by hand")] if types else []
+    )
 
 
 def _ready(obj: Obj, instance: str, namespace: str, resource: Resource | None) -> Obj:

@@ -31,7 +31,7 @@ _HELM_PHASES: dict[str, Phase] = {
     "post-upgrade": "PostSync",
 }
 _HELM_DROPPED = frozenset({"pre-rollback", "post-rollback", "test", "test-success", "test-failure"})
-_DELETION_HOOKS = frozenset({"PreDelete", "PostDelete", "pre-delete", "post-delete"})
+DELETION_HOOKS = frozenset({"PreDelete", "PostDelete", "pre-delete", "post-delete"})
 
 
 def kind_rank(kind: str) -> int:
@@ -72,7 +72,7 @@ def is_hook(obj: Obj) -> bool:
 def is_skipped(obj: Obj) -> bool:
     """Never applied by a sync: `Skip` alone, and hooks that only run on rollback, test or deletion."""
     types = hook_types(obj)
-    return bool(types) and all(kind == "Skip" or kind in _HELM_DROPPED or kind in _DELETION_HOOKS for kind in types)
+    return bool(types) and all(kind == "Skip" or kind in _HELM_DROPPED or kind in DELETION_HOOKS for kind in types)
 
 
 def phases_of(obj: Obj) -> tuple[Phase, ...]:
@@ -84,7 +84,7 @@ def phases_of(obj: Obj) -> tuple[Phase, ...]:
 
 
 def unknown_hook_types(obj: Obj) -> tuple[str, ...]:
-    known = {*PHASES, "Skip", *_HELM_DROPPED, *_DELETION_HOOKS}
+    known = {*PHASES, "Skip", *_HELM_DROPPED, *DELETION_HOOKS}
     return tuple(kind for kind in hook_types(obj) if kind not in known)
 
 

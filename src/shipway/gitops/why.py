@@ -14,8 +14,10 @@ from shipway.gitops.sync.tasks import images_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
 
+_VERDICTS = {"Error": "could not be measured", "Inconclusive": "was inconclusive"}
 HASH_LABEL = "rollouts-pod-template-hash"
 _ABORTED = re.compile(r"RolloutAborted: Rollout aborted update to revision (\d+)(?:: (.*))?", re.DOTALL)
+_INVALID = re.compile(r'The Rollout "[^"]*" is invalid: ')
 _METRIC = re.compile(r'[Mm]etric "([^"]+)" assessed (\w+)')
 _LIMIT = re.compile(r"(<=|>=|<|>)\s*([0-9.]+)\s*$")
 _BROKEN = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}
@@ -73,7 +75,8 @@ def _unhealthy(app: Obj, _: Sequence[Obj]) -> str:
         return f"is {_sync(app)} to {_commit(app)} and {health}."
     message = dig(rows[0], "health", "message", default="")
     more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
-    return f"is {health}: {_named(rows[0])}{more}{': ' + _ended(message) if message else '.'}"
+    mend = " Mend that in Git; the running version is left alone." if _INVALID.match(message) else ""
+    return f"is {health}: {_named(rows[0])}{more}{': ' + _ended(message) if message else '.'}{mend}"
 
 
 def _failed(app: Obj, _: Sequence[Obj]) -> str:
@@ -112,7 +115,7 @@ def _reason(rollout: Obj, told: str, children: Sequence[Obj]) -> str:
     match = _METRIC.search(told)
     if match is None:
         return told.rstrip(".")
-    metric, verdict = match[1], match[2].lower()
+    metric, verdict = match[1], _VERDICTS.get(match[2], match[2].lower())
     runs = [run for run in _of_kind(children, "AnalysisRun") if namespace_of(run) == namespace_of(rollout)]
     mine = [
         run
@@ -200,5 +203,6 @@ def _commit(app: Obj) -> str:
 
 
 def _ended(text: str) -> str:
-    """With exactly one full stop at the end."""
-    return text.rstrip(". \n") + "."
+    """With exactly one full stop at the end; a question stays one."""
+    text = text.rstrip(". \n")
+    return text if text.endswith("?") else f"{text}."

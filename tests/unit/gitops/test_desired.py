@@ -70,7 +70,21 @@ def test_string_data_of_a_secret_becomes_data() -> None:
 def test_of_two_objects_of_one_name_the_later_wins_with_a_warning() -> None:
     prepared = prepare([obj(data={"v": "1"}), obj(data={"v": "2"})], "shop", "there", lambda _, kind: KINDS.get(kind))
     assert [one.obj["data"] for one in prepared.objects] == [{"v": "2"}]
-    assert prepared.warnings == ("Resource /ConfigMap/there/a appeared 2 times among application resources.",)
+    told = "Resource /ConfigMap/there/a appeared 2 times among application resources."
+    assert prepared.warnings == (("RepeatedResourceWarning", told),)
+
+
+def test_a_deletion_hook_is_left_out_and_that_is_said() -> None:
+    hook = obj(metadata={"name": "a", "annotations": {"argocd.argoproj.io/hook": "PostDelete"}})
+    prepared = prepare([hook], "shop", "there", lambda _, kind: KINDS.get(kind))
+    assert prepared.objects == ()
+    assert prepared.warnings[0][0] == "ExcludedResourceWarning"
+    assert "ConfigMap/a is a PostDelete hook, which is not run yet" in prepared.warnings[0][1]
+
+
+def test_a_refusal_says_where_the_text_stands() -> None:
+    with pytest.raises(InvalidInput, match=r"^deploy/web\.yaml:7: ConfigMap has no metadata\.name: give it one$"):
+        prepare([{"apiVersion": "v1", "kind": "ConfigMap"}], "shop", "there", lambda *_: None, ["deploy/web.yaml:7"])
 
 
 def test_a_kind_is_known_from_a_crd_among_the_objects() -> None:

@@ -36,7 +36,7 @@ class Preparations:
             if entry.rendered is rendered and entry.namespace == namespace and _is_served(entry, resource_for):
                 self._kept.move_to_end(instance)
                 return entry.prepared
-        prepared = prepare(rendered.objects, instance, namespace, resource_for)
+        prepared = prepare(rendered.objects, instance, namespace, resource_for, rendered.origins)
         kinds = {_kind(obj): resource_for(*_kind(obj)) for obj in rendered.objects}
         newest = _Entry(rendered, namespace, kinds, prepared)
         self._kept[instance] = (newest, *(entry for entry in kept if entry.rendered is not rendered))[:PER_APPLICATION]

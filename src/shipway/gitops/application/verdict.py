@@ -40,7 +40,8 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     if target is None or comparison is None or comparison.is_pending:
         old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
-    conditions = [("RepeatedResourceWarning", warning) for warning in target.prepared.warnings]
+    conditions = list(target.prepared.warnings)
+    conditions += [("ExcludedResourceWarning", text) for text in (target.rendered.warnings if target.rendered else ())]
     conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
     sync = comparison.state
     if target.stale:

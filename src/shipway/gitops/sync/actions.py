@@ -13,7 +13,7 @@ from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
 from shipway.gitops.adoption import takeover
 from shipway.gitops.ownership import Context, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
-from shipway.gitops.sync.rows import RowKey, Rows, applied_message, new_row
+from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
@@ -104,7 +104,7 @@ def results(outcomes: Sequence[Outcome]) -> Mapping[tuple[Resource, str, str], O
 
 def _row(task: Task, outcome: Outcome, hand: Hand, before: str) -> Obj | None:
     if outcome.error is not None:
-        return None if _comes_again(outcome.error) else new_row(task, "SyncFailed", outcome.error.message)
+        return None if _comes_again(outcome.error) else failed_row(task, outcome.error.message)
     if outcome.result is None:
         return None
     if task.kind == "prune":

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from shipway.gitops.health import health_of
-from shipway.gitops.sync.rows import Rows, failures, has_failed, is_running, kubectl_name, new_row, with_phase
+from shipway.gitops.sync.rows import Rows, failures, has_failed, is_running, kubectl_name, new_row, reasons, with_phase
 from shipway.gitops.sync.tasks import Task, is_multi_step, option_of, waves
 from shipway.kube.objects.views import is_deleting, status_of
 
@@ -119,9 +119,9 @@ def _failed(tasks: Sequence[Task], rows: Rows) -> tuple[Rows, Step]:
     if running:
         return rows, Wait(_waiting_message(running))
     bad = failures(rows.values())
-    reasons = ", ".join(dict.fromkeys(row["message"] for row in bad if row.get("message")))
+    told = reasons(bad)
     text = APPLY_FAILED if any(row.get("status") == "SyncFailed" for row in bad) else TASKS_FAILED
-    return rows, Done("Failed", f"{text}, reason: {reasons}" if reasons else text)
+    return rows, Done("Failed", f"{text}, reason: {told}" if told else text)
 
 
 def _is_waited_for(task: Task, rows: Rows, waits: bool) -> bool:

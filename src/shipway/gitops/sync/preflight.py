@@ -12,7 +12,7 @@ from shipway.base.errors import Conflict, NotFound, Unavailable
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
 from shipway.gitops.ownership import Context, comparable, to_apply
 from shipway.gitops.sync.machine import Terms
-from shipway.gitops.sync.rows import Rows, kubectl_name, new_row
+from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
 from shipway.kube.objects.views import resource_version_of
 from shipway.kube.runtime.decision import Answer
@@ -34,11 +34,9 @@ def preflight(
     tasks: Sequence[Task], options: dict[str, str], permits: Callable[[Task], str], context: Context, *, try_all: bool
 ) -> Preflight:
     """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is to be written."""
-    invalid = {
-        task.row_key: new_row(task, "SyncFailed", reason) for task in tasks if (reason := _invalid(task, options, permits))
-    }
+    invalid = {task.row_key: failed_row(task, reason) for task in tasks if (reason := _invalid(task, options, permits))}
     if invalid:
-        return Preflight(invalid, message=INVALID)
+        return Preflight(invalid, message=f"{INVALID}, reason: {reasons(invalid.values())}")
     writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource]
     if len(writing) < 2 and not try_all:
         return Preflight({})
@@ -56,8 +54,9 @@ def preflight(
         if isinstance(error, Unavailable) and error.after is not None:
             pending = True
         elif not (isinstance(error, NotFound) and option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"):
-            rows[task.row_key] = new_row(task, "SyncFailed", error.message)
-    return Preflight({} if pending else rows, tuple(asks), pending, REFUSED)
+            rows[task.row_key] = failed_row(task, error.message)
+    told = f"{REFUSED}, reason: {reasons(rows.values())}"
+    return Preflight({} if pending else rows, tuple(asks), pending, told)
 
 
 def dry_rows(tasks: Sequence[Task], terms: Terms, context: Context) -> Rows:

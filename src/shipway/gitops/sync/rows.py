@@ -49,6 +49,12 @@ def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> O
     return row
 
 
+def failed_row(task: Task, message: str) -> Obj:
+    """A row of what could not be done, saying where in Git the object stands."""
+    place = task.item.desired.origin if task.item.desired else ""
+    return new_row(task, "SyncFailed", f"{message} ({place})" if place else message)
+
+
 def with_phase(row: Obj, phase: str, message: str = "") -> Obj:
     return {**row, "hookPhase": phase, **({"message": message} if message else {})}
 
@@ -88,3 +94,8 @@ def kubectl_name(ref: Ref) -> str:
 
 def failures(rows: Iterable[Obj]) -> list[Obj]:
     return [row for row in rows if has_failed(row)]
+
+
+def reasons(rows: Iterable[Obj]) -> str:
+    """What failed and why, each reason once."""
+    return ", ".join(dict.fromkeys(f"{row['kind']}/{row['name']}: {row['message']}" for row in rows if row.get("message")))
