@@ -138,6 +138,13 @@ class PodMetadata(Wire, frozen=True):
     annotations: dict[str, str] = field(default_factory=dict)
 
 
+class ProgressThreshold(Wire, frozen=True):
+    """How many pods of the new version are enough to go on: `value` Percent or Pods."""
+
+    type: str = ""
+    value: int = 0
+
+
 class Canary(Wire, frozen=True):
     canary_service: str = ""
     stable_service: str = ""
@@ -155,7 +162,7 @@ class Canary(Wire, frozen=True):
     min_pods_per_replica_set: int | None = None
     ping_pong: Obj | None = None
     anti_affinity: Obj | None = None
-    replica_progress_threshold: Obj | None = None
+    replica_progress_threshold: ProgressThreshold | None = None
 
 
 class BlueGreen(Wire, frozen=True):

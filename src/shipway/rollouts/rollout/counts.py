@@ -42,12 +42,21 @@ def carried_weights(facts: Facts) -> tuple[int, int] | None:
 def at_wanted_counts(facts: Facts, carried: tuple[int, int] | None = None) -> bool:
     """Whether the pods a step asks for are there: canary available, stable at its size, and (by pods) nothing else serving."""
     canary, stable = wanted_counts(facts, carried)
-    new = facts.new
-    if new is None or new.replicas != canary or new.available != canary:
+    if facts.new is None or not has_progressed_enough(facts, facts.new, canary):
         return False
     if not (facts.is_routed and facts.canary.dynamic_stable_scale) and not _is_at(facts.stable, stable):
         return False
     return facts.is_routed or not any(rs.available for rs in facts.roles.others)
+
+
+def has_progressed_enough(facts: Facts, new: ReplicaSet, wanted: int) -> bool:
+    """Whether enough of `wanted` pods are available: all of them, unless replicaProgressThreshold is content with less."""
+    threshold = facts.canary.replica_progress_threshold
+    if threshold is None or threshold.value < 0:
+        return new.replicas == wanted and new.available == wanted
+    if threshold.type == "Percent":
+        return wanted == 0 or new.available * 100 >= threshold.value * wanted
+    return new.available >= threshold.value
 
 
 def _is_at(rs: ReplicaSet | None, count: int) -> bool:

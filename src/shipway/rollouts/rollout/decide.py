@@ -90,7 +90,7 @@ def watches_of(seen: Observed) -> tuple[Watch, ...]:
 def _valid(facts: Facts) -> RolloutDecision:
     if facts.new is None:
         return _create(facts)
-    synced = sync_new(facts.rollout, facts.spec, facts.roles)
+    synced = sync_new(facts.rollout, facts.spec, facts.roles, facts.affinity)
     first = acting(synced) if synced is not None else NOTHING
     if facts.blue_green is not None:
         return _blue_green(facts, first)
@@ -103,7 +103,9 @@ def _valid(facts: Facts) -> RolloutDecision:
 
 def _create(facts: Facts) -> RolloutDecision:
     """Makes the ReplicaSet; the revision and the news of it are written when it is there."""
-    obj = new_replica_set(facts.rollout, facts.spec, facts.status.collision_count, facts.roles, role_metadata(facts.spec))
+    obj = new_replica_set(
+        facts.rollout, facts.spec, facts.status.collision_count, facts.roles, role_metadata(facts.spec), facts.affinity
+    )
     create = Create(REPLICA_SETS, obj)
     name, revision = name_of(obj), facts.next_revision
     told = facts.note("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")

@@ -13,6 +13,7 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Note
+from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
 from shipway.rollouts.rollout.observe import Observed
 from shipway.rollouts.rollout.revision import ReplicaSet, Roles, assign_roles, revision_of_new
@@ -125,6 +126,14 @@ class Facts(Struct, frozen=True):
     def next_revision(self) -> int:
         """The revision that the Rollout should carry."""
         return revision_of_new(self.roles)
+
+    @property
+    def affinity(self) -> Obj | None:
+        """The affinity of new pods where they have to keep away from stable ones; None: as the template says."""
+        wanted, stable = (self.blue_green or self.canary).anti_affinity, self.status.stable_rs
+        if wanted is None or not stable or stable == self.pod_hash:
+            return None
+        return affinity_with_rule(self.spec.template, wanted, stable, self.namespace)
 
     @property
     def delays(self) -> bool:

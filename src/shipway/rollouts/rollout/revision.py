@@ -13,6 +13,7 @@ from shipway.api.rollout import PodMetadata, RolloutSpec
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Patch
+from shipway.rollouts.rollout.anti_affinity import injected_hashes, without_rule
 from shipway.rollouts.rollout.names import (
     DESIRED_REPLICAS,
     EPHEMERAL_METADATA,
@@ -72,7 +73,7 @@ def plain_template(rs: ReplicaSet) -> Obj:
     injected = injected_metadata(rs.obj)
     for field, keys in (("labels", {HASH_LABEL, *injected.labels}), ("annotations", set(injected.annotations))):
         metadata[field] = {key: value for key, value in (metadata.get(field) or {}).items() if key not in keys}
-    return template
+    return without_rule(template)
 
 
 def injected_metadata(obj: Obj) -> PodMetadata:
@@ -93,10 +94,11 @@ def new_replica_set(
     collision_count: int | None,
     roles: Roles,
     role_metadata: tuple[PodMetadata | None, PodMetadata | None],
+    affinity: Obj | None = None,
 ) -> Obj:
     """The ReplicaSet of the Rollout's present template, without pods: `<rollout>-<hash>`, at the next revision.
 
-    `role_metadata` is what pods wear as (new, stable) version.
+    `role_metadata` is what pods wear as (new, stable) version; `affinity` stands in for the template's where one is given.
     """
     pod_hash = pod_template_hash(spec.template, collision_count)
     new_wears, stable_wears = role_metadata
@@ -106,6 +108,8 @@ def new_replica_set(
     metadata["labels"] = {**(metadata.get("labels") or {}), **injected.labels, HASH_LABEL: pod_hash}
     if injected.annotations:
         metadata["annotations"] = {**(metadata.get("annotations") or {}), **injected.annotations}
+    if affinity is not None:
+        template.setdefault("spec", {})["affinity"] = affinity
     selector = copy_obj(spec.selector or {})
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: pod_hash}
     annotations = {
@@ -158,8 +162,8 @@ def copied_annotations(rollout: Obj) -> dict[str, str]:
     }
 
 
-def sync_new(rollout: Obj, spec: RolloutSpec, roles: Roles) -> Patch | None:
-    """Brings revision, copied annotations and minReadySeconds of the existing new ReplicaSet up to date."""
+def sync_new(rollout: Obj, spec: RolloutSpec, roles: Roles, affinity: Obj | None = None) -> Patch | None:
+    """Brings revision, copied annotations, minReadySeconds and an injected affinity of the new ReplicaSet up to date."""
     new = roles.new
     if new is None:
         return None
@@ -174,6 +178,12 @@ def sync_new(rollout: Obj, spec: RolloutSpec, roles: Roles) -> Patch | None:
     body: Obj = {"metadata": {"annotations": wanted}} if wanted else {}
     if spec_of(new.obj).get("minReadySeconds", 0) != spec.min_ready_seconds:
         body["spec"] = {"minReadySeconds": spec.min_ready_seconds}
+    live_template = dig(new.obj, "spec", "template", default={})
+    if affinity is not None and injected_hashes(live_template) not in (
+        set(),
+        injected_hashes({"spec": {"affinity": affinity}}),
+    ):
+        body["spec"] = {**body.get("spec", {}), "template": {"spec": {"affinity": affinity}}}
     return Patch(REPLICA_SETS, namespace_of(rollout), new.name, body, uid=new.uid) if body else None
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step, StringMatch, read_spec
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
+from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
 from shipway.rollouts.traffic.gateway_api import PLUGIN, read_config
 
 ROUTERS = ("istio", "nginx", "alb", "smi", "ambassador", "app_mesh", "traefik", "apisix")
@@ -109,8 +110,19 @@ def _blue_green_problems(blue_green: BlueGreen, history: int) -> Iterator[Invali
     if kept is not None and history < kept:
         detail = "This rollout's revision history limit can not be smaller than the rollout's scale down limit"
         yield invalid("spec.strategy.scaleDownDelayRevisionLimit", kept, detail)
-    if blue_green.anti_affinity is not None:
-        yield not_yet("spec.strategy.blueGreen.antiAffinity", "antiAffinity")
+    yield from _anti_affinity_problems(blue_green.anti_affinity)
+
+
+def _anti_affinity_problems(wanted: Obj | None) -> Iterator[Invalid]:
+    if wanted is None:
+        return
+    preferred, required_one = wanted.get(PREFERRED), wanted.get(REQUIRED)
+    if (preferred is None) == (required_one is None):
+        detail = "AntiAffinity must have exactly one strategy listed"
+        yield invalid("spec.strategy.antiAffinity", sorted(wanted), detail)
+    elif preferred is not None and not 1 <= preferred.get("weight", 0) <= 100:
+        detail = "AntiAffinity weight must be between 1-100"
+        yield invalid("spec.strategy.antiAffinity.weight", preferred.get("weight", 0), detail)
 
 
 def _canary_problems(canary: Canary) -> Iterator[Invalid]:
@@ -123,10 +135,10 @@ def _canary_problems(canary: Canary) -> Iterator[Invalid]:
         yield invalid("spec.strategy.stableService", canary.stable_service, detail)
     if canary.ping_pong is not None:
         yield not_yet("spec.strategy.canary.pingPong", "pingPong")
-    if canary.anti_affinity is not None:
-        yield not_yet("spec.strategy.canary.antiAffinity", "antiAffinity")
-    if canary.replica_progress_threshold is not None:
-        yield not_yet("spec.strategy.canary.replicaProgressThreshold", "replicaProgressThreshold")
+    threshold = canary.replica_progress_threshold
+    if threshold is not None and threshold.type not in ("Percent", "Pods"):
+        yield invalid("spec.strategy.canary.replicaProgressThreshold.type", threshold.type, "must be Percent or Pods")
+    yield from _anti_affinity_problems(canary.anti_affinity)
     yield from _routing_problems(canary)
     for index, step in enumerate(canary.steps):
         yield from _step_problems(canary, step, f"spec.strategy.steps[{index}]")

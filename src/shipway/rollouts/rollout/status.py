@@ -14,7 +14,7 @@ from shipway.kube.objects.views import generation_of
 from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.analysis import Runs
 from shipway.rollouts.rollout.conditions import deadline_at, judge, paused_conditions, without
-from shipway.rollouts.rollout.counts import at_wanted_counts, carried_weights
+from shipway.rollouts.rollout.counts import at_wanted_counts, carried_weights, has_progressed_enough
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import INVALID_SPEC, PAUSE_STEP
 from shipway.rollouts.rollout.pauses import Moves, apply_moves
@@ -167,7 +167,9 @@ def promotion(facts: Facts, moves: Moves) -> str | None:
         return "Initial deploy"
     if (facts.aborted or moves.abort is not None) and not moves.lift:
         return None
-    if facts.new is None or facts.new.available < facts.replicas:
+    if facts.new is None:
+        return None
+    if facts.new.available < facts.replicas and not has_progressed_enough(facts, facts.new, facts.replicas):
         return None
     if facts.status.promote_full:
         return "Full promotion requested"

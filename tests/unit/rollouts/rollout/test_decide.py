@@ -406,6 +406,46 @@ def test_metadata_follows_the_role() -> None:
     assert world.status["currentPodHash"] == v2
 
 
+def test_new_pods_keep_away_from_stable_ones() -> None:
+    wanted = {"requiredDuringSchedulingIgnoredDuringExecution": {}}
+    world = deployed(plain(weight(50), PAUSE, canary={"antiAffinity": wanted}))
+    v1 = world.status["stableRS"]
+    updated(world)
+    v2 = world.status["currentPodHash"]
+    rs = world.objs[("ReplicaSet", "shop", f"web-{v2}")]
+    (rule,) = rs["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert rule == {
+        "labelSelector": {"matchExpressions": [{"key": HASH_LABEL, "operator": "In", "values": [v1]}]},
+        "namespaces": ["shop"],
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    rs["metadata"]["labels"][HASH_LABEL] = "other"
+    world.settle()
+    assert world.status["currentPodHash"] == "other", "the rule is no part of the template"
+
+
+def test_a_step_may_be_content_with_part_of_its_pods() -> None:
+    threshold = {"replicaProgressThreshold": {"type": "Percent", "value": 50}}
+    world = deployed(routed(weight(100), PAUSE, canary=threshold))
+    world.set_image("shop/web:v2")
+    world.settle()
+    v2 = world.status["currentPodHash"]
+    assert world.weights() == (100, 0)
+    world.set_image("shop/web:v3")
+    world.reconcile()
+    (v3,) = world.replica_sets().keys() - {world.status["stableRS"], v2}
+    world.healthy[v3] = False
+    world.settle()
+    rs = world.objs[("ReplicaSet", "shop", f"web-{v3}")]
+    world.report(rs, 4, 1)
+    world.reconcile()
+    assert world.weights() == (0, 100)
+    world.report(world.objs[("ReplicaSet", "shop", f"web-{v3}")], 4, 2)
+    for _ in range(3):
+        world.reconcile()
+    assert world.weights() == (100, 0)
+
+
 def test_an_invalid_spec_says_so_and_touches_nothing() -> None:
     world = deployed(routed(weight(20), PAUSE))
     world.edit(strategy={"canary": {"steps": [{"setWeight": 120}]}})
