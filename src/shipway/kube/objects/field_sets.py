@@ -403,14 +403,21 @@ def _owner(entry: Obj) -> Owner:
     )
 
 
-def _closeness(fields: FieldSet, path: str) -> int:
-    """3: holds the path; 2: a leaf above it; 1: something below it; 0: nothing of it."""
-    return max((_near(held, path) for held in paths(fields)), default=0)
+def _closeness(fields: FieldSet, path: str, prefix: str = "") -> int:
+    """3: holds the path; 2: a bare node above it, which may be atomic; 1: something below it; 0: nothing of it."""
+    best = 0
+    for element, below in fields.items():
+        if element == MEMBER:
+            continue
+        here = prefix + element_text(element)
+        if here == path:
+            best = max(best, 3 if is_member(below) else 1)
+        elif _is_below(path, here):
+            best = max(best, _closeness(below, path, here) if below else 2)
+        elif _is_below(here, path):
+            best = max(best, 1)
+    return best
 
 
-def _near(held: str, path: str) -> int:
-    if held == path:
-        return 3
-    if path.startswith(held) and path[len(held)] in ".[":
-        return 2
-    return 1 if held.startswith(path) and held[len(path)] in ".[" else 0
+def _is_below(path: str, parent: str) -> bool:
+    return path.startswith(parent) and path[len(parent)] in ".["

@@ -182,3 +182,12 @@ def test_who_took_a_path_last() -> None:
     assert owner_of(ENTRIES, ".spec") == kubectl  # something below
     assert owner_of(ENTRIES, ".spec.paused", besides="shipway") is None
     assert owner_of(ENTRIES, ".spec.replicasX") is None
+
+
+def test_who_holds_an_item_is_not_who_took_a_field_of_it() -> None:
+    item = {"f:list": {'k:{"name":"a"}': {".": M, "f:name": M}}}
+    entries = [_entry("maker", "Update", "2026-01-03T00:00:00Z", item)]
+    assert owner_of(entries, '.list[name="a"].value') is None
+    holder = Owner("maker", "Update", "2026-01-03T00:00:00Z", "apps/v1")
+    assert owner_of(entries, '.list[name="a"]') == holder
+    assert owner_of(entries, ".list") == holder
