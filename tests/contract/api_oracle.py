@@ -124,12 +124,15 @@ def _is_admission(name: str, value: Any) -> bool:
     taint of a node that has not reported yet."""
     if name in ("serviceAccount", "serviceAccountName"):
         return value == "default"
+    if name in ("f:serviceAccount", "f:serviceAccountName"):
+        return True
     return name == "taints" and value == [{"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"}]
 
 
 def _masked_text(value: str, key: str) -> str:
     if key in ("resourceVersion", "continue"):
         return key
+    value = value.partition("\n@@")[0]  # a Go diff of internal structs
     return _ADDRESS.sub("ADDRESS", _UID.sub("UID", _TIME.sub("TIME", value)))
 
 

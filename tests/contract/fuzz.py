@@ -7,7 +7,7 @@ fought over, lists reordered, fields given up.
 import random
 from typing import Any
 
-from tests.contract.api_table.steps import APPLY, DEPLOYMENTS, JSON_PATCH, MAPS, MERGE, STRATEGIC, WIDGETS, Case, Step
+from tests.contract.api_table.steps import APPLY, DEPLOYMENTS, JSON_PATCH, MAPS, MERGE, PODS, STRATEGIC, WIDGETS, Case, Step
 
 MANAGERS = ("m1", "m2", "m3")
 KINDS = {
@@ -15,6 +15,9 @@ KINDS = {
     "Deployment": ("apps/v1", DEPLOYMENTS),
     "Service": ("v1", "/api/v1/namespaces/{ns}/services"),
     "Widget": ("oracle.shipway.dev/v1", WIDGETS),
+    "Pod": ("v1", PODS),
+    "Secret": ("v1", "/api/v1/namespaces/{ns}/secrets"),
+    "Ingress": ("networking.k8s.io/v1", "/apis/networking.k8s.io/v1/namespaces/{ns}/ingresses"),
 }
 LENGTH = 7
 
@@ -42,13 +45,14 @@ class _Author:
 
     def write(self, collection: str, url: str, manager: str) -> Step:
         verb = self._chance.choices(
-            ("apply", "create", "put", "merge", "strategic", "json", "status", "delete"), (10, 2, 2, 4, 3, 2, 2, 1)
+            ("apply", "create", "put", "merge", "strategic", "json", "status", "scale", "hold", "reset", "delete"),
+            (10, 2, 2, 4, 3, 2, 2, 1, 1, 0.3, 1),
         )[0]
         query = f"fieldManager={manager}"
         match verb:
             case "apply":
-                force = self._chance.choice(("true", "false"))
-                return Step("PATCH", f"{url}?{query}&force={force}", self._config(), APPLY)
+                more = self._chance.choice(("force=true", "force=false", "force=true&dryRun=All"))
+                return Step("PATCH", f"{url}?{query}&{more}", self._config(), APPLY)
             case "create":
                 return Step("POST", f"{collection}?{query}", self._config())
             case "put":
@@ -60,7 +64,16 @@ class _Author:
             case "json":
                 return Step("PATCH", f"{url}?{query}", self._json_patch(), JSON_PATCH)
             case "status":
-                return Step("PATCH", f"{url}/status?{query}", {"status": {"replicas": self._chance.randint(0, 2)}}, MERGE)
+                return Step(
+                    "PATCH", f"{url}/status?{query}", {"status": self._status()}, self._chance.choice((MERGE, STRATEGIC))
+                )
+            case "scale":
+                return Step("PATCH", f"{url}/scale?{query}", {"spec": {"replicas": self._chance.randint(0, 3)}}, MERGE)
+            case "hold":
+                held = self._chance.choice((["a.b/c"], ["a.b/c", "d.e/f"], None))
+                return Step("PATCH", f"{url}?{query}", {"metadata": {"finalizers": held}}, MERGE)
+            case "reset":
+                return Step("PATCH", f"{url}?{query}", {"metadata": {"managedFields": [{}]}}, MERGE)
         return Step("DELETE", url)
 
     def _config(self) -> dict[str, Any]:
@@ -90,11 +103,52 @@ class _Author:
             case "ConfigMap":
                 values: tuple[Any, ...] = ("1", "2") if whole else ("1", "2", None)
                 return {"data": self._some({"k": values, "l": values, "m": values})}
+            case "Secret":
+                return self._some(
+                    {"data": ({"a": "MQ=="}, {"a": "Mg=="}, {"b": "MQ=="}), "stringData": ({"a": "1"}, {"c": "2"})}
+                )
+            case "Pod":
+                return {"spec": self._pod(whole=whole)}
+            case "Ingress":
+                return {"spec": self._ingress(whole=whole)}
             case "Widget":
                 return {"spec": self._widget(whole=whole)}
             case "Service":
                 return {"spec": self._service(whole=whole)}
         return {"spec": self._deployment(whole=whole)}
+
+    def _status(self) -> dict[str, Any]:
+        if self._kind == "Pod":
+            conditions = [{"type": kind, "status": self._chance.choice(("True", "False"))} for kind in ("Ready", "Other")]
+            return {
+                "phase": self._chance.choice(("Pending", "Running")),
+                "conditions": conditions[: self._chance.randint(1, 2)],
+            }
+        return (
+            {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}
+            if self._kind in ("Service", "Ingress")
+            else {"replicas": self._chance.randint(0, 2)}
+        )
+
+    def _ingress(self, *, whole: bool) -> dict[str, Any]:
+        rules = [
+            {
+                "host": host,
+                "http": {
+                    "paths": [
+                        {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "s", "port": {"number": 80}}}}
+                    ]
+                },
+            }
+            for host in self._chance.choice((["a"], ["a", "b"], ["b"]))
+        ]
+        spec = self._some({"ingressClassName": ("x", "y"), "tls": ([{"hosts": ["a"]}], [{"secretName": "t"}])})
+        return {"rules": rules, **spec} if whole or self._chance.random() < 0.5 else spec
+
+    def _pod(self, *, whole: bool) -> dict[str, Any]:
+        if not whole:
+            return {"containers": [{"name": "a", "image": self._chance.choice(("i:1", "i:2"))}]}
+        return {"containers": [self._container("a")], "terminationGracePeriodSeconds": 0}
 
     def _widget(self, *, whole: bool) -> dict[str, Any]:
         spec = self._some({

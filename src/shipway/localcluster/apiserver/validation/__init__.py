@@ -40,6 +40,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): crds.custom_resource_definition,
 }
 
+STATUS_RULES: Mapping[tuple[str, str], Rule] = {("", "Service"): objects.service_status}
+
 CHANGE_RULES: Mapping[tuple[str, str], ChangeRule] = {
     ("", "Pod"): pods.pod_change,
     ("", "Service"): objects.service_change,
@@ -66,7 +68,8 @@ def update_problems(kind: Kind, live: Obj, obj: Obj, subresource: str = "") -> l
     """What is wrong with `obj` as the next state of `live`."""
     found = metadata_problems(kind, obj["metadata"]) + _finalizers(live, obj)
     if subresource == "status":
-        return found + (custom.problems(kind, obj, live) if kind.crd else [])
+        rule = STATUS_RULES.get(kind.group_kind)
+        return found + (custom.problems(kind, obj, live) if kind.crd else rule(obj) if rule else [])
     found += custom.problems(kind, obj, live) if kind.crd else _content(kind, obj)
     if (rule := CHANGE_RULES.get(kind.group_kind)) is not None:
         found += rule(live, obj)

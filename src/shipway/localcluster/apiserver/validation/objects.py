@@ -80,6 +80,13 @@ def _port_number(number: int | None, path: str) -> list[FieldProblem]:
     return []
 
 
+def service_status(obj: Obj) -> list[FieldProblem]:
+    given = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    if not given or (obj.get("spec") or {}).get("type") == "LoadBalancer":
+        return []
+    return [forbidden_field("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'")]
+
+
 def service_change(live: Obj, obj: Obj) -> list[FieldProblem]:
     before, after = live.get("spec") or {}, obj.get("spec") or {}
     if "ExternalName" in (before.get("type"), after.get("type")) or not before.get("clusterIP"):
