@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct
 
 from shipway.base.clock import Clock, Instant
-from shipway.base.errors import Conflict, ShipwayError, Unavailable, verdict
+from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable, verdict
 from shipway.kube.client.client import Client
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
@@ -183,6 +183,9 @@ class Shell:
                 return conclusion, []
             try:
                 return conclusion, await self._write(conclusion.change)
+            except NotFound:
+                # The key's object has gone meanwhile. There is nothing to write, and its end wakes the key.
+                return conclusion, []
             except Conflict:
                 if concluded is None:
                     raise
@@ -219,7 +222,10 @@ class Shell:
 
     async def _await_news_of(self, change: Change) -> None:
         """After a 409: learn the version the server has and wait until the cache has it too."""
-        now_there = await self._client.get(change.resource, change.namespace, change.name)
+        try:
+            now_there = await self._client.get(change.resource, change.namespace, change.name)
+        except NotFound:
+            return
         version = resource_version_of(now_there)
         deadline = self._clock.now() + CACHE_PATIENCE
         informers = self._watches.of(change.resource)

@@ -217,3 +217,23 @@ def test_the_end_of_an_object_ends_its_key() -> None:
         assert controller.passes == passes
 
     play(scenario)
+
+
+def test_an_object_that_goes_while_its_change_is_on_the_way_is_no_failure() -> None:
+    async def scenario(client, recorded, controller, clock) -> None:
+        gone = []
+
+        async def take_away(request: Request) -> None:
+            if request.method == "PATCH" and not gone:
+                gone.append(request.path)
+                await client.delete(CONFIG_MAPS, "default", "p")
+
+        recorded.before_write = take_away
+        await client.create(CONFIG_MAPS, parent("p", 0))
+        await clock.sleep(2)
+        assert gone
+        passes = controller.passes
+        await clock.sleep(300)
+        assert controller.passes == passes, "nothing is tried again"
+
+    play(scenario)
