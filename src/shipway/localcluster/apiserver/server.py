@@ -68,10 +68,7 @@ class ApiServer:
         store = Store(clock=clock, fields_of=fields_of, history_seconds=history_seconds, history_minimum=history_minimum)
         backend = Backend(store, registry, clock, ids)
         if path is not None:
-            journal = await SqliteJournal.open(path, store.publish)
-            crds.load(backend, journal.rows(crds.SHELF))
-            store.load(journal.rows(), journal.version)
-            store.journal = journal
+            store.journal = await _load(backend, path)
         bootstrap.fill(backend)
         await store.journal.safe(store.version)
         return cls(backend)
@@ -119,6 +116,19 @@ class ApiServer:
         if parts[0] in ("api", "apis"):
             return await self._resources.answer(request)
         raise PlainNotFound("404 page not found")
+
+
+async def _load(backend: Backend, path: Path) -> SqliteJournal:
+    """Fills the empty store from the file, and returns the journal that goes on with it."""
+    journal = await SqliteJournal.open(path, backend.store.publish)
+    try:
+        crds.load(backend, journal.rows(crds.SHELF))
+        backend.store.load(journal.rows(), journal.version)
+    except (ValueError, KeyError, TypeError) as error:
+        await journal.close()
+        what = f"the cluster's state in {path} can not be read ({type(error).__name__}: {error})"
+        raise InvalidInput(f"{what}; move the file away to start empty") from error
+    return journal
 
 
 def is_health(path: str) -> bool:

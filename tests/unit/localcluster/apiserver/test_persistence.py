@@ -3,7 +3,9 @@
 import asyncio
 import random
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,14 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -
     stored = set(names(await api.get(MAPS)))
     assert {name for name, code in answers.items() if code == "201"} <= stored
     await api.server.close()
+
+
+async def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first = await reopened(path)
+    await first.post(MAPS, config_map("a"))
+    await first.server.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE objects SET data = ? WHERE name = 'a'", (b'{"metadata": ',))
+    with pytest.raises(InvalidInput, match="can not be read"):
+        await reopened(path)
