@@ -52,7 +52,7 @@ START_SECONDS = 0.5
 class World:
     """The cluster as a user sees it. `errors` is what the metric server answers; `broken` images never become ready."""
 
-    def __init__(self, server: ApiServer, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
+    def __init__(self, server: Transport, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
         self.clock = clock
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
@@ -222,29 +222,47 @@ def errors_template() -> Obj:
     }
 
 
-@asynccontextmanager
-async def world(wrap: Callable[[Transport, Clock], Transport] = lambda server, clock: server) -> AsyncGenerator[World, None]:
-    """A running world with the namespace, the services, the route and the template; no Rollout yet."""
-    clock = LoopClock(asyncio.get_running_loop(), EPOCH)
-    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
-    there = World(server, clock, wrap)
+async def furnished(there: World) -> None:
+    """CRDs, the namespace, the services, the route and the template; no Rollout yet."""
     for crd in load_crds():
-        await there.user.create(CRDS, crd)
-    while HTTP_ROUTES not in (served := await there.user.discover()) or ROLLOUTS not in served:
-        await clock.sleep(0.1)
+        try:
+            await there.user.create(CRDS, crd)
+        except Conflict:
+            continue
+    while not {HTTP_ROUTES, ROLLOUTS, ANALYSIS_TEMPLATES} <= set(await there.user.discover()):
+        await there.clock.sleep(0.1)
     await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}})
     for name in ("web-stable", "web-canary"):
         await there.user.create(SERVICES, service(name))
     await there.user.create(HTTP_ROUTES, route())
     await there.user.create(ANALYSIS_TEMPLATES, errors_template())
+
+
+@asynccontextmanager
+async def running(there: World, *others: Awaitable[None]) -> AsyncGenerator[World, None]:
+    """The world with its engine, its kubelet and `others` at work."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(there.cluster.run()), group.create_task(there.play_kubelet())]
-        tasks.append(group.create_task(there.run()))
+        tasks = [group.create_task(_alive(work)) for work in (there.play_kubelet(), there.run(), *others)]
         try:
             yield there
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def _alive(work: Awaitable[None]) -> None:
+    await work
+
+
+@asynccontextmanager
+async def world(wrap: Callable[[Transport, Clock], Transport] = lambda server, clock: server) -> AsyncGenerator[World, None]:
+    """A running world on the embedded API server."""
+    clock = LoopClock(asyncio.get_running_loop(), EPOCH)
+    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
+    there = World(server, clock, wrap)
+    await furnished(there)
+    async with running(there, there.cluster.run()):
+        yield there
     await server.close()
 
 

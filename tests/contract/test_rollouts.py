@@ -1,0 +1,73 @@
+"""Canaries on a real API server, with the real ReplicaSet controller: what the simulations prove holds there too.
+
+The same world as in the simulations, in real time: pods are played (there is no node), and so is the metric server.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from shipway.api.kinds import HTTP_ROUTES, NAMESPACES, ROLLOUTS
+from shipway.base.clock import SystemClock
+from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.transport import HttpTransport
+from tests.sim.rollouts_world import NS, World, furnished, rollout, running
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+BACKGROUND = {"templates": [{"templateName": "errors"}], "startingStep": 1}
+
+
+@asynccontextmanager
+async def world(plane: Any) -> AsyncGenerator[World, None]:
+    transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
+    there = World(transport, SystemClock(), lambda server, clock: server)
+    try:
+        await furnished(there)
+        async with running(there):
+            yield there
+    finally:
+        await there.user.delete(NAMESPACES, "", NS)
+        await transport.close()
+
+
+async def test_a_good_version_is_promoted_and_a_bad_one_thrown_out(real_control_plane: Any) -> None:
+    async with world(real_control_plane) as there:
+        pause = {"pause": {"duration": "3s"}}
+        steps = ({"setWeight": 5}, pause, {"setWeight": 30}, pause, {"setWeight": 100})
+        await there.user.create(ROLLOUTS, rollout(*steps, analysis=BACKGROUND, scaleDownDelaySeconds=1))
+        v1 = (await there.phase("Healthy"))["status"]["stableRS"]
+        await there.set_image("shop/web:v2")
+        await there.phase("Paused", "CanaryPauseStep")
+        assert await there.weights() == (5, 95)
+        await there.until(lambda found: found["status"].get("currentStepIndex") == 3)
+        assert await there.weights() == (30, 70)
+        v2 = (await there.phase("Healthy"))["status"]["stableRS"]
+        assert v2 != v1
+        assert await there.weights() == (0, 100)
+
+        there.errors = 0.3
+        await there.set_image("shop/web:v3")
+        found = await there.phase("Degraded", "RolloutAborted")
+        assert await there.weights() == (0, 100)
+        assert found["status"]["stableRS"] == v2
+        there.errors = 0.0
+        await there.set_image("shop/web:v2")
+        await there.phase("Healthy")
+
+        ops = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 90}]
+        await there.user.patch(HTTP_ROUTES, NS, "web", ops, type="json")
+        await there.clock.sleep(2)
+        assert await there.weights() == (0, 100)
+        await rests(there)
+
+
+async def rests(there: World) -> None:
+    """Nothing is written any more, and no revision was made for nothing."""
+    await there.clock.sleep(5)
+    before = (await there.rollout())["metadata"]["resourceVersion"]
+    await there.clock.sleep(5)
+    assert (await there.rollout())["metadata"]["resourceVersion"] == before
+    assert len(await there.sizes()) == 3
