@@ -9,8 +9,7 @@ why an entry of ours that is still whole proves that nobody touched our fields.
 The texts are a real server's. Its plain errors, which it answers with status 500, are InvalidInput with the reason
 `InternalError` here; `BadRequest` is 400 and ApplyConflict 409.
 
-Not done: conversion between versions whose fields differ (all versions of a kind are taken to have the same paths), and
-ownership after a CRD turned a granular field into an atomic one.
+Not done: conversion between versions whose fields differ (all versions of a kind are taken to have the same paths).
 """
 
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Conflict, InvalidInput
@@ -47,7 +47,7 @@ from shipway.kube.objects.managed_fields import (
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.schema import Schema
 from shipway.kube.objects.typed_compare import Comparison, compare
-from shipway.kube.objects.typed_fields import TypeMismatch, explain, fields_of, remove, with_named_parents
+from shipway.kube.objects.typed_fields import TypeMismatch, explain, fields_of, in_terms_of, remove, with_named_parents
 from shipway.kube.objects.typed_merge import merge, same_value
 from shipway.kube.objects.views import annotations_of, copy_obj, metadata, name_of, namespace_of
 
@@ -152,7 +152,7 @@ def server_side_apply(
     Raises ApplyConflict, or InvalidInput with reason `BadRequest` or `InternalError` and a real server's text.
     """
     _check_config(config, writer.api_version)
-    entries = _decoded(live)
+    entries = _in_terms_of(writer.schema, _decoded(live))
     before = without_entries(live or {"apiVersion": config["apiVersion"], "kind": config.get("kind", "")})
     if live is not None and not entries:
         entries = _first_owner(before, writer)
@@ -184,6 +184,14 @@ def _decoded(live: Obj | None) -> Entries:
         return decode(live or {})
     except InvalidInput as error:
         raise InvalidInput(f"failed to decode managed fields: {error.message}", reason="InternalError") from error
+
+
+def _in_terms_of(schema: Schema, entries: Entries) -> Entries:
+    """Entries that were written before the schema made a field atomic hold that field as one."""
+    return {
+        key: entry if (fields := in_terms_of(schema, entry.fields)) is entry.fields else replace(entry, fields=fields)
+        for key, entry in entries.items()
+    }
 
 
 class _Claim(Struct, frozen=True):
@@ -338,7 +346,7 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
     Nothing given is changed or shared.
     """
     new, old = without_entries(after), without_entries(before or {})
-    entries = _recorded(before, after, writer.subresource)
+    entries = _in_terms_of(writer.schema, _recorded(before, after, writer.subresource))
     if not entries and before is not None:
         return copy_obj(new)
     if before is None:

@@ -197,6 +197,26 @@ def _expected(value: Json, kind: str) -> str:
     return f"expected {name}, got &{{{go_text(value)}}}"
 
 
+# --- sets that were written under another schema ----------------------------------------------------------------------------
+
+
+def in_terms_of(schema: Schema, fields: FieldSet) -> FieldSet:
+    """`fields` with every subtree that `schema` has as atomic folded into its root: a CRD may make a granular field atomic.
+
+    The same object when nothing changes. The other way round an atomic field stays one bare path, as on a real server.
+    """
+    changed: FieldSet = {}
+    for element, below in fields.items():
+        child = _child_of(schema, element) if below else None
+        if child is None or child is DEDUCED:
+            continue
+        is_one = child.map_type == "atomic" or (child.type == "array" and child.list_type == "atomic")
+        folded = {} if is_one else in_terms_of(child, below)
+        if folded is not below:
+            changed[element] = folded
+    return {**fields, **changed} if changed else fields
+
+
 # --- taking paths out ------------------------------------------------------------------------------------------------------
 
 
