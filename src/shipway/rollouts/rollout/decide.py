@@ -16,7 +16,7 @@ from typing import cast
 
 import msgspec
 
-from shipway.api.kinds import REPLICA_SETS, ROLLOUTS
+from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS, ROLLOUTS
 from shipway.api.rollout import RolloutStatus, read_status, write_status
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, ShipwayError
@@ -29,7 +29,19 @@ from shipway.kube.objects.views import (
     namespace_of,
     resource_version_of,
 )
-from shipway.kube.runtime.decision import Action, Change, Conclusion, Create, Decision, Note, Outcome, Patch, Watch
+from shipway.kube.runtime.decision import (
+    Action,
+    Change,
+    Conclusion,
+    Create,
+    Decision,
+    Delete,
+    Evict,
+    Note,
+    Outcome,
+    Patch,
+    Watch,
+)
 from shipway.rollouts.rollout.analysis import plan_runs
 from shipway.rollouts.rollout.blue_green import plan_active, plan_hold, plan_preview, plan_sizes
 from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
@@ -247,12 +259,19 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     tied = decision.tied if isinstance(decision, RolloutDecision) else ()
     done = [outcome.action for outcome in outcomes if outcome.is_done]
     told = tuple(tie.note for tie in tied if any(action is tie.action for action in done))
-    failed = next((outcome for outcome in outcomes if outcome.error is not None), None)
+    failed = next((outcome for outcome in outcomes if outcome.error is not None and _matters(outcome.action)), None)
     if failed is not None and failed.error is not None:
         return _failure(fresh, failed.action, failed.error, told, now)
     if decision.change is not None and resource_version_of(fresh.rollout) != decision.change.resource_version:
         return Conclusion(notes=told, wake=now)
     return Conclusion(change=decision.change, wake=decision.wake, notes=_in_order(told, decision.notes))
+
+
+def _matters(action: Action) -> bool:
+    """Whether the status may not be written when this failed. Evictions that a budget forbids and tidying up are tried again."""
+    return not isinstance(action, Evict | Delete) and not (
+        isinstance(action, Patch) and action.resource in (PODS, ANALYSIS_RUNS)
+    )
 
 
 FIRST = ("RolloutAddedToInformer", "RolloutUpdated")

@@ -36,9 +36,14 @@ def together(*parts: Effects) -> Effects:
 
 
 def acting(*actions: Action, notes: tuple[tuple[Action, Note], ...] = (), wake: Instant | None = None) -> Effects:
-    """One batch of actions that may run in parallel, with their events."""
+    """One batch of actions that may run in parallel, with their events. What comes after it waits for its success."""
     batches = (Batch(actions),) if actions else ()
     return Effects(batches=batches, tied=tuple(Tied(action, note) for action, note in notes), wake=wake)
+
+
+def tidying(*actions: Action) -> Effects:
+    """Actions that nothing else depends on: one that fails holds nobody up."""
+    return Effects(batches=(Batch(actions, on_failure="continue"),) if actions else ())
 
 
 def earliest(*instants: Instant | None) -> Instant | None:

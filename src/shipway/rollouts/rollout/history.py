@@ -3,7 +3,7 @@
 from shipway.api.kinds import ANALYSIS_RUNS, REPLICA_SETS
 from shipway.kube.objects.views import dig, generation_of, is_deleting, labels_of, name_of
 from shipway.kube.runtime.decision import Action, Delete
-from shipway.rollouts.rollout.effects import Effects, acting
+from shipway.rollouts.rollout.effects import Effects, tidying
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.replica_set import ReplicaSet
@@ -18,7 +18,7 @@ def plan_history(facts: Facts) -> Effects:
     runs = [run for run in facts.seen.runs if labels_of(run).get(HASH_LABEL) in hashes and not is_deleting(run)]
     deletes: list[Action] = [Delete(REPLICA_SETS, facts.namespace, rs.name, uid=rs.uid) for rs in gone]
     deletes += [Delete(ANALYSIS_RUNS, facts.namespace, name_of(run)) for run in runs]
-    return acting(*deletes)
+    return tidying(*deletes)
 
 
 def _is_empty(rs: ReplicaSet) -> bool:

@@ -18,27 +18,31 @@ from shipway.api.kinds import (
     SERVICES,
 )
 from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpec, TemplateRef
-from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import is_deleting, labels_of, namespace_of, spec_of, uid_of
+from shipway.kube.objects.resource import Obj, Ref, Resource
+from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.spec import Invalid, parse
-from shipway.rollouts.traffic.gateway_api import GROUP, PLUGIN, Config, RouteRef, read_config
+from shipway.rollouts.traffic.router import Router, Seen
+from shipway.rollouts.traffic.routers import read_routers
 
 BY_OWNER = "owner"
 
 
 class Observed(Struct, frozen=True):
-    """`spec` is Invalid when the Rollout cannot be read. `route_kinds` maps the kinds of routes to their served resource."""
+    """`spec` is Invalid when the Rollout cannot be read. `routes` is what each of `routers` asked to see.
+
+    `route_kinds` maps (group, kind) of those objects to the served resource.
+    """
 
     rollout: Obj
     spec: RolloutSpec | Invalid
     replica_sets: tuple[Obj, ...] = ()
     pods: tuple[Obj, ...] = ()
     services: Mapping[str, Obj | None] = {}
-    routing: Config | None = None
-    routes: Mapping[RouteRef, Obj | None] = {}
-    route_kinds: Mapping[str, Resource | None] = {}
+    routers: tuple[Router, ...] = ()
+    routes: tuple[Seen, ...] = ()
+    route_kinds: Mapping[tuple[str, str], Resource | None] = {}
     runs: tuple[Obj, ...] = ()
     templates: Mapping[TemplateRef, Obj | None] = {}
     unsynced: frozenset[str] = frozenset()
@@ -55,17 +59,18 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         return Observed(rollout=rollout, spec=spec, instance_id=instance_id)
     namespace = namespace_of(rollout)
     replica_sets = tuple(world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout)))
-    routing = routing_of(spec)
-    refs = routing.refs(namespace) if routing else ()
-    kinds = {kind: world.resource_for(GROUP, kind) for kind in sorted({ref.kind for ref in refs})}
+    routers = routers_of(spec)
+    targets = [router.targets(name_of(rollout), namespace, managed_routes(spec)) for router in routers]
+    named = sorted({(ref.group, ref.kind) for refs in targets for ref in refs})
+    kinds = {(group, kind): world.resource_for(group, kind) for group, kind in named}
     return Observed(
         rollout=rollout,
         spec=spec,
         replica_sets=replica_sets,
         pods=_pods(world, spec, replica_sets),
         services={name: world.get(SERVICES, namespace, name) for name in service_names(spec)},
-        routing=routing,
-        routes={ref: _route(world, ref, kinds) for ref in refs},
+        routers=routers,
+        routes=tuple(_see(world, refs, kinds) for refs in targets),
         route_kinds=kinds,
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
         templates=_templates(world, namespace, spec),
@@ -74,19 +79,24 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
     )
 
 
-def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[str, Resource | None]) -> Iterator[str]:
+def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[tuple[str, str], Resource | None]) -> Iterator[str]:
     """Kinds that this Rollout needs and of which absence means nothing yet: routes, and pods where they are looked at."""
     wanted = [*kinds.values(), *((PODS,) if needs_pods(spec) else ())]
     yield from (resource.kind for resource in wanted if resource is not None and not world.is_synced(resource))
 
 
-def routing_of(spec: RolloutSpec) -> Config | None:
-    """The routes that carry the split; None for a canary by pod counts and for blue-green."""
+def routers_of(spec: RolloutSpec) -> tuple[Router, ...]:
+    """The routers that carry the split; none for a canary by pod counts and for blue-green."""
     canary = spec.strategy.canary
     if canary is None or canary.traffic_routing is None:
-        return None
-    config = read_config(canary.traffic_routing.plugins.get(PLUGIN))
-    return config if isinstance(config, Config) else None
+        return ()
+    return tuple(router for _, router in read_routers(canary.traffic_routing) if not isinstance(router, str))
+
+
+def managed_routes(spec: RolloutSpec) -> tuple[str, ...]:
+    """The names that added routes may have, in their order."""
+    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary is not None else None
+    return tuple(managed.name for managed in (routing.managed_routes if routing else None) or ())
 
 
 def service_names(spec: RolloutSpec) -> tuple[str, ...]:
@@ -143,9 +153,12 @@ def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[Obj]) -> tuple
     return tuple(pod for owner in replica_sets for pod in world.indexed(PODS, BY_OWNER, uid_of(owner)))
 
 
-def _route(world: World, ref: RouteRef, kinds: Mapping[str, Resource | None]) -> Obj | None:
-    resource = kinds[ref.kind]
-    return world.get(resource, ref.namespace, ref.name) if resource is not None else None
+def _see(world: World, refs: Iterable[Ref], kinds: Mapping[tuple[str, str], Resource | None]) -> Seen:
+    objs: dict[Ref, Obj | None] = {}
+    for ref in refs:
+        resource = kinds[(ref.group, ref.kind)]
+        objs[ref] = world.get(resource, ref.namespace, ref.name) if resource is not None else None
+    return Seen(objs, frozenset(kind for kind, resource in kinds.items() if resource is None))
 
 
 def _templates(world: World, namespace: str, spec: RolloutSpec) -> dict[TemplateRef, Obj | None]:

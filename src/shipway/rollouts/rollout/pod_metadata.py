@@ -10,7 +10,7 @@ from shipway.api.rollout import PodMetadata
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import controller_of, dig, is_deleting, metadata, name_of
 from shipway.kube.runtime.decision import Action, Patch
-from shipway.rollouts.rollout.effects import Effects, acting
+from shipway.rollouts.rollout.effects import Effects, tidying
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import EPHEMERAL_METADATA
 from shipway.rollouts.rollout.observe import role_metadata
@@ -31,7 +31,7 @@ def plan_pod_metadata(facts: Facts) -> Effects:
         if before != wanted:
             actions.append(_replica_set_patch(facts, rs, before, wanted))
         actions += _pod_patches(facts, rs, before, wanted)
-    return acting(*actions)
+    return tidying(*actions)
 
 
 def _of_role(facts: Facts, rs: ReplicaSet) -> PodMetadata:

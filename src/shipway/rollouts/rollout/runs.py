@@ -16,7 +16,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, is_deleting, labels_of, metadata, name_of, spec_of, status_of
 from shipway.kube.runtime.decision import Action, Create, Delete, Note, Patch
 from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
-from shipway.rollouts.rollout.effects import Effects, acting, together
+from shipway.rollouts.rollout.effects import Effects, acting, tidying, together
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import (
     HASH_LABEL,
@@ -196,7 +196,7 @@ def cancel(facts: Facts, runs: Iterable[Obj]) -> Effects:
         for run in runs
         if phase_of_run(run) not in DONE and not spec_of(run).get("terminate") and not is_deleting(run)
     ]
-    return acting(*stops)
+    return tidying(*stops)
 
 
 def _forget(facts: Facts, runs: Iterable[Obj]) -> Effects:
@@ -218,7 +218,7 @@ def _forget(facts: Facts, runs: Iterable[Obj]) -> Effects:
             if room[good] >= 0:
                 continue
         gone.append(Delete(ANALYSIS_RUNS, facts.namespace, name_of(run)))
-    return acting(*gone)
+    return tidying(*gone)
 
 
 def _phase_note(facts: Facts, told: Told) -> tuple[Note, ...]:

@@ -9,31 +9,26 @@ soon as ANY stable pod is available.)
 
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from shipway.api.rollout import Destination, SetHeaderRoute, Weights
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, resource_version_of
-from shipway.kube.runtime.decision import Action, Batch, Note, Patch
+from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Note, Patch
 from shipway.rollouts.rollout.counts import at_wanted_counts
 from shipway.rollouts.rollout.effects import NOTHING, Effects
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import HASH_LABEL
-from shipway.rollouts.rollout.spec import PLUGIN, Invalid, invalid
-from shipway.rollouts.traffic.gateway_api import (
-    HEADER_KINDS,
-    KINDS,
-    RouteRef,
-    Split,
-    is_accepted,
-    missing_backends,
-    patch_route,
-)
+from shipway.rollouts.rollout.observe import managed_routes
+from shipway.rollouts.rollout.spec import Invalid, invalid
+from shipway.rollouts.traffic.router import Edit, MirrorRoute, Seen, Split
 
 NO_SWITCHES: dict[str, str] = {}
 
 
 class Traffic(Struct, frozen=True):
-    """`weights` is what the status will report; None without a router. `route_effects` are the patches of the routes."""
+    """`weights` is what the status will report; None without a router. `effects` are the edits of the routes."""
 
     weights: Weights | None = None
     effects: Effects = NOTHING
@@ -48,26 +43,19 @@ class _Wanted(NamedTuple):
 def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
     """The split for this pass. `switched`: services whose selector this pass points at another hash."""
     before = facts.status.canary.weights
-    if facts.seen.routing is None:
+    if not facts.seen.routers:
         return Traffic()
     wanted = _wanted(facts)
     if wanted is None or not _stable_can_carry(facts, facts.most - wanted.canary) or _awaits_selector(facts, wanted, switched):
-        return Traffic(weights=before, verified=before is not None and before.verified is not False)
-    split = Split(
-        canary_service=facts.canary.canary_service,
-        stable_service=facts.canary.stable_service,
-        canary=wanted.canary,
-        stable=facts.most - wanted.canary,
-        header_routes=_header_routes(facts),
-        managed=managed_names(facts),
-    )
-    patches = _patches(facts, split)
-    verified = not patches and all(route is not None and is_accepted(route) for route in facts.seen.routes.values())
-    verified = verified or not any(dig(route, "status", "parents") for route in facts.seen.routes.values() if route)
+        return Traffic(
+            weights=before, verified=wanted is not None and before is not None and before.canary.weight == wanted.canary
+        )
+    edits = _edits(facts, _split(facts, wanted))
+    verified = not edits or not any(one is not None for one in _taken_up(facts))
+    verified = verified and all(one is not False for one in _taken_up(facts))
     weights = _reported(facts, wanted, verified)
     notes = _weight_notes(facts, before, weights)
-    batches = (Batch(tuple(patches)),) if patches else ()
-    return Traffic(weights=weights, effects=Effects(batches=batches, notes=notes), verified=verified)
+    return Traffic(weights=weights, effects=Effects(batches=_batches(facts, edits), notes=notes), verified=verified)
 
 
 def _wanted(facts: Facts) -> _Wanted | None:
@@ -134,39 +122,85 @@ def _hash_of(service: object) -> str:
     return dig(service, "spec", "selector", HASH_LABEL, default="")
 
 
+def _split(facts: Facts, wanted: _Wanted) -> Split:
+    """What the routers are to write. The canary's hash goes out once there are pods to answer for it, as with its service."""
+    new, stable = facts.new, facts.stable
+    answers = new is not None and new.available > 0
+    return Split(
+        canary_service=facts.canary.canary_service,
+        stable_service=facts.canary.stable_service,
+        canary=wanted.canary,
+        stable=facts.most - wanted.canary,
+        header_routes=_header_routes(facts),
+        managed=managed_routes(facts.spec),
+        mirror_routes=_mirror_routes(facts),
+        canary_hash=new.hash if new is not None and answers else "",
+        stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
+        rollout=facts.name,
+        owner=owner_reference(facts.rollout),
+    )
+
+
 def _header_routes(facts: Facts) -> tuple[SetHeaderRoute, ...]:
     """The header routes that hold at the current step: set by it or a step before, not taken back since."""
-    ending = facts.is_promoted or facts.aborted or facts.status.promote_full or facts.is_first_deploy
-    if ending or facts.new is None or facts.new.available == 0 or facts.step is None:
-        return ()
     held: dict[str, SetHeaderRoute] = {}
-    for step in facts.canary.steps[: facts.index + 1]:
+    for step in facts.canary.steps[: facts.index + 1] if _may_add_routes(facts) else ():
         if (route := step.set_header_route) is not None:
             held.pop(route.name, None)
             if route.match:
                 held[route.name] = route
-    order = {name: position for position, name in enumerate(managed_names(facts))}
+    order = {name: position for position, name in enumerate(managed_routes(facts.spec))}
     return tuple(sorted(held.values(), key=lambda route: order.get(route.name, len(order))))
 
 
-def managed_names(facts: Facts) -> tuple[str, ...]:
-    routing = facts.canary.traffic_routing
-    return tuple(managed.name for managed in (routing.managed_routes if routing else None) or ())
+def _mirror_routes(facts: Facts) -> tuple[MirrorRoute, ...]:
+    """The mirror routes that hold at the current step, likewise."""
+    held: dict[str, MirrorRoute] = {}
+    for step in facts.canary.steps[: facts.index + 1] if _may_add_routes(facts) else ():
+        if step.set_mirror_route is not None:
+            route = msgspec.convert(step.set_mirror_route, MirrorRoute)
+            held.pop(route.name, None)
+            if route.match:
+                held[route.name] = route
+    return tuple(held.values())
 
 
-def _patches(facts: Facts, split: Split) -> list[Action]:
-    config = facts.seen.routing
-    assert config is not None
-    patches: list[Action] = []
-    for ref, route in facts.seen.routes.items():
-        resource = facts.seen.route_kinds.get(ref.kind)
-        if route is None or resource is None:
-            continue
-        ops = patch_route(route, split, config, headers=ref.headers and ref.kind in HEADER_KINDS)
-        if ops:
-            guard = {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version_of(route)}
-            patches.append(Patch(resource, ref.namespace, ref.name, [guard, *ops], type="json"))
-    return patches
+def _may_add_routes(facts: Facts) -> bool:
+    ending = facts.is_promoted or facts.aborted or facts.status.promote_full or facts.is_first_deploy
+    return not ending and facts.new is not None and facts.new.available > 0 and facts.step is not None
+
+
+def _taken_up(facts: Facts) -> tuple[bool | None, ...]:
+    return tuple(router.taken_up(seen) for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True))
+
+
+def _edits(facts: Facts, split: Split) -> tuple[tuple[Edit, Seen], ...]:
+    return tuple(
+        (edit, seen)
+        for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True)
+        for edit in router.edits(seen, split)
+    )
+
+
+def _batches(facts: Facts, edits: tuple[tuple[Edit, Seen], ...]) -> tuple[Batch, ...]:
+    """All at once, but for edits that have to come after others."""
+    first = tuple(_action(facts, edit, seen) for edit, seen in edits if not edit.later)
+    later = tuple(_action(facts, edit, seen) for edit, seen in edits if edit.later)
+    return tuple(Batch(actions) for actions in (first, later) if actions)
+
+
+def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
+    ref = edit.target
+    resource, live = facts.seen.route_kinds[(ref.group, ref.kind)], seen.get(ref)
+    assert resource is not None
+    if edit.obj is not None:
+        metadata: Obj = {"namespace": ref.namespace, "name": ref.name, **edit.obj.get("metadata", {})}
+        return Create(resource, {"apiVersion": resource.api_version, "kind": ref.kind, **edit.obj, "metadata": metadata})
+    version = resource_version_of(live or {})
+    if edit.gone:
+        return Delete(resource, ref.namespace, ref.name, resource_version=version)
+    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+    return Patch(resource, ref.namespace, ref.name, [guard, *edit.ops], type="json")
 
 
 def _reported(facts: Facts, wanted: _Wanted, verified: bool) -> Weights:
@@ -190,22 +224,11 @@ def _weight_notes(facts: Facts, before: Weights | None, after: Weights) -> tuple
 
 
 def route_problem(facts: Facts) -> Invalid | None:
-    """A route that is not served, not there, or does not name the services, as an InvalidSpec says it."""
-    for ref, route in facts.seen.routes.items():
-        path = f"spec.strategy.canary.trafficRouting.plugins.{PLUGIN}.{_field_of(ref)}"
-        if facts.seen.route_kinds.get(ref.kind) is None:
-            return invalid(path, ref.name, f"this cluster does not serve {ref.kind}: install the Gateway API CRDs")
-        if ref.kind in facts.seen.unsynced:
-            continue
-        if route is None:
-            return invalid(path, ref.name, f'{ref.kind} "{ref.name}" not found in namespace "{ref.namespace}"')
-        missing = missing_backends(route, Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most))
-        if missing:
-            field = _field_of(ref)[:-1]
-            named = " and ".join(f'"{name}"' for name in missing)
-            return invalid(path, ref.name, f"backendRef was not found in {field}: no rule of it names the service {named}")
+    """Objects that cannot carry the split (not served, not there, without the services), as an InvalidSpec says it."""
+    split = Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most, rollout=facts.name)
+    split = msgspec.structs.replace(split, owner=owner_reference(facts.rollout), managed=managed_routes(facts.spec))
+    for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True):
+        problem = router.problem(seen, split)
+        if problem is not None:
+            return invalid(f"spec.strategy.canary.trafficRouting.{problem.field}", problem.value, problem.detail)
     return None
-
-
-def _field_of(ref: RouteRef) -> str:
-    return next(plural for plural, kind in KINDS.items() if kind == ref.kind)

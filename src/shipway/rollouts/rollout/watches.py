@@ -16,7 +16,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import controller_of, name_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey, own_key
 from shipway.kube.runtime.decision import Indexed, Watch
-from shipway.rollouts.rollout.observe import BY_OWNER, analyses, routing_of, service_names
+from shipway.rollouts.rollout.observe import BY_OWNER, analyses, managed_routes, routers_of, service_names
 from shipway.rollouts.rollout.spec import parse
 
 BY_REFERENCE = "named"
@@ -47,9 +47,9 @@ def named_by(rollout: Obj) -> Iterable[str]:
     namespace = namespace_of(rollout)
     for name in service_names(spec):
         yield f"Service/{namespace}/{name}"
-    routing = routing_of(spec)
-    for ref in routing.refs(namespace) if routing else ():
-        yield f"{ref.kind}/{ref.namespace}/{ref.name}"
+    for router in routers_of(spec):
+        for ref in router.targets(name_of(rollout), namespace, managed_routes(spec)):
+            yield f"{ref.kind}/{ref.namespace}/{ref.name}"
     for _, analysis in analyses(spec):
         for template in analysis.templates:
             kind, where = ("ClusterAnalysisTemplate", "") if template.cluster_scope else ("AnalysisTemplate", namespace)
