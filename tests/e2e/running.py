@@ -103,6 +103,7 @@ async def shipway_run(kubeconfig: Path, home: Path, *flags: str, listen: str = "
             if process.returncode is None:
                 process.kill()
             await process.wait()
+            print(running.said)
 
 
 async def ended(kubeconfig: Path, home: Path, *flags: str, listen: str = "127.0.0.1:0") -> tuple[int, str]:

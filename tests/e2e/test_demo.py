@@ -19,9 +19,7 @@ KEYS = [
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     home = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
-        [*SHIPWAY, "demo", "--once", "--json", f"--home={home}"], capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([*SHIPWAY, "demo", "--once", "--json", f"--home={home}"], capture_output=True, text=True, timeout=300)
     print(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     return {"home": home, **json.loads(done.stdout.splitlines()[-1])}

@@ -36,7 +36,7 @@ def check_engines(engines: tuple[str, ...]) -> None:
 
 def listen_address(listen: str) -> tuple[str, int]:
     """Host and port of `host:port`, `[v6]:port` or `:port` (this machine only). Raises InvalidInput."""
-    host, _, port = listen.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise InvalidInput(f"--listen {listen!r} is not HOST:PORT: give for instance 127.0.0.1:8080 or 0.0.0.0:8080")
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)

@@ -40,7 +40,8 @@ def _error(app: Obj, _: Sequence[Obj]) -> str:
     if "InvalidSpecError" in conditions:
         return f"cannot be synced: {_ended(conditions['InvalidSpecError'])} Nothing live is touched until that is mended."
     if "ComparisonError" in conditions:
-        return f"cannot be compared with Git: {_ended(conditions['ComparisonError'])} What runs stays as it is."
+        what = _ended(conditions["ComparisonError"])
+        return f"cannot be compared with Git: {what} What runs stays as it is until that is mended."
     return ""
 
 

@@ -126,7 +126,8 @@ class Mirror:
             await self._update(credentials)
             self._error = None
         except Unavailable as error:
-            message = f"repository {redact(self._remote.address)} is unreachable: {error.message}"
+            where, said = redact(self._remote.address), error.message.rstrip(". ")
+            message = f"repository {where} is unreachable: {said}: check its URL, the network and the login"
             self._error = Unavailable(message, after=self._fresh_seconds, reason=error.reason)
         except OSError as error:
             message = f"repository {redact(self._remote.address)} cannot be mirrored here: {error.strerror}: check the disk"

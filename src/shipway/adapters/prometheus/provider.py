@@ -1,6 +1,7 @@
 """The `prometheus` metric: an instant query. A scalar is a float, a vector a list of floats, no data an empty list."""
 
 import math
+import os
 from typing import Any
 
 import aiohttp
@@ -32,9 +33,16 @@ async def measure(session: aiohttp.ClientSession, settings: Obj, default_address
         ) as response:
             body = await response.content.read(LARGEST)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-        raise Unavailable(f"cannot query Prometheus at {address}: {reason}") from error
+        raise Unavailable(f"cannot query Prometheus at {address}: {_said(error)}") from error
     return read_answer(body, response.status)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:  # names that cannot be resolved have negative numbers
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {error}"
 
 
 def read_answer(body: bytes, status: int) -> Sample:

@@ -4,6 +4,7 @@ A status other than 2xx is an error of the measurement, not a failed one: a metr
 the release.
 """
 
+import os
 from typing import Any
 
 import aiohttp
@@ -36,9 +37,16 @@ async def measure(session: aiohttp.ClientSession, settings: Obj) -> Sample:
             if not 200 <= response.status < 300:
                 raise Unavailable(f"received non 2xx response code: {response.status} from {_without_query(url)}")
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-        raise Unavailable(f"cannot measure by {_without_query(url)}: {reason}") from error
+        raise Unavailable(f"cannot measure by {_without_query(url)}: {_said(error)}") from error
     return read_answer(body, settings.get("jsonPath") or "{$}")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:  # names that cannot be resolved have negative numbers
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {error}"
 
 
 def read_answer(body: bytes, path: str) -> Sample:
