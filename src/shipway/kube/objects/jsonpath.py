@@ -23,8 +23,11 @@ Step = Callable[[list[Any]], list[Any]]
 
 def find(expression: str, obj: Json) -> list[Any]:
     """Every value that `expression` selects, in document order. Raises InvalidInput for an expression that does not parse."""
-    found: list[Any] = [obj]
-    for step in compiled(expression):
+    return _walked(compiled(expression), [obj])
+
+
+def _walked(steps: tuple[Step, ...], found: list[Any]) -> list[Any]:
+    for step in steps:
         found = step(found)
     return found
 
@@ -103,15 +106,27 @@ class _Parser:
     def _names(self) -> Step:
         names: list[str] = []
         while match := _QUOTED.match(self._text, self._at):
-            names.append(re.sub(r"\\(.)", r"\1", match.group(1) if match.group(1) is not None else match.group(2)))
+            names.append(match.group(1) if match.group(1) is not None else match.group(2))
             self._at = match.end()
             closing = self._text[self._at : self._at + 1]
             self._at += 1
             if closing == "]":
-                return _field_step(tuple(names))
+                return _union_step(tuple(self._quoted(name) for name in names))
             if closing != ",":
                 break
         raise _malformed(self._expression, "a list of quoted names is never closed")
+
+    def _quoted(self, text: str) -> Step:
+        """A quoted name is a field; to kubectl it is a path, so one with dots is looked for as both."""
+        field = _field_step((re.sub(r"\\(.)", r"\1", text),))
+        if "." not in text.replace("\\.", ""):
+            return field
+        steps = tuple(_Parser(self._expression, f".{text}").steps())
+
+        def step(found: list[Any]) -> list[Any]:
+            return [reached for value in found for reached in field([value]) or _walked(steps, [value])]
+
+        return step
 
     def _indexes(self, inside: str) -> Step:
         selectors: list[slice] = []
@@ -126,7 +141,7 @@ class _Parser:
                 selectors.append(slice(first, first + 1 or None))
         if any(selector.step is not None and selector.step <= 0 for selector in selectors):
             raise _malformed(self._expression, "the step of a slice must be positive")
-        return _slice_step(tuple(selectors))
+        return _union_step(tuple(_slice_step(selector) for selector in selectors))
 
     def _filter(self) -> Step:
         end = _closing(self._text, self._at + 1)
@@ -214,10 +229,7 @@ class _Condition(Struct, frozen=True):
 def _values(operand: tuple[Step, ...] | _Literal, item: Any) -> list[Any]:
     if isinstance(operand, _Literal):
         return [operand.value]
-    found = [item]
-    for step in operand:
-        found = step(found)
-    return found
+    return _walked(operand, [item])
 
 
 def _compares(left: Any, sign: str, right: Any) -> bool:
@@ -233,11 +245,20 @@ def _field_step(names: tuple[str, ...]) -> Step:
     return step
 
 
-def _slice_step(selectors: tuple[slice, ...]) -> Step:
+def _slice_step(selector: slice) -> Step:
     def step(found: list[Any]) -> list[Any]:
-        return [item for items in _lists(found) for selector in selectors for item in items[selector]]
+        return [item for items in _lists(found) for item in items[selector]]
 
     return step
+
+
+def _union_step(steps: tuple[Step, ...]) -> Step:
+    """All that the first selects, then all that the second does, as kubectl orders them."""
+
+    def step(found: list[Any]) -> list[Any]:
+        return [reached for each in steps for reached in each(found)]
+
+    return step if len(steps) != 1 else steps[0]
 
 
 def _filter_step(condition: _Condition) -> Step:
