@@ -268,10 +268,10 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
 
 
 def _matters(action: Action) -> bool:
-    """Whether the status may not be written when this failed. Evictions that a budget forbids and tidying up are tried again."""
-    return not isinstance(action, Evict | Delete) and not (
-        isinstance(action, Patch) and action.resource in (PODS, ANALYSIS_RUNS)
-    )
+    """Whether the status must wait when this failed. Evictions that a budget forbids and tidying up are just tried again."""
+    if isinstance(action, Patch):
+        return action.resource not in (PODS, ANALYSIS_RUNS)
+    return not isinstance(action, Evict | Delete)
 
 
 FIRST = ("RolloutAddedToInformer", "RolloutUpdated")
