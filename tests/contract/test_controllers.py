@@ -1,14 +1,6 @@
-"""The built-in controllers do what Kubernetes' own do: each story is played on both, and the facts it leaves must be equal.
+"""The built-in controllers do what Kubernetes' own do: rollouts, jobs, sets, endpoints, budgets, cascades, namespaces."""
 
-On the real control plane kube-controller-manager and kube-scheduler work; here ours do. Pods are let run by the same rules on
-both. Facts leave out what may differ: uids, times, versions, generated suffixes, addresses.
-"""
-
-import asyncio
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,182 +9,31 @@ from shipway.api.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
-    EVENTS,
     JOBS,
     NAMESPACES,
-    NODES,
     PODS,
     REPLICA_SETS,
-    SERVICE_ACCOUNTS,
     SERVICES,
 )
-from shipway.base.clock import SystemClock, rfc3339
-from shipway.base.errors import NotFound, Unavailable
-from shipway.base.ids import RandomIds
-from shipway.kube.client.client import Client
-from shipway.kube.client.kubeconfig import load_kubeconfig
-from shipway.kube.client.transport import HttpTransport
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.base.errors import Unavailable
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, name_of, spec_of, status_of
-from shipway.kube.runtime.runtime import Runtime
-from shipway.localcluster.apiserver.server import ApiServer
-from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 from shipway.localcluster.controllers.kinds import DAEMON_SETS, POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from tests.contract.both_clusters import (
+    CLOCK,
+    Target,
+    compare,
+    conditions,
+    counts,
+    masked,
+    new_image,
+    owners,
+    template,
+    workload,
+)
 from tests.kube.control_plane import ControlPlane
-from tests.sim.cluster_world import NodeRules
 
 pytestmark = pytest.mark.timeout(180)
-
-CLOCK = SystemClock()
-NODE = "contract-node"
-SELECTS_NODE = {"contract": "yes"}
-
-
-class Target:
-    """One of the two, with a namespace of its own."""
-
-    def __init__(self, client: Client, namespace: str) -> None:
-        self.client = client
-        self.namespace = namespace
-
-    async def create(self, resource: Resource, obj: Obj) -> Obj:
-        body = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-        return await self.client.create(resource, {**body, "metadata": {"namespace": self.namespace, **obj["metadata"]}})
-
-    async def get(self, resource: Resource, name: str) -> Obj:
-        return await self.client.get(resource, self.namespace, name)
-
-    async def all(self, resource: Resource, selector: str = "") -> list[Obj]:
-        return sorted((await self.client.list(resource, self.namespace, label_selector=selector)).items, key=name_of)
-
-    async def patch(self, resource: Resource, name: str, body: Any, **how: Any) -> None:
-        await self.client.patch(resource, self.namespace, name, body, **how)
-
-    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
-        deadline = CLOCK.now() + seconds
-        while CLOCK.now() < deadline:
-            if found := await condition():
-                return found
-            await CLOCK.sleep(0.1)
-        raise AssertionError("never came true")
-
-    async def is_gone(self, resource: Resource, name: str, namespace: str | None = None) -> bool:
-        try:
-            await self.client.get(resource, self.namespace if namespace is None else namespace, name)
-        except NotFound:
-            return True
-        return False
-
-    async def events(self, kind: str) -> list[tuple[str, ...]]:
-        """(type, reason, message) of the events about objects of a kind, told once each."""
-        found = [e for e in await self.all(EVENTS) if e["involvedObject"]["kind"] == kind]
-        return sorted({(e["type"], e["reason"], masked(e["message"])) for e in found})
-
-    async def rolled_out(self, name: str = "web") -> Obj:
-        async def done() -> Obj | None:
-            d = await self.get(DEPLOYMENTS, name)
-            s, wanted = status_of(d), spec_of(d)["replicas"]
-            same = s.get("observedGeneration") == metadata(d)["generation"]
-            counts = (s.get("replicas"), s.get("updatedReplicas"), s.get("availableReplicas"))
-            progress = next((c for c in s.get("conditions") or () if c["type"] == "Progressing"), {})
-            return d if same and counts == (wanted,) * 3 and progress.get("reason") == "NewReplicaSetAvailable" else None
-
-        return await self.until(done)
-
-
-@asynccontextmanager
-async def playing(client: Client, namespace: str, controllers: list[Any], resolvers: Any) -> AsyncGenerator[Target, None]:
-    """A node and a namespace, and the controllers that run in this process."""
-    await client.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": SELECTS_NODE}})
-    amounts = {"cpu": "64", "memory": "256Gi", "pods": "200"}
-    now = rfc3339(CLOCK.now())
-    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "", "lastHeartbeatTime": now}
-    status = {"allocatable": amounts, "capacity": amounts, "conditions": [{**ready, "lastTransitionTime": now}]}
-    await client.patch(NODES, "", NODE, {"status": status}, subresource="status")
-    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    target = Target(client, namespace)
-    async with asyncio.TaskGroup() as group:
-        runtime = Runtime(client, [*controllers, NodeRules(NODE)], clock=CLOCK, resolvers=resolvers)
-        running = group.create_task(runtime.run())
-
-        async def is_ready() -> bool:
-            taints = spec_of(await client.get(NODES, "", NODE)).get("taints")
-            return not taints and not await target.is_gone(SERVICE_ACCOUNTS, "default")
-
-        await target.until(is_ready)
-        try:
-            yield target
-        finally:
-            if not await target.is_gone(NAMESPACES, namespace, ""):
-                await client.delete(NAMESPACES, "", namespace)
-            await target.until(lambda: target.is_gone(NAMESPACES, namespace, ""))
-            await client.delete(NODES, "", NODE)
-            running.cancel()
-
-
-async def compare(story: Callable[[Target], Awaitable[Any]], plane: ControlPlane) -> None:
-    """Plays the story on both and holds the facts against each other."""
-    namespace = "contract-" + re.sub(r"[^a-z]+", "-", story.__name__)
-    server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
-    ours = Client(server, user_agent="test")
-    async with playing(ours, namespace, built_in_controllers(ca_certificate="CA"), built_in_resolvers(ours)) as target:
-        embedded = await story(target)
-    await server.close()
-    theirs = Client(HttpTransport(load_kubeconfig(Path(plane.kubeconfig))), user_agent="test")
-    try:
-        async with playing(theirs, namespace, [], {}) as target:
-            real = await story(target)
-    finally:
-        await theirs.close()
-    found = list(differences(embedded, real))
-    assert not found, "\n" + "\n".join(found)
-
-
-def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """`path: ours X, theirs Y` for every leaf that is not the same."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted({*ours, *theirs}, key=str):
-            yield from differences(ours.get(key), theirs.get(key), f"{path}/{key}")
-    elif isinstance(ours, list | tuple) and isinstance(theirs, list | tuple) and len(ours) == len(theirs):
-        for place, pair in enumerate(zip(ours, theirs, strict=True)):
-            yield from differences(*pair, f"{path}/{place}")
-    elif ours != theirs:
-        yield f"{path}: ours {ours!r}, theirs {theirs!r}"
-
-
-def masked(text: str) -> str:
-    """Without hashes, suffixes and addresses."""
-    text = re.sub(r"\b(web|work|db)-[a-z0-9]{8,10}\b", r"\1-HASH", text)
-    return re.sub(r"\b(web-HASH|web|work|db)(-[0-9])?-[a-z0-9]{5}\b", r"\1\2-SUFFIX", text)
-
-
-def conditions(obj: Obj) -> list[tuple[str, ...]]:
-    found = status_of(obj).get("conditions") or []
-    return sorted((c["type"], c["status"], c.get("reason", ""), masked(c.get("message", ""))) for c in found)
-
-
-def counts(obj: Obj) -> Obj:
-    return {key: value for key, value in status_of(obj).items() if isinstance(value, int)}
-
-
-def owners(obj: Obj) -> list[Obj]:
-    references = metadata(obj).get("ownerReferences") or []
-    return [{**{k: v for k, v in ref.items() if k != "uid"}, "name": masked(ref["name"])} for ref in references]
-
-
-def template(image: str, restart: str = "Always") -> Obj:
-    container = {"name": "c", "image": image}
-    spec = {"containers": [container], "nodeSelector": SELECTS_NODE, "restartPolicy": restart}
-    return {"metadata": {"labels": {"app": "web"}}, "spec": {**spec, "terminationGracePeriodSeconds": 1}}
-
-
-def workload(name: str, image: str = "slow:0", **spec: Any) -> Obj:
-    selector = {"matchLabels": {"app": "web"}}
-    return {"metadata": {"name": name}, "spec": {"selector": selector, "template": template(image), **spec}}
-
-
-def new_image(image: str) -> Obj:
-    return {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}
 
 
 async def deployment_facts(target: Target) -> Obj:

@@ -1,0 +1,283 @@
+"""The built-in controllers in the corners: adoption, suspension, partitions, named ports, percentages, what fits nowhere."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shipway.api.kinds import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+)
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, labels_of, metadata, name_of, spec_of, status_of
+from shipway.localcluster.controllers.kinds import ENDPOINTS, POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from tests.contract.both_clusters import (
+    SELECTS_NODE,
+    Target,
+    compare,
+    conditions,
+    counts,
+    new_image,
+    owners,
+    template,
+    workload,
+)
+from tests.kube.control_plane import ControlPlane
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def sizes(target: Target) -> list[int]:
+    """Replicas of the sets, by revision."""
+    sets = await target.all(REPLICA_SETS)
+    by_revision = sorted(sets, key=lambda rs: annotations_of(rs)["deployment.kubernetes.io/revision"])
+    return [spec_of(rs)["replicas"] for rs in by_revision]
+
+
+async def scaling_is_shared_out_in_the_middle_of_a_rollout(target: Target) -> Any:
+    await target.create(DEPLOYMENTS, workload("web", replicas=8))
+    await target.rolled_out()
+    await target.patch(DEPLOYMENTS, "web", new_image("never"), type="strategic")
+    facts = []
+
+    async def has_sizes(wanted: list[int]) -> bool:
+        return await sizes(target) == wanted
+
+    await target.until(lambda: has_sizes([6, 4]))
+    for replicas, wanted in ((16, [12, 8]), (4, [3, 2]), (5, [4, 3])):
+        await target.patch(DEPLOYMENTS, "web", {"spec": {"replicas": replicas}})
+        await target.until(lambda wanted=wanted: has_sizes(wanted), 20)
+        sets = await target.all(REPLICA_SETS)
+        notes = [{k: v for k, v in annotations_of(rs).items() if k.endswith("-replicas")} for rs in sets]
+        facts.append([await sizes(target), sorted(notes, key=str)])
+    return facts
+
+
+async def pods_are_adopted_and_let_go(target: Target) -> Any:
+    bare = {"metadata": {"name": "bare", "labels": {"app": "web"}}, "spec": template("slow:0")["spec"]}
+    await target.create(PODS, bare)
+    await target.create(REPLICA_SETS, workload("web", replicas=2))
+
+    async def are_ready(number: int) -> bool:
+        return status_of(await target.get(REPLICA_SETS, "web")).get("readyReplicas") == number
+
+    await target.until(lambda: are_ready(2))
+    adopted = owners(await target.get(PODS, "bare"))
+    await target.patch(PODS, "bare", {"metadata": {"labels": {"app": "other"}}})
+
+    async def is_replaced() -> bool:
+        return len(await target.all(PODS)) == 3 and await are_ready(2)
+
+    await target.until(is_replaced)
+    released = owners(await target.get(PODS, "bare"))
+    await target.client.delete(PODS, target.namespace, "bare")
+    return [adopted, released, counts(await target.get(REPLICA_SETS, "web")), await target.events("ReplicaSet")]
+
+
+async def a_deployment_adopts_a_set(target: Target) -> Any:
+    made = workload("web", replicas=2)
+    await target.create(DEPLOYMENTS, made)
+    await target.rolled_out()
+    await target.client.delete(DEPLOYMENTS, target.namespace, "web", propagation="Orphan")
+    await target.until(lambda: target.is_gone(DEPLOYMENTS, "web"))
+    before = [metadata(pod)["uid"] for pod in await target.all(PODS)]
+    await target.create(DEPLOYMENTS, made)
+    await target.rolled_out()
+    sets, pods = await target.all(REPLICA_SETS), await target.all(PODS)
+    return [len(sets), owners(sets[0]), [metadata(pod)["uid"] for pod in pods] == before]
+
+
+async def a_job_is_suspended_and_resumed(target: Target) -> Any:
+    spec = {"suspend": True, "template": template("job:0", "Never")}
+    await target.create(JOBS, {"metadata": {"name": "work"}, "spec": spec})
+
+    async def has(kind: str, value: str) -> Obj | None:
+        found = await target.get(JOBS, "work")
+        return found if any(c[:2] == (kind, value) for c in conditions(found)) else None
+
+    suspended = await target.until(lambda: has("Suspended", "True"))
+    pods = await target.all(PODS)
+    await target.patch(JOBS, "work", {"spec": {"suspend": False}})
+    done = await target.until(lambda: has("Complete", "True"))
+    return [counts(suspended), conditions(suspended), len(pods), conditions(done), counts(done), await target.events("Job")]
+
+
+async def a_job_takes_too_long(target: Target) -> Any:
+    spec = {"activeDeadlineSeconds": 2, "ttlSecondsAfterFinished": 4, "template": template("slow:0", "Never")}
+    await target.create(JOBS, {"metadata": {"name": "work"}, "spec": spec})
+
+    async def has_failed() -> Obj | None:
+        found = await target.get(JOBS, "work")
+        return found if any(c[0] == "Failed" for c in conditions(found)) else None
+
+    failed = await target.until(has_failed)
+    await target.until(lambda: target.is_gone(JOBS, "work"))
+    return [conditions(failed), counts(failed), len(await target.all(PODS)), await target.events("Job")]
+
+
+async def a_partition_holds_ordinals_back(target: Target) -> Any:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    made = workload("db", replicas=2, serviceName="db", updateStrategy=strategy, podManagementPolicy="Parallel")
+    await target.create(STATEFUL_SETS, made)
+
+    async def are_available(updated: int) -> Obj | None:
+        found = await target.get(STATEFUL_SETS, "db")
+        status = status_of(found)
+        same = status.get("observedGeneration") == metadata(found)["generation"]
+        return found if same and status.get("availableReplicas") == 2 and status.get("updatedReplicas") == updated else None
+
+    await target.until(lambda: are_available(2))
+    await target.patch(STATEFUL_SETS, "db", new_image("slow:1"), type="strategic")
+    half = await target.until(lambda: are_available(1))
+    images = [spec_of(pod)["containers"][0]["image"] for pod in await target.all(PODS)]
+    same = status_of(half)["currentRevision"] == status_of(half)["updateRevision"]
+    return [counts(half), images, same]
+
+
+async def a_service_with_named_ports(target: Target) -> Any:
+    for name, number in (("one", 8080), ("two", 9090)):
+        spec = template("slow:0")["spec"]
+        spec["containers"][0]["ports"] = [{"name": "http", "containerPort": number}]
+        await target.create(PODS, {"metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec})
+    spec = template("never")["spec"]
+    spec["containers"][0]["ports"] = [{"name": "http", "containerPort": 8080}]
+    await target.create(PODS, {"metadata": {"name": "unready", "labels": {"app": "web"}}, "spec": spec})
+    await target.patch(PODS, "unready", {"status": {"podIP": "10.244.9.9"}}, subresource="status")
+    ports = [{"name": "web", "port": 80, "targetPort": "http", "appProtocol": "http"}]
+    body = {"selector": {"app": "web"}, "ports": ports, "clusterIP": "None"}
+    await target.create(SERVICES, {"metadata": {"name": "web"}, "spec": body})
+
+    def said(endpoint: Obj) -> tuple[str, str]:
+        return endpoint["targetRef"]["name"], str(sorted(endpoint["conditions"].items()))
+
+    async def slices() -> Any:
+        found = await target.all(ENDPOINT_SLICES, "kubernetes.io/service-name=web")
+        parts = [(piece["ports"], sorted(map(said, piece["endpoints"] or ()))) for piece in found]
+        there = sum(len(part[1]) for part in parts) == 3
+        return sorted(parts, key=str) if there and sum(str(part).count("('ready', True)") for part in parts) == 2 else None
+
+    async def legacy() -> Any:
+        subsets = (await target.get(ENDPOINTS, "web")).get("subsets") or []
+        parts = [
+            {key: sorted(a["targetRef"]["name"] for a in part.get(key) or ()) for key in ("addresses", "notReadyAddresses")}
+            | {"ports": part["ports"]}
+            for part in subsets
+        ]
+        ready = sum(len(part["addresses"]) for part in parts)
+        return sorted(parts, key=str) if ready == 2 else None
+
+    facts = [await target.until(slices), await target.until(legacy)]
+    facts.append(sorted({key for piece in await target.all(ENDPOINT_SLICES) for key in labels_of(piece)}))
+    await target.patch(SERVICES, "web", {"spec": {"publishNotReadyAddresses": True}})
+
+    async def all_ready() -> bool:
+        found = await target.all(ENDPOINT_SLICES, "kubernetes.io/service-name=web")
+        return [e["conditions"]["ready"] for piece in found for e in piece["endpoints"] or ()] == [True] * 3
+
+    await target.until(all_ready)
+    return facts
+
+
+async def a_pod_that_fits_nowhere(target: Target) -> Any:
+    spec = template("slow:0")["spec"]
+    spec["containers"][0]["resources"] = {"requests": {"cpu": "1000"}}
+    await target.create(PODS, {"metadata": {"name": "huge", "labels": {"app": "web"}}, "spec": spec})
+    elsewhere = {**template("slow:0")["spec"], "nodeSelector": {**SELECTS_NODE, "disk": "ssd"}}
+    await target.create(PODS, {"metadata": {"name": "picky", "labels": {"app": "web"}}, "spec": elsewhere})
+
+    async def is_refused(name: str) -> list[Any] | None:
+        found = [c for c in conditions(await target.get(PODS, name)) if c[0] == "PodScheduled"]
+        return found[0][:3] if found else None
+
+    facts = [await target.until(lambda: is_refused("huge")), await target.until(lambda: is_refused("picky"))]
+    facts.append(sorted({event[:2] for event in await target.events("Pod")}))
+    for name in ("huge", "picky"):
+        await target.client.delete(PODS, target.namespace, name)
+    await target.until(lambda: target.is_gone(PODS, "huge"))
+    return facts
+
+
+async def a_budget_in_percent(target: Target) -> Any:
+    await target.create(DEPLOYMENTS, workload("web", replicas=5))
+    await target.rolled_out()
+    facts = []
+    for name, limit in (
+        ("least", {"minAvailable": "50%"}),
+        ("fixed", {"minAvailable": 5}),
+        ("most", {"maxUnavailable": "30%"}),
+    ):
+        spec = {**limit, "selector": {"matchLabels": {"app": "web"}}}
+        await target.create(POD_DISRUPTION_BUDGETS, {"metadata": {"name": name}, "spec": spec})
+
+        async def is_counted(name: str = name) -> Obj | None:
+            found = await target.get(POD_DISRUPTION_BUDGETS, name)
+            return found if status_of(found).get("currentHealthy") == 5 else None
+
+        found = await target.until(is_counted)
+        facts.append([counts(found), conditions(found)])
+    return facts
+
+
+async def what_every_namespace_has_comes_back(target: Target) -> Any:
+    async def is_there() -> bool:
+        return not await target.is_gone(SERVICE_ACCOUNTS, "default") and not await target.is_gone(
+            CONFIG_MAPS, "kube-root-ca.crt"
+        )
+
+    await target.until(is_there)
+    await target.client.delete(SERVICE_ACCOUNTS, target.namespace, "default")
+    await target.client.delete(CONFIG_MAPS, target.namespace, "kube-root-ca.crt")
+    await target.until(is_there)
+    root = await target.get(CONFIG_MAPS, "kube-root-ca.crt")
+    return [sorted(root["data"]), [name_of(one) for one in await target.all(SERVICE_ACCOUNTS)]]
+
+
+async def the_last_owner_takes_a_dependent_along(target: Target) -> Any:
+    def reference(owner: Obj, **more: Any) -> Obj:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "name": name_of(owner), "uid": metadata(owner)["uid"], **more}
+
+    one = await target.create(CONFIG_MAPS, {"metadata": {"name": "one"}})
+    two = await target.create(CONFIG_MAPS, {"metadata": {"name": "two"}})
+    references = [reference(one, blockOwnerDeletion=True), reference(two)]
+    await target.create(CONFIG_MAPS, {"metadata": {"name": "child", "ownerReferences": references}})
+    stranger = {**reference(one), "uid": "00000000-0000-0000-0000-000000000000"}
+    await target.create(CONFIG_MAPS, {"metadata": {"name": "lost", "ownerReferences": [stranger]}})
+    await target.until(lambda: target.is_gone(CONFIG_MAPS, "lost"))
+    await target.client.delete(CONFIG_MAPS, target.namespace, "one", propagation="Foreground")
+    await target.until(lambda: target.is_gone(CONFIG_MAPS, "one"))
+
+    async def has_one_owner() -> bool:
+        return len(owners(await target.get(CONFIG_MAPS, "child"))) == 1
+
+    await target.until(has_one_owner)
+    kept = owners(await target.get(CONFIG_MAPS, "child"))
+    await target.client.delete(CONFIG_MAPS, target.namespace, "two")
+    await target.until(lambda: target.is_gone(CONFIG_MAPS, "child"))
+    return kept
+
+
+STORIES = [
+    scaling_is_shared_out_in_the_middle_of_a_rollout,
+    pods_are_adopted_and_let_go,
+    a_deployment_adopts_a_set,
+    a_job_is_suspended_and_resumed,
+    a_job_takes_too_long,
+    a_partition_holds_ordinals_back,
+    a_service_with_named_ports,
+    a_pod_that_fits_nowhere,
+    a_budget_in_percent,
+    what_every_namespace_has_comes_back,
+    the_last_owner_takes_a_dependent_along,
+]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+async def test_the_same_on_both(story: Callable[[Target], Awaitable[Any]], real_control_plane: ControlPlane) -> None:
+    await compare(story, real_control_plane)
