@@ -45,8 +45,21 @@ class _Author:
 
     def write(self, collection: str, url: str, manager: str) -> Step:
         verb = self._chance.choices(
-            ("apply", "create", "put", "merge", "strategic", "json", "status", "scale", "hold", "reset", "delete"),
-            (10, 2, 2, 4, 3, 2, 2, 1, 1, 0.3, 1),
+            (
+                "apply",
+                "create",
+                "put",
+                "merge",
+                "strategic",
+                "json",
+                "status",
+                "apply-status",
+                "scale",
+                "hold",
+                "reset",
+                "delete",
+            ),
+            (10, 2, 2, 4, 3, 2, 2, 1, 1, 1, 0.3, 1),
         )[0]
         query = f"fieldManager={manager}"
         match verb:
@@ -67,6 +80,14 @@ class _Author:
                 return Step(
                     "PATCH", f"{url}/status?{query}", {"status": self._status()}, self._chance.choice((MERGE, STRATEGIC))
                 )
+            case "apply-status":
+                stated = {
+                    "apiVersion": self._api_version,
+                    "kind": self._kind,
+                    "metadata": {"name": "x"},
+                    "status": self._status(),
+                }
+                return Step("PATCH", f"{url}/status?{query}&force=true", stated, APPLY)
             case "scale":
                 return Step("PATCH", f"{url}/scale?{query}", {"spec": {"replicas": self._chance.randint(0, 3)}}, MERGE)
             case "hold":
@@ -148,7 +169,7 @@ class _Author:
     def _pod(self, *, whole: bool) -> dict[str, Any]:
         if not whole:
             return {"containers": [{"name": "a", "image": self._chance.choice(("i:1", "i:2"))}]}
-        return {"containers": [self._container("a")], "terminationGracePeriodSeconds": 0}
+        return {"containers": [self._container("a")], "terminationGracePeriodSeconds": 0, "serviceAccountName": "default"}
 
     def _widget(self, *, whole: bool) -> dict[str, Any]:
         spec = self._some({

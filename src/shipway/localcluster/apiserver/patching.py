@@ -117,7 +117,7 @@ def apply(backend: Backend, target: Target, config: Any, options: WriteOptions) 
     check_identity(target, {"metadata": {"name": target.name, **config["metadata"]}})
     record = backend.store.get(kind.shelf, target.namespace, target.name)
     if record is None:
-        if target.subresource:
+        if target.subresource and not kind.create_on_update:
             raise not_found(kind.named(target.name))
         return _apply_new(backend, target, config, options)
     live = backend.read(kind, target.namespace, target.name)

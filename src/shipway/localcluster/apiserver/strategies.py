@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.backend import Backend
-from shipway.localcluster.apiserver.defaults.pods import admit_pod, qos_class
+from shipway.localcluster.apiserver.defaults.pods import admit_pod, qos_class, readmit_pod
 from shipway.localcluster.apiserver.problems import invalid
 from shipway.localcluster.apiserver.registry import Kind
 
@@ -47,6 +47,8 @@ def prepare_changed(backend: Backend, kind: Kind, live: Obj, obj: Obj) -> None:
     """Completes a changed object in place. Raises Refused(422)."""
     if kind.group_kind == ("", "Service"):
         _service(backend, obj, live)
+    if kind.group_kind == ("", "Pod"):
+        readmit_pod(obj["spec"])
     if kind.group_kind == ("apps", "DaemonSet"):
         _daemon_set(obj, live)
     if kind.group_kind == crds.CRD:

@@ -22,6 +22,11 @@ def admit_pod(spec: Obj) -> None:
     """What the admission plugins of a default cluster add to a new pod: service account, tolerations, priority. In place."""
     if not spec.get("serviceAccountName"):
         spec["serviceAccountName"] = spec["serviceAccount"] = "default"
+    readmit_pod(spec)
+
+
+def readmit_pod(spec: Obj) -> None:
+    """The part of it that is done at each change: tolerations and priority. In place."""
     _tolerate(spec)
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
