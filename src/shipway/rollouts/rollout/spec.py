@@ -10,16 +10,26 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step, StringMatch, read_spec
+from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step, StringMatch, TrafficRouting, read_spec
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
 from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
-from shipway.rollouts.traffic.gateway_api import PLUGIN, read_config
+from shipway.rollouts.traffic.gateway_api import PLUGIN
+from shipway.rollouts.traffic.router import MirrorRoute, read_as
+from shipway.rollouts.traffic.routers import (
+    HEADER_ROUTERS,
+    MIRROR_ROUTERS,
+    READERS,
+    WEIGHT_ROUTERS,
+    has_router,
+    needs_services,
+    read_routers,
+)
 
-ROUTERS = ("istio", "nginx", "alb", "smi", "ambassador", "app_mesh", "traefik", "apisix")
 STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
 SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
-UNSUPPORTED_STEPS = ("experiment", "plugin", "setMirrorRoute")
+MAX_WEIGHT_MESSAGE = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
+UNSUPPORTED_STEPS = ("experiment", "plugin")
 
 
 class Invalid(Struct, frozen=True):
@@ -161,23 +171,20 @@ def _routing_problems(canary: Canary) -> Iterator[Invalid]:
     if canary.scale_down_delay_seconds is not None and canary.dynamic_stable_scale:
         detail = "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds"
         yield invalid("spec.strategy.dynamicStableScale", True, detail)
-    for router in ROUTERS:
-        if getattr(routing, router) is not None:
-            yield not_yet(f"spec.strategy.canary.trafficRouting.{router}", f"the {router} traffic router")
-    for plugin in routing.plugins:
-        if plugin != PLUGIN:
-            yield not_yet(f"spec.strategy.canary.trafficRouting.plugins.{plugin}", f'the traffic router plugin "{plugin}"')
-    if not routing.plugins:
-        detail = f'name a router: this engine routes through plugins."{PLUGIN}"'
+    routers = tuple(read_routers(routing))
+    for path, router in routers:
+        if isinstance(router, str):
+            yield Invalid(f"spec.strategy.canary.trafficRouting.{path}", router)
+    if not routers:
+        detail = f'name a router: one of {", ".join(READERS)}, or plugins."{PLUGIN}"'
         yield required("spec.strategy.canary.trafficRouting", detail)
         return
-    if not canary.stable_service:
+    if routing.max_traffic_weight is not None and not has_router(routing, *WEIGHT_ROUTERS):
+        yield invalid("spec.strategy.canary.trafficRouting.maxTrafficWeight", routing.max_traffic_weight, MAX_WEIGHT_MESSAGE)
+    if not canary.stable_service and needs_services(routing):
         yield invalid("spec.strategy.stableService", canary.stable_service, SERVICES_MESSAGE)
-    if not canary.canary_service:
+    if not canary.canary_service and needs_services(routing):
         yield invalid("spec.strategy.canaryService", canary.canary_service, SERVICES_MESSAGE)
-    config = read_config(routing.plugins[PLUGIN])
-    if isinstance(config, str):
-        yield Invalid(f"spec.strategy.canary.trafficRouting.plugins.{PLUGIN}", config)
 
 
 def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
@@ -195,6 +202,8 @@ def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
         yield required(f"{path}.analysis.templates", "an analysis step needs at least one template")
     if step.set_header_route is not None:
         yield from _header_route_problems(canary, step, f"{path}.setHeaderRoute")
+    if step.set_mirror_route is not None:
+        yield from _mirror_route_problems(canary, step.set_mirror_route, f"{path}.setMirrorRoute")
     for kind in UNSUPPORTED_STEPS:
         if kind in step.kinds:
             yield not_yet(f"{path}.{kind}", f"the step {kind}")
@@ -203,17 +212,37 @@ def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
 def _header_route_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
     route, routing = step.set_header_route, canary.traffic_routing
     assert route is not None
-    if routing is None:
+    if routing is None or not has_router(routing, *HEADER_ROUTERS):
         yield invalid(path, route.name, "SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix")
         return
     for index, match in enumerate(route.match or ()):
         yield from _match_problems(match.header_value, f"{path}.match[{index}]")
+    yield from _name_problems(routing, route.name, path)
+
+
+def _mirror_route_problems(canary: Canary, raw: Obj, path: str) -> Iterator[Invalid]:
+    route, routing = read_as(raw, MirrorRoute), canary.traffic_routing
+    if isinstance(route, str):
+        yield Invalid(path, route)
+    elif routing is None or not has_router(routing, *MIRROR_ROUTERS):
+        yield invalid(path, route.name, "SetMirrorRoute requires TrafficRouting, supports Istio only")
+    else:
+        for index, match in enumerate(route.match or ()):
+            given = (match.method, match.path, *(match.headers or {}).values())
+            for one in (one for one in given if one is not None):
+                yield from _match_problems(one, f"{path}.match[{index}]")
+        if route.percentage is not None and not 0 <= route.percentage <= 100:
+            yield invalid(f"{path}.percentage", route.percentage, "percentage needs to be between 0 and 100")
+        yield from _name_problems(routing, route.name, path)
+
+
+def _name_problems(routing: TrafficRouting, name: str, path: str) -> Iterator[Invalid]:
     if routing.managed_routes is None:
         detail = "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
         yield required("spec.strategy.trafficRouting.managedRoutes", detail)
-    elif route.name not in {managed.name for managed in routing.managed_routes}:
+    elif name not in {managed.name for managed in routing.managed_routes}:
         detail = "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes"
-        yield invalid(path, route.name, detail)
+        yield invalid(path, name, detail)
 
 
 def _match_problems(match: StringMatch | None, path: str) -> Iterator[Invalid]:

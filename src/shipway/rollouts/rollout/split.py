@@ -21,6 +21,7 @@ from shipway.rollouts.rollout.effects import NOTHING, Effects
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.observe import managed_routes
+from shipway.rollouts.rollout.revision import owner_reference
 from shipway.rollouts.rollout.spec import Invalid, invalid
 from shipway.rollouts.traffic.router import Edit, MirrorRoute, Seen, Split
 
@@ -112,7 +113,7 @@ def _awaits_selector(facts: Facts, wanted: _Wanted, switched: dict[str, str]) ->
     if facts.is_promoted and facts.stable is not None:
         name = facts.canary.stable_service
         return name in switched or _hash_of(services.get(name)) not in ("", facts.stable.hash)
-    if wanted.canary > 0 and facts.new is not None and not facts.aborted:
+    if wanted.canary > 0 and facts.new is not None and not facts.aborted and facts.canary.canary_service:
         pointed = switched.get(facts.canary.canary_service) or _hash_of(services.get(facts.canary.canary_service))
         return pointed != facts.new.hash
     return False
@@ -125,7 +126,7 @@ def _hash_of(service: object) -> str:
 def _split(facts: Facts, wanted: _Wanted) -> Split:
     """What the routers are to write. The canary's hash goes out once there are pods to answer for it, as with its service."""
     new, stable = facts.new, facts.stable
-    answers = new is not None and new.available > 0
+    answers = new is not None and new.available > 0 and new.hash == wanted.canary_hash
     return Split(
         canary_service=facts.canary.canary_service,
         stable_service=facts.canary.stable_service,

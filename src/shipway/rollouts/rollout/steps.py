@@ -26,6 +26,7 @@ STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
     "setWeight": _ONCE_PODS_ARE_THERE,
     "setCanaryScale": _ONCE_PODS_ARE_THERE,
     "setHeaderRoute": _ONCE_PODS_ARE_THERE,
+    "setMirrorRoute": _ONCE_PODS_ARE_THERE,
     "pause": {"fresh": "pause", "held": "stay", "released": "next", "elapsed": "next"},
     "analysis": {
         "unstarted": "stay",
@@ -100,4 +101,6 @@ def describe(step: Step) -> str:
         return f"setCanaryScale{{replicas: {scale.replicas}}}"
     if step.set_header_route is not None:
         return f"setHeaderRoute: {step.set_header_route.name}"
+    if step.set_mirror_route is not None:
+        return f"setMirrorRoute: {step.set_mirror_route.get('name', '')}"
     return step.kinds[0] if step.kinds else "invalid"

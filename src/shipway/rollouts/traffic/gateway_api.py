@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
-from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import copy_obj, labels_of, metadata, spec_of, status_of
+from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import copy_obj, dig, labels_of, metadata, spec_of, status_of
+from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split
 
 PLUGIN = "argoproj-labs/gatewayAPI"
 GROUP = "gateway.networking.k8s.io"
@@ -33,17 +34,11 @@ class RouteEntry(Wire, frozen=True):
     use_header_routes: bool = False
 
 
-class RouteRef(Struct, frozen=True, order=True):
-    """One route that carries the split; `headers`: whether header routes are written into it."""
-
-    kind: str
-    namespace: str
-    name: str
-    headers: bool = False
-
-
 class Config(Struct, frozen=True):
-    """The plugin's configuration. `namespace` "" means the Rollout's own."""
+    """The plugin's configuration, which is the router. `namespace` "" means the Rollout's own.
+
+    A route is (kind, name, whether header routes are written into it).
+    """
 
     routes: tuple[tuple[str, str, bool], ...] = ()
     namespace: str = ""
@@ -51,20 +46,39 @@ class Config(Struct, frozen=True):
     label_value: str = IN_PROGRESS_VALUE
     label_off: bool = False
 
-    def refs(self, rollout_namespace: str) -> tuple[RouteRef, ...]:
-        namespace = self.namespace or rollout_namespace
-        return tuple(RouteRef(kind, namespace, name, headers) for kind, name, headers in self.routes)
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+        return tuple(Ref(GROUP, kind, self.namespace or namespace, name) for kind, name, _ in self.routes)
 
+    def problem(self, seen: Seen, split: Split) -> Problem | None:
+        """A route that is not served, not there, or does not name the services."""
+        for ref in seen.objs:
+            plural = next(plural for plural, kind in KINDS.items() if kind == ref.kind)
+            field = f"plugins.{PLUGIN}.{plural}"
+            if (absent := seen.absence(ref, field)) is not None:
+                return absent
+            missing = missing_backends(seen.get(ref) or {}, split)
+            if missing:
+                named = " and ".join(f'"{name}"' for name in missing)
+                detail = f"backendRef was not found in {plural[:-1]}: no rule of it names the service {named}"
+                return Problem(field, ref.name, detail)
+        return None
 
-class Split(Struct, frozen=True):
-    """What a route should say: weights of the two services, and the header routes that lead to the canary."""
+    def edits(self, seen: Seen, split: Split) -> tuple[Edit, ...]:
+        made: list[Edit] = []
+        for ref, route in seen.objs.items():
+            if route is None:
+                continue
+            headers = ref.kind in HEADER_KINDS and (ref.kind, ref.name, True) in self.routes
+            ops = patch_route(route, split, self, headers=headers)
+            made += [Edit(ref, ops)] if ops else []
+        return tuple(made)
 
-    canary_service: str
-    stable_service: str
-    canary: int
-    stable: int
-    header_routes: tuple[SetHeaderRoute, ...] = ()
-    managed: tuple[str, ...] = field(default_factory=tuple)
+    def taken_up(self, seen: Seen) -> bool | None:
+        """None where no gateway reports about any of the routes."""
+        routes = [route for route in seen.objs.values() if route is not None]
+        if not any(dig(route, "status", "parents") for route in routes):
+            return None
+        return len(routes) == len(seen.objs) and all(is_accepted(route) for route in routes)
 
 
 def read_config(raw: Any) -> Config | str:

@@ -50,7 +50,7 @@ def canary(**fields: object) -> Obj:
         (canary(steps=[{"setWeight": 1, "pause": {}}]), "Step must have one of the following set"),
         (canary(steps=[{"experiment": {}}]), "the step experiment is not supported yet"),
         (canary(steps=[{"plugin": {"name": "x"}}]), "the step plugin is not supported yet"),
-        (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "the step setMirrorRoute is not supported yet"),
+        (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "SetMirrorRoute requires TrafficRouting, supports Istio only"),
         (
             canary(steps=[{"setCanaryScale": {"replicas": 1}}]),
             "spec.strategy.trafficRouting: Required value: SetCanaryScale requires TrafficRouting to be set",
@@ -71,7 +71,8 @@ def test_refusals(patch: Obj, message: str) -> None:
     [
         ({"canaryService": "web-stable"}, "uses the same service for the stable and canary services"),
         ({"stableService": None}, "Canary service and Stable service must to be set to use Traffic Routing"),
-        ({"trafficRouting": {"istio": {}}}, "the istio traffic router is not supported yet"),
+        ({"trafficRouting": {"ambassador": {}}}, "the ambassador traffic router is not supported yet"),
+        ({"trafficRouting": {"istio": {}}}, "exactly one of virtualService and virtualServices is needed"),
         ({"trafficRouting": {"plugins": {"acme/router": {}}}}, 'the traffic router plugin "acme/router" is not supported yet'),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": None}}}}, "No routes configured. At least one of 'httpRoutes'"),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": 7}}}}, "Expected `str`, got `int`"),

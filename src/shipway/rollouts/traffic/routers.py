@@ -1,0 +1,62 @@
+"""Which routers a Rollout's `trafficRouting` names: each key is read by its own file, in Argo Rollouts' order.
+
+A key that no file reads is answered with the sentence that says so, and never skipped.
+"""
+
+from collections.abc import Iterator
+
+from shipway.api.rollout import TrafficRouting
+from shipway.rollouts.traffic import gateway_api, istio
+from shipway.rollouts.traffic.router import Router
+
+READERS = {
+    "istio": istio.read_config,
+}
+"""Readers of a router's block: the router, or what is wrong with it."""
+
+HEADER_ROUTERS = ("istio", "alb", "apisix", "plugins")
+MIRROR_ROUTERS = ("istio",)
+WEIGHT_ROUTERS = ("nginx", "plugins")
+"""Routers that know header routes, mirror routes, and another sum of weights than 100."""
+
+KEYS = {
+    "istio": "istio",
+    "nginx": "nginx",
+    "alb": "alb",
+    "smi": "smi",
+    "ambassador": "ambassador",
+    "appMesh": "app_mesh",
+    "traefik": "traefik",
+    "apisix": "apisix",
+}
+"""The keys as users write them, and the fields that hold them."""
+
+
+def read_routers(routing: TrafficRouting) -> Iterator[tuple[str, Router | str]]:
+    """(path below trafficRouting, router) for every key that is set; a string says why the router cannot be used."""
+    for key, field in KEYS.items():
+        block = getattr(routing, field)
+        if block is None:
+            continue
+        reader = READERS.get(key)
+        yield key, reader(block) if reader else _not_yet(f"the {key} traffic router")
+    for plugin, block in routing.plugins.items():
+        path = f"plugins.{plugin}"
+        if plugin == gateway_api.PLUGIN:
+            yield path, gateway_api.read_config(block)
+        else:
+            yield path, _not_yet(f'the traffic router plugin "{plugin}"')
+
+
+def has_router(routing: TrafficRouting, *keys: str) -> bool:
+    """Whether one of `keys` is set; "plugins" counts when any plugin is."""
+    return any(getattr(routing, KEYS.get(key, key)) not in (None, {}) for key in keys)
+
+
+def needs_services(routing: TrafficRouting) -> bool:
+    """Everybody does, but for Istio with subsets."""
+    return routing.istio is None or not routing.istio.get("destinationRule")
+
+
+def _not_yet(what: str) -> str:
+    return f"Forbidden: {what} is not supported yet; remove it or leave this Rollout to Argo Rollouts"
