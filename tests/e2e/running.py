@@ -82,6 +82,12 @@ class Running:
         return await asyncio.wait_for(self.process.wait(), within)
 
 
+def environment(home: Path) -> dict[str, str]:
+    """What a command line of ours gets to see: the package under test, and a home of its own."""
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "HOME": str(home), "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
 @asynccontextmanager
 async def shipway_run(kubeconfig: Path, home: Path, *flags: str, listen: str = "127.0.0.1:0") -> AsyncGenerator[Running, None]:
     """Starts it; whatever the test leaves of it is killed at the end."""
@@ -91,7 +97,7 @@ async def shipway_run(kubeconfig: Path, home: Path, *flags: str, listen: str = "
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "NO_COLOR": "1"},
+        env=environment(home),
         start_new_session=True,
     )
     running = Running(process)

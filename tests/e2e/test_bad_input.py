@@ -6,7 +6,6 @@ next commit heals.
 """
 
 import asyncio
-import os
 import sys
 
 import pytest
@@ -16,7 +15,7 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPL
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.e2e.places import Place, config_map
-from tests.e2e.running import app_is, application, synced_to, versions
+from tests.e2e.running import app_is, application, environment, synced_to, versions
 
 LIVE = (CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES)
 CALM = {"server": "https://kubernetes.default.svc", "namespace": "calm"}
@@ -163,7 +162,7 @@ async def app_get(place: Place, name: str) -> str:
         *(sys.executable, "-m", "shipway.cli.main", "app", "get", name, f"--kubeconfig={place.cluster.kubeconfig}"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": os.environ["PATH"], "HOME": str(place.home)},
+        env=environment(place.home),
     )
     out, _ = await asyncio.wait_for(process.communicate(), 30)
     return out.decode().rstrip("\n").rpartition("\n")[2]

@@ -37,7 +37,8 @@ class MetricServers:
             sample = await self._ask_provider(orjson.loads(text))
         except ShipwayError as error:
             error.message = _blot_out(error.message, secrets)
-            raise
+            error.args = (error.message,)
+            raise error from None  # what caused it may hold the URL as it was sent
         return replace(sample, text=_blot_out(sample.text, secrets)) if secrets else sample
 
     async def _ask_provider(self, provider: dict[str, Any]) -> Sample:
