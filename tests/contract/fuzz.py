@@ -36,6 +36,21 @@ def sequence(seed: int) -> Case:
     return Case(f"fuzz-{seed}", steps)
 
 
+SELECTORS = ("", "&labelSelector=a=1", "&labelSelector=a", "&labelSelector=a,c!=1", "&fieldSelector=metadata.name!=y")
+
+
+def watched(seed: int) -> tuple[Case, str, str, Step]:
+    """A sequence, the collection and the query of a watch over it, and the write that ends it, which every watcher sees."""
+    case = sequence(seed)
+    collection = next(step.path.partition("?")[0] for step in case.steps if step.method == "GET").removesuffix("/x")
+    kind = next(kind for kind, (_, path) in KINDS.items() if path == collection)
+    author = _Author(random.Random(seed), kind, KINDS[kind][0])
+    last = author.config()
+    last["metadata"] = {"name": "zz", "labels": {"a": "1"}}
+    writes = [step for step in case.steps if step.method != "GET"]
+    return Case(f"watch-{case.name}", writes), collection, SELECTORS[seed % len(SELECTORS)], Step("POST", collection, last)
+
+
 class _Author:
     """Makes up writes to one kind."""
 
@@ -65,11 +80,11 @@ class _Author:
         match verb:
             case "apply":
                 more = self._chance.choice(("force=true", "force=false", "force=true&dryRun=All"))
-                return Step("PATCH", f"{url}?{query}&{more}", self._config(), APPLY)
+                return Step("PATCH", f"{url}?{query}&{more}", self.config(), APPLY)
             case "create":
-                return Step("POST", f"{collection}?{query}", self._config())
+                return Step("POST", f"{collection}?{query}", self.config())
             case "put":
-                return Step("PUT", f"{url}?{query}", self._config())
+                return Step("PUT", f"{url}?{query}", self.config())
             case "merge":
                 return Step("PATCH", f"{url}?{query}", self._patch(), MERGE)
             case "strategic":
@@ -97,7 +112,7 @@ class _Author:
                 return Step("PATCH", f"{url}?{query}", {"metadata": {"managedFields": [{}]}}, MERGE)
         return Step("DELETE", url)
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """A whole object."""
         metadata: dict[str, Any] = {"name": "x"}
         for field in ("labels", "annotations"):

@@ -12,7 +12,7 @@ import aiohttp
 from shipway.kube.objects.wire import Request
 from shipway.localcluster.apiserver.server import ApiServer
 from tests.contract.api_oracle import AGENT, Embedded, Real, Target, masked, run_steps
-from tests.contract.api_table.steps import Step
+from tests.contract.api_table.steps import Case, Step
 from tests.contract.watch_table import WatchCase
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "watch_oracle.json"
@@ -83,6 +83,26 @@ async def run(watcher: Watcher, case: WatchCase) -> list[Any]:
         await changes
     _check_versions(events)
     return [_masked_event(event) for event in events[: case.count]]
+
+
+async def run_until(watcher: Watcher, case: Case, collection: str, selector: str, last: Step) -> list[Any]:
+    """The masked events that a watch over the collection tells while the steps are taken, until the `last` one."""
+    namespace = f"case-{case.name}"
+    await watcher.target.ask(Step("POST", ""), "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    path = collection.replace("{ns}", namespace)
+    _, listed, _ = await watcher.target.ask(Step("GET", ""), path, None)
+    query = f"watch=true&resourceVersion={listed['metadata']['resourceVersion']}{selector}"
+    events: list[Any] = []
+    async with aclosing(watcher.open(f"{path}?{query}", "application/json")) as chunks, asyncio.timeout(_PATIENCE):
+        await anext(chunks)
+        await run_steps(watcher.target, [*case.steps, last], namespace)
+        rest = b""
+        while not events or events[-1]["object"]["metadata"]["name"] != last.body["metadata"]["name"]:
+            rest += await anext(chunks)
+            *lines, rest = rest.split(b"\n")
+            events += [json.loads(line) for line in lines if line]
+    _check_versions(events)
+    return [_masked_event(event) for event in events]
 
 
 def _check_versions(events: list[Any]) -> None:
