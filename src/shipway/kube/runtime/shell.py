@@ -138,7 +138,8 @@ class Shell:
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
         self._parking.expect(key, writes)
-        conclusion, written = await self._conclude_and_write(key, world, decision, outcomes)
+        looked = observed if not outcomes else self._controller.observe(key, world)
+        conclusion, written = await self._conclude_and_write(key, world, looked, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
         self._need(key, world, decision)
         if decision.refresh:
@@ -171,12 +172,11 @@ class Shell:
         return PassWorld(self._watches, self._caches.kinds, self._lanes.answer, miss)
 
     async def _conclude_and_write(
-        self, key: Any, world: PassWorld, decision: Decision, outcomes: tuple[Outcome, ...]
+        self, key: Any, world: PassWorld, fresh: Any, decision: Decision, outcomes: tuple[Outcome, ...]
     ) -> tuple[Conclusion, list[Awaited]]:
         """Concludes and writes the change; after a 409 again on a fresh observation, with the outcomes kept."""
         as_decided = Conclusion(change=decision.change, wake=decision.wake, notes=decision.notes)
         for _ in range(WRITE_TRIES):
-            fresh = self._controller.observe(key, world)
             concluded = self._controller.conclude(fresh, decision, outcomes, self._clock.now()) if fresh is not None else None
             conclusion = concluded or as_decided
             if conclusion.change is None:
@@ -190,6 +190,7 @@ class Shell:
                 if concluded is None:
                     raise
                 await self._await_news_of(conclusion.change)
+                fresh = self._controller.observe(key, world)
         raise Conflict(f"{self.name} {key}: somebody writes it faster than we can", reason="WriteStorm")
 
     async def _write(self, change: Change) -> list[Awaited]:
