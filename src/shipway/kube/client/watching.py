@@ -96,6 +96,7 @@ def decode_page(body: bytes, resource: Resource) -> ListPage:
 def decode_events(rows: Iterable[bytes], resource: Resource) -> tuple[list[WatchEvent], ShipwayError | None]:
     """The events of complete lines, and the error of the ERROR event that ends a watch, if it came (410: Expired)."""
     events: list[WatchEvent] = []
+    api_version = resource.api_version
     with calm_collector():
         for row in rows:
             if not row.strip():
@@ -106,7 +107,7 @@ def decode_events(rows: Iterable[bytes], resource: Resource) -> tuple[list[Watch
                 return events, Unavailable(f"watch {resource.plural}: broken event: {error}", reason="BadAnswer")
             if line.type == "ERROR":
                 return events, error_of_status(line.object, f"watch {resource.plural}")
-            line.object["apiVersion"] = resource.api_version
+            line.object["apiVersion"] = api_version
             line.object["kind"] = resource.kind
             events.append(WatchEvent(cast(EventType, line.type), line.object))
     return events, None
