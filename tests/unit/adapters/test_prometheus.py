@@ -19,6 +19,11 @@ def body(kind: str, result: object, **more: object) -> bytes:
         (body("scalar", [1, "0.5"]), 0.5, "0.5"),
         (body("vector", [{"value": [1, "0.25"]}, {"value": [1, "3"]}]), [0.25, 3.0], "[0.25,3]"),
         (body("vector", []), [], "[]"),
+        (body("scalar", [1, "+Inf"]), math.inf, "+Inf"),
+        (body("scalar", [1, "-Inf"]), -math.inf, "-Inf"),
+        (body("scalar", [1, "0.2916666666666667"]), 0.2916666666666667, "0.2916666666666667"),
+        (body("scalar", [1, "1e-7"]), 1e-7, "0.0000001"),
+        (body("scalar", [1, "1e+22"]), 1e22, "10000000000000000000000"),
     ],
 )
 def test_values(answer, value, text) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -72,9 +73,11 @@ def _value(data: Obj) -> Any:
 
 
 def _text(value: Any) -> str:
-    """As Argo Rollouts writes it: `0.5` or `[0.5,NaN]`."""
+    """As Argo Rollouts writes it, every digit and no exponent: `0.5`, `[0.5,NaN]`, `+Inf`."""
     if isinstance(value, list):
         return "[" + ",".join(_text(item) for item in value) + "]"
     if math.isnan(value):
         return "NaN"
-    return f"{value:g}" if abs(value) < 1e21 else str(value)
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return f"{Decimal(repr(value)):f}".removesuffix(".0")

@@ -1,0 +1,212 @@
+"""A real Prometheus answers our measurements: every shape of a value, a query it refuses, and whole analysis runs.
+
+It scrapes a small exporter whose one gauge the test sets. What is asserted here of the server's answers is what the unit
+tests of the provider take for granted.
+"""
+
+import asyncio
+import math
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from msgspec import Struct
+
+from shipway.adapters.prometheus.provider import measure
+from shipway.api.crds import load_crds
+from shipway.api.kinds import ANALYSIS_RUNS, CRDS, NAMESPACES
+from shipway.assembly.measuring import MetricServers
+from shipway.base.clock import SystemClock
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.waiting import One, wait_until
+from shipway.localcluster.apiserver.server import ApiServer
+from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.controller import AnalysisRunController
+
+CONFIG = """global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+- job_name: shop
+  static_configs: [{targets: ["%s"]}]
+"""
+READY_SECONDS = 30.0
+
+
+class Shop(Struct):
+    """What the exporter tells: the share of failed requests of each service."""
+
+    ratios: dict[str, float]
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        rows = [f'shop_error_ratio{{service="{name}"}} {ratio}' for name, ratio in self.ratios.items()]
+        return web.Response(text="\n".join(["# TYPE shop_error_ratio gauge", *rows, ""]))
+
+
+class Monitoring(Struct, frozen=True):
+    """Where Prometheus answers, what it scrapes, and a session to ask by."""
+
+    url: str
+    shop: Shop
+    session: aiohttp.ClientSession
+
+    async def ask(self, query: str):
+        return await measure(self.session, {"address": self.url, "query": query})
+
+    async def until(self, query: str, is_so: Callable[[object], bool]) -> None:
+        """Waits until Prometheus has scraped what makes it so."""
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                try:
+                    if is_so((await self.ask(query)).value):
+                        return
+                except Unavailable:
+                    pass  # it is starting
+                await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture
+async def monitoring(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerator[Monitoring, None]:
+    shop = Shop({"web": 0.01})
+    app = web.Application()
+    app.router.add_get("/metrics", shop.metrics)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    (tmp_path / "prometheus.yml").write_text(CONFIG % f"{host}:{port}")
+    address = f"127.0.0.1:{free_port()}"
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program("prometheus"),
+            *(f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}"),
+            f"--web.listen-address={address}",
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            async with aiohttp.ClientSession() as session:
+                there = Monitoring(f"http://{address}", shop, session)
+                await there.until("up", lambda value: value == [1.0])
+                yield there
+        finally:
+            process.kill()
+            await process.wait()
+            await runner.cleanup()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.timeout(120)
+async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
+    monitoring.shop.ratios["checkout"] = 0.25
+    await monitoring.until("count(shop_error_ratio)", lambda value: value == [2.0])
+    for query, value, text in (
+        ("scalar(vector(0.5))", 0.5, "0.5"),
+        ('shop_error_ratio{service="web"}', [0.01], "[0.01]"),
+        ("sort(shop_error_ratio)", [0.01, 0.25], "[0.01,0.25]"),
+        ("vector(1) / 3", [1 / 3], "[0.3333333333333333]"),
+        ('shop_error_ratio{service="nobody"}', [], "[]"),
+        ("1 / 0", math.inf, "+Inf"),
+        ("vector(-1) / 0", [-math.inf], "[-Inf]"),
+    ):
+        sample = await monitoring.ask(query)
+        assert (sample.value, sample.text) == (value, text), query
+    sample = await monitoring.ask("vector(0) / 0")
+    assert math.isnan(sample.value[0])
+    assert sample.text == "[NaN]"
+    with pytest.raises(InvalidInput) as caught:
+        await monitoring.ask("sum(")
+    assert caught.value.reason == "BadQuery"
+    assert caught.value.message.startswith("Prometheus refuses the query: bad_data: ")
+    assert "parse error" in caught.value.message
+    with pytest.raises(InvalidInput, match="metric type matrix is not supported: let the query give a scalar or a vector"):
+        await monitoring.ask("shop_error_ratio[1m]")
+    with pytest.raises(Unavailable, match=r"cannot query Prometheus at http://127.0.0.1:1: Connection refused"):
+        await measure(monitoring.session, {"address": "http://127.0.0.1:1", "query": "up"})
+
+
+@pytest_asyncio.fixture
+async def client(monitoring: Monitoring) -> AsyncGenerator[Client, None]:
+    """An API server with the real engine for analyses, which knows Prometheus by its default address only."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
+        stack.push_async_callback(server.close)
+        client = Client(server, manager="test")
+        for crd in load_crds():
+            await client.create(CRDS, crd)
+        await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        servers = MetricServers(client, monitoring.session, monitoring.url)
+        runtime = Runtime(client, [AnalysisRunController()], clock=clock, resolvers={MeasureAsk: servers.measure})
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        running = group.create_task(runtime.run())
+        stack.callback(running.cancel)
+        yield client
+
+
+def analysis_run(name: str, query: str) -> Obj:
+    metric = {
+        "name": "error-ratio",
+        "interval": "1s",
+        "count": 3,
+        "failureLimit": 1,
+        "consecutiveErrorLimit": 0,
+        "successCondition": "len(result) == 1 && result[0] < 0.05",
+        "provider": {"prometheus": {"query": query}},
+    }
+    meta = {"name": name, "namespace": "shop"}
+    args = [{"name": "service", "value": "web"}]
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisRun",
+        "metadata": meta,
+        "spec": {"args": args, "metrics": [metric]},
+    }
+
+
+async def ended(client: Client, name: str, query: str) -> Obj:
+    """The run once it has a verdict."""
+    await client.create(ANALYSIS_RUNS, analysis_run(name, query))
+    finished = ("Successful", "Failed", "Error", "Inconclusive")
+    run = await wait_until(
+        client, One(ANALYSIS_RUNS, "shop", name), lambda obj: dig(obj or {}, "status", "phase") in finished, seconds=30
+    )
+    assert run is not None
+    return run
+
+
+@pytest.mark.timeout(120)
+async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client: Client) -> None:
+    query = 'shop_error_ratio{service="{{args.service}}"}'
+    good = await ended(client, "good", query)
+    result = dig(good, "status", "metricResults", 0)
+    assert (dig(good, "status", "phase"), result["successful"]) == ("Successful", 3)
+    assert [measurement["value"] for measurement in result["measurements"]] == ["[0.01]"] * 3
+
+    monitoring.shop.ratios["web"] = 0.3
+    await monitoring.until("shop_error_ratio", lambda value: value == [0.3])
+    bad = await ended(client, "bad", query)
+    assert dig(bad, "status", "phase") == "Failed"
+    assert dig(bad, "status", "message") == 'Metric "error-ratio" assessed Failed due to failed (2) > failureLimit (1)'
+    assert dig(bad, "status", "metricResults", 0, "measurements", 0, "value") == "[0.3]"
+
+    silent = await ended(client, "silent", 'shop_error_ratio{service="nobody"}')
+    assert dig(silent, "status", "phase") == "Failed"
+
+    nonsense = await ended(client, "nonsense", "sum(")
+    assert dig(nonsense, "status", "phase") == "Error"
+    assert "Prometheus refuses the query: bad_data: " in dig(nonsense, "status", "message")
