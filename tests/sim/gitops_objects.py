@@ -32,9 +32,6 @@ def deployment(name: str = "web", image: str = "builtin/echo:v1", replicas: int 
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-JOBS = Resource("batch", "v1", "Job", "jobs")
-
-
 def hook(name: str, phase: str, **annotations: str) -> Obj:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "builtin/echo:v1"}]}}}
     meta = {"name": name, "annotations": {"argocd.argoproj.io/hook": phase, **annotations}}

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, NAMESPACES
+from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
@@ -98,6 +98,7 @@ class World:
         self.clock = clock
         self.runtime = self.make_engine()
         self.crashes = 0
+        self._kill = asyncio.Event()
 
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
@@ -110,11 +111,22 @@ class World:
         resolvers = {HeadAsk: self.repository.head_of, RenderAsk: self.repository.render, DryRunAsk: dry_run}
         return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
 
+    def restart(self) -> None:
+        """Ends the engine's process; a fresh one takes its place."""
+        self._kill.set()
+
+    async def _killed(self) -> None:
+        await self._kill.wait()
+        self._kill.clear()
+        raise Crash
+
     async def run(self) -> None:
         """The engine, started again after every crash (and when it could not start)."""
         while True:
             try:
-                await self.runtime.run()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self.runtime.run())
+                    group.create_task(self._killed())
             except* (Crash, ShipwayError):
                 self.crashes += 1
             await self.clock.sleep(0.1)
@@ -247,3 +259,16 @@ def condition_types(app: Obj) -> set[str]:
 def rows(app: Obj) -> dict[str, Obj]:
     """The rows of the last operation by object name."""
     return {row["name"]: row for row in dig(app, "status", "operationState", "syncResult", "resources", default=[])}
+
+
+async def end_job(there: World, name: str, *, succeeded: bool = True) -> Obj:
+    """Waits for the job and ends it, as the node of a real cluster would."""
+    for _ in range(200):
+        if not await there.gone(JOBS, "shop", name):
+            break
+        await there.clock.sleep(0.05)
+    job = await there.user.get(JOBS, "shop", name)
+    kind = "Complete" if succeeded else "Failed"
+    condition = {"type": kind, "status": "True", "message": f"job has {kind.lower()}"}
+    await there.user.patch(JOBS, "shop", name, {"status": {"conditions": [condition]}}, subresource="status")
+    return job

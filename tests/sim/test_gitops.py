@@ -1,5 +1,7 @@
 """The GitOps engine in virtual time, against a real API server in memory."""
 
+from typing import Any
+
 import pytest
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, SERVICES
@@ -10,7 +12,6 @@ from tests.sim.gitops_objects import config, deployment, service
 from tests.sim.gitops_world import World, application, condition_types, rows, simulate
 
 
-@pytest.mark.proves("000-24")
 def test_an_automated_application_becomes_synced_and_says_so_as_argo_cd_does() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -43,7 +44,6 @@ def test_an_automated_application_becomes_synced_and_says_so_as_argo_cd_does() -
     simulate(story, [deployment(), service(), config()])
 
 
-@pytest.mark.proves("000-22")
 def test_once_synced_nothing_is_written_any_more() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -77,7 +77,6 @@ def test_a_push_is_applied_and_what_left_git_is_pruned() -> None:
     simulate(story, [config(), deployment(), service()])
 
 
-@pytest.mark.proves("000-23")
 def test_a_hand_edit_is_healed_and_its_field_manager_named() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -307,21 +306,46 @@ def test_deleting_an_application_with_the_finalizer_takes_its_objects_along() ->
     simulate(story, [config(), service()])
 
 
-def test_a_project_refuses_by_naming_the_rule() -> None:
-    project = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": "team", "namespace": "argocd"},
-        "spec": {"sourceRepos": ["https://git.test/*"], "destinations": [{"server": "*", "namespace": "other"}]},
-    }
+def project(**spec: Any) -> Obj:
+    allowed = {"sourceRepos": ["https://git.test/*"], "destinations": [{"server": "*", "namespace": "shop"}]}
+    meta = {"name": "team", "namespace": "argocd"}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": {**allowed, **spec}}
 
+
+@pytest.mark.proves("002-19")
+@pytest.mark.parametrize(
+    ("broken", "refusal"),
+    [
+        (
+            {"sourceRepos": ["https://git.test/other.git"]},
+            "application repo https://git.test/shop.git is not permitted in project 'team'",
+        ),
+        (
+            {"destinations": [{"server": "*", "namespace": "other"}]},
+            "do not match any of the allowed destinations in project 'team'",
+        ),
+        (
+            {"namespaceResourceBlacklist": [{"group": "", "kind": "ConfigMap"}]},
+            "resource :ConfigMap is not permitted in project team",
+        ),
+    ],
+    ids=["repository", "destination", "kind"],
+)
+def test_a_project_refuses_by_naming_the_rule_until_the_rule_is_changed(broken: Obj, refusal: str) -> None:
     async def story(there: World) -> None:
-        await there.user.create(APP_PROJECTS, project)
-        await there.user.create(APPLICATIONS, application(project="team"))
-        app = await there.until(lambda app: "InvalidSpecError" in condition_types(app))
-        assert "do not match any of the allowed destinations in project 'team'" in app["status"]["conditions"][0]["message"]
-        allowed = {"spec": {"destinations": [{"server": "*", "namespace": "shop"}]}}
-        await there.user.patch(APP_PROJECTS, "argocd", "team", allowed)
-        await there.synced()
+        await there.user.create(APP_PROJECTS, project(**broken))
+        policy = {"automated": {}, "retry": {"limit": -1, "backoff": {"duration": "5s", "factor": 1}}}
+        await there.user.create(APPLICATIONS, application(project="team", syncPolicy=policy))
+
+        def told(app: Obj) -> str:
+            conditions = dig(app, "status", "conditions", default=[])
+            return f"{conditions} {dig(app, 'status', 'operationState', 'message', default='')}"
+
+        await there.until(lambda app: refusal in told(app))
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        whole = project()["spec"]
+        await there.user.patch(APP_PROJECTS, "argocd", "team", {"spec": {**dict.fromkeys(broken), **whole}})
+        app = await there.synced()
+        assert condition_types(app) == set()
 
     simulate(story, [config()])

@@ -109,6 +109,7 @@ async def check(there: World, node: Node) -> None:
     assert there.engine.writes == []
 
 
+@pytest.mark.proves("000-22")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_any_history_the_cluster_is_what_git_says(seed: int) -> None:
     run_in_virtual_time(run_history(seed))

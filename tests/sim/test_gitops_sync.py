@@ -1,10 +1,9 @@
 """Operations of the GitOps engine in virtual time: hooks, retries, termination, selections, waves, adoption."""
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
-from shipway.kube.objects.resource import Obj
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, SERVICES
 from shipway.kube.objects.views import dig
-from tests.sim.gitops_objects import CLAIMS, JOBS, claim, config, deployment, hook, service
-from tests.sim.gitops_world import World, application, condition_types, rows, simulate
+from tests.sim.gitops_objects import CLAIMS, claim, config, deployment, hook, service
+from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
 
 
 def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
@@ -28,19 +27,6 @@ def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
         assert not await there.gone(CONFIG_MAPS, "fresh", "third")
 
     simulate(story, [third, second, first])
-
-
-async def end_job(there: World, name: str, *, succeeded: bool = True) -> Obj:
-    """Waits for the job and ends it, as the node of a real cluster would."""
-    for _ in range(200):
-        if not await there.gone(JOBS, "shop", name):
-            break
-        await there.clock.sleep(0.05)
-    job = await there.user.get(JOBS, "shop", name)
-    kind = "Complete" if succeeded else "Failed"
-    condition = {"type": kind, "status": "True", "message": f"job has {kind.lower()}"}
-    await there.user.patch(JOBS, "shop", name, {"status": {"conditions": [condition]}}, subresource="status")
-    return job
 
 
 def test_a_presync_hook_runs_before_and_its_result_is_stored_before_it_goes() -> None:

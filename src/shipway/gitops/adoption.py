@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
+from shipway.gitops.annotations import APPLIED
 from shipway.kube.objects.field_sets import MEMBER, FieldSet, key_element, union, value_element
 from shipway.kube.objects.managed_fields import APPLY, Entries, Entry, EntryKey, decode, encode
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of
+from shipway.kube.objects.views import annotations_of, copy_obj, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.decision import Patch
 
 FORMER = frozenset({"kubectl-client-side-apply", "helm", "argocd-controller"})
@@ -21,34 +22,42 @@ FORMER = frozenset({"kubectl-client-side-apply", "helm", "argocd-controller"})
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
 
-def takeover(live: Obj, resource: Resource, manager: str) -> Patch | None:
-    """The patch that makes their fields ours; None when there is nothing to take over."""
+def takeover(live: Obj, resource: Resource, manager: str, drifters: frozenset[str] = frozenset()) -> Patch | None:
+    """The patch that makes their fields ours; None when there is nothing to take over.
+
+    `drifters` are managers whose fields are taken as well: who changed an object so that Git's version cannot be applied
+    over it (a second port without a name, say) has their additions removed with it.
+    """
     entries = decode(copy_obj(live))
-    theirs = {key: entry for key, entry in entries.items() if _is_theirs(key, entry, live)}
-    if not theirs or EntryKey(manager, APPLY) in entries:
+    ours = EntryKey(manager, APPLY)
+    former = FORMER if ours not in entries else frozenset[str]()
+    theirs = {key: entry for key, entry in entries.items() if _is_of(former | drifters, key, entry, live)}
+    if not theirs:
         return None
-    fields: FieldSet = {}
+    fields: FieldSet = entries[ours].fields if ours in entries else {}
     for entry in theirs.values():
         fields = union(fields, entry.fields)
     kept: Entries = {key: entry for key, entry in entries.items() if key not in theirs}
     newest = max(entry.time for entry in theirs.values())
-    kept[EntryKey(manager, APPLY)] = Entry(fields, live.get("apiVersion", ""), newest)
-    body = [
+    kept[ours] = Entry(fields, live.get("apiVersion", ""), newest)
+    body: list[Obj] = [
         {"op": "replace", "path": "/metadata/managedFields", "value": encode(kept)},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version_of(live)},
     ]
+    if APPLIED in annotations_of(live):
+        # We own now what we did not apply: until our apply has followed, the object must not look in sync.
+        body.append({"op": "remove", "path": f"/metadata/annotations/{APPLIED.replace('/', '~1')}"})
     return Patch(resource, namespace_of(live), name_of(live), body, type="json")
 
 
 def has_leftovers(live: Obj, desired: Obj) -> bool:
     """Whether those tools own a field that Git does not state any more: it has to go, and only a takeover lets it."""
-    return any(
-        _is_stale(entry.fields, desired) for key, entry in decode(copy_obj(live)).items() if _is_theirs(key, entry, live)
-    )
+    entries = decode(copy_obj(live)).items()
+    return any(_is_stale(entry.fields, desired) for key, entry in entries if _is_of(FORMER, key, entry, live))
 
 
-def _is_theirs(key: EntryKey, entry: Entry, live: Obj) -> bool:
-    return key.manager in FORMER and not key.subresource and entry.api_version == live.get("apiVersion")
+def _is_of(managers: frozenset[str], key: EntryKey, entry: Entry, live: Obj) -> bool:
+    return key.manager in managers and not key.subresource and entry.api_version == live.get("apiVersion")
 
 
 def _is_stale(fields: FieldSet, stated: Any) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from shipway.gitops.adoption import has_leftovers, takeover
 from shipway.gitops.ownership import judge, our_entry, to_apply
+from shipway.kube.objects.patches import json_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj, dig
 from tests.little_server import LittleServer
@@ -24,9 +25,7 @@ def take_over(server: LittleServer) -> None:
     assert server.live is not None
     patch = takeover(server.live, DEPLOYMENT, SETTINGS.manager)
     assert patch is not None
-    fields = patch.body[0]["value"]
-    assert patch.body[1]["value"] == server.live["metadata"]["resourceVersion"]
-    server.live["metadata"]["managedFields"] = fields
+    server.live = json_patch(server.live, patch.body)
 
 
 @pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "helm", "argocd-controller"])
@@ -75,3 +74,19 @@ def test_others_keep_what_is_theirs_and_nothing_is_taken_twice() -> None:
     assert our_entry(server.live, SETTINGS.manager) is not None
     server.update("helm", lambda live: live["metadata"]["labels"].update({"x": "y"}))
     assert takeover(server.live, DEPLOYMENT, SETTINGS.manager) is None
+
+
+def test_whoever_made_git_inapplicable_is_taken_over_once_a_try_has_failed() -> None:
+    desired = wanted()
+    server = LittleServer()
+    server.apply(to_apply(desired, None, (), context(server)), SETTINGS.manager)
+    server.update("kubectl-edit", lambda live: live["spec"].update({"paused": True, "replicas": 7}))
+    assert server.live is not None
+    assert takeover(server.live, DEPLOYMENT, SETTINGS.manager) is None
+    patch = takeover(server.live, DEPLOYMENT, SETTINGS.manager, frozenset({"kubectl-edit"}))
+    assert patch is not None
+    server.live = json_patch(server.live, patch.body)
+    assert judge(desired, server.live, (), context(server)).verdict == "OutOfSync", "a crash here must not look in sync"
+    server.apply(to_apply(desired, server.live, (), context(server)), SETTINGS.manager)
+    assert "paused" not in server.live["spec"]
+    assert judge(desired, server.live, (), context(server)).verdict == "Synced"

@@ -86,7 +86,8 @@ def work_of(observed: Observed) -> Work | None:
     live = {ref_of(one.obj): one for one in observed.live}
     items = named(comparison.items, live, observed.state, observed.context.instance)
     tasks = build_tasks(items, options, operation.sync.resources or (), _namespace_item(observed, options, live))
-    hand = Hand(observed.context, options, operation_id(observed.state))
+    tries = int(observed.state.get("retryCount") or 0)
+    hand = Hand(observed.context, options, operation_id(observed.state), tries)
     return Work(tasks, hand, Terms(operation.sync.prune, options), comparison)
 
 
@@ -131,7 +132,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     rows = read_rows(state)
     is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand.options, _permits(observed), work.hand.context, try_all=is_dry)
+        check = preflight(work.tasks, work.hand, _permits(observed), try_all=is_dry)
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:

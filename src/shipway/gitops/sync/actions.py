@@ -29,6 +29,8 @@ class Hand(Struct, frozen=True):
     context: Context
     options: dict[str, str]
     operation: str
+    tries: int = 0
+    """How often this operation has failed already."""
 
 
 def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
@@ -136,9 +138,22 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
         unguarded["metadata"].pop("resourceVersion", None)
         whole["metadata"]["resourceVersion"] = resource_version_of(live)
         return (Replace(resource, whole), Apply(resource, unguarded, manager))
-    moves = option_of(task.obj, hand.options, "ClientSideApplyMigration") != "false"
     # A takeover ends the pass: the apply is made from a fresh look.
-    return ((takeover(live, resource, manager) if moves else None) or Apply(resource, body, manager),)
+    return (takeover_of(task, hand) or Apply(resource, body, manager),)
+
+
+def takeover_of(task: Task, hand: Hand) -> Patch | None:
+    """The takeover that has to come before the apply of this task, if one has to.
+
+    Once a try has failed, whoever changed the object is taken over too: their additions may be why it was refused.
+    """
+    live, resource = task.item.live_obj, task.resource
+    if task.kind != "apply" or live is None or resource is None:
+        return None
+    if option_of(task.obj, hand.options, "ClientSideApplyMigration") == "false":
+        return None
+    drifters = frozenset(drift.manager for drift in task.item.drifts if drift.manager) if hand.tries else frozenset[str]()
+    return takeover(live, resource, hand.context.settings.manager, drifters)
 
 
 def _prune(task: Task, resource: Resource, options: dict[str, str]) -> Delete:

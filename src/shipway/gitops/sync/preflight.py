@@ -11,6 +11,7 @@ from msgspec import Struct
 from shipway.base.errors import Conflict, NotFound, Unavailable
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
 from shipway.gitops.ownership import Context, comparable, to_apply
+from shipway.gitops.sync.actions import Hand, takeover_of
 from shipway.gitops.sync.machine import Terms
 from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
@@ -30,33 +31,40 @@ class Preflight(Struct, frozen=True):
     message: str = ""
 
 
-def preflight(
-    tasks: Sequence[Task], options: dict[str, str], permits: Callable[[Task], str], context: Context, *, try_all: bool
-) -> Preflight:
+def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str], *, try_all: bool) -> Preflight:
     """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is to be written."""
-    invalid = {task.row_key: failed_row(task, reason) for task in tasks if (reason := _invalid(task, options, permits))}
+    invalid = {task.row_key: failed_row(task, why) for task in tasks if (why := _invalid(task, hand.options, permits))}
     if invalid:
         return Preflight(invalid, message=f"{INVALID}, reason: {reasons(invalid.values())}")
     writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource]
     if len(writing) < 2 and not try_all:
         return Preflight({})
-    asks, rows, pending = [], {}, False
-    for task in writing:
-        ask = _ask(task, context)
-        asks.append(ask)
-        answer = context.answer(ask)
-        if answer is None:
-            pending = True
-            continue
-        error = answer.error
-        if error is None or isinstance(error, Conflict) or (isinstance(error, NotFound) and _is_not_yet(task, tasks, options)):
-            continue
-        if isinstance(error, Unavailable) and error.after is not None:
-            pending = True
-        elif not (isinstance(error, NotFound) and option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"):
-            rows[task.row_key] = failed_row(task, error.message)
+    asks = {task.row_key: _ask(task, hand.context) for task in writing if not (hand.tries and takeover_of(task, hand))}
+    answers = {task.row_key: hand.context.answer(asks[task.row_key]) for task in writing if task.row_key in asks}
+    pending = any(answer is None or _comes_again(answer) for answer in answers.values())
+    refused = [task for task in writing if _is_refused(answers.get(task.row_key), task, tasks, hand.options)]
+    rows = {task.row_key: failed_row(task, _told(answers[task.row_key])) for task in refused}
     told = f"{REFUSED}, reason: {reasons(rows.values())}"
-    return Preflight({} if pending else rows, tuple(asks), pending, told)
+    return Preflight({} if pending else rows, tuple(asks.values()), pending, told)
+
+
+def _comes_again(answer: Answer) -> bool:
+    return isinstance(answer.error, Unavailable) and answer.error.after is not None
+
+
+def _is_refused(answer: Answer | None, task: Task, tasks: Sequence[Task], options: dict[str, str]) -> bool:
+    """Whether the server would not take the object, for a reason that this sync does not remove."""
+    error = answer.error if answer else None
+    if error is None or isinstance(error, Conflict):
+        return False
+    if isinstance(error, NotFound):
+        skips = option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"
+        return not (skips or _is_not_yet(task, tasks, options))
+    return True
+
+
+def _told(answer: Answer | None) -> str:
+    return answer.error.message if answer and answer.error else ""
 
 
 def dry_rows(tasks: Sequence[Task], terms: Terms, context: Context) -> Rows:

@@ -1,0 +1,119 @@
+"""Drift in virtual time: whatever people do to managed objects is put back, but for what the user leaves to others."""
+
+import random
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, SERVICES
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import copy_obj, dig
+from tests.sim.gitops_objects import config, deployment, hook, service
+from tests.sim.gitops_world import World, application, end_job, rows, simulate
+
+KINDS: dict[str, Resource] = {"ConfigMap": CONFIG_MAPS, "Service": SERVICES, "Deployment": DEPLOYMENTS}
+LEFT_TO_OTHERS = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+
+
+def shop() -> list[Obj]:
+    return [*(config(f"map-{n}") for n in range(4)), service("web"), service("api"), deployment("web"), deployment("api")]
+
+
+async def vandalise(there: World, rng: random.Random, obj: Obj) -> None:
+    """Deletes the object, or edits some field of it."""
+    resource, name = KINDS[obj["kind"]], obj["metadata"]["name"]
+    if rng.random() < 0.4:
+        await there.user.delete(resource, "shop", name)
+        return
+    edits: dict[str, list[Obj]] = {
+        "ConfigMap": [{"data": {"colour": "red"}}, {"data": None}],
+        "Service": [{"spec": {"selector": {"app": "thief"}}}, {"spec": {"ports": [{"port": 81, "protocol": "TCP"}]}}],
+        "Deployment": [{"spec": {"replicas": 2}, "metadata": {"annotations": {"argocd.argoproj.io/tracking-id": None}}}],
+    }
+    await there.user.patch(resource, "shop", name, rng.choice(edits[obj["kind"]]))
+
+
+def essence(obj: Obj) -> Obj:
+    plain = copy_obj(obj)
+    plain.pop("status", None)
+    for field in ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"):
+        plain["metadata"].pop(field, None)
+    for field in ("clusterIP", "clusterIPs"):
+        plain.get("spec", {}).pop(field, None)
+    return plain
+
+
+@pytest.mark.proves("000-23")
+@pytest.mark.parametrize("seed", range(12))
+def test_random_deletions_and_edits_are_all_restored_by_one_operation(seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(ignoreDifferences=LEFT_TO_OTHERS))
+        await there.synced()
+        before = [essence(await there.user.get(KINDS[obj["kind"]], "shop", obj["metadata"]["name"])) for obj in shop()]
+        await there.settle(400)
+        await there.user.patch(DEPLOYMENTS, "shop", "api", {"spec": {"replicas": 3}})
+        await there.settle(5)
+        assert dig(await there.app(), "status", "sync", "status") == "Synced", "replicas are left to others"
+        heals = dig(await there.app(), "status", "operationState", "startedAt")
+        for obj in rng.sample([one for one in shop() if one["metadata"]["name"] != "api"], 4):
+            await vandalise(there, rng, obj)
+        await there.until(lambda app: dig(app, "status", "operationState", "startedAt") != heals)
+        await there.settle(20)
+        await there.synced()
+        for wanted in before:
+            live = essence(await there.user.get(KINDS[wanted["kind"]], "shop", wanted["metadata"]["name"]))
+            for one in (wanted, live):
+                one.get("spec", {}).pop("replicas", None)
+            assert live == wanted
+        assert dig(await there.user.get(DEPLOYMENTS, "shop", "api"), "spec", "replicas") == 3
+
+    simulate(story, shop())
+
+
+def test_a_restart_knows_everything_without_a_write() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        await there.settle(30)
+        before = await there.app()
+        there.engine.writes.clear()
+        there.restart()
+        await there.settle(30)
+        assert there.engine.writes == []
+        assert await there.app() == before
+        await there.user.patch(CONFIG_MAPS, "shop", "map-0", {"data": {"colour": "red"}})
+        await there.settle(5)
+        assert (await there.user.get(CONFIG_MAPS, "shop", "map-0"))["data"] == {"colour": "blue"}
+
+    simulate(story, shop())
+
+
+HELM = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-delete-policy": "hook-succeeded,before-hook-creation"}
+
+
+@pytest.mark.proves("002-13")
+def test_helm_hooks_run_before_the_workloads_and_are_cleaned_up_unless_they_failed() -> None:
+    job = hook("create-database", "PreSync")
+    job["metadata"]["annotations"] = HELM
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {"prune": True}, "retry": {"limit": 0}}))
+        await there.until(
+            lambda app: "waiting for completion of hook" in dig(app, "status", "operationState", "message", default="")
+        )
+        assert await there.gone(DEPLOYMENTS, "shop", "web")
+        await end_job(there, "create-database")
+        app = await there.synced()
+        assert rows(app)["create-database"]["hookPhase"] == "Succeeded"
+        await there.settle()
+        assert await there.gone(JOBS, "shop", "create-database")
+        await there.push([job, deployment(image="builtin/echo:v2")])
+        await end_job(there, "create-database", succeeded=False)
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        await there.settle()
+        assert not await there.gone(JOBS, "shop", "create-database"), "kept for its logs"
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert dig(live, "spec", "template", "spec", "containers", 0, "image") == "builtin/echo:v1"
+
+    simulate(story, [job, deployment()])
