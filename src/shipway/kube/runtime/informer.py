@@ -33,6 +33,7 @@ OnChange = Callable[[Obj | None, Obj | None], None]
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
+UNSERVED_PAUSE = 3.0
 SHORT_WATCH = 1.0
 """Seconds: a watch that ends sooner did not help, so the next one waits a moment."""
 WATCH_SECONDS = 300.0
@@ -195,6 +196,9 @@ class Informer:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
         if isinstance(error, Denied):
             pause = LONGEST_PAUSE
+        elif isinstance(error, NotFound):
+            # The kind is not served yet; whoever installs it does not want to wait for us.
+            pause = min(pause, UNSERVED_PAUSE)
         elif isinstance(error, Unavailable) and error.after:
             pause = max(pause, error.after)
         return pause * self._rng.uniform(0.75, 1.25)
