@@ -229,7 +229,7 @@ def _mirror_route_problems(canary: Canary, raw: Obj, path: str) -> Iterator[Inva
     else:
         for index, match in enumerate(route.match or ()):
             given = (match.method, match.path, *(match.headers or {}).values())
-            for one in (one for one in given if one is not None):
+            for one in filter(None, given):
                 yield from _match_problems(one, f"{path}.match[{index}]")
         if route.percentage is not None and not 0 <= route.percentage <= 100:
             yield invalid(f"{path}.percentage", route.percentage, "percentage needs to be between 0 and 100")

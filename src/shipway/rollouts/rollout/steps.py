@@ -67,7 +67,7 @@ def condition_of(step: Step, facts: StepFacts) -> Condition:
         return _pause_condition(step.pause, facts)
     if step.analysis is not None:
         return RUN_CONDITIONS.get(facts.run_phase or "", "running")
-    if step.set_header_route is not None:
+    if step.set_header_route is not None or step.set_mirror_route is not None:
         return "settled"
     if not facts.at_counts or (step.set_weight is not None and not facts.weight_verified):
         return "short"

@@ -23,6 +23,7 @@ STEPS = {
     "pause": (Step(pause=Pause()), Step(pause=Pause(duration=10)), Step(pause=Pause(duration="1m"))),
     "setCanaryScale": (Step(set_canary_scale=SetCanaryScale(replicas=1)),),
     "setHeaderRoute": (Step(set_header_route=SetHeaderRoute(name="x")),),
+    "setMirrorRoute": (Step(set_mirror_route={"name": "x"}),),
     "analysis": (Step(analysis=RolloutAnalysis()),),
 }
 FACTS = [
@@ -47,7 +48,7 @@ def test_every_condition_has_a_move_and_every_move_is_reachable(kind: str) -> No
             met.add(condition_of(step, facts))
             assert move_of(step, facts) in get_args(Move)
     assert met <= set(STEP_TABLE[kind])
-    if kind != "setHeaderRoute":
+    if kind not in ("setHeaderRoute", "setMirrorRoute"):
         assert met == set(STEP_TABLE[kind])
 
 
@@ -85,6 +86,7 @@ def test_moves(step: Step, facts: StepFacts, move: Move) -> None:
         (Step(set_canary_scale=SetCanaryScale(match_traffic_weight=True)), "setCanaryScale{matchTrafficWeight: true}"),
         (Step(set_canary_scale=SetCanaryScale(replicas=2)), "setCanaryScale{replicas: 2}"),
         (Step(set_header_route=SetHeaderRoute(name="x")), "setHeaderRoute: x"),
+        (Step(set_mirror_route={"name": "x"}), "setMirrorRoute: x"),
     ],
 )
 def test_descriptions_are_argo_rollouts_words(step: Step, text: str) -> None:

@@ -169,8 +169,5 @@ def test_acceptance(condition: Obj, accepted: bool) -> None:
 def test_configuration_is_read_as_the_plugin_reads_it() -> None:
     config = read_config({"HTTPRoute": "a", "httpRoutes": [{"name": "b"}], "grpcRoute": "c", "nameSpace": "edge", "zzz": 1})
     assert isinstance(config, Config)
-    assert [(entry.kind, entry.namespace, entry.name, entry.headers) for entry in config.refs("shop")] == [
-        ("HTTPRoute", "edge", "b", False),
-        ("HTTPRoute", "edge", "a", True),
-        ("GRPCRoute", "edge", "c", True),
-    ]
+    assert config.routes == (("HTTPRoute", "b", False), ("HTTPRoute", "a", True), ("GRPCRoute", "c", True))
+    assert {ref.namespace for ref in config.targets("web", "shop", ())} == {"edge"}
