@@ -1,0 +1,92 @@
+"""What a Rollout's strategy would do with a new version, step by step, before it does it: pure over the object.
+
+Each row says what the step is, who gets how much of the traffic while it holds, how many pods that takes, and what it waits
+for. Counts are those of the engine's own arithmetic at full availability.
+"""
+
+from msgspec import Struct
+
+from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of
+from shipway.rollouts.rollout.replicas import Aim, limits, nearest_split, routed_counts
+from shipway.rollouts.rollout.spec import Invalid, max_weight, parse
+from shipway.rollouts.rollout.steps import describe
+
+
+class PlanRow(Struct, frozen=True):
+    """`weight` is the share of traffic meant for the new version, `canary` and `stable` are pods; `waits`: for what."""
+
+    number: int
+    step: str
+    weight: int
+    canary: int
+    stable: int
+    waits: str
+
+
+def plan(rollout: Obj) -> tuple[PlanRow, ...]:
+    """The rows in order, full promotion last. Raises InvalidInput with the words of InvalidSpec."""
+    spec = parse(rollout)
+    if isinstance(spec, Invalid):
+        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    replicas = 1 if spec.replicas is None else spec.replicas
+    if spec.strategy.blue_green is not None:
+        return _blue_green_rows(spec.strategy.blue_green, replicas)
+    return _canary_rows(spec, spec.strategy.canary or Canary(), replicas)
+
+
+def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[PlanRow, ...]:
+    rows: list[PlanRow] = []
+    weight, most, scale = 0, max_weight(canary), None
+    for number, step in enumerate(canary.steps, start=1):
+        if step.set_weight is not None:
+            weight = step.set_weight
+        if step.set_canary_scale is not None:
+            scale = None if step.set_canary_scale.match_traffic_weight else step.set_canary_scale
+        explicit = scale.replicas if scale is not None else None
+        sized_for = scale.weight if scale is not None and scale.weight is not None else weight
+        new, stable = _counts(canary, replicas, Aim(sized_for, most, explicit, canary.min_pods_per_replica_set or 0))
+        rows.append(PlanRow(number, describe(step), weight, new, stable, _waits(step)))
+    done = PlanRow(len(rows) + 1, "full promotion", most, replicas, 0, "until every pod is available")
+    return (*rows, done)
+
+
+def _counts(canary: Canary, replicas: int, aim: Aim) -> tuple[int, int]:
+    if canary.traffic_routing is not None:
+        return routed_counts(replicas, aim)
+    surge = limits(replicas, canary.max_surge, canary.max_unavailable).surge
+    return nearest_split(replicas, aim.weight, aim.most, surge)
+
+
+def _waits(step: Step) -> str:
+    if step.pause is not None:
+        return "for a person" if step.pause.duration is None else f"{step.pause.seconds} s"
+    if step.analysis is not None:
+        names = ", ".join(ref.template_name for ref in step.analysis.templates)
+        return f"until the analysis succeeds ({names})"
+    return "until the pods are available"
+
+
+def _blue_green_rows(blue_green: BlueGreen, replicas: int) -> tuple[PlanRow, ...]:
+    preview = blue_green.preview_replica_count or replicas
+    shown = f"preview behind {blue_green.preview_service}" if blue_green.preview_service else "start beside the old version"
+    rows = [(shown, 0, preview, "until the pods are available")]
+    for when, analysis in (("before", blue_green.pre_promotion_analysis), ("after", blue_green.post_promotion_analysis)):
+        if when == "after":
+            rows += [*_hold(blue_green, preview), (f"switch {blue_green.active_service}", 100, replicas, "")]
+        if analysis is not None and analysis.templates:
+            names = ", ".join(ref.template_name for ref in analysis.templates)
+            waits = f"until the analysis succeeds ({names})"
+            pods, weight = (preview, 0) if when == "before" else (replicas, 100)
+            rows.append((f"analysis {when} the switch", weight, pods, waits))
+    return tuple(
+        PlanRow(number, step, weight, new, replicas, waits) for number, (step, weight, new, waits) in enumerate(rows, 1)
+    )
+
+
+def _hold(blue_green: BlueGreen, preview: int) -> list[tuple[str, int, int, str]]:
+    if blue_green.auto_promotion_seconds > 0:
+        return [("pause", 0, preview, f"{blue_green.auto_promotion_seconds} s, or for a person")]
+    return [("pause", 0, preview, "for a person")] if blue_green.auto_promotion_enabled is False else []

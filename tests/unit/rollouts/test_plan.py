@@ -1,0 +1,47 @@
+"""What would happen, in rows."""
+
+import pytest
+
+from shipway.base.errors import InvalidInput
+from shipway.rollouts.plan import PlanRow, plan
+from tests.unit.rollouts.rollout.sandbox import blue_green, rollout
+
+STEPS = ({"setWeight": 5}, {"pause": {"duration": "1m"}}, {"setWeight": 50}, {"pause": {}})
+
+
+def test_a_routed_canary() -> None:
+    assert plan(rollout(*STEPS, routed=True, replicas=10)) == (
+        PlanRow(1, "setWeight: 5", 5, 1, 10, "until the pods are available"),
+        PlanRow(2, "pause: 1m", 5, 1, 10, "60 s"),
+        PlanRow(3, "setWeight: 50", 50, 5, 10, "until the pods are available"),
+        PlanRow(4, "pause", 50, 5, 10, "for a person"),
+        PlanRow(5, "full promotion", 100, 10, 0, "until every pod is available"),
+    )
+
+
+def test_a_canary_by_pods() -> None:
+    rows = plan(rollout(*STEPS, replicas=10))
+    assert [(row.canary, row.stable) for row in rows] == [(1, 10), (1, 10), (5, 5), (5, 5), (10, 0)]
+
+
+def test_explicit_scales_and_analyses() -> None:
+    analysis = {"analysis": {"templates": [{"templateName": "errors"}]}}
+    rows = plan(rollout({"setCanaryScale": {"replicas": 3}}, {"setWeight": 10}, analysis, routed=True, replicas=10))
+    assert [row.canary for row in rows] == [3, 3, 3, 10]
+    assert rows[2].waits == "until the analysis succeeds (errors)"
+
+
+def test_blue_green() -> None:
+    analysis = {"templates": [{"templateName": "errors"}]}
+    world = blue_green(autoPromotionEnabled=False, previewReplicaCount=1, postPromotionAnalysis=analysis)
+    assert [(row.step, row.weight, row.canary, row.waits) for row in plan(world.rollout)] == [
+        ("preview behind web-preview", 0, 1, "until the pods are available"),
+        ("pause", 0, 1, "for a person"),
+        ("switch web", 100, 3, ""),
+        ("analysis after the switch", 100, 3, "until the analysis succeeds (errors)"),
+    ]
+
+
+def test_what_cannot_run_is_refused_in_the_words_of_the_condition() -> None:
+    with pytest.raises(InvalidInput, match="SetWeight needs to be between 0 and 100"):
+        plan(rollout({"setWeight": 101}))
