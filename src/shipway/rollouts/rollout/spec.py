@@ -221,7 +221,8 @@ def _header_route_problems(canary: Canary, step: Step, path: str) -> Iterator[In
 
 
 def _mirror_route_problems(canary: Canary, raw: Obj, path: str) -> Iterator[Invalid]:
-    route, routing = read_as(raw, MirrorRoute), canary.traffic_routing
+    route: MirrorRoute | str = read_as(raw, MirrorRoute)
+    routing = canary.traffic_routing
     if isinstance(route, str):
         yield Invalid(path, route)
     elif routing is None or not has_router(routing, *MIRROR_ROUTERS):

@@ -196,7 +196,7 @@ def test_several_virtual_services_and_other_namespaces() -> None:
         (
             {"virtualService": {"name": "web", "routes": ["main"]}},
             (virtual_service(),),
-            "Istio VirtualService has invalid HTTP routes. Error: HTTP Route 'main' is not found in the defined Virtual Service.",
+            "invalid HTTP routes. Error: HTTP Route 'main' is not found in the defined Virtual Service.",
         ),
         (HOSTS, (virtual_service(http=[{"route": []}, {"route": []}]),), "it must have exactly one route when omitting"),
         (HOSTS, (virtual_service(gateways=["x"]),), "Istio VirtualService has no route to split"),
