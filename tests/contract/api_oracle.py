@@ -124,6 +124,8 @@ def _is_admission(name: str, value: Any) -> bool:
     taint of a node that has not reported yet."""
     if name in ("serviceAccount", "serviceAccountName"):
         return value == "default"
+    if name == "storageVersionHash":
+        return True
     if name in ("f:serviceAccount", "f:serviceAccountName"):
         return True
     return name == "taints" and value == [{"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"}]

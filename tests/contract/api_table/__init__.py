@@ -5,7 +5,7 @@ differs from run to run masked, are recorded in `tests/golden/api_oracle.json`. 
 real one runs without controllers, so nobody else writes.
 """
 
-from tests.contract.api_table.kinds import CUSTOM, SUBRESOURCES, TABLES
+from tests.contract.api_table.kinds import CUSTOM, DISCOVERY, SUBRESOURCES, TABLES
 from tests.contract.api_table.objects import DEFAULTS, VALIDATION
 from tests.contract.api_table.reads import DELETES, LISTS
 from tests.contract.api_table.steps import Case
@@ -15,5 +15,5 @@ CASES: list[Case] = [
     *(ERRORS + CREATE + UPDATE + PATCHES + APPLIES),
     *(DELETES + LISTS),
     *(DEFAULTS + VALIDATION),
-    *(SUBRESOURCES + CUSTOM + TABLES),
+    *(SUBRESOURCES + CUSTOM + DISCOVERY + TABLES),
 ]

@@ -93,6 +93,16 @@ CUSTOM = [
     Case("crd-preserve", [post(CRDS, {**crd("gizmos", "Gizmo"), "spec": {**crd("gizmos", "Gizmo")["spec"], "preserveUnknownFields": True}}, only=("code", "reason"))]),
 ]  # fmt: skip
 
+GROUP_VERSIONS = (
+    "admissionregistration.k8s.io/v1", "apiextensions.k8s.io/v1", "apps/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1",
+    "autoscaling/v2", "batch/v1", "certificates.k8s.io/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "events.k8s.io/v1",
+    "networking.k8s.io/v1", "node.k8s.io/v1", "oracle.shipway.dev/v1", "policy/v1", "rbac.authorization.k8s.io/v1",
+    "resource.k8s.io/v1", "scheduling.k8s.io/v1", "storage.k8s.io/v1",
+)  # fmt: skip
+DISCOVERY = [
+    Case(f"discovery-{version.replace('/', '-').replace('.', '-')}", [get(f"/apis/{version}")]) for version in GROUP_VERSIONS
+] + [Case("discovery-group", [get("/apis/apps")]), Case("discovery-core-versions", [get("/api", only=("kind", "versions"))])]
+
 TABLES = [
     Case(f"table-{kind}", [post(path, body), get(path, accept=TABLE)])
     for kind, path, body in [

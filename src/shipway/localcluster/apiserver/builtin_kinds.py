@@ -158,5 +158,39 @@ def policy_kinds() -> tuple[Kind, ...]:
     )
 
 
+def stored_kinds() -> tuple[Kind, ...]:
+    """Kinds that nothing here acts on: they are stored, so that Go controllers and charts that know them find them."""
+    network, storage, devices = "networking.k8s.io", "storage.k8s.io", "resource.k8s.io"
+    admission, certificates = "admissionregistration.k8s.io", "certificates.k8s.io"
+    cluster = {"namespaced": False}
+    with_status = {"subresources": ("status",)}
+    rule = {"namespaced": False, "categories": _EXT, "generation": True}
+    return (
+        _kind(network, "v1", "IPAddress", "ipaddresses", "ip", **cluster),
+        _kind(network, "v1", "ServiceCIDR", "servicecidrs", **cluster, **with_status),
+        _kind(storage, "v1", "CSINode", "csinodes", **cluster),
+        _kind(storage, "v1", "CSIStorageCapacity", "csistoragecapacities"),
+        _kind(storage, "v1", "VolumeAttachment", "volumeattachments", **cluster, **with_status),
+        _kind(storage, "v1", "VolumeAttributesClass", "volumeattributesclasses", "vac", **cluster),
+        _kind(admission, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", **rule),
+        _kind(admission, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", **rule),
+        _kind(admission, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", **rule, **with_status),
+        _kind(admission, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", **rule),
+        _kind(
+            certificates,
+            "v1",
+            "CertificateSigningRequest",
+            "certificatesigningrequests",
+            "csr",
+            subresources=("approval", "status"),
+            **cluster,
+        ),
+        _kind(devices, "v1", "DeviceClass", "deviceclasses", generation=True, **cluster),
+        _kind(devices, "v1", "ResourceClaim", "resourceclaims", **with_status),
+        _kind(devices, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+        _kind(devices, "v1", "ResourceSlice", "resourceslices", generation=True, **cluster),
+    )
+
+
 def builtin_kinds() -> tuple[Kind, ...]:
-    return core_kinds() + workload_kinds() + network_kinds() + policy_kinds()
+    return core_kinds() + workload_kinds() + network_kinds() + policy_kinds() + stored_kinds()

@@ -14,7 +14,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.schema import crd_schema
 from shipway.kube.objects.views import is_deleting
 from shipway.localcluster.apiserver.backend import Backend
-from shipway.localcluster.apiserver.registry import STANDARD_VERBS, CrdVersion, Kind, PrinterColumn, ScalePaths
+from shipway.localcluster.apiserver.registry import CUSTOM_VERBS, CrdVersion, Kind, PrinterColumn, ScalePaths
 from shipway.localcluster.apiserver.store import ShelfKey, decode_object
 
 SHELF = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -146,8 +146,8 @@ def _row(crd: Obj, version: Obj) -> Kind:
         singular=names.get("singular") or names["kind"].lower(),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
-        subresources=tuple(name for name in ("scale", "status") if parts.get(name) is not None),
-        verbs=STANDARD_VERBS,
+        subresources=tuple(name for name in ("status", "scale") if parts.get(name) is not None),
+        verbs=CUSTOM_VERBS,
         generation=True,
         storage=(spec["group"], names["plural"]),
         scale=_scale(parts["scale"]) if parts.get("scale") is not None else None,

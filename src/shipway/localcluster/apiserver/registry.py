@@ -14,6 +14,8 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.localcluster.apiserver.problems import Named
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The same verbs in the order in which a real server lists them for custom resources."""
 CREATE_ONLY = ("create",)
 
 
