@@ -1,0 +1,65 @@
+"""SMI: a TrafficSplit of our own, named as the Rollout says or like the Rollout, that splits the root service's traffic.
+
+It is the Rollout's, made when it is missing and written anew when it differs; one that belongs to somebody else is refused.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from shipway.api.rollout import Wire
+from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import controller_of, spec_of
+from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+
+GROUP, KIND = "split.smi-spec.io", "TrafficSplit"
+
+
+class Block(Wire, frozen=True):
+    root_service: str = ""
+    traffic_split_name: str = ""
+
+
+class Smi(Struct, frozen=True):
+    """The router. An empty root service means the stable one, an empty name the Rollout's."""
+
+    root_service: str = ""
+    name: str = ""
+
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+        return (Ref(GROUP, KIND, namespace, self.name or rollout),)
+
+    def problem(self, seen: Seen, split: Split) -> Problem | None:
+        (ref,) = seen.objs
+        live = seen.get(ref)
+        if live is None:
+            return seen.absence(ref, "smi") if (ref.group, ref.kind) in seen.unserved else None
+        if (controller_of(live) or {}).get("uid") != split.owner.get("uid"):
+            return Problem("smi.trafficSplitName", ref.name, f"Rollout does not own TrafficSplit `{ref.name}`")
+        return None
+
+    def edits(self, seen: Seen, split: Split) -> tuple[Edit, ...]:
+        (ref,) = seen.objs
+        live = seen.get(ref)
+        spec = self._spec(split, live)
+        if live is None:
+            return (Edit(ref, obj={"metadata": {"ownerReferences": [dict(split.owner)]}, "spec": spec}),)
+        wanted = {**spec_of(live), **spec}
+        ops = list(difference(spec_of(live), wanted, "/spec"))
+        return (Edit(ref, ops),) if ops else ()
+
+    def taken_up(self, seen: Seen) -> bool | None:
+        return None
+
+    def _spec(self, split: Split, live: Obj | None) -> Obj:
+        # v1alpha1 has weights as quantities, which it gives back as text.
+        as_text = (live or {}).get("apiVersion") == f"{GROUP}/v1alpha1"
+        sides = ((split.canary_service, split.canary), (split.stable_service, split.stable))
+        backends = [{"service": name, "weight": str(weight) if as_text else weight} for name, weight in sides]
+        return {"service": self.root_service or split.stable_service, "backends": backends}
+
+
+def read_config(raw: object) -> Smi | str:
+    """The router of an `smi` block, or what is wrong with it."""
+    block = read_as(raw, Block)
+    return block if isinstance(block, str) else Smi(block.root_service, block.traffic_split_name)

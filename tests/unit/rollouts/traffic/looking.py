@@ -1,0 +1,39 @@
+"""What the tests of routers share: a look at objects, and the objects after a router's edits."""
+
+from typing import Any
+
+from shipway.kube.objects.patches import json_patch
+from shipway.kube.objects.resource import Obj, Ref, ref_of
+from shipway.rollouts.traffic.router import Router, Seen, Split
+
+NS = "shop"
+OWNER = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web", "uid": "u1", "controller": True}
+
+
+def made(api_version: str, kind: str, name: str, spec: Obj, **meta: Any) -> Obj:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": NS, **meta}, "spec": spec}
+
+
+def split(canary: int, most: int = 100, **more: Any) -> Split:
+    return Split("canary", "stable", canary, most - canary, rollout="web", owner=OWNER, **more)
+
+
+def look(router: Router, *objs: Obj, managed: tuple[str, ...] = ()) -> Seen:
+    found = {ref_of(obj): obj for obj in objs}
+    return Seen({ref: found.get(ref) for ref in router.targets("web", NS, managed)})
+
+
+def after(router: Router, wanted: Split, *objs: Obj) -> dict[str, Obj]:
+    """The objects by name once the edits are done; a second look edits nothing."""
+    seen = look(router, *objs, managed=wanted.managed)
+    patched: dict[Ref, Obj | None] = dict(seen.objs)
+    for edit in router.edits(seen, wanted):
+        ref, live = edit.target, patched[edit.target]
+        if edit.obj is not None:
+            assert live is None
+            meta = {"name": ref.name, "namespace": ref.namespace, **edit.obj["metadata"]}
+            patched[ref] = {"apiVersion": f"{ref.group}/v1", "kind": ref.kind, **edit.obj, "metadata": meta}
+        else:
+            patched[ref] = None if edit.gone else json_patch(live or {}, list(edit.ops))
+    assert router.edits(Seen(patched), wanted) == ()
+    return {ref.name: obj for ref, obj in patched.items() if obj is not None}
