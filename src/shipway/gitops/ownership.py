@@ -51,7 +51,7 @@ class Judgement(Struct, frozen=True):
 
 
 class Context(Struct, frozen=True):
-    """What every comparison of one application needs. `answer` looks an ask's answer up."""
+    """What every comparison of one application needs. `answer` looks up what has been answered."""
 
     instance: str
     settings: GitOpsSettings
@@ -105,6 +105,14 @@ def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], contex
     return stamped
 
 
+def dry_run_of(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> DryRunAsk | None:
+    """The question what an apply would make of the object; None while its kind is not known."""
+    if desired.resource is None:
+        return None
+    version = resource_version_of(live) if live else ""
+    return dry_run_ask(desired.resource, to_apply(desired, live, claims, context), version, context.settings.manager)
+
+
 def our_entry(live: Obj, manager: str) -> Obj | None:
     """Our Apply entry in managedFields."""
     for entry in metadata(live).get("managedFields") or []:
@@ -131,9 +139,8 @@ def _settle(desired: Desired, live: Obj, claims: Sequence[Claim], context: Conte
     """Lets a dry run decide: equal to live means in sync."""
     if desired.resource is None:
         return Judgement("OutOfSync", drifts)
-    body = to_apply(desired, live, claims, context)
-    ask = dry_run_ask(desired.resource, body, resource_version_of(live), context.settings.manager)
-    answer = context.answer(ask)
+    ask = dry_run_of(desired, live, claims, context)
+    answer = context.answer(ask) if ask else None
     if answer is None or (answer.value is None and answer.error is None):
         return Judgement("Pending", drifts, ask)
     if answer.value is None:

@@ -5,7 +5,7 @@ kinds that Git wants or that the application applied before. Those watches and q
 decision hands them to the shell, which keeps them up for as long as this application needs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -18,12 +18,13 @@ from shipway.api.sources import Head, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
+from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Live, compare
 from shipway.gitops.desired import Prepared
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
-from shipway.gitops.ownership import Context
+from shipway.gitops.ownership import Context, dry_run_of
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
@@ -113,20 +114,21 @@ class Observer:
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, spec)
         operation, operation_error = _parsed_operation(app)
-        instance = instance_name(key, self._settings.namespace)
         target = self._target(world, app, spec, raw_source(app), _tracked_revision(spec)) if spec else None
         sync_target = self._sync_target(world, app, spec, operation, target)
-        context = self._context(instance, spec, operation, world)
         kinds = self._kinds(world, app, target, sync_target)
-        watches = tuple(self._watch(resource) for resource in kinds)
         is_listed = all(world.is_synced(resource) for resource in kinds)
-        live = self._live(world, kinds, instance, target, sync_target) if is_listed else ()
+        answers: dict[DryRunAsk, Answer | None] = {}
+        context = self._context(key, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
+        live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         comparison = self._compare(world, target, live, context) if is_listed else None
-        is_same = sync_target is target
-        sync_comparison = comparison if is_same or not is_listed else self._compare(world, sync_target, live, context)
-        asks = dict.fromkeys([*(target.asks if target else ()), *(sync_target.asks if sync_target else ())])
-        for compared in (comparison, sync_comparison):
-            asks |= dict.fromkeys(compared.asks if compared else ())
+        sync_comparison = comparison
+        if sync_target is not target:
+            sync_comparison = self._compare(world, sync_target, live, context) if is_listed else None
+        if operation:
+            _look_up_dry_runs(sync_comparison, context)
+        asks = [ask for one in (target, sync_target) if one for ask in one.asks]
+        asks += [ask for compared in (comparison, sync_comparison) if compared for ask in compared.asks]
         namespace = spec.destination.namespace if spec else ""
         return Observed(
             key=key,
@@ -143,10 +145,10 @@ class Observer:
             operation_error=operation_error,
             sync_target=sync_target,
             sync_comparison=sync_comparison,
-            context=context,
+            context=replace(context, answer=answers.get),
             live=live,
-            asks=tuple(asks),
-            watches=watches,
+            asks=tuple(dict.fromkeys(asks)),
+            watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
             namespace_exists=not namespace or world.get(NAMESPACES, "", namespace) is not None,
         )
@@ -210,11 +212,16 @@ class Observer:
             return target
         return self._target(world, app, spec, source, revision or target.revision)
 
-    def _context(self, instance: str, spec: ApplicationSpec | None, operation: Operation | None, world: World) -> Context:
-        options = operation_options(spec, operation)
-        keeps = options.get("RespectIgnoreDifferences") == "true"
+    def _context(
+        self,
+        key: ObjectKey,
+        spec: ApplicationSpec | None,
+        operation: Operation | None,
+        answer: Callable[[DryRunAsk], Answer | None],
+    ) -> Context:
+        keeps = operation_options(spec, operation).get("RespectIgnoreDifferences") == "true"
         rules = (spec.ignore_differences or ()) if spec else ()
-        return Context(instance, self._settings, world.answer, rules, keeps)
+        return Context(instance_name(key, self._settings.namespace), self._settings, answer, rules, keeps)
 
     def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:
         """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
@@ -255,6 +262,13 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one.ref) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context)
+
+
+def _look_up_dry_runs(comparison: Comparison | None, context: Context) -> None:
+    """Takes the answers into the snapshot that a sync asks for before its first action."""
+    for item in comparison.items if comparison else ():
+        if item.desired and not item.is_hook and (ask := dry_run_of(item.desired, item.live_obj, item.claims, context)):
+            context.answer(ask)
 
 
 def operation_options(spec: ApplicationSpec | None, operation: Operation | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, ve
 from shipway.gitops.sync.hooks import named, removal
 from shipway.gitops.sync.machine import SUCCEEDED, Done, Run, Terms, Wait, advance
 from shipway.gitops.sync.preflight import dry_rows, preflight
-from shipway.gitops.sync.rows import Rows, in_order, read_rows
+from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.runtime.decision import Batch
@@ -161,14 +161,13 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
 
 
 def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
-    """A client asked to stop: running hooks are deleted, what was applied stays."""
-    work = work_of(observed)
-    running = [task for task in work.tasks if task.is_hook and task.item.live is not None] if work else []
-    rows = read_rows(state)
-    actions = [removal(task.item) for task in running if rows.get(task.row_key, {}).get("hookPhase") == "Running"]
-    found = tuple(Batch(steps, on_failure="continue") for steps in actions if steps)
-    done = finish(state, "Failed", TERMINATED, now)
-    return Progress(done, batches=found, is_over=True)
+    """A client asked to stop: running hooks are deleted, what was applied stays. It is over once those hooks are on their way."""
+    work, rows = work_of(observed), read_rows(state)
+    running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
+    steps = [actions for task in running if (actions := removal(task.item))]
+    if steps:
+        return Progress(state, batches=tuple(Batch((one,), on_failure="continue") for actions in steps for one in actions))
+    return _over(finish(state, "Failed", TERMINATED, now))
 
 
 def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: Instant) -> Progress:

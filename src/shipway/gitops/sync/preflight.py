@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from shipway.base.errors import Conflict, NotFound, Unavailable
-from shipway.gitops.asks import DryRunAsk, dry_run_ask
-from shipway.gitops.ownership import Context, comparable, to_apply
+from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.ownership import Context, comparable, dry_run_of
 from shipway.gitops.sync.actions import Hand, takeover_of
 from shipway.gitops.sync.machine import Terms
 from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
-from shipway.kube.objects.views import resource_version_of
 from shipway.kube.runtime.decision import Answer
 
 INVALID = "one or more synchronization tasks are not valid"
@@ -39,8 +38,9 @@ def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str],
     writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource]
     if len(writing) < 2 and not try_all:
         return Preflight({})
-    asks = {task.row_key: _ask(task, hand.context) for task in writing if not (hand.tries and takeover_of(task, hand))}
-    answers = {task.row_key: hand.context.answer(asks[task.row_key]) for task in writing if task.row_key in asks}
+    trying = [task for task in writing if not (hand.tries and takeover_of(task, hand))]
+    asks = {task.row_key: ask for task in trying if (ask := _ask(task, hand.context))}
+    answers = {key: hand.context.answer(ask) for key, ask in asks.items()}
     pending = any(answer is None or _comes_again(answer) for answer in answers.values())
     refused = [task for task in writing if _is_refused(answers.get(task.row_key), task, tasks, hand.options)]
     rows = {task.row_key: failed_row(task, _told(answers[task.row_key])) for task in refused}
@@ -72,7 +72,8 @@ def dry_rows(tasks: Sequence[Task], terms: Terms, context: Context) -> Rows:
     rows: Rows = {}
     for task in tasks:
         if task.kind == "apply":
-            answer = context.answer(_ask(task, context)) if task.writes else None
+            ask = _ask(task, context) if task.writes else None
+            answer = context.answer(ask) if ask else None
             rows[task.row_key] = new_row(task, "Synced", _would(task, answer))
         elif task.kind == "prune" and terms.prune:
             rows[task.row_key] = new_row(task, "Pruned", "pruned (dry run)")
@@ -94,12 +95,9 @@ def _would(task: Task, answer: Answer | None) -> str:
     return f"{kubectl_name(task.ref)} {verb} (dry run)"
 
 
-def _ask(task: Task, context: Context) -> DryRunAsk:
-    desired, live = task.item.desired, task.item.live_obj
-    assert desired is not None and desired.resource is not None
-    body = to_apply(desired, live, task.item.claims, context)
-    version = resource_version_of(live) if live else ""
-    return dry_run_ask(desired.resource, body, version, context.settings.manager)
+def _ask(task: Task, context: Context) -> DryRunAsk | None:
+    item = task.item
+    return dry_run_of(item.desired, item.live_obj, item.claims, context) if item.desired else None
 
 
 def _invalid(task: Task, options: dict[str, str], permits: Callable[[Task], str]) -> str:
