@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
-from shipway.api.crds import load_crds
+from shipway.api.crds import load_crds, load_router_crds
 from shipway.api.kinds import CRDS
 from shipway.base.clock import Clock
 from shipway.base.errors import Conflict
@@ -83,7 +83,7 @@ async def _front(server: ApiServer, home: Path, tls: TlsFiles, port: int) -> Asy
 
 
 async def _install_crds(client: Client) -> None:
-    for crd in load_crds():
+    for crd in (*load_crds(), *load_router_crds()):
         try:
             await client.create(CRDS, crd)
         except Conflict:

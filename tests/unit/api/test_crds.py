@@ -1,6 +1,6 @@
 """The definitions in the package load and are structural."""
 
-from shipway.api.crds import load_crds
+from shipway.api.crds import load_crds, load_router_crds
 from shipway.kube.objects.schema import crd_schema
 
 
@@ -20,3 +20,18 @@ def test_an_application_has_no_status_subresource_and_argo_cds_columns() -> None
     assert "status" not in version["subresources"]
     columns = [column["name"] for column in version["additionalPrinterColumns"]]
     assert columns == ["Sync Status", "Health Status", "Revision", "Project"]
+
+
+def test_kinds_of_traffic_routers_are_kept_apart() -> None:
+    routers = [crd["metadata"]["name"] for crd in load_router_crds()]
+    assert routers == [
+        "apisixroutes.apisix.apache.org",
+        "destinationrules.networking.istio.io",
+        "traefikservices.traefik.io",
+        "trafficsplits.split.smi-spec.io",
+        "virtualservices.networking.istio.io",
+    ]
+    assert not set(routers) & {crd["metadata"]["name"] for crd in load_crds()}
+    for crd in load_router_crds():
+        for version in crd["spec"]["versions"]:
+            assert crd_schema(version["schema"]["openAPIV3Schema"]).type == "object"
