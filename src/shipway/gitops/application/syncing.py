@@ -161,7 +161,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
 
 
 def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
-    """A client asked to stop: running hooks are deleted, what was applied stays. It is over once those hooks are on their way."""
+    """A client asked to stop: running hooks are deleted, what was applied stays. Over once those hooks are on their way."""
     work, rows = work_of(observed), read_rows(state)
     running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
     steps = [actions for task in running if (actions := removal(task.item))]

@@ -54,9 +54,10 @@ def steps_of(task: Task, hand: Hand) -> tuple[Action, ...]:
     if task.kind == "prune":
         return (_prune(task, resource, hand.options),)
     if task.kind == "hook":
-        if is_begun(task, hand.operation):
-            return ()
-        return removal(task.item) or (Create(resource, hook_object(task.obj, hand.operation)),)
+        if task.item.live is not None:
+            # Ours has begun already; an earlier one has to be gone first.
+            return () if is_begun(task, hand.operation) else removal(task.item)
+        return (Create(resource, hook_object(task.obj, hand.operation), adopt_if_exists=False),)
     return _apply(task, resource, hand)
 
 
