@@ -13,7 +13,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import spec_of
 from shipway.rollouts.analysis.expression import evaluate_condition
 from shipway.rollouts.analysis.metric import Metric
 
@@ -31,12 +33,12 @@ class Assessment(Struct, frozen=True):
     why: str = ""
 
 
-def judge(metric: Metric, value: object) -> Phase:
-    """What one measured value means. Raises ExpressionError when a condition cannot be evaluated."""
+def judge(metric: Metric, value: object, now: Instant | None = None) -> Phase:
+    """What one value measured at `now` means. Raises ExpressionError when a condition cannot be evaluated."""
     if not metric.success and not metric.failure:
         return "Successful"
-    succeeded = evaluate_condition(metric.success, value) if metric.success else None
-    failed = evaluate_condition(metric.failure, value) if metric.failure else None
+    succeeded = evaluate_condition(metric.success, value, now) if metric.success else None
+    failed = evaluate_condition(metric.failure, value, now) if metric.failure else None
     if failed:
         return "Failed"
     if succeeded is None:
@@ -50,6 +52,8 @@ def assess_metric(metric: Metric, result: Obj, *, is_terminating: bool) -> Asses
     """The metric's phase from its counts (`status.metricResults[]`)."""
     if not result.get("measurements"):
         return Assessment("Successful" if is_terminating else "Pending")
+    if not result["measurements"][-1].get("finishedAt"):
+        return Assessment("Running")
     failed, inconclusive = result.get("failed") or 0, result.get("inconclusive") or 0
     errors, successes = result.get("consecutiveError") or 0, result.get("consecutiveSuccess") or 0
     if 0 <= metric.failure_limit < failed:
@@ -72,17 +76,20 @@ def _at_the_end(metric: Metric, successes: int) -> Assessment:
     return Assessment("Inconclusive" if metric.failure_limit >= 0 else "Failed", why)
 
 
-def assess_run(metrics: Sequence[Metric], results: Sequence[Obj], whys: dict[str, str]) -> tuple[Phase, str]:
-    """Phase and message of the run: those of its worst metric; dry-run metrics take no part."""
+def assess_run(
+    run: Obj, metrics: Sequence[Metric], results: Sequence[Obj], whys: dict[str, str], *, is_terminating: bool
+) -> tuple[Phase, str]:
+    """Phase and message of the run: Running until every metric has ended, then those of its worst; dry runs take no part."""
+    said = "Run Terminated" if spec_of(run).get("terminate") else ""
+    if not is_terminating and any(result["phase"] not in ENDED for result in results):
+        return "Running", ""
     counted = [result for metric, result in zip(metrics, results, strict=True) if not metric.is_dry_run]
-    if not counted:
-        ended = all(result["phase"] in ENDED for result in results)
-        return ("Successful" if ended else "Running"), ""
-    worst = max(counted, key=lambda result: ORDER.index(result["phase"]))
-    phase: Phase = worst["phase"]
-    if phase not in BAD:
-        return ("Successful" if phase == "Successful" else "Running"), ""
-    return phase, message_of(worst, whys.get(worst["name"], ""))
+    if any(result["phase"] not in ENDED for result in counted):
+        return "Running", ""
+    worst = max(counted, key=lambda result: ORDER.index(result["phase"]), default=None)
+    if worst is None or worst["phase"] not in BAD:
+        return "Successful", said
+    return worst["phase"], message_of(worst, whys.get(worst["name"], ""))
 
 
 def message_of(result: Obj, why: str) -> str:

@@ -1,21 +1,28 @@
-"""The AnalysisRun controller: each run is its own key, woken by itself and by the answers to its measurements."""
+"""The AnalysisRun controller: each run is its own key, woken by itself, its Jobs and the answers to its measurements."""
 
-from shipway.api.kinds import ANALYSIS_RUNS
+from shipway.api.kinds import ANALYSIS_RUNS, JOBS
 from shipway.base.clock import Instant
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
-from shipway.rollouts.analysis.decide import ObservedRun, decide
-from shipway.rollouts.analysis.observe import observe
+from shipway.rollouts.analysis.decide import ObservedRun, conclude, decide
+from shipway.rollouts.analysis.jobs import UID_LABEL, keys_of_run, run_uid
+from shipway.rollouts.analysis.observe import RUN_INDEX, observe
 
 
 class AnalysisRunController:
-    """Measures until every metric has an answer."""
+    """Measures until every metric has an answer. `job_namespace`: where `job` metrics run instead of the run's namespace."""
 
     name = "analysis"
-    watches = (Watch(ANALYSIS_RUNS, own_key),)
+    watches = (
+        Watch(ANALYSIS_RUNS, own_key),
+        Watch(JOBS, keys_of_run, indexes={RUN_INDEX: run_uid}, label_selector=UID_LABEL),
+    )
+
+    def __init__(self, job_namespace: str = "") -> None:
+        self._job_namespace = job_namespace
 
     def observe(self, key: ObjectKey, world: World) -> ObservedRun | None:
-        return observe(key, world)
+        return observe(key, world, self._job_namespace)
 
     def decide(self, observed: ObservedRun, now: Instant) -> Decision:
         return decide(observed, now)
@@ -23,4 +30,4 @@ class AnalysisRunController:
     def conclude(
         self, fresh: ObservedRun, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant
     ) -> Conclusion | None:
-        return None
+        return conclude(fresh, outcomes, now)

@@ -1,12 +1,16 @@
 """When the next measurement of a metric is due, and what an answer adds to its result."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import metadata, name_of, namespace_of
 from shipway.kube.runtime.decision import Answer
 from shipway.rollouts.analysis.assess import Phase, judge
 from shipway.rollouts.analysis.expression import ExpressionError
+from shipway.rollouts.analysis.jobs import NAME_KEY, NAMESPACE_KEY, RunJobs, belongs_to, in_flight_job, job_name, job_phase
 from shipway.rollouts.analysis.metric import Metric
 
 AFTER_ERROR = 10.0
@@ -20,6 +24,7 @@ class Reading(Struct, frozen=True):
     phase: Phase
     value: str = ""
     message: str = ""
+    metadata: Mapping[str, str] = {}
 
 
 def due_at(metric: Metric, result: Obj, started_at: Instant) -> Instant:
@@ -41,10 +46,11 @@ def read_answer(metric: Metric, answer: Answer) -> Reading:
     """Judges an answer. An error of the provider or of the condition is an errored measurement, never a failed one."""
     if answer.error is not None:
         return Reading("Error", message=answer.error.message)
+    sample = answer.value
     try:
-        return Reading(judge(metric, answer.value.value), answer.value.text)
+        return Reading(judge(metric, sample.value, answer.at), sample.text, metadata=sample.metadata)
     except ExpressionError as error:
-        return Reading("Error", answer.value.text, error.message)
+        return Reading("Error", sample.text, error.message, sample.metadata)
 
 
 def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instant, now: Instant) -> Obj:
@@ -55,14 +61,58 @@ def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instan
         "finishedAt": rfc3339(now),
         **({"value": reading.value} if reading.value else {}),
         **({"message": reading.message} if reading.message else {}),
+        **({"metadata": dict(reading.metadata)} if reading.metadata else {}),
     }
-    counter = _COUNTER[reading.phase]
-    is_error = reading.phase == "Error"
+    return _counted(metric, result, reading.phase, [*(result.get("measurements") or []), measurement])
+
+
+def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:
+    """The result of a `job` metric, brought up to what its Job says by now."""
+    if in_flight_job(result):
+        return _resumed(metric, result, jobs, now)
+    name = job_name(run, metric, number_of_next(result))
+    if why := jobs.refused.get(name):
+        return with_reading(metric, result, Reading("Error", message=why), now, now)
+    job = jobs.found.get(name)
+    if job is None or not belongs_to(run, job):
+        return result
+    started: Obj = {
+        "phase": "Running",
+        "startedAt": metadata(job).get("creationTimestamp") or rfc3339(now),
+        "metadata": {NAME_KEY: name_of(job), NAMESPACE_KEY: namespace_of(job)},
+    }
+    begun = {**result, "measurements": [*(result.get("measurements") or []), started]}
+    return _resumed(metric, begun, jobs, now)
+
+
+def terminated(metric: Metric, result: Obj, now: Instant) -> Obj:
+    """A measurement under way is ended well, whatever it would have said."""
+    return _finished(metric, result, "Successful", "Metric Terminated", now) if in_flight_job(result) else result
+
+
+def _resumed(metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:
+    name = in_flight_job(result)
+    job = jobs.found.get(name)
+    if job is None:
+        return _finished(metric, result, "Error", f'job.batch "{name}" not found', now)
+    phase = job_phase(job)
+    return result if phase == "Running" else _finished(metric, result, phase, "", now)
+
+
+def _finished(metric: Metric, result: Obj, phase: Phase, message: str, now: Instant) -> Obj:
+    *before, last = result["measurements"]
+    ended = {**last, "phase": phase, "finishedAt": rfc3339(now), **({"message": message} if message else {})}
+    return _counted(metric, result, phase, [*before, ended])
+
+
+def _counted(metric: Metric, result: Obj, phase: Phase, measurements: list[Obj]) -> Obj:
+    counter = _COUNTER[phase]
+    is_error = phase == "Error"
     return {
         **result,
-        "measurements": [*(result.get("measurements") or []), measurement][-metric.keep :],
+        "measurements": measurements[-metric.keep :],
         counter: (result.get(counter) or 0) + 1,
         "count": (result.get("count") or 0) + (0 if is_error else 1),
         "consecutiveError": (result.get("consecutiveError") or 0) + 1 if is_error else 0,
-        "consecutiveSuccess": (result.get("consecutiveSuccess") or 0) + 1 if reading.phase == "Successful" else 0,
+        "consecutiveSuccess": (result.get("consecutiveSuccess") or 0) + 1 if phase == "Successful" else 0,
     }

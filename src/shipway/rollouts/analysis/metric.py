@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 import orjson
+import re2
 from msgspec import Struct
 
 from shipway.api.metrics import SecretRef
@@ -15,8 +16,10 @@ from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 
-PROVIDERS = frozenset(("web", "prometheus"))
+PROVIDERS = frozenset(("web", "prometheus", "job"))
 """Providers that work; a metric with another one is refused."""
+MEASUREMENTS = 10
+"""Measurements of a metric that are kept where measurementRetention says nothing."""
 _PLACEHOLDER = re.compile(r"\{\{\s*args\.([A-Za-z0-9_.-]+)\s*\}\}")
 
 
@@ -37,14 +40,22 @@ class Metric(Struct, frozen=True):
     consecutive_success_limit: int = 0
     is_dry_run: bool = False
     keep: int = 10
+    is_job: bool = False
 
 
 def read_metrics(run: Obj) -> tuple[Metric, ...]:
     """The metrics of an AnalysisRun. Raises InvalidInput naming the metric and what is wrong with it."""
     spec = run.get("spec") or {}
     values, secrets = _arguments(spec.get("args") or [])
-    metrics = tuple(_read(raw, values, secrets, spec) for raw in spec.get("metrics") or [])
-    _all_dry_run_rules_match(spec, metrics)
+    raw_metrics: list[Obj] = spec.get("metrics") or []
+    if not raw_metrics:
+        raise _invalid("no metrics specified")
+    metrics = tuple(_read(index, raw, values, secrets, spec) for index, raw in enumerate(raw_metrics))
+    names = [metric.name for metric in metrics]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise _invalid(f"metrics[{index}]: duplicate name '{name}'")
+    _all_rules_match(spec, metrics)
     return metrics
 
 
@@ -59,23 +70,24 @@ def _arguments(args: Sequence[Obj]) -> tuple[dict[str, str], dict[str, SecretRef
         elif secret:
             secrets[name] = SecretRef(name, secret.get("name") or "", secret.get("key") or "")
         else:
-            raise InvalidInput(
-                f"args.{name} was not resolved: give it a value where the analysis is used", reason="UnresolvedArg"
-            )
+            raise _unresolved(f"args.{name} was not resolved: give it a value where the analysis is used")
     return values, secrets
 
 
-def _read(raw: Obj, values: dict[str, str], secrets: dict[str, SecretRef], spec: Obj) -> Metric:
-    name = raw.get("name") or ""
+def _unresolved(problem: str) -> InvalidInput:
+    return InvalidInput(f"Unable to resolve metric arguments: {problem}", reason="UnresolvedArg")
+
+
+def _read(index: int, raw: Obj, values: dict[str, str], secrets: dict[str, SecretRef], spec: Obj) -> Metric:
     text, used = _fill(orjson.dumps(raw).decode(), values, secrets)
     try:
         filled = orjson.loads(text)
         metric = _typed(filled, tuple(secrets[arg] for arg in sorted(used)), spec)
     except ValueError as error:
-        raise InvalidInput(f"metric '{name}': {error}", reason="InvalidMetric") from None
+        raise _invalid(f"metrics[{index}]: {error}") from None
     problem = _problem(metric, filled.get("provider") or {})
     if problem:
-        raise InvalidInput(f"metric '{name}': {problem}", reason="InvalidMetric")
+        raise _invalid(f"metrics[{index}]: {problem}")
     return metric
 
 
@@ -89,7 +101,7 @@ def _fill(text: str, values: dict[str, str], secrets: dict[str, SecretRef]) -> t
             used.add(name)
             return found.group(0)
         if name not in values:
-            raise InvalidInput(f"failed to resolve {{{{args.{name}}}}}: there is no such argument", reason="UnresolvedArg")
+            raise _unresolved(f"failed to resolve {{{{args.{name}}}}}: there is no such argument")
         return orjson.dumps(values[name]).decode()[1:-1]
 
     return _PLACEHOLDER.sub(one, text), used
@@ -112,14 +124,24 @@ def _typed(raw: Obj, secrets: tuple[SecretRef, ...], spec: Obj) -> Metric:
         consecutive_error_limit=4 if (limit := _number(raw.get("consecutiveErrorLimit"))) is None else limit,
         consecutive_success_limit=_number(raw.get("consecutiveSuccessLimit")) or 0,
         is_dry_run=any(_names(rule, raw.get("name") or "") for rule in spec.get("dryRun") or []),
-        keep=max(
-            [10, *(r.get("limit") or 0 for r in spec.get("measurementRetention") or [] if _names(r, raw.get("name") or ""))]
-        ),
+        keep=_retained(spec, raw.get("name") or ""),
+        is_job=bool((raw.get("provider") or {}).get("job")),
     )
 
 
+def _retained(spec: Obj, name: str) -> int:
+    """Measurements to keep: the limit of the last rule that names the metric, else 10."""
+    limits = [rule.get("limit") or 0 for rule in spec.get("measurementRetention") or [] if _names(rule, name)]
+    return limits[-1] if limits and limits[-1] > 0 else MEASUREMENTS
+
+
 def _names(rule: Obj, name: str) -> bool:
-    return re.search(rule.get("metricName") or "", name) is not None
+    """Whether the rule's unanchored regular expression (RE2, which cannot run away) finds itself in the name."""
+    pattern = rule.get("metricName") or ""
+    try:
+        return re2.search(pattern, name) is not None
+    except re2.error as error:
+        raise _invalid(f"metricName {pattern!r} is no regular expression: {error}") from None
 
 
 def _number(value: object) -> int | None:
@@ -133,9 +155,11 @@ def _problem(metric: Metric, provider: Obj) -> str:
     kinds = [kind for kind, settings in provider.items() if settings is not None]
     limit = metric.failure_limit + metric.consecutive_success_limit
     if len(kinds) != 1:
-        return "give exactly one provider" if kinds else "no provider specified"
+        return "multiple providers specified" if kinds else "no provider specified"
     if kinds[0] not in PROVIDERS:
         return f"the provider '{kinds[0]}' does not work yet; use one of {', '.join(sorted(PROVIDERS))}"
+    if metric.is_job and metric.secrets:
+        return "a Job takes no arguments from Secrets: let its containers read them with valueFrom.secretKeyRef"
     if metric.count is not None and metric.count > 1 and metric.interval is None:
         return "interval must be specified when count > 1"
     if metric.count is not None and metric.count < limit:
@@ -147,8 +171,13 @@ def _problem(metric: Metric, provider: Obj) -> str:
     return ""
 
 
-def _all_dry_run_rules_match(spec: Obj, metrics: Sequence[Metric]) -> None:
-    for rule in spec.get("dryRun") or []:
-        if not any(_names(rule, metric.name) for metric in metrics):
-            name = rule.get("metricName")
-            raise InvalidInput(f"dryRun[{name}]: no metric has such a name", reason="InvalidDryRun")
+def _all_rules_match(spec: Obj, metrics: Sequence[Metric]) -> None:
+    """A rule of dryRun or measurementRetention that names no metric is a mistake that would otherwise pass unseen."""
+    for field in ("dryRun", "measurementRetention"):
+        for index, rule in enumerate(spec.get(field) or []):
+            if not any(_names(rule, metric.name) for metric in metrics):
+                raise _invalid(f"{field}[{index}]: Rule didn't match any metric name(s)")
+
+
+def _invalid(problem: str) -> InvalidInput:
+    return InvalidInput(f"Analysis spec invalid: {problem}", reason="InvalidMetric")

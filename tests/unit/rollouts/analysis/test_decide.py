@@ -125,8 +125,8 @@ def test_a_dry_run_metric_never_matters() -> None:
 
 
 def test_terminating_ends_a_run_well() -> None:
-    run, _ = play(run_of(metric(interval="1s"), terminate=True), [1])
-    assert run["status"]["phase"] == "Successful"
+    run, asked = play(run_of(metric(interval="1s"), terminate=True), [1])
+    assert (run["status"]["phase"], run["status"]["message"], asked) == ("Successful", "Run Terminated", [])
 
 
 def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
@@ -150,13 +150,29 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"metrics": [metric(provider={"kayenta": {}})]}, "metric 'errors': the provider 'kayenta' does not work yet"),
-        ({"metrics": [metric(provider={})]}, "metric 'errors': no provider specified"),
-        ({"metrics": [metric(count=3)]}, "metric 'errors': interval must be specified when count > 1"),
-        ({"metrics": [metric(interval="soon")]}, "metric 'errors': time: invalid duration \"soon\""),
-        ({"metrics": [metric()], "args": [{"name": "x"}]}, "args.x was not resolved"),
-        ({"metrics": [metric(successCondition="{{args.y}}")]}, "failed to resolve {{args.y}}"),
-        ({"metrics": [metric()], "dryRun": [{"metricName": "nope"}]}, "dryRun[nope]"),
+        (
+            {"metrics": [metric(provider={"kayenta": {}})]},
+            "Analysis spec invalid: metrics[0]: the provider 'kayenta' does not work yet",
+        ),
+        ({"metrics": [metric(provider={})]}, "Analysis spec invalid: metrics[0]: no provider specified"),
+        ({"metrics": [metric(count=3)]}, "Analysis spec invalid: metrics[0]: interval must be specified when count > 1"),
+        ({"metrics": []}, "Analysis spec invalid: no metrics specified"),
+        ({"metrics": [metric(), metric()]}, "Analysis spec invalid: metrics[1]: duplicate name 'errors'"),
+        ({"metrics": [metric(interval="soon")]}, 'Analysis spec invalid: metrics[0]: time: invalid duration "soon"'),
+        ({"metrics": [metric()], "args": [{"name": "x"}]}, "Unable to resolve metric arguments: args.x was not resolved"),
+        (
+            {"metrics": [metric(successCondition="{{args.y}}")]},
+            "Unable to resolve metric arguments: failed to resolve {{args.y}}",
+        ),
+        (
+            {"metrics": [metric()], "dryRun": [{"metricName": "nope"}]},
+            "Analysis spec invalid: dryRun[0]: Rule didn't match any metric name(s)",
+        ),
+        ({"metrics": [metric()], "dryRun": [{"metricName": "("}]}, "Analysis spec invalid: metricName '(' is no regular"),
+        (
+            {"metrics": [metric()], "measurementRetention": [{"metricName": "nope", "limit": 3}]},
+            "Analysis spec invalid: measurementRetention[0]: Rule didn't match any metric name(s)",
+        ),
     ],
 )
 def test_a_run_that_cannot_be_read_is_an_error_that_says_why(spec, message) -> None:
@@ -164,6 +180,31 @@ def test_a_run_that_cannot_be_read_is_an_error_that_says_why(spec, message) -> N
     assert run["status"]["phase"] == "Error"
     assert run["status"]["message"].startswith(message)
     assert asked == []
+
+
+def test_measurement_retention_says_how_many_are_kept() -> None:
+    rules = [{"metricName": "err.*", "limit": 20}, {"metricName": "^errors$", "limit": 3}]
+    run, _ = play(run_of(metric(interval="1s", count=25), measurementRetention=rules), [1])
+    assert len(run["status"]["metricResults"][0]["measurements"]) == 3
+
+
+def test_a_metric_stands_in_the_status_from_its_first_measurement_on() -> None:
+    run = written(run_of(metric("now"), metric("later", initialDelay="1m")), decide(ObservedRun(run_of(metric()), {}), START))
+    assert run["status"]["metricResults"] == []
+    late = run_of(metric(), metric("later", initialDelay="1m"))
+    run, _ = play(late, [1], seconds=30)
+    assert [result["name"] for result in run["status"]["metricResults"]] == ["errors"]
+    assert (run["status"]["phase"], run["status"]["runSummary"]) == ("Running", {"count": 2, "successful": 1})
+
+
+def test_the_resolved_query_and_what_the_server_warned_of_are_kept() -> None:
+    asked = metric(provider={"prometheus": {"query": "up{app='{{args.app}}'}"}})
+    run = run_of(asked, args=[{"name": "app", "value": "web"}])
+    (ask,) = decide(ObservedRun(run, {}), START).asks
+    answer = Answer(value=Sample(1.0, "1", {"warnings": '"slow"'}), at=START)
+    (result,) = written(run, decide(ObservedRun(run, {ask: answer}), START))["status"]["metricResults"]
+    assert result["metadata"] == {"ResolvedPrometheusQuery": "up{app='web'}"}
+    assert result["measurements"][0]["metadata"] == {"warnings": '"slow"'}
 
 
 def test_only_the_last_ten_measurements_are_kept() -> None:

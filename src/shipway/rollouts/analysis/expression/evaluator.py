@@ -10,6 +10,7 @@ from typing import Any
 
 import re2
 
+from shipway.base.clock import Instant
 from shipway.rollouts.analysis.expression import numbers
 from shipway.rollouts.analysis.expression.builtins import BUILTINS, LARGEST
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
@@ -36,7 +37,7 @@ MOST_STEPS = 100_000
 Scope = dict[str, Any]
 
 
-def evaluate_condition(expression: str, result: Any) -> bool:
+def evaluate_condition(expression: str, result: Any, now: Instant | None = None) -> bool:
     """Whether `expression` holds for the measured `result` (JSON-like values; floats may be NaN). Raises ExpressionError."""
     try:
         value = _Evaluation(result).value(parse(expression), {"result": result})
