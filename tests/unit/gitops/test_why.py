@@ -89,7 +89,8 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
         ({"metadata": {"name": "shop-web"}}, "shop-web has not been looked at yet"),
         (
             app("Unknown", conditions=conditions("ComparisonError", "web.yaml: line 7: bad indentation.")),
-            "shop-web cannot be compared with Git: web.yaml: line 7: bad indentation. What runs stays as it is until that is mended.",
+            "shop-web cannot be compared with Git: web.yaml: line 7: bad indentation. "
+            "What runs stays as it is until that is mended.",
         ),
         (
             app("Unknown", conditions=conditions("InvalidSpecError", "spec.source: it is missing")),

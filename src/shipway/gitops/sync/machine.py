@@ -62,7 +62,8 @@ def advance(tasks: Sequence[Task], rows: Rows, terms: Terms) -> tuple[Rows, Step
         if todo and not _has_failure(wave, rows):
             return rows, Run(todo)
         for task in wave:
-            _settle(task, rows)
+            if waits or task.is_hook:  # a single wave succeeds right after its applies, whatever becomes of the pods
+                _settle(task, rows)
         if _has_failure(wave, rows):
             return _failed(tasks, rows)
         running = [task for task in wave if _is_waited_for(task, rows, waits)]

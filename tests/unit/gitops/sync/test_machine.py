@@ -1,0 +1,116 @@
+"""Where a sync stands: a table over rows and live objects."""
+
+from typing import Any
+
+import pytest
+
+from shipway.gitops.comparison import Item, Live, SyncState
+from shipway.gitops.desired import Desired
+from shipway.gitops.sync.machine import Done, Run, Step, Terms, Wait, advance
+from shipway.gitops.sync.rows import Rows, new_row
+from shipway.gitops.sync.tasks import Task, build_tasks
+from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+
+
+def obj(name: str, wave: int = 0, phase: str = "", **annotations: str) -> Obj:
+    hook = {"argocd.argoproj.io/hook": phase} if phase else {}
+    waved = {"argocd.argoproj.io/sync-wave": str(wave)} if wave else {}
+    meta = {"name": name, "namespace": "shop", "annotations": {**hook, **waved, **annotations}}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}
+
+
+def item(
+    name: str, wave: int = 0, *, live: str | None = None, state: SyncState = "OutOfSync", wanted: bool = True, **more: Any
+) -> Item:
+    """`live`: the phase of the live claim (Bound is healthy, Lost is degraded)."""
+    found = obj(name, wave, **more)
+    there = Live(found | {"status": {"phase": live}}, CLAIMS) if live is not None else None
+    desired = Desired(ref_of(found), found, CLAIMS) if wanted else None
+    return Item(Ref("", "PersistentVolumeClaim", "shop", name), desired, there, (), state, is_hook="phase" in more)
+
+
+def done(tasks: tuple[Task, ...], *names: str, **statuses: str) -> Rows:
+    statuses = dict.fromkeys(names, "Synced") | statuses
+    return {task.row_key: new_row(task, statuses[task.ref.name], "told") for task in tasks if task.ref.name in statuses}
+
+
+def step(*items: Item, rows: Any = (), prune: bool = True, **statuses: str) -> tuple[Step, dict[str, str]]:
+    tasks = build_tasks(items, {})
+    found, result = advance(tasks, done(tasks, *rows, **statuses), Terms(prune))
+    return result, {row["name"]: f"{row['status']}/{row['hookPhase']}" for row in found.values()}
+
+
+def names(result: Step) -> list[str]:
+    return [task.ref.name for task in result.tasks] if isinstance(result, Run) else []
+
+
+def test_the_first_wave_runs_first_prunes_before_applies() -> None:
+    result, _ = step(item("late", 1), item("b"), item("a"), item("old", live="Bound", wanted=False))
+    assert names(result) == ["old", "a", "b"]
+
+
+def test_a_wave_that_is_not_healthy_holds_up_the_next() -> None:
+    result, _ = step(item("first", live="Pending"), item("late", 1), rows=["first"])
+    assert result == Wait("waiting for healthy state of /PersistentVolumeClaim/first")
+    result, rows = step(item("first", live="Bound"), item("late", 1), rows=["first"])
+    assert (names(result), rows) == (["late"], {"first": "Synced/Succeeded"})
+
+
+def test_a_wave_that_degrades_fails_the_sync() -> None:
+    result, _ = step(item("first", live="Lost"), item("late", 1), rows=["first"])
+    assert isinstance(result, Done)
+    assert (result.phase, result.message.split(",")[0]) == (
+        "Failed",
+        "one or more synchronization tasks completed unsuccessfully",
+    )
+
+
+def test_a_single_wave_succeeds_right_after_its_applies_whatever_its_health() -> None:
+    result, rows = step(item("a", live="Lost"), item("b", live="Pending"), rows=["a", "b"])
+    assert result == Done("Succeeded", "successfully synced (all tasks run)")
+    assert rows == {"a": "Synced/Running", "b": "Synced/Running"}
+
+
+def test_what_is_in_sync_needs_no_write() -> None:
+    result, rows = step(item("a", live="Bound", state="Synced"))
+    assert (result, rows) == (Done("Succeeded", "successfully synced (all tasks run)"), {"a": "Synced/Running"})
+
+
+@pytest.mark.parametrize(
+    ("prune", "keeps", "row"), [(False, False, "PruneSkipped"), (True, True, "PruneSkipped"), (True, False, "")]
+)
+def test_prunes_happen_only_where_they_may(prune: bool, keeps: bool, row: str) -> None:
+    annotations = {"argocd.argoproj.io/sync-options": "Prune=false"} if keeps else {}
+    result, rows = step(item("old", live="Bound", wanted=False, **annotations), prune=prune)
+    assert names(result) == ([] if row else ["old"])
+    assert rows == ({"old": f"{row}/Succeeded"} if row else {})
+
+
+def test_the_next_wave_waits_until_what_was_pruned_is_gone() -> None:
+    result, _ = step(item("old", live="Bound", wanted=False), item("late", 1), old="Pruned")
+    assert result == Wait("waiting for deletion of /PersistentVolumeClaim/old")
+    result, _ = step(item("late", 1), old="Pruned")
+    assert names(result) == ["late"]
+
+
+def test_one_failure_does_not_stop_its_wave_but_the_next() -> None:
+    result, _ = step(item("bad"), item("good"), item("late", 1), rows=["good"], bad="SyncFailed")
+    assert result == Done("Failed", "one or more objects failed to apply, reason: PersistentVolumeClaim/bad: told")
+
+
+def test_after_a_failure_the_sync_fail_hooks_run() -> None:
+    hook = item("mourn", phase="SyncFail")
+    result, _ = step(item("bad"), hook, bad="SyncFailed")
+    assert names(result) == ["mourn"]
+    ended = item("mourn", phase="SyncFail", live="Bound")
+    result, _ = step(item("bad"), ended, bad="SyncFailed", mourn="Synced")
+    assert isinstance(result, Done) and result.phase == "Failed"
+
+
+def test_a_hook_is_waited_for_even_in_a_single_wave() -> None:
+    result, _ = step(item("migrate", phase="PreSync", live="Pending"), item("a"), rows=["migrate"])
+    assert result == Wait("waiting for completion of hook /PersistentVolumeClaim/migrate")
+    result, _ = step(item("migrate", phase="PreSync", live="Bound"), item("a"), rows=["migrate"])
+    assert names(result) == ["a"]
