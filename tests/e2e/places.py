@@ -43,6 +43,11 @@ class Place(Struct, frozen=True):
     async def ended(self, *flags: str, listen: str = "127.0.0.1:0") -> tuple[int, str]:
         return await ended(self.cluster.kubeconfig, self.home, *flags, listen=listen)
 
+    @property
+    def git_root(self) -> Path:
+        """Where the Git server keeps its repositories."""
+        return self.home.parent / "repositories"
+
     async def push(self, files: dict[str, str | bytes | None]) -> str:
         """A commit on the branch `main` of the repository."""
         commit = await asyncio.to_thread(self.copy.commit, files)

@@ -177,7 +177,7 @@ def tree(text: str) -> str:
     return plain(text[text.index("NAME ") :])
 
 
-@pytest.mark.proves("rollouts:kubectl-plugin")
+@pytest.mark.proves("rollouts:kubectl-plugin", "004-19")
 @pytest.mark.timeout(180)
 async def test_a_canary_by_the_plugin(kubectl: Kubectl) -> None:
     assert (await kubectl("apply", "-f", "-", stdin=ROLLOUT)).code == 0

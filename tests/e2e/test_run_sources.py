@@ -58,6 +58,22 @@ async def test_a_status_that_was_lost_is_rebuilt_from_git_and_the_cluster(place:
     assert await versions(place.client, CONFIG_MAPS) == before
 
 
+async def test_repositories_of_this_machine_are_refused_unless_it_was_allowed(place: Place) -> None:
+    """Whoever may write an Application could otherwise read what the process can."""
+    bare = f"file://{place.git_root}/shop.git"
+    await place.client.create(APPLICATIONS, application("near", bare, "deploy"))
+    async with place.run() as running:
+        await running.ready()
+        app = await app_is(place.client, "near", lambda app: dig(app, "status", "conditions"))
+        assert dig(app, "status", "conditions", 0, "message") == (
+            f"repository {bare} lies on this machine, which is not allowed here: use http, https or ssh"
+        )
+        assert await running.end() == 0
+    async with place.run("--local-repositories") as running:
+        await running.ready()
+        await app_is(place.client, "near", synced_to(await place.head()))
+
+
 def truth(app: Obj) -> Obj:
     """What a status says of the world, without when it was found out."""
     status = status_of(app)

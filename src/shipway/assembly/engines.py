@@ -148,7 +148,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     """Builds the engines that were asked for, with everything they ask of the outside."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        sources = await stack.enter_async_context(Sources.open(settings.cache, client, clock))
+        sources = await stack.enter_async_context(Sources.open(settings.cache, client, clock, allow_local=settings.allow_local))
         metric_servers = MetricServers(client, session, os.environ.get("ARGO_ROLLOUTS_PROMETHEUS_ADDRESS", ""))
         resolvers: dict[type[Ask], Resolver] = {
             HeadAsk: sources.head,

@@ -10,7 +10,11 @@ ENGINES = ("gitops", "rollouts")
 
 
 class RunSettings(Struct, frozen=True):
-    """The flags of `shipway run`; `listen` is host:port, port 0 for any free one."""
+    """The flags of `shipway run`; `listen` is host:port, port 0 for any free one.
+
+    `allow_local`: repositories on this machine too. Whoever may write an Application could read all that we can, so only
+    where both are the same person.
+    """
 
     kubeconfig: Path | None = None
     context: str | None = None
@@ -22,6 +26,7 @@ class RunSettings(Struct, frozen=True):
     is_read_only: bool = False
     cache: Path = Path(".cache")
     lease_seconds: int = 15
+    allow_local: bool = False
 
 
 def check_engines(engines: tuple[str, ...]) -> None:

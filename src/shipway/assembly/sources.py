@@ -34,9 +34,9 @@ class Sources:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, cache: Path, client: Client, clock: Clock) -> AsyncIterator["Sources"]:
-        """Starts the workers; ends them with the block."""
-        mirrors = Mirrors(cache / "mirrors", clock=clock)
+    async def open(cls, cache: Path, client: Client, clock: Clock, *, allow_local: bool = True) -> AsyncIterator["Sources"]:
+        """Starts the workers; ends them with the block. `allow_local`: repositories of this machine too."""
+        mirrors = Mirrors(cache / "mirrors", clock=clock, allow_local=allow_local)
         workers = WorkerPool(
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
         )

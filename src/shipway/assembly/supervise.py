@@ -113,6 +113,7 @@ class EnginesProcess:
             f"--listen=127.0.0.1:{self._port}",
             f"--cache={self._home / 'cache'}",
             f"--url-file={self._url_file}",
+            "--local-repositories",
             "--with-parent",
         ]
 

@@ -37,6 +37,8 @@ class RunFlags:
     "Observe and report, write nothing."
     cache: Path | None = None
     "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
+    local_repositories: bool = False
+    "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
     lease_seconds: Annotated[int, Parameter(show=False)] = 15
     url_file: Annotated[Path | None, Parameter(show=False)] = None
     with_parent: Annotated[bool, Parameter(show=False)] = False
@@ -56,6 +58,7 @@ def run(flags: RunFlags | None = None) -> int:
         is_read_only=chosen.read_only,
         cache=chosen.cache or user_cache_path("shipway"),
         lease_seconds=chosen.lease_seconds,
+        allow_local=chosen.local_repositories,
     )
     configure_logs()
     work = run_engines(settings, on_ready_write(chosen.url_file))
