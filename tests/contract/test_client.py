@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from shipway.api.kinds import CONFIG_MAPS, CRDS, DEPLOYMENTS, LEASES, NAMESPACES, PODS
@@ -17,7 +18,7 @@ from shipway.base.errors import ShipwayError
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.client.errors import FieldConflict
-from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.kubeconfig import ClusterConfig, ExecPlugin, load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.resource import Resource
 from shipway.kube.objects.views import name_of
@@ -175,3 +176,29 @@ async def test_the_client_means_the_same_to_both(real_control_plane: ControlPlan
     pairs = [(f"{story} {n}", *pair) for story in theirs for n, pair in enumerate(zip(ours[story], theirs[story], strict=True))]
     found = [f"{where}: ours {mine!r}, theirs {real!r}" for where, mine, real in pairs if mine != real]
     assert not found, "\n" + "\n".join(found)
+
+
+async def test_a_credential_plugin_may_give_a_client_certificate(real_control_plane: ControlPlane, tmp_path: Path) -> None:
+    pki = real_control_plane.folder / "pki"
+    answer = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {
+            "clientCertificateData": (pki / "admin.crt").read_text(),
+            "clientKeyData": (pki / "admin.key").read_text(),
+        },
+    }
+    (tmp_path / "answer.json").write_bytes(orjson.dumps(answer))
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\ncat {tmp_path}/answer.json\n")
+    plugin.chmod(0o700)
+    given = load_kubeconfig(real_control_plane.kubeconfig)
+    config = ClusterConfig(server=given.server, ca_data=given.ca_data, plugin=ExecPlugin(str(plugin)))
+    client = Client(HttpTransport(config))
+    for _ in range(2):
+        assert await client.get(NAMESPACES, "", "default")
+    await client.close()
+    assert (tmp_path / "runs").read_text() == "run\n"
+    stranger = Client(HttpTransport(ClusterConfig(server=given.server, ca_data=given.ca_data)))
+    assert (await error(stranger.get(NAMESPACES, "", "default")))[:2] == ("Denied", "Forbidden")
+    await stranger.close()
