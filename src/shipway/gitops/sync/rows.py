@@ -4,6 +4,7 @@ The rows are the memory of a running operation: whatever has a row has been done
 where the last one stopped.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from shipway.kube.objects.views import resource_version_of
 RowKey = tuple[str, str, str, str, str]
 Rows = dict[RowKey, Obj]
 
+_VALUE = re.compile(r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+)')
 _PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
 
 
@@ -50,7 +52,9 @@ def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> O
 
 
 def failed_row(task: Task, message: str) -> Obj:
-    """A row of what could not be done, saying where in Git the object stands."""
+    """A row of what could not be done, saying where in Git the object stands. A Secret's values are masked."""
+    if task.ref.kind == "Secret":
+        message = _VALUE.sub('Invalid value: "++++++++"', message)
     place = task.item.desired.origin if task.item.desired else ""
     return new_row(task, "SyncFailed", f"{message} ({place})" if place else message)
 

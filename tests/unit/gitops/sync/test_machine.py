@@ -7,7 +7,7 @@ import pytest
 from shipway.gitops.comparison import Item, Live, SyncState
 from shipway.gitops.desired import Desired
 from shipway.gitops.sync.machine import Done, Run, Step, Terms, Wait, advance
-from shipway.gitops.sync.rows import Rows, new_row
+from shipway.gitops.sync.rows import Rows, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 
@@ -114,3 +114,12 @@ def test_a_hook_is_waited_for_even_in_a_single_wave() -> None:
     assert result == Wait("waiting for completion of hook /PersistentVolumeClaim/migrate")
     result, _ = step(item("migrate", phase="PreSync", live="Bound"), item("a"), rows=["migrate"])
     assert names(result) == ["a"]
+
+
+def test_a_refused_secret_does_not_show_its_values() -> None:
+    secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "shop"}}
+    ref = ref_of(secret)
+    desired = Desired(ref, secret, Resource("", "v1", "Secret", "secrets"), origin="deploy/key.yaml:3")
+    (task,) = build_tasks([Item(ref, desired)], {})
+    row = failed_row(task, 'Secret "key" is invalid: data[a]: Invalid value: "hun\\"ter2": must be base64')
+    assert row["message"] == ('Secret "key" is invalid: data[a]: Invalid value: "++++++++": must be base64 (deploy/key.yaml:3)')
