@@ -21,6 +21,8 @@ from shipway.kube.objects.wire import Request, Response
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 120.0
 _STREAM_MARGIN = 30.0
+WATCH_SILENCE = 150.0
+"""Servers send a bookmark about every minute; two that are missing mean a connection that is dead without saying so."""
 _LARGEST_BODY = 512 << 20
 _CHUNK = 256 << 10
 
@@ -28,8 +30,10 @@ _CHUNK = 256 << 10
 class HttpTransport:
     """A `Transport` over HTTP(S). Connections are opened on first use; `close` ends them."""
 
-    def __init__(self, config: ClusterConfig, *, clock: Clock | None = None) -> None:
+    def __init__(self, config: ClusterConfig, *, clock: Clock | None = None, silence_seconds: float = WATCH_SILENCE) -> None:
+        """`silence_seconds`: a watch on which nothing at all arrives for so long has lost its server, and ends."""
         self._config = config
+        self._silence = silence_seconds
         self._clock = clock or SystemClock()
         self._credentials = Credentials(config, self._clock)
         self._session: aiohttp.ClientSession | None = None
@@ -66,7 +70,7 @@ class HttpTransport:
             answer = await self._open().request(
                 request.method, self._url(request), data=request.body or None, headers=headers, ssl=self._tls_for_now(),
                 server_hostname=(self._config.tls_server_name or None) if self._secure else None,
-                proxy=self._config.proxy_url or None, timeout=_timeout(request), allow_redirects=False,
+                proxy=self._config.proxy_url or None, timeout=_timeout(request, self._silence), allow_redirects=False,
             )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(self._config.server, error) from error
@@ -101,19 +105,24 @@ def _is_stream(request: Request) -> bool:
     return ("watch", "true") in request.query or (request.method == "GET" and request.path.endswith("/log"))
 
 
-def _timeout(request: Request) -> aiohttp.ClientTimeout:
+def _timeout(request: Request, silence: float) -> aiohttp.ClientTimeout:
     if not _is_stream(request):
         return aiohttp.ClientTimeout(total=_ANSWER_SECONDS, sock_connect=_CONNECT_SECONDS)
     # The server ends a watch after timeoutSeconds; if it does not, the connection is dead.
     asked = next((float(value) for key, value in request.query if key == "timeoutSeconds"), None)
-    return aiohttp.ClientTimeout(total=asked + _STREAM_MARGIN if asked else None, sock_connect=_CONNECT_SECONDS)
+    total = asked + _STREAM_MARGIN if asked else None
+    is_watch = ("watch", "true") in request.query
+    return aiohttp.ClientTimeout(total=total, sock_connect=_CONNECT_SECONDS, sock_read=silence if is_watch else None)
 
 
 async def _chunks(answer: aiohttp.ClientResponse, server: str) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in answer.content.iter_any():
             yield chunk
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except TimeoutError:
+        # Whoever watches goes on from the last version it has seen.
+        return
+    except (aiohttp.ClientError, OSError) as error:
         raise _unreachable(server, error) from error
     finally:
         _hang_up(answer)

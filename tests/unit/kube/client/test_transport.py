@@ -218,3 +218,12 @@ def test_broken_certificates_are_refused() -> None:
         tls_context(ClusterConfig(server="https://a", ca_data=b"nonsense"))
     with pytest.raises(InvalidInput, match="TLS settings"):
         tls_context(ClusterConfig(server="https://a", client_cert_data=b"x", client_key_data=b"y"))
+
+
+async def test_a_watch_on_which_nothing_arrives_ends(served: Served) -> None:
+    transport = HttpTransport(served.config(token="sesame"), silence_seconds=0.3)
+    client = Client(transport)
+    version = (await client.list(CONFIG_MAPS)).resource_version
+    stream = client.watch(CONFIG_MAPS, resource_version=version, timeout_seconds=60)
+    assert [event async for event in stream if event.type != "BOOKMARK"] == []
+    await client.close()
