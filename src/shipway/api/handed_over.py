@@ -15,15 +15,25 @@ nothing about the leaf then, and the engine asks for a dry run of the merge inst
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from msgspec import Struct
 
+from shipway.api.mesh_fields import (
+    Part,
+    Weighted,
+    keep_subset_labels,
+    keep_weights,
+    strip_subset_labels,
+    strip_weights,
+)
 from shipway.kube.objects.resource import Obj, Ref, ref_of, split_api_version
 from shipway.kube.objects.views import copy_obj, dig, is_deleting, namespace_of, spec_of
 
 GATEWAY_PLUGIN = "argoproj-labs/gatewayAPI"
 HASH_LABEL = "rollouts-pod-template-hash"
+TRAEFIK = ("traefik.io", "traefik.containo.us")
 CLAIMS = "claims"
 """The index over claimants: which objects they hold, as `claim_key` spells them."""
 
@@ -33,12 +43,13 @@ CLAIMANT_KINDS = (ROLLOUT, AUTOSCALER)
 
 
 class Claim(Struct, frozen=True):
-    """One claimant's hold on one object; `services` and `managed_routes` say which part of a route."""
+    """One claimant's hold on one object; `services`, `managed_routes` and `rules` (none: all) say which part of a route."""
 
     target: Ref
     claimant: Ref
     services: tuple[str, ...] = ()
     managed_routes: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 class Row(Struct, frozen=True):
@@ -109,6 +120,8 @@ def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
     routing: Obj = dig(rollout, "spec", "strategy", "canary", "trafficRouting", default={})
     held = [Claim(Ref("", "Service", namespace, name), claimant) for name in services]
     held += _route_claims(routing, namespace, claimant, services)
+    held += _istio_claims(routing, namespace, claimant, services)
+    held += _weight_claims(routing, claimant, services)
     return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
 
 
@@ -120,14 +133,54 @@ def _route_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[s
     keys: dict[str, Any] = {str(key).lower(): value for key, value in cast("Obj", config).items()}
     routes: list[Any] = keys.get("httproutes") or []
     names: list[str] = [dig(route, "name", default="") for route in routes] + [keys.get("httproute") or ""]
-    added: list[Any] = routing.get("managedRoutes") or []
-    managed: tuple[str, ...] = tuple(dig(route, "name", default="") for route in added)
+    managed = _managed_routes(routing)
     where: str = keys.get("namespace") or namespace
     return [
         Claim(Ref("gateway.networking.k8s.io", "HTTPRoute", where, name), claimant, services=services, managed_routes=managed)
         for name in dict.fromkeys(names)
         if name
     ]
+
+
+def _managed_routes(routing: Obj) -> tuple[str, ...]:
+    added: list[Any] = routing.get("managedRoutes") or []
+    return tuple(dig(route, "name", default="") for route in added)
+
+
+def _istio_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
+    """Destinations of the services or subsets in VirtualServices, and the subsets themselves."""
+    group, held = "networking.istio.io", list[Claim]()
+    rule: str = dig(routing, "istio", "destinationRule", "name", default="")
+    keys = ("canarySubsetName", "stableSubsetName")
+    subsets: list[str] = [dig(routing, "istio", "destinationRule", key, default="") for key in keys] if rule else []
+    if rule:
+        held.append(Claim(Ref(group, "DestinationRule", namespace, rule), claimant, services=tuple(filter(None, subsets))))
+    many: list[Any] = dig(routing, "istio", "virtualServices", default=[])
+    for entry in [dig(routing, "istio", "virtualService"), *many]:
+        name, _, where = dig(entry, "name", default="").partition(".")
+        if name:
+            target = Ref(group, "VirtualService", where or namespace, name)
+            rules: tuple[str, ...] = tuple(dig(entry, "routes", default=[]))
+            names = (*services, *filter(None, subsets))
+            held.append(Claim(target, claimant, services=names, managed_routes=_managed_routes(routing), rules=rules))
+    return held
+
+
+def _weight_claims(routing: Obj, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
+    """Weights of the services in the objects of other routers."""
+    smi: Obj | None = routing.get("smi")
+    named: tuple[tuple[str, str, str], ...] = (
+        ("split.smi-spec.io", "TrafficSplit", (smi.get("trafficSplitName") or claimant.name) if smi is not None else ""),
+        *((group, "TraefikService", dig(routing, "traefik", "weightedTraefikServiceName", default="")) for group in TRAEFIK),
+    )
+    held = [
+        Claim(Ref(group, kind, claimant.namespace, name), claimant, services=services) for group, kind, name in named if name
+    ]
+    route: str = dig(routing, "apisix", "route", "name", default="")
+    if route:
+        rules: tuple[str, ...] = tuple(dig(routing, "apisix", "route", "rules", default=[])) or (route,)
+        held.append(Claim(Ref("apisix.apache.org", "ApisixRoute", claimant.namespace, route), claimant, services, rules=rules))
+    return held
 
 
 def _target_claims(target: Obj | None, claimant: Ref) -> tuple[Claim, ...]:
@@ -238,9 +291,50 @@ def _take_weight(ref: Obj, twin: Obj | None) -> None:
         ref.pop("weight", None)
 
 
+def _part(obj: Obj, claims: Sequence[Claim]) -> Part:
+    """What of `obj` the claims hold."""
+    mine = [claim for claim in claims if claim.target == ref_of(obj)]
+    return Part(
+        frozenset(name for claim in mine for name in claim.services),
+        tuple(name for claim in mine for name in claim.managed_routes if name),
+        tuple(name for claim in mine for name in claim.rules),
+    )
+
+
+def _keep_mesh_weights(place: Weighted, desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    return keep_weights(place, desired, live, _part(desired, claims))
+
+
+def _strip_mesh_weights(place: Weighted, desired: Obj, claims: Sequence[Claim]) -> Obj:
+    return strip_weights(place, desired, _part(desired, claims))
+
+
+def _keep_subset_hash(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    return keep_subset_labels(desired, live, _part(desired, claims), HASH_LABEL)
+
+
+def _strip_subset_hash(desired: Obj, claims: Sequence[Claim]) -> Obj:
+    return strip_subset_labels(desired, _part(desired, claims), HASH_LABEL)
+
+
+WEIGHTS: tuple[tuple[tuple[str, str], Weighted], ...] = (
+    (("networking.istio.io", "VirtualService"), Weighted(("spec", "http"), "route")),
+    *((("networking.istio.io", "VirtualService"), Weighted(("spec", key), "route", False)) for key in ("tls", "tcp")),
+    (("split.smi-spec.io", "TrafficSplit"), Weighted(("spec", "backends"))),
+    *(((group, "TraefikService"), Weighted(("spec", "weighted", "services"))) for group in TRAEFIK),
+    (("apisix.apache.org", "ApisixRoute"), Weighted(("spec", "http"), "backends")),
+)
+"""Where kinds keep the weights that a Rollout moves. The canary Ingress of NGINX is the Rollout's own and in nobody's Git."""
+
+
 HANDED_OVER: tuple[Row, ...] = (
     Row(("", "Service"), ROLLOUT, ("spec", "selector"), True, _keep_selector_hash, _strip_selector_hash),
     Row(("gateway.networking.k8s.io", "HTTPRoute"), ROLLOUT, ("spec", "rules"), True, _keep_weights, _strip_weights),
+    Row(("networking.istio.io", "DestinationRule"), ROLLOUT, ("spec", "subsets"), True, _keep_subset_hash, _strip_subset_hash),
+    *(
+        Row(target, ROLLOUT, place.path, True, partial(_keep_mesh_weights, place), partial(_strip_mesh_weights, place))
+        for target, place in WEIGHTS
+    ),
     Row(("apps", "Deployment"), ROLLOUT, ("spec", "replicas"), False, _keep_replicas, _strip_replicas),
     *(
         Row(target, AUTOSCALER, ("spec", "replicas"), False, _keep_replicas, _strip_replicas)
