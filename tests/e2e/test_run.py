@@ -152,18 +152,6 @@ async def refused(running: Running) -> None:
     assert (await running.get("/api/webhook")).status == 405
 
 
-async def test_a_delivery_before_the_secret_is_known_is_not_believed(place: Place) -> None:
-    """A process that only stands by answers too; what it cannot check it does not take."""
-    async with place.run() as running:
-        await running.ready()
-        async with place.run() as standby:
-            await standby.says("listening")
-            answer = await standby.post("/api/webhook", *push_of("github", place.copy.url, "guessed"))
-            assert answer.status in (200, 503)
-            if answer.status == 200:
-                assert orjson.loads(answer.text) == {"refreshed": 0}
-
-
 # --- two processes, and the end of one ----------------------------------------------------------------------------------
 
 
