@@ -11,8 +11,10 @@ from typing import Any
 import re2
 
 from shipway.base.clock import Instant
+from shipway.base.durations import parse_duration
 from shipway.rollouts.analysis.expression import numbers
 from shipway.rollouts.analysis.expression.builtins import BUILTINS, LARGEST
+from shipway.rollouts.analysis.expression.checker import check_condition
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
 from shipway.rollouts.analysis.expression.nodes import (
     Binary,
@@ -31,6 +33,7 @@ from shipway.rollouts.analysis.expression.nodes import (
     Unary,
 )
 from shipway.rollouts.analysis.expression.parser import parse
+from shipway.rollouts.analysis.expression.types import type_of_result
 
 MOST_STEPS = 100_000
 """Nodes that one evaluation may visit."""
@@ -39,13 +42,27 @@ Scope = dict[str, Any]
 
 def evaluate_condition(expression: str, result: Any, now: Instant | None = None) -> bool:
     """Whether `expression` holds for the measured `result` (JSON-like values; floats may be NaN). Raises ExpressionError."""
-    try:
-        value = _Evaluation(result).value(parse(expression), {"result": result})
-    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
-        raise ExpressionError(f"cannot evaluate {expression!r}: {error}") from error
+    tree = parse(expression)
+    check_condition(tree, type_of_result(result))
+    value = _value(expression, tree, result, now)
     if not isinstance(value, bool):
         raise ExpressionError(f"expected bool, but got {numbers.kind_of(value)}: {expression!r}")
     return value
+
+
+def evaluate_time(expression: str, now: Instant) -> Instant:
+    """The point in time that `now() - duration("5m")` and the like mean. Raises ExpressionError."""
+    value = _value(expression, parse(expression), None, now)
+    if not isinstance(value, numbers.Moment):
+        raise ExpressionError(f"expected a time, but got {numbers.kind_of(value)}: {expression!r}")
+    return Instant(value.at)
+
+
+def _value(expression: str, tree: Node, result: Any, now: Instant | None) -> Any:
+    try:
+        return _Evaluation(result, now).value(tree, {"result": result})
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as error:
+        raise ExpressionError(f"cannot evaluate {expression!r}: {error}") from error
 
 
 class _Missing(Exception):
@@ -53,9 +70,9 @@ class _Missing(Exception):
 
 
 class _Evaluation:
-    def __init__(self, result: Any) -> None:
+    def __init__(self, result: Any, now: Instant | None) -> None:
         self._steps = 0
-        self._functions = _functions_of(result)
+        self._functions = _functions_of(result, now)
 
     def value(self, node: Node, scope: Scope) -> Any:
         self._steps += 1
@@ -240,7 +257,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _functions_of(result: Any) -> dict[str, tuple[int, int, Callable[..., Any]]]:
+def _functions_of(result: Any, now: Instant | None) -> dict[str, tuple[int, int, Callable[..., Any]]]:
     """The builtins and Argo Rollouts' own six functions."""
     return {
         **BUILTINS,
@@ -249,5 +266,7 @@ def _functions_of(result: Any) -> dict[str, tuple[int, int, Callable[..., Any]]]
         "isNaN": (1, 1, lambda value: isinstance(value, float) and math.isnan(value)),
         "isInf": (1, 1, lambda value: isinstance(value, float) and math.isinf(value)),
         "isNil": (1, 1, lambda _: result is None),
+        "now": (0, 0, lambda: numbers.Moment(now or 0.0)),
+        "duration": (1, 1, lambda text: numbers.Span(parse_duration(text))),
         "default": (2, 2, lambda _, otherwise: otherwise if result is None else result),
     }

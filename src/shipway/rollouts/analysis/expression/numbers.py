@@ -3,7 +3,21 @@
 import math
 from typing import Any
 
+from msgspec import Struct
+
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
+
+
+class Moment(Struct, frozen=True, order=True):
+    """A point in time, in seconds since the epoch."""
+
+    at: float
+
+
+class Span(Struct, frozen=True, order=True):
+    """A duration in seconds."""
+
+    seconds: float
 
 
 def kind_of(value: Any) -> str:
@@ -23,6 +37,10 @@ def kind_of(value: Any) -> str:
             return "array"
         case dict():
             return "map"
+        case Moment():
+            return "time.Time"
+        case Span():
+            return "time.Duration"
         case _:
             return type(value).__name__
 
@@ -40,13 +58,29 @@ def add(left: Any, right: Any) -> Any:
         return left + right
     if is_number(left) and is_number(right):
         return left + right
-    raise mismatch("+", left, right)
+    match left, right:
+        case (Moment(), Span()):
+            return Moment(left.at + right.seconds)
+        case (Span(), Moment()):
+            return Moment(left.seconds + right.at)
+        case (Span(), Span()):
+            return Span(left.seconds + right.seconds)
+        case _:
+            raise mismatch("+", left, right)
 
 
 def subtract(left: Any, right: Any) -> Any:
     if is_number(left) and is_number(right):
         return left - right
-    raise mismatch("-", left, right)
+    match left, right:
+        case (Moment(), Moment()):
+            return Span(left.at - right.at)
+        case (Moment(), Span()):
+            return Moment(left.at - right.seconds)
+        case (Span(), Span()):
+            return Span(left.seconds - right.seconds)
+        case _:
+            raise mismatch("-", left, right)
 
 
 def multiply(left: Any, right: Any) -> Any:
@@ -89,9 +123,9 @@ def power(left: Any, right: Any) -> float:
 
 
 def compare(operator: str, left: Any, right: Any) -> bool:
-    """`<`, `<=`, `>`, `>=` between two numbers or two strings."""
-    both_text = isinstance(left, str) and isinstance(right, str)
-    if not both_text and not (is_number(left) and is_number(right)):
+    """`<`, `<=`, `>`, `>=` between two numbers, strings, moments or durations."""
+    alike = type(left) is type(right) and isinstance(left, str | Moment | Span)
+    if not alike and not (is_number(left) and is_number(right)):
         raise mismatch(operator, left, right)
     match operator:
         case "<":
