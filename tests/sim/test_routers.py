@@ -1,0 +1,275 @@
+"""Canaries behind routers other than the Gateway API: Istio beside the GitOps engine, NGINX, Traefik and APISIX together."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shipway.api.crds import load_router_crds
+from shipway.api.kinds import CRDS, ROLLOUTS
+from shipway.base.errors import NotFound
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import dig
+from tests.sim import gitops_world
+from tests.sim.rollouts_world import NS, World, errors_template, rollout, service, simulate
+from tests.sim.test_delivery import Metrics, begin, writes_to_objects
+
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "VirtualService", "virtualservices")
+DESTINATION_RULES = Resource("networking.istio.io", "v1", "DestinationRule", "destinationrules")
+INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
+TRAEFIK_SERVICES = Resource("traefik.io", "v1alpha1", "TraefikService", "traefikservices")
+APISIX_ROUTES = Resource("apisix.apache.org", "v2", "ApisixRoute", "apisixroutes")
+TRAFFIC_SPLITS = Resource("split.smi-spec.io", "v1alpha3", "TrafficSplit", "trafficsplits")
+
+HEADER = {"name": "staff", "match": [{"headerName": "x-staff", "headerValue": {"exact": "yes"}}]}
+ISTIO = {
+    "virtualService": {"name": "web"},
+    "destinationRule": {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable"},
+}
+
+
+def made(resource: Resource, name: str = "web", **spec: Any) -> Obj:
+    meta = {"name": name, "namespace": NS}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, "spec": spec}
+
+
+def virtual_service() -> Obj:
+    route = [
+        {"destination": {"host": "web", "subset": "stable"}, "weight": 100},
+        {"destination": {"host": "web", "subset": "canary"}, "weight": 0},
+    ]
+    return made(VIRTUAL_SERVICES, hosts=["shop.test"], http=[{"route": route}])
+
+
+def destination_rule() -> Obj:
+    subsets = [{"name": name, "labels": {"app": "web"}} for name in ("canary", "stable")]
+    return made(DESTINATION_RULES, host="web", subsets=subsets)
+
+
+def routed(routing: Obj, *steps: Obj, **canary: Any) -> Obj:
+    wanted = rollout(*steps, **canary)
+    wanted["spec"]["strategy"]["canary"]["trafficRouting"] = routing
+    return wanted
+
+
+async def install(user: Client, clock: Any) -> None:
+    for crd in load_router_crds():
+        await user.create(CRDS, crd)
+    while VIRTUAL_SERVICES not in await user.discover():
+        await clock.sleep(0.1)
+
+
+async def http_routes(user: Client) -> list[Obj]:
+    return (await user.get(VIRTUAL_SERVICES, NS, "web"))["spec"]["http"]
+
+
+async def shares(user: Client) -> tuple[int, int]:
+    """(canary, stable) in the route that splits."""
+    entries = (await http_routes(user))[-1]["route"]
+    weights = {entry["destination"].get("subset") or entry["destination"]["host"]: entry["weight"] for entry in entries}
+    return weights.get("canary", 0), weights.get("stable", 0)
+
+
+async def subsets(user: Client) -> dict[str, str]:
+    rule = await user.get(DESTINATION_RULES, NS, "web")
+    return {one["name"]: one["labels"].get("rollouts-pod-template-hash", "") for one in rule["spec"]["subsets"]}
+
+
+def with_istio(story: Callable[[World], Awaitable[None]]) -> None:
+    async def full(world: World) -> None:
+        await install(world.user, world.clock)
+        await world.user.create(VIRTUAL_SERVICES, virtual_service())
+        await world.user.create(DESTINATION_RULES, destination_rule())
+        await story(world)
+
+    simulate(full)
+
+
+def test_istio_walks_the_steps_by_subsets() -> None:
+    async def story(world: World) -> None:
+        steps = (
+            {"setCanaryScale": {"replicas": 1}},
+            {"setHeaderRoute": HEADER},
+            {"pause": {}},
+            {"setWeight": 20},
+            {"pause": {}},
+            {"setHeaderRoute": {"name": "staff"}},
+            {"setWeight": 50},
+            {"pause": {}},
+        )
+        routing = {"istio": ISTIO, "managedRoutes": [{"name": "staff"}]}
+        await world.user.create(ROLLOUTS, routed(routing, *steps, canaryService=None, stableService=None))
+        v1 = (await world.phase("Healthy"))["status"]["stableRS"]
+        await world.clock.sleep(1)
+        assert await subsets(world.user) == {"canary": v1, "stable": v1}
+        await world.set_image("shop/web:v2")
+        v2 = (await world.phase("Paused", "CanaryPauseStep"))["status"]["currentPodHash"]
+        assert await subsets(world.user) == {"canary": v2, "stable": v1}
+        assert await shares(world.user) == (0, 100)
+        assert [route.get("name") for route in await http_routes(world.user)] == ["staff", None]
+        await world.patch_status(pauseConditions=None)
+        await world.until(lambda found: found["status"]["currentStepIndex"] == 4)
+        assert await shares(world.user) == (20, 80)
+        assert len(await http_routes(world.user)) == 2
+        await world.phase("Paused")
+        await world.patch_status(pauseConditions=None)
+        await world.until(lambda found: found["status"]["currentStepIndex"] == 7)
+        assert await shares(world.user) == (50, 50)
+        assert len(await http_routes(world.user)) == 1
+        await world.phase("Paused")
+        await world.patch_status(pauseConditions=None)
+        await world.phase("Healthy")
+        await world.clock.sleep(2)
+        assert await shares(world.user) == (0, 100)
+        assert await subsets(world.user) == {"canary": v2, "stable": v2}
+        before = await world.user.get(VIRTUAL_SERVICES, NS, "web")
+        await world.clock.sleep(600)
+        assert await world.user.get(VIRTUAL_SERVICES, NS, "web") == before
+
+    with_istio(story)
+
+
+def test_istio_gives_everything_back_on_an_abort_and_mends_hand_edits() -> None:
+    async def story(world: World) -> None:
+        routing = {"istio": ISTIO, "managedRoutes": [{"name": "staff"}]}
+        steps = ({"setHeaderRoute": HEADER}, {"setWeight": 20}, {"pause": {}})
+        await world.user.create(ROLLOUTS, routed(routing, *steps))
+        await world.phase("Healthy")
+        await world.set_image("shop/web:v2")
+        await world.phase("Paused")
+        good = await http_routes(world.user)
+        assert await shares(world.user) == (20, 80)
+        stranger = {"destination": {"host": "elsewhere"}, "weight": 40}
+        ops = [
+            {"op": "replace", "path": "/spec/http/1/route/0/weight", "value": 1},
+            {"op": "add", "path": "/spec/http/1/route/-", "value": {**stranger, "destination": {"host": "web"}}},
+            {"op": "replace", "path": "/spec/http/0/route/0/destination/subset", "value": "stable"},
+        ]
+        await world.user.patch(VIRTUAL_SERVICES, NS, "web", ops, type="json")
+        await world.clock.sleep(2)
+        assert await http_routes(world.user) == good
+        await world.patch_status(abort=True)
+        await world.phase("Degraded", "RolloutAborted")
+        assert await shares(world.user) == (0, 100)
+        assert len(await http_routes(world.user)) == 1
+
+    with_istio(story)
+
+
+def test_a_missing_virtual_service_is_told_and_recovered_from() -> None:
+    async def story(world: World) -> None:
+        await world.user.create(ROLLOUTS, routed({"istio": {"virtualService": {"name": "web"}}}, {"setWeight": 20}))
+        await world.phase("Degraded", "this cluster does not serve VirtualService: install Istio's CRDs")
+        await install(world.user, world.clock)
+        await world.phase("Degraded", 'VirtualService \\"web\\" not found in namespace \\"shop\\"'.replace("\\", ""))
+        route = [{"destination": {"host": f"web-{side}"}} for side in ("stable", "canary")]
+        await world.user.create(VIRTUAL_SERVICES, made(VIRTUAL_SERVICES, http=[{"route": route}]))
+        await world.phase("Healthy")
+
+    simulate(story)
+
+
+def test_several_routers_at_once() -> None:
+    async def story(world: World) -> None:
+        user = world.user
+        await install(user, world.clock)
+        backend = {"service": {"name": "web-stable", "port": {"number": 80}}}
+        rules = [{"host": "shop.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
+        await user.create(INGRESSES, made(INGRESSES, rules=rules))
+        names = ("web-stable", "web-canary")
+        weighted = {"services": [{"name": name, "port": 80} for name in names]}
+        await user.create(TRAEFIK_SERVICES, made(TRAEFIK_SERVICES, weighted=weighted))
+        backends = [{"serviceName": name, "servicePort": 80} for name in names]
+        await user.create(APISIX_ROUTES, made(APISIX_ROUTES, http=[{"name": "web", "backends": backends}]))
+        routing = {
+            "nginx": {"stableIngress": "web"},
+            "traefik": {"weightedTraefikServiceName": "web"},
+            "smi": {},
+            "apisix": {"route": {"name": "web"}},
+            "managedRoutes": [{"name": "staff"}],
+        }
+        steps = ({"setHeaderRoute": HEADER}, {"setWeight": 30}, {"pause": {}})
+        await user.create(ROLLOUTS, routed(routing, *steps))
+        await world.phase("Healthy")
+        await world.set_image("shop/web:v2")
+        await world.phase("Paused")
+        assert await everywhere(user) == [30, 30, 30, 30]
+        assert dig(await user.get(APISIX_ROUTES, NS, "staff"), "spec", "http", 0, "backends", 0, "weight") == 100
+        await user.delete(INGRESSES, NS, "web-web-canary")
+        await world.clock.sleep(2)
+        assert await everywhere(user) == [30, 30, 30, 30]
+        await world.patch_status(abort=True)
+        await world.phase("Degraded")
+        assert await everywhere(user) == [0, 0, 0, 0]
+        try:
+            await user.get(APISIX_ROUTES, NS, "staff")
+        except NotFound:
+            return
+        raise AssertionError("the header route outlived the abort")
+
+    simulate(story)
+
+
+async def everywhere(user: Client) -> list[int]:
+    """The canary's weight in every object."""
+    ingress = await user.get(INGRESSES, NS, "web-web-canary")
+    traefik = await user.get(TRAEFIK_SERVICES, NS, "web")
+    split = await user.get(TRAFFIC_SPLITS, NS, "web")
+    route = await user.get(APISIX_ROUTES, NS, "web")
+    return [
+        int(ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"]),
+        traefik["spec"]["weighted"]["services"][1]["weight"],
+        split["spec"]["backends"][0]["weight"],
+        route["spec"]["http"][0]["backends"][1]["weight"],
+    ]
+
+
+def manifests(image: str) -> list[Obj]:
+    """The shop as Git has it: an Istio canary with a stray destination that the canary takes out."""
+    steps = ({"setWeight": 5}, {"pause": {"duration": "20s"}}, {"setWeight": 30}, {"pause": {"duration": "20s"}})
+    routing = {"istio": ISTIO, "managedRoutes": [{"name": "staff"}]}
+    wanted = routed(routing, {"setHeaderRoute": HEADER}, *steps, analysis=rollouts_background())
+    wanted["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    path = virtual_service()
+    path["spec"]["http"][0]["route"].append({"destination": {"host": "web"}, "weight": 50})
+    services = [service("web-stable"), service("web-canary")]
+    return [*services, path, destination_rule(), errors_template(), wanted, *load_router_crds()]
+
+
+def rollouts_background() -> Obj:
+    return {"templates": [{"templateName": "errors"}], "startingStep": 1}
+
+
+async def until_share(there: gitops_world.World, canary: int) -> None:
+    for _ in range(2000):
+        if await shares(there.user) == (canary, 100 - canary):
+            return
+        await there.clock.sleep(0.05)
+    raise AssertionError(f"the canary never had {canary} %: {await http_routes(there.user)}")
+
+
+def test_the_gitops_engine_writes_nothing_while_istio_moves() -> None:
+    metrics = Metrics()
+
+    async def story(there: gitops_world.World) -> None:
+        await begin(there)
+        await there.push(manifests("slow:2"))
+        await until_share(there, 5)
+        await there.until(lambda app: "operation" not in app and dig(app, "status", "sync", "status") == "Synced")
+        there.engine.writes.clear()
+        await until_share(there, 30)
+        assert dig(await there.app(), "status", "sync", "status") == "Synced"
+        await there.until(lambda app: dig(app, "status", "health", "status") == "Healthy")
+        assert await shares(there.user) == (0, 100)
+        metrics.errors = 0.3
+        await there.settle(60)
+        assert writes_to_objects(there) == []
+        await there.push(manifests("slow:3"))
+        await there.until(lambda app: dig(app, "status", "health", "status") == "Degraded")
+        await there.settle(5)
+        assert await shares(there.user) == (0, 100)
+        there.engine.writes.clear()
+        await there.settle(600)
+        assert there.engine.writes == []
+        assert dig(await there.app(), "status", "sync", "status") == "Synced"
+
+    gitops_world.simulate(story, manifests("slow:1"), others=metrics.runtimes)
