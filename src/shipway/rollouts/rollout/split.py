@@ -227,7 +227,12 @@ def _weight_notes(facts: Facts, before: Weights | None, after: Weights) -> tuple
 def route_problem(facts: Facts) -> Invalid | None:
     """Objects that cannot carry the split (not served, not there, without the services), as an InvalidSpec says it."""
     split = Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most, rollout=facts.name)
-    split = msgspec.structs.replace(split, owner=owner_reference(facts.rollout), managed=managed_routes(facts.spec))
+    split = msgspec.structs.replace(
+        split,
+        owner=owner_reference(facts.rollout),
+        managed=managed_routes(facts.spec),
+        header_routes=tuple(step.set_header_route for step in facts.canary.steps if step.set_header_route is not None),
+    )
     for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True):
         problem = router.problem(seen, split)
         if problem is not None:

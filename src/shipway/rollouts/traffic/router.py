@@ -126,7 +126,7 @@ def difference(live: Any, wanted: Any, path: str = "") -> Iterator[Obj]:
 
 
 def _between_objects(live: Obj, wanted: Obj, path: str) -> Iterator[Obj]:
-    for key in live.keys() - wanted.keys():
+    for key in sorted(live.keys() - wanted.keys()):
         yield {"op": "remove", "path": f"{path}/{escape(key)}"}
     for key, value in wanted.items():
         where = f"{path}/{escape(key)}"

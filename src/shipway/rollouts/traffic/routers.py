@@ -6,12 +6,13 @@ A key that no file reads is answered with the sentence that says so, and never s
 from collections.abc import Iterator
 
 from shipway.api.rollout import TrafficRouting
-from shipway.rollouts.traffic import apisix, gateway_api, istio, nginx, smi, traefik
+from shipway.rollouts.traffic import alb, apisix, gateway_api, istio, nginx, smi, traefik
 from shipway.rollouts.traffic.router import Router
 
 READERS = {
     "istio": istio.read_config,
     "nginx": nginx.read_config,
+    "alb": alb.read_config,
     "smi": smi.read_config,
     "traefik": traefik.read_config,
     "apisix": apisix.read_config,
