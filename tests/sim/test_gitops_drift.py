@@ -89,6 +89,37 @@ def test_a_restart_knows_everything_without_a_write() -> None:
     simulate(story, shop())
 
 
+def test_a_commit_that_touches_nothing_is_told_in_a_slow_sweep_also_after_a_restart() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        first = dig(await there.synced(), "status", "sync", "revision")
+        await there.settle(30)
+        there.engine.writes.clear()
+        there.restart()
+        there.repository.commit(shop())
+        await there.settle(30)
+        assert there.engine.writes == []
+        assert dig(await there.app(), "status", "sync", "revision") == first
+        await there.settle(700)
+        assert dig(await there.app(), "status", "sync", "revision") == there.repository.head
+        assert [method for method, _ in there.engine.writes] == ["PATCH"]
+
+    simulate(story, shop())
+
+
+def test_a_commit_that_changes_what_is_read_but_not_what_it_gives_is_told_at_once() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        await there.settle(5)
+        await there.push(list(reversed(shop())))
+        started = there.clock.now()
+        await there.synced()
+        assert there.clock.now() - started < 1.0
+
+    simulate(story, shop())
+
+
 HELM = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-delete-policy": "hook-succeeded,before-hook-creation"}
 
 

@@ -75,7 +75,7 @@ def prepare(
             told = f"Resource {where} appeared 2 times among application resources."
             warnings.append(("RepeatedResourceWarning", told))
         found[identity] = desired
-    content = digest(*(desired.digest for desired in found.values()))
+    content = digest(*sorted(desired.digest for desired in found.values()))
     return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content)
 
 

@@ -19,6 +19,7 @@ from shipway.gitops.annotations import KINDS, REFRESH, SKIP_RECONCILE
 from shipway.gitops.application.observe import Observed, Target
 from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
+from shipway.gitops.application.sweep import waits_for_sweep
 from shipway.gitops.application.syncing import Progress, progress
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -79,7 +80,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
         asks=tuple(dict.fromkeys(asks)),
         watches=observed.watches,
         change=_change(observed, draft, now),
-        wake=_earliest(draft.wake, refresh_wake(observed, now)),
+        wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now)),
         notes=_notes(observed, draft),
         memo=draft.progress.before if draft.progress else {},
         refresh=asked_again(observed, now),
@@ -195,6 +196,8 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     if not status and not root:
         return None
+    if not root and waits_for_sweep(observed, status, now) is not None:
+        return None
     if status or REFRESH in annotations:
         status["reconciledAt"] = rfc3339(now)
     return Change(
@@ -205,6 +208,10 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
         root=root,
         status=status or None,
     )
+
+
+def _sweep(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
+    return waits_for_sweep(observed, merge_diff(observed.status, draft.status), now)
 
 
 def _deletion(observed: Observed, now: Instant) -> Decision:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_project, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
-from shipway.api.sources import Head, Rendered
+from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
@@ -30,7 +30,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import status_of
+from shipway.kube.objects.views import dig, status_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -49,6 +49,8 @@ class Target(Struct, frozen=True):
     """Why the newest revision is not known, where an older answer still stands."""
     asked_at: Instant = Instant(0.0)
     """When the question where the branch stands was last put."""
+    is_news: bool = False
+    """What the source reads is known to differ from what it read at the revision that the status names."""
 
     @property
     def content(self) -> str:
@@ -100,21 +102,24 @@ class Observed(Struct, frozen=True):
 
 
 class Observer:
-    """Looks at the world for one installation. Holds settings, and a memory of preparations that may be dropped."""
+    """Looks at the world for one installation. Holds settings, and memories that may be dropped at any moment."""
 
     def __init__(self, settings: GitOpsSettings) -> None:
         self._settings = settings
         self._preparations = Preparations()
+        self._trees: dict[ObjectKey, tuple[PathTree, ...]] = {}
         self._keys = keys_of_tracked(settings.namespace)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name)
         if app is None:
+            self._trees.pop(key, None)
             return None
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, spec)
         operation, operation_error = _parsed_operation(app)
         target = self._target(world, app, spec, raw_source(app), _tracked_revision(spec)) if spec else None
+        target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(world, app, spec, operation, target)
         kinds = self._kinds(world, app, target, sync_target)
         is_listed = all(world.is_synced(resource) for resource in kinds)
@@ -184,6 +189,14 @@ class Observer:
         if rendered.value is None:
             return replace(target, error=_told(rendered))
         return self._prepared(world, app, spec, target, rendered.value)
+
+    def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
+        """Remembers what the source read at the revision that the status names, to tell a commit that changed it."""
+        if target.head is None:
+            return target
+        if dig(app, "status", "sync", "revision") == target.head.commit:
+            self._trees[key] = target.head.trees
+        return replace(target, is_news=key in self._trees and self._trees[key] != target.head.trees)
 
     def _prepared(self, world: World, app: Obj, spec: ApplicationSpec | None, target: Target, rendered: Rendered) -> Target:
         instance = instance_name(
