@@ -23,33 +23,40 @@ from msgspec import Struct
 from shipway.api.mesh_fields import (
     Part,
     Weighted,
+    keep_added_paths,
     keep_subset_labels,
     keep_weights,
     strip_subset_labels,
     strip_weights,
 )
 from shipway.kube.objects.resource import Obj, Ref, ref_of, split_api_version
-from shipway.kube.objects.views import copy_obj, dig, is_deleting, namespace_of, spec_of
+from shipway.kube.objects.views import annotations_of, copy_obj, dig, is_deleting, namespace_of, spec_of
 
 GATEWAY_PLUGIN = "argoproj-labs/gatewayAPI"
 HASH_LABEL = "rollouts-pod-template-hash"
+ALB_MANAGED = "rollouts.argoproj.io/managed-alb-annotations"
 TRAEFIK = ("traefik.io", "traefik.containo.us")
 CLAIMS = "claims"
 """The index over claimants: which objects they hold, as `claim_key` spells them."""
 
 ROLLOUT = ("argoproj.io", "Rollout")
+INGRESS = ("networking.k8s.io", "Ingress")
 AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 CLAIMANT_KINDS = (ROLLOUT, AUTOSCALER)
 
 
 class Claim(Struct, frozen=True):
-    """One claimant's hold on one object; `services`, `managed_routes` and `rules` (none: all) say which part of a route."""
+    """One claimant's hold on one object; `services`, `managed_routes` and `rules` (none: all) say which part of a route.
+
+    `annotations` are keys of which the value is the claimant's.
+    """
 
     target: Ref
     claimant: Ref
     services: tuple[str, ...] = ()
     managed_routes: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
 
 
 class Row(Struct, frozen=True):
@@ -122,6 +129,7 @@ def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
     held += _route_claims(routing, namespace, claimant, services)
     held += _istio_claims(routing, namespace, claimant, services)
     held += _weight_claims(routing, claimant, services)
+    held += _alb_claims(routing, claimant, dig(rollout, "spec", "strategy", "canary", "stableService", default=""))
     return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
 
 
@@ -181,6 +189,18 @@ def _weight_claims(routing: Obj, claimant: Ref, services: tuple[str, ...]) -> li
         rules: tuple[str, ...] = tuple(dig(routing, "apisix", "route", "rules", default=[])) or (route,)
         held.append(Claim(Ref("apisix.apache.org", "ApisixRoute", claimant.namespace, route), claimant, services, rules=rules))
     return held
+
+
+def _alb_claims(routing: Obj, claimant: Ref, stable: str) -> list[Claim]:
+    """Actions and conditions in the annotations of an Ingress, and the paths that lead to added ones."""
+    alb: Obj = routing.get("alb") or {}
+    prefix, root = alb.get("annotationPrefix") or "alb.ingress.kubernetes.io", alb.get("rootService") or stable
+    managed = _managed_routes(routing)
+    names = [f"actions.{root}", *(f"{kind}.{route}" for route in managed for kind in ("actions", "conditions"))]
+    keys = tuple(f"{prefix}/{name}" for name in names)
+    ingresses: list[str] = [alb.get("ingress") or "", *(alb.get("ingresses") or [])]
+    refs = [Ref("networking.k8s.io", "Ingress", claimant.namespace, name) for name in ingresses if name]
+    return [Claim(ref, claimant, managed_routes=managed, annotations=(*keys, ALB_MANAGED)) for ref in refs]
 
 
 def _target_claims(target: Obj | None, claimant: Ref) -> tuple[Claim, ...]:
@@ -309,6 +329,34 @@ def _strip_mesh_weights(place: Weighted, desired: Obj, claims: Sequence[Claim]) 
     return strip_weights(place, desired, _part(desired, claims))
 
 
+def _claimed_annotations(obj: Obj, claims: Sequence[Claim]) -> frozenset[str]:
+    return frozenset(key for claim in claims if claim.target == ref_of(obj) for key in claim.annotations)
+
+
+def _keep_annotations(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    """Of claimed annotations that Git states, the live value; others are not Git's to carry."""
+    there, given = annotations_of(live), annotations_of(desired)
+    kept = {key: there[key] for key in _claimed_annotations(desired, claims) & given.keys() & there.keys()}
+    return {**desired, "metadata": {**desired["metadata"], "annotations": {**given, **kept}}} if kept else desired
+
+
+def _strip_annotations(desired: Obj, claims: Sequence[Claim]) -> Obj:
+    claimed, given = _claimed_annotations(desired, claims), annotations_of(desired)
+    if not claimed & given.keys():
+        return desired
+    left = {key: value for key, value in given.items() if key not in claimed}
+    return {**desired, "metadata": {**desired["metadata"], "annotations": left}}
+
+
+def _keep_added_paths(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    return keep_added_paths(desired, live, _part(desired, claims))
+
+
+def _as_it_is(desired: Obj, _: Sequence[Claim]) -> Obj:
+    """Nothing of it is in Git."""
+    return desired
+
+
 def _keep_subset_hash(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
     return keep_subset_labels(desired, live, _part(desired, claims), HASH_LABEL)
 
@@ -331,6 +379,8 @@ HANDED_OVER: tuple[Row, ...] = (
     Row(("", "Service"), ROLLOUT, ("spec", "selector"), True, _keep_selector_hash, _strip_selector_hash),
     Row(("gateway.networking.k8s.io", "HTTPRoute"), ROLLOUT, ("spec", "rules"), True, _keep_weights, _strip_weights),
     Row(("networking.istio.io", "DestinationRule"), ROLLOUT, ("spec", "subsets"), True, _keep_subset_hash, _strip_subset_hash),
+    Row(INGRESS, ROLLOUT, ("metadata", "annotations"), False, _keep_annotations, _strip_annotations),
+    Row(INGRESS, ROLLOUT, ("spec", "rules"), True, _keep_added_paths, _as_it_is),
     *(
         Row(target, ROLLOUT, place.path, True, partial(_keep_mesh_weights, place), partial(_strip_mesh_weights, place))
         for target, place in WEIGHTS

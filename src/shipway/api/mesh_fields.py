@@ -71,6 +71,19 @@ def strip_weights(place: Weighted, desired: Obj, part: Part) -> Obj:
     return stripped
 
 
+def keep_added_paths(desired: Obj, live: Obj, part: Part) -> Obj:
+    """Git's Ingress with the live paths to managed routes on top of its rules, rule by rule."""
+    there: list[Obj] = dig(live, "spec", "rules", default=[])
+    merged = copy_obj(desired)
+    rules: list[Obj] = dig(merged, "spec", "rules", default=[])
+    for rule, twin in zip(rules, there, strict=False):
+        paths: list[Obj] = dig(twin, "http", "paths", default=[])
+        added = [path for path in paths if dig(path, "backend", "service", "name") in part.managed]
+        if added and rule.get("http") and twin.get("host") == rule.get("host"):
+            rule["http"]["paths"] = [*copy_obj({"added": added})["added"], *(rule["http"].get("paths") or [])]
+    return merged
+
+
 def keep_subset_labels(desired: Obj, live: Obj, part: Part, label: str) -> Obj:
     """Git's DestinationRule with the live value of `label` in the claimed subsets."""
     there = {subset.get("name"): dig(subset, "labels", label) for subset in dig(live, "spec", "subsets", default=[])}

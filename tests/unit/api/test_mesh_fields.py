@@ -12,6 +12,15 @@ ISTIO = {
     "destinationRule": {"name": "web", "canarySubsetName": "next", "stableSubsetName": "now"},
 }
 
+ALB = "alb.ingress.kubernetes.io"
+
+
+def ingress(paths: list[str], annotations: Obj, host: str = "a") -> Obj:
+    found = [{"path": "/*", "backend": {"service": {"name": name}}} for name in paths]
+    made = obj("networking.k8s.io/v1", "Ingress", rules=[{"host": host, "http": {"paths": found}}])
+    made["metadata"]["annotations"] = annotations
+    return made
+
 
 def rollout(**routing: Any) -> Obj:
     canary = {"canaryService": "canary", "stableService": "stable", "trafficRouting": routing}
@@ -175,6 +184,14 @@ CASES = [
             http=[{"name": "r", "backends": [{"serviceName": s} for s in ("stable", "canary")]}],
         ),
         id="an ApisixRoute",
+    ),
+    pytest.param(
+        {"alb": {"ingress": "web", "servicePort": 80}, "managedRoutes": [{"name": "staff"}]},
+        ingress(["stable"], {"mine": "new", f"{ALB}/actions.stable": "git"}),
+        ingress(["staff", "stable"], {"mine": "old", f"{ALB}/actions.stable": "live", f"{ALB}/actions.staff": "live"}),
+        ingress(["staff", "stable"], {"mine": "new", f"{ALB}/actions.stable": "live"}),
+        ingress(["stable"], {"mine": "new"}),
+        id="annotations and paths of an ALB's Ingress",
     ),
 ]
 
