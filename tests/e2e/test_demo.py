@@ -1,13 +1,14 @@
 """`shipway demo` from the outside: the very command of the README, on a fresh home."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.running import processes_of
 
 SHIPWAY = [sys.executable, "-m", "shipway.cli.main"]
 KEYS = [
@@ -76,18 +77,3 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
         demo.stderr.read()
         assert demo.wait(timeout=30) != 0
     assert processes_of(tmp_path) == []
-
-
-def processes_of(home: Path) -> list[str]:
-    """Command lines and environments of this machine's processes that name `home`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if str(home).encode() in text:
-            found.append(f"{entry.name}: {text[:200]!r}")
-    return found
