@@ -35,6 +35,7 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }
 _HORIZON_DAYS = 5 * 366
+_WINDOWS = (3600.0, 86400.0, 32 * 86400.0, _HORIZON_DAYS * 86400.0)
 
 
 class Schedule(Struct, frozen=True):
@@ -66,12 +67,17 @@ class Schedule(Struct, frozen=True):
         return None
 
     def latest_until(self, after: Instant, until: Instant) -> Instant | None:
-        """The last time in (after, until]; None if there is none."""
-        latest: Instant | None = None
-        following = self.next_after(after)
-        while following is not None and following <= until:
-            latest, following = following, self.next_after(following)
-        return latest
+        """The last time in (after, until]; None if there is none. Looks back in growing steps, not through all there were."""
+        if self.every:
+            missed = int((until - after) // self.every)
+            return Instant(after + missed * self.every) if missed > 0 else None
+        for window in _WINDOWS:
+            latest, following = None, self.next_after(Instant(max(after, until - window)))
+            while following is not None and following <= until:
+                latest, following = following, self.next_after(following)
+            if latest is not None or until - window <= after:
+                return latest
+        return None
 
     def _is_day(self, day: date) -> bool:
         in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays

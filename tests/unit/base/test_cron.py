@@ -67,6 +67,21 @@ def test_the_latest_of_several_missed_times() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("* * * * *", "2026-11-21T08:30"),
+        ("0 0 * * *", "2026-11-21T00:00"),
+        ("0 0 1 1 *", "2026-01-01T00:00"),
+        ("@every 7h", "2026-11-21T03:00"),
+    ],
+)
+def test_the_latest_time_of_many_years(text: str, expected: str) -> None:
+    after, until = parse_rfc3339("2023-01-01T00:00:00Z"), parse_rfc3339("2026-11-21T08:30:00Z")
+    latest = parse_cron(text).latest_until(after, until)
+    assert latest is not None and rfc3339(latest)[:16] == expected
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("* * * *", "exactly 5 fields"),

@@ -6,6 +6,7 @@ from typing import Any
 from shipway.kube.client.client import Client
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask
+from shipway.localcluster.controllers.cronjob.controller import CronJobController
 from shipway.localcluster.controllers.daemonset.controller import DaemonSetController
 from shipway.localcluster.controllers.deployment.controller import DeploymentController
 from shipway.localcluster.controllers.disruption.controller import DisruptionController
@@ -29,6 +30,7 @@ def built_in_controllers(*, ca_certificate: str = "") -> list[Controller[Any, An
         StatefulSetController(),
         DaemonSetController(),
         JobController(),
+        CronJobController(),
         SchedulerController(),
         namespace.NamespaceController(),
         DisruptionController(),

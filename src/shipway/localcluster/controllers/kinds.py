@@ -8,3 +8,4 @@ CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerr
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", status_subresource=False)
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs")
