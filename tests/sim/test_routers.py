@@ -1,7 +1,12 @@
 """Canaries behind routers other than the Gateway API: Istio beside the GitOps engine, NGINX, Traefik and APISIX together."""
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
+
+import pytest
 
 from shipway.api.crds import load_router_crds
 from shipway.api.kinds import CRDS, ROLLOUTS
@@ -20,6 +25,8 @@ TRAEFIK_SERVICES = Resource("traefik.io", "v1alpha1", "TraefikService", "traefik
 APISIX_ROUTES = Resource("apisix.apache.org", "v2", "ApisixRoute", "apisixroutes")
 TRAFFIC_SPLITS = Resource("split.smi-spec.io", "v1alpha3", "TrafficSplit", "trafficsplits")
 
+ACTION = "alb.ingress.kubernetes.io/actions.root"
+Look = Callable[[Client], Awaitable[tuple[int, int]]]
 HEADER = {"name": "staff", "match": [{"headerName": "x-staff", "headerValue": {"exact": "yes"}}]}
 ISTIO = {
     "virtualService": {"name": "web"},
@@ -223,53 +230,92 @@ async def everywhere(user: Client) -> list[int]:
     ]
 
 
-def manifests(image: str) -> list[Obj]:
-    """The shop as Git has it: an Istio canary with a stray destination that the canary takes out."""
-    steps = ({"setWeight": 5}, {"pause": {"duration": "20s"}}, {"setWeight": 30}, {"pause": {"duration": "20s"}})
-    routing = {"istio": ISTIO, "managedRoutes": [{"name": "staff"}]}
-    wanted = routed(routing, {"setHeaderRoute": HEADER}, *steps, analysis=rollouts_background())
+STEPS = (
+    {"setHeaderRoute": HEADER},
+    {"setWeight": 5},
+    {"pause": {"duration": "20s"}},
+    {"setWeight": 30},
+    {"pause": {"duration": "20s"}},
+)
+
+
+def manifests(image: str, routing: Obj, *objs: Obj) -> list[Obj]:
+    """The shop as Git has it."""
+    background = {"templates": [{"templateName": "errors"}], "startingStep": 1}
+    wanted = routed({**routing, "managedRoutes": [{"name": "staff"}]}, *STEPS, analysis=background)
     wanted["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    return [service("web-stable"), service("web-canary"), errors_template(), wanted, *objs]
+
+
+def with_mesh(image: str) -> list[Obj]:
+    """Git states a stray destination, which the canary takes out."""
     path = virtual_service()
     path["spec"]["http"][0]["route"].append({"destination": {"host": "web"}, "weight": 50})
-    services = [service("web-stable"), service("web-canary")]
-    return [*services, path, destination_rule(), errors_template(), wanted, *load_router_crds()]
+    return manifests(image, {"istio": ISTIO}, path, destination_rule(), *load_router_crds())
 
 
-def rollouts_background() -> Obj:
-    return {"templates": [{"templateName": "errors"}], "startingStep": 1}
+def with_load_balancer(image: str) -> list[Obj]:
+    """Git states the action, as it was at the beginning."""
+    paths = [{"path": "/*", "pathType": "ImplementationSpecific", "backend": use_annotation("root")}]
+    edge = made(INGRESSES, "edge", rules=[{"http": {"paths": paths}}])
+    edge["metadata"]["annotations"] = {ACTION: "{}"}
+    return manifests(image, {"alb": {"ingress": "edge", "rootService": "root", "servicePort": 80}}, edge)
 
 
-async def until_share(there: gitops_world.World, canary: int) -> None:
+def use_annotation(action: str) -> Obj:
+    return {"service": {"name": action, "port": {"name": "use-annotation"}}}
+
+
+async def alb_shares(user: Client) -> tuple[int, int]:
+    edge = await user.get(INGRESSES, NS, "edge")
+    groups = dig(json.loads(edge["metadata"]["annotations"][ACTION]), "ForwardConfig", "TargetGroups", default=[])
+    weights = {group["ServiceName"]: group["Weight"] for group in groups}
+    return weights.get("web-canary", 0), weights.get("web-stable", 0)
+
+
+async def play_load_balancer(there: gitops_world.World) -> None:
+    """Gives the Ingress an address, without which it is not healthy."""
+    status = {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.test"}]}}}
+    for _ in range(100):
+        await there.clock.sleep(0.1)
+        with suppress(NotFound):
+            await there.user.patch(INGRESSES, NS, "edge", status, subresource="status")
+
+
+async def until_share(there: gitops_world.World, look: Look, canary: int) -> None:
     for _ in range(2000):
-        if await shares(there.user) == (canary, 100 - canary):
+        if await look(there.user) == (canary, 100 - canary):
             return
         await there.clock.sleep(0.05)
-    raise AssertionError(f"the canary never had {canary} %: {await http_routes(there.user)}")
+    raise AssertionError(f"the canary never had {canary} %: {await look(there.user)}")
 
 
-def test_the_gitops_engine_writes_nothing_while_istio_moves() -> None:
+@pytest.mark.parametrize(("git", "look"), [(with_mesh, shares), (with_load_balancer, alb_shares)])
+def test_the_gitops_engine_writes_nothing_while_a_canary_moves(git: Callable[[str], list[Obj]], look: Look) -> None:
     metrics = Metrics()
 
     async def story(there: gitops_world.World) -> None:
-        await begin(there)
-        await there.push(manifests("slow:2"))
-        await until_share(there, 5)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(begin(there))
+            group.create_task(play_load_balancer(there))
+        await there.push(git("slow:2"))
+        await until_share(there, look, 5)
         await there.until(lambda app: "operation" not in app and dig(app, "status", "sync", "status") == "Synced")
         there.engine.writes.clear()
-        await until_share(there, 30)
+        await until_share(there, look, 30)
         assert dig(await there.app(), "status", "sync", "status") == "Synced"
         await there.until(lambda app: dig(app, "status", "health", "status") == "Healthy")
-        assert await shares(there.user) == (0, 100)
+        assert await look(there.user) == (0, 100)
         metrics.errors = 0.3
         await there.settle(60)
         assert writes_to_objects(there) == []
-        await there.push(manifests("slow:3"))
+        await there.push(git("slow:3"))
         await there.until(lambda app: dig(app, "status", "health", "status") == "Degraded")
         await there.settle(5)
-        assert await shares(there.user) == (0, 100)
+        assert await look(there.user) == (0, 100)
         there.engine.writes.clear()
         await there.settle(600)
         assert there.engine.writes == []
         assert dig(await there.app(), "status", "sync", "status") == "Synced"
 
-    gitops_world.simulate(story, manifests("slow:1"), others=metrics.runtimes)
+    gitops_world.simulate(story, git("slow:1"), others=metrics.runtimes)
