@@ -65,6 +65,11 @@ def settle(kind: Kind, obj: Obj) -> Obj:
     return _settle(kind, obj, Found([]), sent=False)
 
 
+def reform(kind: Kind, obj: Obj) -> Obj:
+    """A settled object in normal form again, after the server added to it."""
+    return obj if kind.crd else normal_form(obj, kind.api_version, kind.kind)
+
+
 def _settle(kind: Kind, obj: Obj, found: Found, *, sent: bool) -> Obj:
     if kind.crd:
         return custom.settle(kind, obj, found, sent=sent)

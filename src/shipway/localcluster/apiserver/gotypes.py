@@ -13,7 +13,7 @@ import binascii
 import re
 import string
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -29,19 +29,22 @@ _MICRO = re.compile(r"\.\d{6}(Z|[+-]\d\d:\d\d)$")
 _ZERO: dict[str, Any] = {"string": "", "int": 0, "float": 0, "bool": False, "quantity": "0", "intorstring": 0, "duration": "0s"}
 
 
-_INDEX = re.compile(r"\[\d+\]")
-
-
 class WrongType(Exception):
-    """A JSON value that its field can not hold. `struct` is filled in by the struct around the field."""
+    """A JSON value that its field can not hold. Where it stands is filled in on the way out: `struct` by the struct around the
+    field, the path by everything above it."""
 
-    def __init__(self, path: str, found: str, wanted: str) -> None:
-        super().__init__(path)
-        self._path, self._found, self._wanted = _INDEX.sub("", path).lstrip("."), found, wanted
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(found)
+        self._found, self._wanted = found, wanted
+        self._path: list[str] = []
         self.struct = ""
 
+    def below(self, key: str) -> None:
+        """The value stands below the field `key`."""
+        self._path.append(key)
+
     def __str__(self) -> str:
-        where = f"{self.struct}.{self._path}".strip(".")
+        where = ".".join((self.struct, *reversed(self._path)))
         return f"json: cannot unmarshal {self._found} into Go struct field {where} of type {self._wanted}"
 
 
@@ -49,7 +52,7 @@ class Unreadable(WrongType):
     """A text that its type can not read: the reader's own words are the message."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("", "", "")
+        super().__init__("", "")
         self._message = message
 
     def __str__(self) -> str:
@@ -75,6 +78,10 @@ class Found(Struct):
 
     unknown: list[str]
     keep_empty: bool = False
+
+    def below(self, start: int, prefix: str) -> None:
+        """The unknown paths from `start` on were found below `prefix`."""
+        self.unknown[start:] = [prefix + path for path in self.unknown[start:]]
 
 
 @cache
@@ -110,7 +117,7 @@ def flat_fields(name: str) -> dict[str, Field]:
     return flat
 
 
-Normalizer = Callable[[Any, str, Found], Any]
+Normalizer = Callable[[Any, Found], Any]
 
 
 def normal_form(obj: Obj, api_version: str, kind: str, found: Found | None = None) -> Obj:
@@ -119,7 +126,10 @@ def normal_form(obj: Obj, api_version: str, kind: str, found: Found | None = Non
     if name is None:
         return obj
     body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
-    formed = _struct(name)(body, "", found if found is not None else Found([]))
+    found = found if found is not None else Found([])
+    seen = len(found.unknown)
+    formed = _struct(name)(body, found)
+    found.unknown[seen:] = [path.removeprefix(".") for path in found.unknown[seen:]]
     return {"kind": kind, "apiVersion": api_version, **formed}
 
 
@@ -134,77 +144,102 @@ def _normalizer(spelled: str) -> Normalizer:
     return _SCALARS.get(spelled) or _struct(spelled)
 
 
+class _Shape(Struct):
+    """A struct, prepared: what each field is read by, what to drop when it is empty, what is there although nobody said so."""
+
+    name: str
+    order: dict[str, int]
+    readers: dict[str, Normalizer]
+    droppable: dict[str, bool]
+    filled: tuple[tuple[str, Callable[[], Any]], ...]
+    embedded: bool
+
+
+@cache
+def _shape(name: str) -> _Shape:
+    fields = flat_fields(name).values()
+    return _Shape(
+        name=name.rpartition(".")[2],
+        order={field.name: index for index, field in enumerate(fields)},
+        readers={field.name: _normalizer(field.type) for field in fields},
+        droppable={field.name: field.keep != "always" for field in fields if _can_be_empty(field.type)},
+        filled=tuple((field.name, fill) for field in fields if (fill := _filler(field)) is not None),
+        embedded=name in _table()["roots"].values(),
+    )
+
+
 @cache
 def _struct(name: str) -> Normalizer:
-    fields = flat_fields(name)
-    known = tuple((field.name, field.keep, field.type) for field in fields.values())
-    short = name.rpartition(".")[2]
-    embedded = name in _table()["roots"].values()
-
-    def normalize(value: Any, path: str, found: Found) -> Obj:
+    def normalize(value: Any, found: Found) -> Obj:
+        shape = _shape(name)
         if not isinstance(value, dict):
-            raise WrongType(path, go_type(value), short)
-        given: Obj = {}
-        try:
-            for key, below in value.items():
-                if key in fields:
-                    given[key] = None if below is None else _normalizer(fields[key].type)(below, f"{path}.{key}", found)
-                elif key not in ("kind", "apiVersion"):
-                    found.unknown.append(f"{path}.{key}".lstrip("."))
-        except WrongType as error:
-            error.struct = error.struct or short
-            raise
-        return _written(
-            given, known, found.keep_empty, {key: value[key] for key in ("kind", "apiVersion") if embedded and value.get(key)}
-        )
+            raise WrongType(go_type(value), shape.name)
+        given = _given(value, shape, found)
+        for key, fill in shape.filled:
+            if key not in given:
+                given[key] = fill()
+        ordered = {key: given[key] for key in sorted(given, key=shape.order.__getitem__)}
+        if shape.embedded and ("kind" in value or "apiVersion" in value):
+            return {key: value[key] for key in ("kind", "apiVersion") if value.get(key)} | ordered
+        return ordered
 
     return normalize
 
 
-def _written(given: Obj, known: tuple[tuple[str, str, str], ...], keep_empty: bool, out: Obj) -> Obj:
-    """The fields of a struct in its order, what is left out and what is always there as its tags say."""
-    for key, keep, spelled in known:
-        result = given.get(key)
-        if result is None:
-            if (filled := _unset(keep, spelled)) is not _ABSENT:
-                out[key] = filled
-        elif not _is_empty(result, spelled):
-            out[key] = result
-        elif keep == "always":
-            out[key] = result if keep_empty or spelled[0] not in "[{=" else None
-    return out
+def _given(value: Obj, shape: _Shape, found: Found) -> Obj:
+    """The fields that were given and count, normalised."""
+    given: Obj = {}
+    for key, below in value.items():
+        reader = shape.readers.get(key)
+        if reader is None:
+            if key not in ("kind", "apiVersion"):
+                found.unknown.append(f".{key}")
+        elif below is not None:
+            seen = len(found.unknown)
+            try:
+                result = reader(below, found)
+            except WrongType as error:
+                error.struct = error.struct or shape.name
+                error.below(key)
+                raise
+            if len(found.unknown) != seen:
+                found.below(seen, f".{key}")
+            if result or (drop := shape.droppable.get(key)) is None:
+                given[key] = result
+            elif not drop:
+                given[key] = result if found.keep_empty or not isinstance(result, list | dict) else None
+    return given
 
 
-_ABSENT = object()
+def _can_be_empty(spelled: str) -> bool:
+    """Whether `omitempty` means something: not to a pointer that is set, not to a struct."""
+    return spelled[0] in "[{=" or spelled in ("string", "int", "float", "bool", "bytes")
 
 
-def _unset(keep: str, spelled: str) -> Any:
+def _filler(field: Field) -> Callable[[], Any] | None:
     """What stands for a field that was not given: structs are always there, others only when never omitted."""
-    if spelled[0] in "*[{=":
-        return None if keep == "always" else _ABSENT
-    if spelled in _SCALARS:
-        if spelled in ("time", "microtime"):
-            return _ABSENT if keep == "nonzero" else None
-        return _ZERO.get(spelled) if keep == "always" else _ABSENT
-    return _ABSENT if keep == "nonzero" else _struct(spelled)({}, "", Found([]))
-
-
-def _is_empty(value: Any, spelled: str) -> bool:
-    """Whether `omitempty` leaves it out: never a set pointer, never a struct."""
-    if spelled[0] == "*":
-        return False
-    if spelled[0] in "[{=":
-        return not value
-    return spelled in ("string", "int", "float", "bool", "bytes") and not value
+    spelled, keep = field.type, field.keep
+    if spelled[0] in "*[{=" or spelled in _SCALARS:
+        always = keep == "always" or (spelled in ("time", "microtime") and keep != "nonzero")
+        zero = None if spelled[0] in "*[{=" else _ZERO.get(spelled)
+        return (lambda: zero) if always else None
+    return None if keep == "nonzero" else partial(_struct(spelled), {}, Found([]))
 
 
 def _list(item: str) -> Normalizer:
     inner = _normalizer(item)
 
-    def normalize(value: Any, path: str, found: Found) -> Any:
+    def normalize(value: Any, found: Found) -> Any:
         if not isinstance(value, list):
-            raise WrongType(path, go_type(value), f"[]{item}")
-        return [inner(each, f"{path}[{index}]", found) for index, each in enumerate(value) if each is not None]
+            raise WrongType(go_type(value), f"[]{item}")
+        out: list[Any] = []
+        for index, each in enumerate(value):
+            if each is not None:
+                seen = len(found.unknown)
+                out.append(inner(each, found))
+                if len(found.unknown) != seen:
+                    found.below(seen, f"[{index}]")
+        return out
 
     return normalize
 
@@ -212,10 +247,10 @@ def _list(item: str) -> Normalizer:
 def _map(item: str) -> Normalizer:
     inner = _normalizer(item)
 
-    def normalize(value: Any, path: str, found: Found) -> Any:
+    def normalize(value: Any, found: Found) -> Any:
         if not isinstance(value, dict):
-            raise WrongType(path, go_type(value), f"map[string]{item}")
-        return {key: _zero(item) if each is None else inner(each, path, found) for key, each in value.items()}
+            raise WrongType(go_type(value), f"map[string]{item}")
+        return {key: _zero(item) if each is None else inner(each, found) for key, each in value.items()}
 
     return normalize
 
@@ -233,33 +268,33 @@ def go_type(value: Any) -> str:
     return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
 
 
-def _string(value: Any, path: str, found: Found) -> str:
+def _string(value: Any, found: Found) -> str:
     if not isinstance(value, str):
-        raise WrongType(path, go_type(value), "string")
+        raise WrongType(go_type(value), "string")
     return value
 
 
-def _int(value: Any, path: str, found: Found) -> int:
+def _int(value: Any, found: Found) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise WrongType(path, go_type(value), "int32")
+        raise WrongType(go_type(value), "int32")
     return int(value)
 
 
-def _float(value: Any, path: str, found: Found) -> float:
+def _float(value: Any, found: Found) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongType(path, go_type(value), "float64")
+        raise WrongType(go_type(value), "float64")
     return value
 
 
-def _bool(value: Any, path: str, found: Found) -> bool:
+def _bool(value: Any, found: Found) -> bool:
     if not isinstance(value, bool):
-        raise WrongType(path, go_type(value), "bool")
+        raise WrongType(go_type(value), "bool")
     return value
 
 
-def _bytes(value: Any, path: str, found: Found) -> str:
+def _bytes(value: Any, found: Found) -> str:
     if not isinstance(value, str):
-        raise WrongType(path, go_type(value), "[]uint8")
+        raise WrongType(go_type(value), "[]uint8")
     try:
         return base64.b64encode(base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)).decode()
     except (binascii.Error, ValueError):
@@ -267,43 +302,43 @@ def _bytes(value: Any, path: str, found: Found) -> str:
         raise Unreadable(f"illegal base64 data at input byte {at}") from None
 
 
-def _quantity(value: Any, path: str, found: Found) -> str:
+def _quantity(value: Any, found: Found) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise WrongType(path, go_type(value), "resource.Quantity")
+        raise WrongType(go_type(value), "resource.Quantity")
     try:
         return canonical_quantity(value)
     except ValueError as error:
         raise Unreadable(str(error)) from None
 
 
-def _int_or_string(value: Any, path: str, found: Found) -> int | str:
+def _int_or_string(value: Any, found: Found) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise WrongType(path, go_type(value), "intstr.IntOrString")
+        raise WrongType(go_type(value), "intstr.IntOrString")
     return value
 
 
-def _time(value: Any, path: str, found: Found) -> str:
-    return rfc3339(_instant(value, path, "v1.Time", "2006-01-02T15:04:05Z07:00"))
+def _time(value: Any, found: Found) -> str:
+    return rfc3339(_instant(value, "v1.Time", "2006-01-02T15:04:05Z07:00"))
 
 
-def _micro_time(value: Any, path: str, found: Found) -> str:
+def _micro_time(value: Any, found: Found) -> str:
     if isinstance(value, str) and not _MICRO.search(value):
         layout = "2006-01-02T15:04:05.000000Z07:00"
         rest = value[19:] if len(value) > 19 else value
         raise Unreadable(f'parsing time "{value}" as "{layout}": cannot parse "{rest}" as ".000000"')
-    return rfc3339_micro(_instant(value, path, "v1.MicroTime", "2006-01-02T15:04:05.000000Z07:00"))
+    return rfc3339_micro(_instant(value, "v1.MicroTime", "2006-01-02T15:04:05.000000Z07:00"))
 
 
-def _instant(value: Any, path: str, wanted: str, layout: str) -> float:
+def _instant(value: Any, wanted: str, layout: str) -> float:
     if not isinstance(value, str):
-        raise WrongType(path, go_type(value), wanted)
+        raise WrongType(go_type(value), wanted)
     try:
         return parse_rfc3339(value)
     except ValueError:
         raise Unreadable(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"') from None
 
 
-def _any(value: Any, path: str, found: Found) -> Any:
+def _any(value: Any, found: Found) -> Any:
     return value
 
 

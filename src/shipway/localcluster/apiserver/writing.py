@@ -16,7 +16,7 @@ from shipway.base.clock import rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver import crds
-from shipway.localcluster.apiserver.admission import admit, check_changed, check_new, check_type, settle
+from shipway.localcluster.apiserver.admission import admit, check_changed, check_new, check_type, reform, settle
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.expiry import EVENTS, expire_events
 from shipway.localcluster.apiserver.options import WriteOptions
@@ -74,7 +74,7 @@ def create(backend: Backend, target: Target, body: object, options: WriteOptions
 def complete_new(backend: Backend, kind: Kind, obj: Obj) -> Obj:
     """What the server itself adds to a new object; none of it belongs to the writer."""
     prepare_new(backend, kind, obj)
-    return settle(kind, obj)
+    return reform(kind, obj)
 
 
 def _place(target: Target, obj: Obj) -> None:
@@ -208,7 +208,7 @@ def change(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
         obj["metadata"]["managedFields"] = []
     obj = record_write(kind, live, obj, options, target.subresource, backend.clock.now())
     prepare_changed(backend, kind, live, obj)
-    obj = settle(kind, obj)
+    obj = reform(kind, obj)
     return finish_change(backend, target, live, obj, options, warnings)
 
 
