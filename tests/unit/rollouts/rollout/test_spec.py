@@ -1,5 +1,7 @@
 """What is refused, and in which words."""
 
+from typing import Any
+
 import pytest
 
 from shipway.api.rollout import RolloutSpec
@@ -73,6 +75,15 @@ def test_refusals(patch: Obj, message: str) -> None:
         ({"stableService": None}, "Canary service and Stable service must to be set to use Traffic Routing"),
         ({"trafficRouting": {"ambassador": {}}}, "the ambassador traffic router is not supported yet"),
         ({"trafficRouting": {"istio": {}}}, "exactly one of virtualService and virtualServices is needed"),
+        (
+            {"trafficRouting": {"appMesh": {}}},
+            "trafficRouting.appMesh: Forbidden: the appMesh traffic router is not supported yet",
+        ),
+        (
+            {"trafficRouting": {"nginx": {}}},
+            "trafficRouting.nginx: Invalid value: exactly one of stableIngress and stableIngresses",
+        ),
+        ({"trafficRouting": {"smi": {"rootService": 5}}}, "trafficRouting.smi: Invalid value: Expected `str`, got `int`"),
         ({"trafficRouting": {"plugins": {"acme/router": {}}}}, 'the traffic router plugin "acme/router" is not supported yet'),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": None}}}}, "No routes configured. At least one of 'httpRoutes'"),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": 7}}}}, "Expected `str`, got `int`"),
@@ -98,4 +109,51 @@ def test_header_routes_must_be_managed_and_match_one_way() -> None:
 
 def test_weights_may_go_up_to_max_traffic_weight() -> None:
     spec = canary(steps=[{"setWeight": 900}], trafficRouting={"maxTrafficWeight": 1000})
+    assert isinstance(parse(merge_patch(rollout(routed=True), {"spec": spec})), RolloutSpec)
+
+
+def routed_by(routing: Obj, **fields: Any) -> Obj:
+    """A routed Rollout whose only router is this one."""
+    return {"strategy": {"canary": {**fields, "trafficRouting": {"plugins": None, **routing}}}}
+
+
+ISTIO = {"istio": {"virtualService": {"name": "web"}}}
+SUBSETS = {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable"}
+HEADER_STEP = {"setHeaderRoute": {"name": "x"}}
+MIRROR_STEP = {"setMirrorRoute": {"name": "x", "match": [{"path": {"exact": "/"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("routing", "fields", "message"),
+    [
+        ({}, {}, "name a router: one of istio, nginx, alb, smi, traefik, apisix, or plugins"),
+        (
+            {**ISTIO, "maxTrafficWeight": 1000},
+            {},
+            "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins",
+        ),
+        (ISTIO, {"canaryService": None}, "Canary service and Stable service must to be set to use Traffic Routing"),
+        ({"smi": {}}, {"steps": [HEADER_STEP]}, "SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix"),
+        ({"smi": {}}, {"steps": [MIRROR_STEP]}, "SetMirrorRoute requires TrafficRouting, supports Istio only"),
+        (ISTIO, {"steps": [MIRROR_STEP]}, "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"),
+        (
+            {**ISTIO, "managedRoutes": [{"name": "x"}]},
+            {"steps": [{"setMirrorRoute": {"name": "x", "percentage": 101}}]},
+            "percentage needs to be between 0 and 100",
+        ),
+        (
+            {**ISTIO, "managedRoutes": [{"name": "x"}]},
+            {"steps": [{"setMirrorRoute": {"name": "x", "match": [{"method": {}}]}}]},
+            "match value must have one of the following: exact, regex, prefix",
+        ),
+        (ISTIO, {"steps": [{"setMirrorRoute": {"name": 5}}]}, "setMirrorRoute: Invalid value: Expected `str`, got `int`"),
+    ],
+)
+def test_refusals_of_routers(routing: Obj, fields: Obj, message: str) -> None:
+    assert message in broken(routed_by(routing, **fields), routed=True)
+
+
+def test_subsets_do_without_services_and_mirrors_are_istios() -> None:
+    istio = {"istio": {**ISTIO["istio"], "destinationRule": SUBSETS}, "managedRoutes": [{"name": "x"}]}
+    spec = routed_by(istio, canaryService=None, stableService=None, steps=[MIRROR_STEP, HEADER_STEP])
     assert isinstance(parse(merge_patch(rollout(routed=True), {"spec": spec})), RolloutSpec)

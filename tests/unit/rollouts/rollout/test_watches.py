@@ -1,0 +1,61 @@
+"""Kinds of routers are watched only for Rollouts that name them."""
+
+import pytest
+
+from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
+from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.rollouts.rollout.decide import watches_of
+from shipway.rollouts.rollout.watches import WATCHES, named_by
+from tests.unit.rollouts.rollout.sandbox import KEY, Sandbox, rollout
+
+SERVED = {
+    kind: Resource(group, "v1", kind, f"{kind.lower()}s")
+    for group, kind in (
+        ("networking.istio.io", "VirtualService"),
+        ("networking.istio.io", "DestinationRule"),
+        ("networking.k8s.io", "Ingress"),
+        ("traefik.io", "TraefikService"),
+        ("split.smi-spec.io", "TrafficSplit"),
+    )
+}
+SUBSETS = {"name": "rule", "canarySubsetName": "canary", "stableSubsetName": "stable"}
+
+
+class Served(Sandbox):
+    """A cluster with all kinds of routers but the old Traefik group."""
+
+    def resource_for(self, group: str, kind: str) -> Resource | None:
+        return HTTP_ROUTES if kind == "HTTPRoute" else next((r for r in SERVED.values() if r.group_kind == (group, kind)), None)
+
+
+def routed_by(**routing: Obj) -> Obj:
+    fields = {"trafficRouting": {"plugins": None, **routing}} if routing else {}
+    return merge_patch(rollout(routed=True), {"spec": {"strategy": {"canary": fields}}})
+
+
+@pytest.mark.parametrize(
+    ("obj", "kinds", "names"),
+    [
+        (rollout(), set(), set()),
+        (routed_by(), {"HTTPRoute"}, {"HTTPRoute/shop/web"}),
+        (
+            routed_by(istio={"virtualService": {"name": "web.edge"}, "destinationRule": SUBSETS}),
+            {"VirtualService", "DestinationRule"},
+            {"VirtualService/edge/web", "DestinationRule/shop/rule"},
+        ),
+        (
+            routed_by(nginx={"stableIngress": "main"}, smi={}),
+            {"Ingress", "TrafficSplit"},
+            {"Ingress/shop/main", "Ingress/shop/web-main-canary", "TrafficSplit/shop/web"},
+        ),
+        (routed_by(traefik={"weightedTraefikServiceName": "t"}), {"TraefikService"}, {"TraefikService/shop/t"}),
+    ],
+)
+def test_only_what_is_named_is_watched(obj: Obj, kinds: set[str], names: set[str]) -> None:
+    sandbox = Served((ROLLOUTS, obj))
+    seen = sandbox.controller.observe(KEY, sandbox)
+    assert seen is not None
+    assert {watch.resource.kind for watch in watches_of(seen)} == kinds
+    assert {name for name in named_by(sandbox.rollout) if not name.startswith("Service/")} == names
+    assert not kinds & {watch.resource.kind for watch in WATCHES}
