@@ -4,7 +4,7 @@ Pure over what `observe` gathered. The result is a tuple of `Item`s, in the orde
 questions that still have to be answered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -15,12 +15,13 @@ from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.desired import Desired
 from shipway.gitops.health import Health, HealthStatus, health_of, worst
 from shipway.gitops.order import is_hook, wave_of
-from shipway.gitops.ownership import Context, Drift, judge
+from shipway.gitops.ownership import Context, Drift, Judgement, judge
 from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 from shipway.kube.objects.views import annotations_of, is_deleting
 
 SyncState = Literal["Synced", "OutOfSync", "Unknown"]
+Judge = Callable[[Desired, Obj | None, Sequence[Claim], Context], Judgement]
 
 
 class Live(Struct, frozen=True):
@@ -100,7 +101,11 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(
-    desired: Sequence[Desired], live: Sequence[Live], claims: Mapping[Ref, tuple[Claim, ...]], context: Context
+    desired: Sequence[Desired],
+    live: Sequence[Live],
+    claims: Mapping[Ref, tuple[Claim, ...]],
+    context: Context,
+    judged: Judge = judge,
 ) -> Comparison:
     """`live`: what the application tracks, and what is there under a name that Git wants."""
     by_ref = {ref_of(one.obj): one for one in live}
@@ -113,7 +118,7 @@ def compare(
         if is_hook(want.obj):
             items.append(Item(want.ref, want, there, hands, "Synced", is_hook=True))
             continue
-        judgement = judge(want, there.obj if there else None, hands, context)
+        judgement = judged(want, there.obj if there else None, hands, context)
         if judgement.ask:
             asks.append(judgement.ask)
         pending = judgement.verdict == "Pending"

@@ -5,6 +5,7 @@ kinds that Git wants or that the application applied before. Those watches and q
 decision hands them to the shell, which keeps them up for as long as this application needs them.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,14 +18,15 @@ from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
 from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
+from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.asks import DryRunAsk
-from shipway.gitops.comparison import Comparison, Live, compare
+from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.desired import Prepared
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
-from shipway.gitops.ownership import Context, dry_run_of
+from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
@@ -108,12 +110,14 @@ class Observer:
         self._settings = settings
         self._preparations = Preparations()
         self._trees: dict[ObjectKey, tuple[PathTree, ...]] = {}
+        self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name)
         if app is None:
             self._trees.pop(key, None)
+            self._judgements.pop(key, None)
             return None
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, spec)
@@ -126,11 +130,13 @@ class Observer:
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
-        comparison = self._compare(world, target, live, context) if is_listed else None
+        judgements = self._judgements[key]
+        comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
+        judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
         sync_comparison = comparison
         if sync_target is not target:
-            sync_comparison = self._compare(world, sync_target, live, context) if is_listed else None
-        if operation:
+            sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
+        if operation and not dig(app, "status", "operationState", "syncResult", "resources"):
             _look_up_dry_runs(sync_comparison, context)
         asks = [ask for one in (target, sync_target) if one for ask in one.asks]
         asks += [ask for compared in (comparison, sync_comparison) if compared for ask in compared.asks]
@@ -266,7 +272,9 @@ class Observer:
         found.pop(ref_of_app(instance, self._settings), None)
         return tuple(found.values())
 
-    def _compare(self, world: World, target: Target | None, live: Sequence[Live], context: Context) -> Comparison | None:
+    def _compare(
+        self, world: World, target: Target | None, live: Sequence[Live], context: Context, judged: Judge
+    ) -> Comparison | None:
         """Against a target that is not known, every live object counts as it is: nothing is wanted, nothing pruned."""
         if target is None or not target.is_known:
             return None
@@ -274,7 +282,7 @@ class Observer:
         wanted = {one.ref for one in desired}
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one.ref) for one in desired if not is_hook(one.obj)}
-        return compare(desired, mine, claims, context)
+        return compare(desired, mine, claims, context, judged)
 
 
 def _look_up_dry_runs(comparison: Comparison | None, context: Context) -> None:
