@@ -17,11 +17,12 @@ import pytest_asyncio
 from aiohttp import web
 from msgspec import Struct
 
-from shipway.adapters.prometheus.provider import measure
+from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.prometheus.provider import Range, measure
 from shipway.api.crds import load_crds
 from shipway.api.kinds import ANALYSIS_RUNS, CRDS, NAMESPACES
 from shipway.assembly.measuring import MetricServers
-from shipway.base.clock import SystemClock
+from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
@@ -59,7 +60,7 @@ class Monitoring(Struct, frozen=True):
     session: aiohttp.ClientSession
 
     async def ask(self, query: str):
-        return await measure(self.session, {"address": self.url, "query": query})
+        return await measure(HttpFetch(self.session), {"address": self.url, "query": query})
 
     async def until(self, query: str, is_so: Callable[[object], bool]) -> None:
         """Waits until Prometheus has scraped what makes it so."""
@@ -133,10 +134,13 @@ async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
     assert caught.value.reason == "BadQuery"
     assert caught.value.message.startswith("Prometheus refuses the query: bad_data: ")
     assert "parse error" in caught.value.message
-    with pytest.raises(InvalidInput, match="metric type matrix is not supported: let the query give a scalar or a vector"):
-        await monitoring.ask("shop_error_ratio[1m]")
+    assert 0.01 in (await monitoring.ask('shop_error_ratio{service="web"}[1m]')).value
+    now = SystemClock().now()
+    settings = {"address": monitoring.url, "query": 'shop_error_ratio{service="checkout"}'}
+    over = Range(Instant(now - 2), now, 1.0)
+    assert (await measure(HttpFetch(monitoring.session), settings, over=over)).value[-1] == 0.25
     with pytest.raises(Unavailable, match=r"cannot query Prometheus at http://127.0.0.1:1: Connection refused"):
-        await measure(monitoring.session, {"address": "http://127.0.0.1:1", "query": "up"})
+        await measure(HttpFetch(monitoring.session), {"address": "http://127.0.0.1:1", "query": "up"})
 
 
 @pytest_asyncio.fixture

@@ -4,6 +4,7 @@ Providers differ in how they are asked (an HTTP body, a PromQL query) and in wha
 Secrets are named, not contained: whoever carries out the measurement reads them, and they never stand in a status.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -31,3 +32,38 @@ class Sample(Struct, frozen=True):
     value: Any
     text: str
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+class HttpCall(Struct, frozen=True):
+    """One request to a metric server. `purpose` begins the message when it fails; `oauth2`: client credentials to log in by."""
+
+    purpose: str
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    body: bytes | None = None
+    timeout: float = 10.0
+    is_insecure: bool = False
+    follows_redirects: bool = True
+    oauth2: Mapping[str, Any] | None = None
+
+
+class HttpAnswer(Struct, frozen=True):
+    """A whole answer, read within the bounds of time and size."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def beginning(self) -> str:
+        """Enough of the body to say what went wrong."""
+        return self.body[:500].decode(errors="replace")
+
+
+Fetch = Callable[[HttpCall], Awaitable[HttpAnswer]]
+"""Carries out a call. Raises Unavailable: no answer, too late, too large."""

@@ -149,7 +149,14 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sources = await stack.enter_async_context(Sources.open(settings.cache, client, clock, allow_local=settings.allow_local))
-        metric_servers = MetricServers(client, session, os.environ.get("ARGO_ROLLOUTS_PROMETHEUS_ADDRESS", ""))
+        metric_servers = MetricServers(
+            client,
+            session,
+            os.environ.get("ARGO_ROLLOUTS_PROMETHEUS_ADDRESS", ""),
+            clock=clock,
+            namespace=settings.namespace,
+            environment=os.environ,
+        )
         resolvers: dict[type[Ask], Resolver] = {
             HeadAsk: sources.head,
             RenderAsk: sources.render,
@@ -190,5 +197,6 @@ def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controll
     if "gitops" in settings.engines:
         controllers["gitops"] = gitops_controllers(GitOpsSettings(namespace=settings.namespace, key=key))
     if "rollouts" in settings.engines:
-        controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), AnalysisRunController()]
+        analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""))
+        controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]
     return controllers

@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.web.provider import measure
 from shipway.base.errors import InvalidInput, Unavailable
 
@@ -35,7 +36,7 @@ async def server():
 @pytest.fixture
 async def session():
     async with aiohttp.ClientSession() as open_session:
-        yield open_session
+        yield HttpFetch(open_session)
 
 
 async def test_a_value_is_picked_by_json_path(server, session) -> None:
@@ -49,6 +50,12 @@ async def test_method_headers_and_body_are_sent(server, session) -> None:
     assert (sample.value["method"], sample.value["body"], sample.value["key"]) == ("POST", '{"a":1}', "k")
 
 
+async def test_numbers_are_floats_however_they_are_written(server, session) -> None:
+    sample = await measure(session, {"url": server, "jsonPath": "{$.list}"})
+    assert [type(item["v"]) for item in sample.value] == [float, float]
+    assert sample.text == '[{"v":1},{"v":2}]'
+
+
 async def test_text_that_is_not_json_is_measured_as_text(server, session) -> None:
     assert (await measure(session, {"url": f"{server}/plain"})).value == "fine"
 
@@ -59,6 +66,10 @@ async def test_text_that_is_not_json_is_measured_as_text(server, session) -> Non
         ({"url": "{server}/broken?key=secret"}, Unavailable, "received non 2xx response code: 500 from {server}/broken"),
         ({"url": "http://127.0.0.1:1/"}, Unavailable, "cannot measure by http://127.0.0.1:1/"),
         ({"url": "{server}", "jsonPath": "{$.nothing}"}, InvalidInput, "jsonPath {{$.nothing}} finds nothing"),
+        ({"url": "{server}", "body": "x"}, InvalidInput, "body/jsonBody can only be used with POST or PUT"),
+        ({"url": "{server}", "method": "PUT", "body": "x", "jsonBody": {}}, InvalidInput, "either body or jsonBody"),
+        ({"url": "{server}", "timeoutSeconds": "long"}, InvalidInput, "timeoutSeconds 'long' is no number"),
+        ({"url": "{server}", "authentication": {"sigv4": {"region": "eu"}}}, InvalidInput, "sigv4 does not work"),
         ({"url": "{server}", "method": "DELETE"}, InvalidInput, "method DELETE is not one of"),
     ],
 )

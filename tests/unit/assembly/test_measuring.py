@@ -1,6 +1,7 @@
 """Secrets go to the metric's provider and nowhere else: neither a value nor an error brings one back."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import orjson
@@ -32,6 +33,17 @@ async def client() -> AsyncGenerator[Client, None]:
     await client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", **secret})
     yield client
     await server.close()
+
+
+@asynccontextmanager
+async def metric_server_of(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncGenerator[str, None]:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
 
 
 @pytest_asyncio.fixture
@@ -116,6 +128,46 @@ async def test_a_secret_that_is_not_there_is_named(
 ) -> None:
     with pytest.raises(error, match=says):
         await servers.measure(ask(by_header("http://127.0.0.1:1"), ref))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"start": "5"}, "expected a time, but got int"),
+        ({"start": "now() -"}, "unexpected end of the expression"),
+        ({"step": "soon"}, "rangeQuery.step: time: invalid duration"),
+        ({"step": "0"}, "rangeQuery.step must be longer than nothing"),
+    ],
+)
+async def test_a_range_that_cannot_be_worked_out_says_why(servers: MetricServers, settings: Obj, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        await servers.measure(ask({"prometheus": {"address": "http://127.0.0.1:1", "query": "up", "rangeQuery": settings}}))
+
+
+async def test_a_datadog_metric_without_keys_says_where_to_put_them(servers: MetricServers) -> None:
+    provider = {"datadog": {"query": "errors", "secretRef": {"name": "dd", "namespaced": True}}}
+    with pytest.raises(InvalidInput, match="API or App token not found: give Secret shop/dd the keys api-key and app-key"):
+        await servers.measure(ask(provider))
+
+
+async def test_a_datadog_login_is_taken_from_where_it_is(client: Client) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        key = float(request.headers["DD-API-KEY"])
+        return web.json_response({"status": "ok", "series": [{"pointlist": [[1, key]]}]})
+
+    async with metric_server_of(answer) as url, aiohttp.ClientSession() as session:
+        for name, key in (("datadog", "1"), ("own", "2")):
+            data = {"api-key": key, "app-key": "a", "address": url}
+            meta = {"name": name, "namespace": "shop"}
+            await client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})
+        by_secret = MetricServers(client, session, namespace="shop")
+        environment = {"DD_API_KEY": "3", "DD_APP_KEY": "a", "DD_ADDRESS": url}
+        by_environment = MetricServers(client, session, namespace="shop", environment=environment)
+        own = {"datadog": {"query": "q", "secretRef": {"name": "own", "namespaced": True}}}
+        assert (await by_secret.measure(ask({"datadog": {"query": "q"}}))).value == 1.0
+        assert (await by_secret.measure(ask(own))).value == 2.0
+        assert (await by_environment.measure(ask({"datadog": {"query": "q"}}))).value == 3.0
+        assert (await by_environment.measure(ask(own))).value == 2.0
 
 
 async def test_a_provider_that_does_not_work_here_is_named(servers: MetricServers) -> None:

@@ -1,49 +1,89 @@
-"""The `prometheus` metric: an instant query. A scalar is a float, a vector a list of floats, no data an empty list."""
+"""The `prometheus` metric: a query now, or over a range.
+
+A scalar is a float, a vector a list of floats, a matrix the floats of all its series one after the other; no data is an
+empty list, and NaN stays NaN.
+"""
 
 import math
-import os
+from base64 import b64encode
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
-import aiohttp
 import orjson
+from msgspec import Struct
 
-from shipway.api.metrics import Sample
+from shipway.api.metrics import Fetch, HttpCall, Sample
+from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
 
 DEFAULT_TIMEOUT = 30.0
-LARGEST = 8 * 2**20
-"""Bytes of an answer that are read at most."""
 
 
-async def measure(session: aiohttp.ClientSession, settings: Obj, default_address: str = "") -> Sample:
-    """One measurement. `settings` is the metric's `provider.prometheus`. Raises Unavailable or InvalidInput."""
+class Range(Struct, frozen=True):
+    """From when until when, in steps of `step` seconds."""
+
+    start: Instant
+    end: Instant
+    step: float
+
+
+async def measure(fetch: Fetch, settings: Obj, default_address: str = "", over: Range | None = None) -> Sample:
+    """One measurement. `settings` is the metric's `provider.prometheus`; `over`: its rangeQuery, worked out.
+
+    Raises Unavailable or InvalidInput.
+    """
     address = settings.get("address") or default_address
-    query = settings.get("query") or ""
     if not address:
         raise InvalidInput("prometheus metric: no address; set provider.prometheus.address")
-    if settings.get("rangeQuery"):
-        raise InvalidInput("prometheus metric: rangeQuery does not work yet; use an instant query with a range inside")
-    headers = {header["key"]: header.get("value") or "" for header in settings.get("headers") or []}
-    timeout = aiohttp.ClientTimeout(total=float(settings.get("timeout") or DEFAULT_TIMEOUT))
-    url = f"{address.rstrip('/')}/api/v1/query"
+    if "://" not in address:
+        raise InvalidInput(f"prometheus metric: the address {address!r} is no URL: give http://host:port")
+    form = {"query": settings.get("query") or ""}
+    if over is not None:
+        form |= {"start": f"{over.start:.3f}", "end": f"{over.end:.3f}", "step": f"{over.step:g}"}
+    answer = await fetch(
+        HttpCall(
+            purpose=f"cannot query Prometheus at {address}",
+            url=f"{address.rstrip('/')}/api/v1/{'query' if over is None else 'query_range'}",
+            method="POST",
+            headers=_headers(settings),
+            body=urlencode(form).encode(),
+            timeout=_timeout(settings),
+            is_insecure=bool(settings.get("insecure")),
+            oauth2=_login(settings).get("oauth2") or None,
+        )
+    )
+    return read_answer(answer.body, answer.status)
+
+
+def _timeout(settings: Obj) -> float:
+    """Seconds."""
+    given = settings.get("timeout")
     try:
-        async with session.post(
-            url, data={"query": query}, headers=headers, timeout=timeout, ssl=not settings.get("insecure")
-        ) as response:
-            body = await response.content.read(LARGEST)
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise Unavailable(f"cannot query Prometheus at {address}: {_said(error)}") from error
-    return read_answer(body, response.status)
+        seconds = DEFAULT_TIMEOUT if given is None else float(given)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"prometheus metric: timeout {given!r} is no number of seconds") from None
+    if seconds < 0:
+        raise InvalidInput("prometheus timeout should not be negative")
+    return seconds or DEFAULT_TIMEOUT
 
 
-def _said(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError) and (error.errno or 0) > 0:  # names that cannot be resolved have negative numbers
-        return os.strerror(error.errno)
-    return f"{type(error).__name__}: {error}"
+def _login(settings: Obj) -> Obj:
+    """`authentication`. Raises InvalidInput for a way to log in that does not work."""
+    login: Obj = settings.get("authentication") or {}
+    if any((login.get("sigv4") or {}).values()):
+        raise InvalidInput("prometheus metric: authentication.sigv4 does not work; put a signing proxy in front of the server")
+    return login
+
+
+def _headers(settings: Obj) -> dict[str, str]:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    basic: Obj = _login(settings).get("basicAuth") or {}
+    if basic:
+        pair = f"{basic.get('username') or ''}:{basic.get('password') or ''}"
+        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    return {**headers, **{header["key"]: header.get("value") or "" for header in settings.get("headers") or []}}
 
 
 def read_answer(body: bytes, status: int) -> Sample:
@@ -52,14 +92,21 @@ def read_answer(body: bytes, status: int) -> Sample:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Unavailable(f"Prometheus answered {status} with something that is not JSON") from None
+    if not isinstance(answer, dict):
+        raise Unavailable(f"Prometheus answered {status} with JSON that is no answer of its API")
     if answer.get("status") != "success":
         text = f"{answer.get('errorType', 'error')}: {answer.get('error', status)}"
         if answer.get("errorType") == "bad_data":
             raise InvalidInput(f"Prometheus refuses the query: {text}", reason="BadQuery")
         raise Unavailable(f"Prometheus could not answer: {text}")
-    warnings = "; ".join(answer.get("warnings") or [])
-    value = _value(answer["data"])
-    return Sample(value, _text(value), {"warnings": warnings} if warnings else {})
+    try:
+        value = _value(answer["data"])
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise Unavailable("Prometheus answered with data that its API does not allow: is the address a Prometheus?") from None
+    warnings = answer.get("warnings")
+    if not isinstance(warnings, list) or not warnings:
+        return Sample(value, _text(value))
+    return Sample(value, _text(value), {"warnings": ", ".join(f'"{warning}"' for warning in warnings)})
 
 
 def _value(data: Obj) -> Any:
@@ -68,6 +115,8 @@ def _value(data: Obj) -> Any:
             return float(data["result"][1])
         case "vector":
             return [float(sample["value"][1]) for sample in data["result"]]
+        case "matrix":
+            return [float(value) for series in data["result"] for _, value in series["values"]]
         case other:
             raise InvalidInput(f"Prometheus metric type {other} is not supported: let the query give a scalar or a vector")
 

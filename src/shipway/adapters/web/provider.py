@@ -4,49 +4,55 @@ A status other than 2xx is an error of the measurement, not a failed one: a metr
 the release.
 """
 
-import os
 from typing import Any
 
-import aiohttp
 import orjson
 
-from shipway.api.metrics import Sample
+from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects import jsonpath
 from shipway.kube.objects.resource import Obj
 
 METHODS = ("GET", "POST", "PUT")
 DEFAULT_TIMEOUT = 10.0
-LARGEST = 8 * 2**20
-"""Bytes of an answer that are read at most."""
 
 
-async def measure(session: aiohttp.ClientSession, settings: Obj) -> Sample:
+async def measure(fetch: Fetch, settings: Obj) -> Sample:
     """One measurement. `settings` is the metric's `provider.web`. Raises Unavailable or InvalidInput."""
     method = (settings.get("method") or "GET").upper()
     if method not in METHODS:
         raise InvalidInput(f"web metric: method {method} is not one of {', '.join(METHODS)}")
+    if settings.get("body") and settings.get("jsonBody") is not None:
+        raise InvalidInput("web metric: use either body or jsonBody; both cannot exist")
+    if method == "GET" and (settings.get("body") or settings.get("jsonBody") is not None):
+        raise InvalidInput("web metric: body/jsonBody can only be used with POST or PUT")
     url = settings.get("url") or ""
-    timeout = aiohttp.ClientTimeout(total=float(settings.get("timeoutSeconds") or DEFAULT_TIMEOUT))
-    verify = not settings.get("insecure")
+    login: Obj = settings.get("authentication") or {}
+    if any((login.get("sigv4") or {}).values()):
+        raise InvalidInput("web metric: authentication.sigv4 does not work; put a signing proxy in front of the server")
+    answer = await fetch(
+        HttpCall(
+            purpose=f"cannot measure by {_without_query(url)}",
+            url=url,
+            method=method,
+            headers=_headers(settings),
+            body=_body(settings),
+            timeout=_timeout(settings),
+            is_insecure=bool(settings.get("insecure")),
+            oauth2=login.get("oauth2") or None,
+        )
+    )
+    if not answer.is_good:
+        raise Unavailable(f"received non 2xx response code: {answer.status} from {_without_query(url)}")
+    return read_answer(answer.body, settings.get("jsonPath") or "{$}")
+
+
+def _timeout(settings: Obj) -> float:
+    given = settings.get("timeoutSeconds")
     try:
-        async with session.request(
-            method, url, headers=_headers(settings), data=_body(settings), timeout=timeout, ssl=verify
-        ) as response:
-            body = await response.content.read(LARGEST)
-            if not 200 <= response.status < 300:
-                raise Unavailable(f"received non 2xx response code: {response.status} from {_without_query(url)}")
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise Unavailable(f"cannot measure by {_without_query(url)}: {_said(error)}") from error
-    return read_answer(body, settings.get("jsonPath") or "{$}")
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError) and (error.errno or 0) > 0:  # names that cannot be resolved have negative numbers
-        return os.strerror(error.errno)
-    return f"{type(error).__name__}: {error}"
+        return float(given or DEFAULT_TIMEOUT)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"web metric: timeoutSeconds {given!r} is no number of seconds") from None
 
 
 def read_answer(body: bytes, path: str) -> Sample:
@@ -59,11 +65,26 @@ def read_answer(body: bytes, path: str) -> Sample:
     found = [document] if path.strip() in ("{$}", "$", "{}", "") else jsonpath.find(path, document)
     if not found:
         raise InvalidInput(f"web metric: jsonPath {path} finds nothing in the answer", reason="NothingFound")
-    return Sample(found[0], _text(found[0]))
+    return Sample(_as_go(found[0]), _text(found[0]))
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _as_go(value: Any) -> Any:
+    """Numbers of a JSON document are floats, however they are written: so conditions see their types."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return float(value)
+        case list():
+            return [_as_go(item) for item in value]
+        case dict():
+            return {key: _as_go(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _headers(settings: Obj) -> dict[str, str]:

@@ -16,7 +16,7 @@ from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 
-PROVIDERS = frozenset(("web", "prometheus", "job"))
+PROVIDERS = frozenset(("web", "prometheus", "job", "datadog"))
 """Providers that work; a metric with another one is refused."""
 MEASUREMENTS = 10
 """Measurements of a metric that are kept where measurementRetention says nothing."""
