@@ -39,7 +39,7 @@ class Embedded:
         path, _, query = path.partition("?")
         pairs = tuple((key, value) for key, _, value in (part.partition("=") for part in query.split("&") if part))
         headers = {"content-type": step.type, "accept": step.accept, "user-agent": AGENT}
-        raw = orjson.dumps(body) if body is not None else b""
+        raw = body.encode() if isinstance(body, str) else orjson.dumps(body) if body is not None else b""
         answer = await self._server.send(Request(step.method, path, pairs, headers, raw))
         if answer.stream is not None:
             await answer.stream.aclose()
@@ -55,7 +55,7 @@ class Real:
 
     async def ask(self, step: Step, path: str, body: Any) -> tuple[int, Any, str]:
         headers = {"Content-Type": step.type, "Accept": step.accept, "User-Agent": AGENT}
-        raw = json.dumps(body) if body is not None else None
+        raw = body if isinstance(body, str) else json.dumps(body) if body is not None else None
         async with self._session.request(step.method, self._url + path, data=raw, headers=headers) as response:
             return response.status, _decoded(await response.read()), ", ".join(response.headers.getall("Warning", []))
 

@@ -26,7 +26,8 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 @dataclass(frozen=True)
 class Step:
-    """One request. `only`: compare just these top-level fields of the answer (and the code)."""
+    """One request; a body that is text is sent as it is. `only`: compare just these top-level fields of the answer (and the
+    code)."""
 
     method: str
     path: str

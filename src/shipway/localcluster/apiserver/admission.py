@@ -12,7 +12,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import custom
 from shipway.localcluster.apiserver.defaults import fill_builtin_defaults
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
-from shipway.localcluster.apiserver.options import FieldValidation
+from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.problems import Named, Refused, bad_request, invalid, invalid_value
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.validation import creation_problems, update_problems
@@ -81,14 +81,16 @@ def _settle(kind: Kind, obj: Obj, found: Found, *, sent: bool) -> Obj:
         raise bad_request(f"{_unfit(kind, kind.kind)}: {error}") from None
 
 
-def admit(kind: Kind, obj: Obj, validation: FieldValidation) -> tuple[Obj, tuple[str, ...]]:
-    """What a client sent, settled, and the warnings about it. Raises Refused(400) for unknown fields under Strict."""
+def admit(kind: Kind, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
+    """What a client sent, settled, and the warnings about it. Raises Refused(400) for unknown and doubled fields under
+    Strict."""
     found = Found([], keep_empty=True)
     settled = _settle(kind, obj, found, sent=True)
-    texts = [f'unknown field "{path}"' for path in found.unknown]
-    if texts and validation == "Strict":
+    texts = [f'duplicate field "{path}"' for path in options.duplicates]
+    texts += [f'unknown field "{path}"' for path in found.unknown]
+    if texts and options.validation == "Strict":
         raise UnknownFields(kind, f"strict decoding error: {', '.join(texts)}")
-    return settled, tuple(texts) if validation == "Warn" else ()
+    return settled, tuple(texts) if options.validation == "Warn" else ()
 
 
 def check_new(kind: Kind, obj: Obj) -> None:

@@ -65,7 +65,8 @@ class ListOptions(Struct, frozen=True):
 
 
 class WriteOptions(Struct, frozen=True):
-    """Of a create, update or patch. `manager` is already resolved (query, or User-Agent up to the slash)."""
+    """Of a create, update or patch. `manager` is already resolved (query, or User-Agent up to the slash).
+    `duplicates` are the keys that the body gave twice."""
 
     dry_run: bool = False
     manager: str = "unknown"
@@ -73,6 +74,7 @@ class WriteOptions(Struct, frozen=True):
     validation: FieldValidation = "Warn"
     force: bool = False
     force_given: bool = False
+    duplicates: tuple[str, ...] = ()
 
 
 class DeleteOptions(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace as with_fields
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -9,10 +10,11 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.kube.objects.yaml import dump
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.deleting import delete
+from shipway.localcluster.apiserver.duplicates import duplicate_fields
 from shipway.localcluster.apiserver.encoding import ListMeta, Look, encode_list, encode_object_as, encode_one
 from shipway.localcluster.apiserver.listing import await_version, list_objects, page
 from shipway.localcluster.apiserver.negotiation import JSON, YAML, decode_body, wanted
-from shipway.localcluster.apiserver.options import Query, delete_options, list_options, write_options
+from shipway.localcluster.apiserver.options import Query, WriteOptions, delete_options, list_options, write_options
 from shipway.localcluster.apiserver.patching import patch
 from shipway.localcluster.apiserver.problems import Refused, method_not_allowed, status_object
 from shipway.localcluster.apiserver.reviews import answer as answer_review
@@ -104,6 +106,13 @@ class Resources:
         kind = call.target.kind
         return decode_body(call.request.body, call.request.headers.get("content-type", ""), kind.api_version, kind.kind)
 
+    def _checked(self, call: _Call, options: WriteOptions) -> tuple[object, WriteOptions]:
+        """The body, and the options with the keys that it gives twice."""
+        body, media = self._body(call), call.request.headers.get("content-type", JSON)
+        if options.validation == "Ignore" or not media.startswith(JSON):
+            return body, options
+        return body, with_fields(options, duplicates=duplicate_fields(call.request.body, body))
+
     async def _bind(self, call: _Call) -> Response:
         """POST of a Binding to its own collection is the same as to the pod's."""
         pods = self._backend.registry.find("", "v1", "pods")
@@ -118,11 +127,13 @@ class Resources:
         if call.target.kind.kind == "Binding":
             return await self._bind(call)
         options = write_options(call.request, "CreateOptions")
-        return self._written(create(self._backend, call.target, self._body(call), options), call)
+        body, options = self._checked(call, options)
+        return self._written(create(self._backend, call.target, body, options), call)
 
     def _replace(self, call: _Call) -> Response:
         options = write_options(call.request, "UpdateOptions")
-        return self._written(replace(self._backend, call.target, self._body(call), options), call)
+        body, options = self._checked(call, options)
+        return self._written(replace(self._backend, call.target, body, options), call)
 
     def _patch(self, call: _Call) -> Response:
         request = call.request

@@ -62,7 +62,7 @@ def create(backend: Backend, target: Target, body: object, options: WriteOptions
     _place(target, obj)
     check_namespace(backend, kind, target.namespace, obj)
     obj["metadata"] = new_metadata(backend, kind, obj["metadata"])
-    obj, warnings = admit(kind, strip_status(kind, obj), options.validation)
+    obj, warnings = admit(kind, strip_status(kind, obj), options)
     obj = record_write(kind, None, obj, options, target.subresource, backend.clock.now())
     obj = complete_new(backend, kind, obj)
     check_new(kind, obj)
@@ -203,7 +203,7 @@ def change(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
     kind = target.kind
     check_versions(kind, live, wanted)
     carried = carry_over(kind, live, wanted, target.subresource)
-    obj, warnings = admit(kind, carried, options.validation)
+    obj, warnings = admit(kind, carried, options)
     if wants_reset(kind, wanted) and not target.subresource:
         obj["metadata"]["managedFields"] = []
     obj = record_write(kind, live, obj, options, target.subresource, backend.clock.now())
