@@ -51,12 +51,12 @@ def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
         return Traffic(
             weights=before, verified=wanted is not None and before is not None and before.canary.weight == wanted.canary
         )
-    edits = _edits(facts, _split(facts, wanted))
-    verified = not edits or not any(one is not None for one in _taken_up(facts))
-    verified = verified and all(one is not False for one in _taken_up(facts))
+    edits, verified = _edits(facts, _split(facts, wanted))
     weights = _reported(facts, wanted, verified)
     notes = _weight_notes(facts, before, weights)
-    return Traffic(weights=weights, effects=Effects(batches=_batches(facts, edits), notes=notes), verified=verified)
+    return Traffic(
+        weights=weights, effects=Effects(batches=_batches(facts, edits), notes=notes), verified=verified is not False
+    )
 
 
 def _wanted(facts: Facts) -> _Wanted | None:
@@ -171,16 +171,16 @@ def _may_add_routes(facts: Facts) -> bool:
     return not ending and facts.new is not None and facts.new.available > 0 and facts.step is not None
 
 
-def _taken_up(facts: Facts) -> tuple[bool | None, ...]:
-    return tuple(router.taken_up(seen) for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True))
-
-
-def _edits(facts: Facts, split: Split) -> tuple[tuple[Edit, Seen], ...]:
-    return tuple(
-        (edit, seen)
-        for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True)
-        for edit in router.edits(seen, split)
-    )
+def _edits(facts: Facts, split: Split) -> tuple[tuple[tuple[Edit, Seen], ...], bool | None]:
+    """What all routers change, and whether those that can tell say that the data plane follows; None: none of them can."""
+    made: list[tuple[Edit, Seen]] = []
+    told: list[bool] = []
+    for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True):
+        edits = router.edits(seen, split)
+        follows = router.taken_up(seen, edited=bool(edits))
+        made += ((edit, seen) for edit in edits)
+        told += [follows] if follows is not None else []
+    return tuple(made), all(told) if told else None
 
 
 def _batches(facts: Facts, edits: tuple[tuple[Edit, Seen], ...]) -> tuple[Batch, ...]:
@@ -204,7 +204,7 @@ def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
     return Patch(resource, ref.namespace, ref.name, [guard, *edit.ops], type="json")
 
 
-def _reported(facts: Facts, wanted: _Wanted, verified: bool) -> Weights:
+def _reported(facts: Facts, wanted: _Wanted, verified: bool | None) -> Weights:
     stable_hash = facts.stable.hash if facts.stable else ""
     return Weights(
         canary=Destination(wanted.canary, facts.canary.canary_service, wanted.canary_hash),

@@ -81,7 +81,7 @@ class Alb(Struct, frozen=True):
             made += [Edit(ref, [*bare, *ops])] if ops else []
         return tuple(made)
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
     def _wanted(self, live: Obj, split: Split) -> Obj:

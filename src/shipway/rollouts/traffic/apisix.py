@@ -66,7 +66,7 @@ class Apisix(Struct, frozen=True):
             made += [edit] if edit is not None else []
         return tuple(made)
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
     def _weighted(self, live: Obj, split: Split) -> Obj:

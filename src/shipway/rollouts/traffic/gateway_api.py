@@ -73,12 +73,12 @@ class Config(Struct, frozen=True):
             made += [Edit(ref, ops)] if ops else []
         return tuple(made)
 
-    def taken_up(self, seen: Seen) -> bool | None:
-        """None where no gateway reports about any of the routes."""
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
+        """Where no gateway reports about any of the routes, nothing speaks against it."""
         routes = [route for route in seen.objs.values() if route is not None]
         if not any(dig(route, "status", "parents") for route in routes):
-            return None
-        return len(routes) == len(seen.objs) and all(is_accepted(route) for route in routes)
+            return True
+        return not edited and len(routes) == len(seen.objs) and all(is_accepted(route) for route in routes)
 
 
 def read_config(raw: Any) -> Config | str:

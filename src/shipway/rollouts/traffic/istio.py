@@ -100,7 +100,7 @@ class Istio(Struct, frozen=True):
                 made += [Edit(ref, ops, later=True)] if ops else []
         return tuple(made)
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
     def _rule_of(self, seen: Seen) -> tuple[Ref | None, Obj | None]:
@@ -221,14 +221,13 @@ def _picked(live: Obj, config: VirtualService, protocol: str, split: Split) -> t
         return _asked_for(routes, asked[protocol], protocol)
     if not own or any(asked.values()):
         return ()
-    unnamed = [i for i in own if not routes[i].get("name")]
     if len(own) > 1:
         field = {"http": "routes", "tls": "tlsRoutes", "tcp": "tcpRoutes"}[protocol]
         return (
             f"spec.{protocol}[] should be set in VirtualService and it must have exactly one route when omitting "
             f"spec.strategy.canary.trafficRouting.istio.virtualService.{field}"
         )
-    return tuple((unnamed or own)[:1])
+    return tuple(own)
 
 
 def _asked_for(routes: Sequence[Obj], asked: Sequence[Any], protocol: str) -> tuple[int, ...] | str:
@@ -261,13 +260,19 @@ def _wanted_service(live: Obj, config: VirtualService, sides: Sides, split: Spli
         for index in () if isinstance(picked, str) else picked:
             route = wanted["spec"][protocol][index]
             route["route"] = [_weighted(entry, sides, split) for entry in route.get("route") or [] if _stays(entry, sides)]
-    routes: list[Obj] | None = spec_of(wanted).get("http")
-    if routes and split.managed:
+    if spec_of(wanted).get("http") and split.managed:
         picked = _picked(live, config, "http", split)
-        source = routes[picked[0]] if picked and not isinstance(picked, str) else None
-        own = [route for route in routes if route.get("name") not in split.managed]
-        wanted["spec"]["http"] = [*(_added(source, sides, split) if source else ()), *own]
+        wanted["spec"]["http"] = _with_added(wanted["spec"]["http"], () if isinstance(picked, str) else picked, sides, split)
     return wanted
+
+
+def _with_added(routes: list[Obj], picked: Sequence[int], sides: Sides, split: Split) -> list[Obj]:
+    """The routes with ours on top. Where ours are as they should be and come first, the order stays: others add theirs too."""
+    added = list(_added(routes[picked[0]], sides, split)) if picked else []
+    places = [index for index, route in enumerate(routes) if route.get("name") in split.managed]
+    if [routes[index] for index in places] == added and (not places or not picked or max(places) < min(picked)):
+        return routes
+    return [*added, *(route for route in routes if route.get("name") not in split.managed)]
 
 
 def _stays(entry: Obj, sides: Sides) -> bool:

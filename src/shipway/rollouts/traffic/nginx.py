@@ -67,7 +67,7 @@ class Nginx(Struct, frozen=True):
                 made.append(Edit(canary, [*_missing_maps(live), *ops]))
         return tuple(made)
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
     def _canary_ingress(self, stable: Obj, split: Split) -> Obj:

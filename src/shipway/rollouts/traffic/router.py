@@ -3,7 +3,7 @@
     targets   the objects that it reads or writes                     (the shell watches their kinds while anybody needs them)
     problem   why the split cannot be carried by what is there        (a sentence of InvalidSpec; nothing is touched then)
     edits     what to change so that the objects say the split        (nothing to change is no edit)
-    taken_up  whether the data plane reports that it follows          (None: this router cannot tell)
+    taken_up  whether the data plane follows, given this pass's edits (None: this router can never tell)
 
 `Split` is what is wanted, `Seen` what there is. A router knows no client, no clock and no Rollout: all that it needs of one
 stands in the Split. Each edit is guarded by the version it was computed from, so a write in between is never run over.
@@ -109,7 +109,7 @@ class Router(Protocol):
 
     def edits(self, seen: Seen, split: Split) -> tuple[Edit, ...]: ...
 
-    def taken_up(self, seen: Seen) -> bool | None: ...
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None: ...
 
 
 def difference(live: Any, wanted: Any, path: str = "") -> Iterator[Obj]:

@@ -48,7 +48,7 @@ class Smi(Struct, frozen=True):
         ops = list(difference(spec_of(live), wanted, "/spec"))
         return (Edit(ref, ops),) if ops else ()
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
     def _spec(self, split: Split, live: Obj | None) -> Obj:

@@ -56,7 +56,7 @@ class Traefik(Struct, frozen=True):
         ops = list(difference(live, wanted))
         return (Edit(ref, ops),) if ops else ()
 
-    def taken_up(self, seen: Seen) -> bool | None:
+    def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
 

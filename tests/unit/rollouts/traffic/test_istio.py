@@ -176,6 +176,20 @@ def test_a_managed_route_edited_by_hand_is_written_anew() -> None:
     assert after(HOSTS, split(0, header_routes=(HEADER,)), edited) == [patched]
 
 
+def test_two_rollouts_share_a_virtual_service_without_a_fight() -> None:
+    routes = [{"name": name, "route": [to("stable", 100), to("canary", 0)]} for name in ("one", "two")]
+    raws = {name: {"virtualService": {"name": "web", "routes": [name]}} for name in ("one", "two")}
+    splits = {
+        name: Split("canary", "stable", 5, 95, (SetHeaderRoute(f"staff-{name}", HEADER.match),), (f"staff-{name}",))
+        for name in raws
+    }
+    live = virtual_service(http=routes)
+    for name in ("one", "two", "one"):
+        (live,) = after(raws[name], splits[name], live)
+    assert [route["name"] for route in live["spec"]["http"]] == ["staff-two", "staff-one", "one", "two"]
+    assert all(router(raws[name]).edits(seen(router(raws[name]), live), splits[name]) == () for name in raws)
+
+
 def test_several_virtual_services_and_other_namespaces() -> None:
     made = router({"virtualServices": [{"name": "web"}, {"name": "edge.gateways"}]})
     assert [(ref.namespace, ref.name) for ref in made.targets("web", NS, ())] == [("shop", "web"), ("gateways", "edge")]
@@ -220,7 +234,7 @@ def test_problems(raw: Obj, objs: tuple[Obj, ...], detail: str) -> None:
 def test_nothing_is_wrong_with_a_good_pair() -> None:
     made = router(HOSTS)
     assert made.problem(seen(made, virtual_service()), split(0)) is None
-    assert made.taken_up(seen(made, virtual_service())) is None
+    assert made.taken_up(seen(made, virtual_service()), edited=True) is None
 
 
 @pytest.mark.parametrize(
