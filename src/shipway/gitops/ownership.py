@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shipway.api.application import IgnoreDifference
 from shipway.api.handed_over import Claim, merge, rows_for, strip
+from shipway.base.errors import Conflict, Unavailable
 from shipway.gitops.adoption import has_leftovers
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
@@ -144,7 +145,7 @@ def _settle(desired: Desired, live: Obj, claims: Sequence[Claim], context: Conte
     if answer is None or (answer.value is None and answer.error is None):
         return Judgement("Pending", drifts, ask)
     if answer.value is None:
-        comes_again = answer.error is not None and answer.error.reason in ("Conflict", "Unavailable")
+        comes_again = isinstance(answer.error, Conflict | Unavailable)
         return Judgement("Pending" if comes_again else "OutOfSync", drifts, ask)
     is_same = comparable(answer.value) == comparable(live)
     return Judgement("Synced", (), ask) if is_same else Judgement("OutOfSync", drifts, ask)

@@ -21,6 +21,7 @@ from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, 
 
 ObjectKey = tuple[Resource | None, str, str]
 Versions = Mapping[RowKey, str]
+_PATIENCE = frozenset({"Unreachable", "Unavailable", "TooManyRequests", "Timeout", "ServerTimeout"})
 
 
 class Hand(Struct, frozen=True):
@@ -107,7 +108,7 @@ def results(outcomes: Sequence[Outcome]) -> Mapping[tuple[Resource, str, str], O
 
 def _row(task: Task, outcome: Outcome, hand: Hand, before: str) -> Obj | None:
     if outcome.error is not None:
-        return None if _comes_again(outcome.error) else failed_row(task, outcome.error.message)
+        return None if comes_again(outcome.error) else failed_row(task, outcome.error.message)
     if outcome.result is None:
         return None
     if task.kind == "prune":
@@ -120,9 +121,14 @@ def _row(task: Task, outcome: Outcome, hand: Hand, before: str) -> Obj | None:
     return new_row(task, "Synced", text)
 
 
-def _comes_again(error: ShipwayError) -> bool:
-    """Somebody wrote in between, or the server asked for patience: no failure of the task."""
-    return isinstance(error, Conflict) or (isinstance(error, Unavailable) and error.after is not None)
+def comes_again(error: ShipwayError | None) -> bool:
+    """Somebody wrote in between, nobody answered, or the server asked for patience: no failure of the task.
+
+    A lost answer may stand for a write that was done; the next look knows.
+    """
+    if isinstance(error, Unavailable):
+        return error.after is not None or error.reason in _PATIENCE
+    return isinstance(error, Conflict)
 
 
 def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:

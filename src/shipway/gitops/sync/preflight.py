@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from shipway.base.errors import Conflict, NotFound, Unavailable
+from shipway.base.errors import Conflict, NotFound
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.ownership import Context, comparable, dry_run_of
-from shipway.gitops.sync.actions import Hand, takeover_of
+from shipway.gitops.sync.actions import Hand, comes_again, takeover_of
 from shipway.gitops.sync.machine import Terms
 from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
@@ -41,15 +41,16 @@ def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str],
     trying = [task for task in writing if not (hand.tries and takeover_of(task, hand))]
     asks = {task.row_key: ask for task in trying if (ask := _ask(task, hand.context))}
     answers = {key: hand.context.answer(ask) for key, ask in asks.items()}
-    pending = any(answer is None or _comes_again(answer) for answer in answers.values())
+    pending = any(answer is None or _is_asked_again(answer) for answer in answers.values())
     refused = [task for task in writing if _is_refused(answers.get(task.row_key), task, tasks, hand.options)]
     rows = {task.row_key: failed_row(task, _told(answers[task.row_key])) for task in refused}
     told = f"{REFUSED}, reason: {reasons(rows.values())}"
     return Preflight({} if pending else rows, tuple(asks.values()), pending, told)
 
 
-def _comes_again(answer: Answer) -> bool:
-    return isinstance(answer.error, Unavailable) and answer.error.after is not None
+def _is_asked_again(answer: Answer) -> bool:
+    """A dry run that met somebody else's write is not asked again (the next look asks another); one without an answer is."""
+    return not isinstance(answer.error, Conflict) and comes_again(answer.error)
 
 
 def _is_refused(answer: Answer | None, task: Task, tasks: Sequence[Task], options: dict[str, str]) -> bool:

@@ -16,6 +16,7 @@ RowKey = tuple[str, str, str, str, str]
 Rows = dict[RowKey, Obj]
 
 _VALUE = re.compile(r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+)')
+_REQUEST = re.compile(r"^\w+ /apis?/\S+: ")
 _PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
 
 
@@ -52,7 +53,8 @@ def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> O
 
 
 def failed_row(task: Task, message: str) -> Obj:
-    """A row of what could not be done, saying where in Git the object stands. A Secret's values are masked."""
+    """A row of what could not be done, in the server's words, and where in Git the object stands. Secrets are masked."""
+    message = _REQUEST.sub("", message)
     if task.ref.kind == "Secret":
         message = _VALUE.sub('Invalid value: "++++++++"', message)
     place = task.item.desired.origin if task.item.desired else ""
