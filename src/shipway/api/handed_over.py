@@ -1,8 +1,9 @@
 """Handed-over fields: leaves of an object in Git that belong to a second writer by design.
 
-A canary moves the hash in a Service's selector and the weights of an HTTPRoute (of meshes and load balancers: what
-`mesh_fields.py` says); an autoscaler moves replicas. For the GitOps engine such a leaf is not drift, and an apply must carry the live value: leaving out a leaf that we own would delete
-it. All of that is one table of rows (kind, path, claimant, merge), used in this order:
+A canary moves the hash in a Service's selector and the weights of an HTTPRoute (in meshes and load balancers what
+`mesh_fields.py` says); an autoscaler moves replicas. For the GitOps engine such a leaf is not drift, and an apply must carry
+the live value: leaving out a leaf that we own would delete it. All of that is one table of rows (kind, path, claimant,
+merge), used in this order:
 
     claims_of(claimant)            what a Rollout or an autoscaler holds, found from the claimant alone
     rows_for(obj, claims)          the rows that are active: only while the claimant exists, else the leaf is ordinary
