@@ -63,7 +63,7 @@ def decide(observed: ObservedRun, now: Instant) -> Decision:
     if phase in ENDED:
         return _finish(run, fresh, now, notes)
     wake = min(progress.wakes, default=None)
-    batches = _batches(observed, metrics, progress.creates)
+    batches = _batches(observed, metrics, progress)
     return Decision(batches=batches, asks=progress.asks, change=_change(run, fresh), wake=wake, notes=notes)
 
 
@@ -148,12 +148,13 @@ def _ask(run: Obj, metric: Metric, result: Obj) -> MeasureAsk:
     return MeasureAsk(uid_of(run), metric.name, number_of_next(result), request)
 
 
-def _batches(observed: ObservedRun, metrics: tuple[Metric, ...], creates: tuple[Create, ...]) -> tuple[Batch, ...]:
-    """New Jobs, and the end of those that the *written* status no longer waits for: so a crash forgets none."""
+def _batches(observed: ObservedRun, metrics: tuple[Metric, ...], progress: _Progress) -> tuple[Batch, ...]:
+    """New Jobs, and the end of those that neither the written status nor the next one waits for: so a crash forgets none."""
     run = observed.run
-    wanted = frozenset(name_of(create.obj) for create in creates)
-    gone = surplus(run, observed.jobs.found.values(), metrics, stored_results(run, metrics), wanted)
-    actions = (*creates, *gone)
+    wanted = frozenset(name_of(create.obj) for create in progress.creates)
+    waiting = (*stored_results(run, metrics), *progress.results)
+    gone = surplus(run, observed.jobs.found.values(), metrics, waiting, wanted)
+    actions = (*progress.creates, *gone)
     return (Batch(actions, on_failure="continue"),) if actions else ()
 
 

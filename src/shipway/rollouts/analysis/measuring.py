@@ -15,6 +15,8 @@ from shipway.rollouts.analysis.metric import Metric
 
 AFTER_ERROR = 10.0
 """Seconds until a measurement that errored is tried again (Argo Rollouts' DefaultErrorRetryInterval)."""
+LONGEST_TEXT = 4096
+"""Characters of a value or message that are kept in the status."""
 _COUNTER: dict[Phase, str] = {"Successful": "successful", "Failed": "failed", "Inconclusive": "inconclusive", "Error": "error"}
 
 
@@ -59,11 +61,16 @@ def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instan
         "phase": reading.phase,
         "startedAt": rfc3339(asked_at),
         "finishedAt": rfc3339(now),
-        **({"value": reading.value} if reading.value else {}),
-        **({"message": reading.message} if reading.message else {}),
-        **({"metadata": dict(reading.metadata)} if reading.metadata else {}),
+        **({"value": _short(reading.value)} if reading.value else {}),
+        **({"message": _short(reading.message)} if reading.message else {}),
+        **({"metadata": {key: _short(text) for key, text in reading.metadata.items()}} if reading.metadata else {}),
     }
     return _counted(metric, result, reading.phase, [*(result.get("measurements") or []), measurement])
+
+
+def _short(text: str) -> str:
+    """What fits into a status that holds many measurements: the metric server says how long a text is."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
 
 
 def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:

@@ -118,7 +118,7 @@ def _typed(raw: Obj, secrets: tuple[SecretRef, ...], spec: Obj) -> Metric:
         failure=raw.get("failureCondition") or "",
         interval=interval,
         initial_delay=parse_duration(raw["initialDelay"]) if raw.get("initialDelay") else 0.0,
-        count=count if count is not None else (None if interval else 1),
+        count=count or (None if interval else 1),
         failure_limit=_number(raw.get("failureLimit")) or 0,
         inconclusive_limit=_number(raw.get("inconclusiveLimit")) or 0,
         consecutive_error_limit=4 if (limit := _number(raw.get("consecutiveErrorLimit"))) is None else limit,
@@ -166,6 +166,10 @@ def _problem(metric: Metric, provider: Obj) -> str:
         return "count must be >= failureLimit + consecutiveSuccessLimit"
     if metric.count is not None and metric.count < metric.inconclusive_limit:
         return "count must be >= inconclusiveLimit"
+    if metric.inconclusive_limit < 0:
+        return "inconclusiveLimit must be >= 0"
+    if metric.consecutive_error_limit < 0:
+        return "consecutiveErrorLimit must be >= 0"
     if metric.failure_limit < 0 and metric.consecutive_success_limit == 0:
         return "failureLimit -1 needs a consecutiveSuccessLimit"
     return ""

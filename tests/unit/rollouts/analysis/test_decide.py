@@ -158,6 +158,8 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
         ({"metrics": [metric(count=3)]}, "Analysis spec invalid: metrics[0]: interval must be specified when count > 1"),
         ({"metrics": []}, "Analysis spec invalid: no metrics specified"),
         ({"metrics": [metric(), metric()]}, "Analysis spec invalid: metrics[1]: duplicate name 'errors'"),
+        ({"metrics": [metric(inconclusiveLimit=-1)]}, "Analysis spec invalid: metrics[0]: inconclusiveLimit must be >= 0"),
+        ({"metrics": [metric(consecutiveErrorLimit=-1)]}, "Analysis spec invalid: metrics[0]: consecutiveErrorLimit must"),
         ({"metrics": [metric(interval="soon")]}, 'Analysis spec invalid: metrics[0]: time: invalid duration "soon"'),
         ({"metrics": [metric()], "args": [{"name": "x"}]}, "Unable to resolve metric arguments: args.x was not resolved"),
         (
@@ -220,3 +222,18 @@ def test_a_finished_run_does_nothing_until_its_time_to_live_has_passed() -> None
     assert (waiting.change, waiting.asks, waiting.batches, waiting.wake) == (None, (), (), START + 60)
     (batch,) = decide(ObservedRun(run, {}), Instant(START + 60)).batches
     assert isinstance(batch.actions[0], Delete)
+
+
+def test_a_huge_value_does_not_fill_the_status() -> None:
+    run = run_of(metric(successCondition="true"))
+    (ask,) = decide(ObservedRun(run, {}), START).asks
+    answer = Answer(value=Sample("x", "x" * 5_000_000), at=START)
+    (result,) = written(run, decide(ObservedRun(run, {ask: answer}), START))["status"]["metricResults"]
+    value = result["measurements"][0]["value"]
+    assert len(value) < 5000
+    assert value.endswith("… (4995904 characters more)")
+
+
+def test_count_zero_is_no_count() -> None:
+    assert len(play(run_of(metric(count=0)), [1])[1]) == 1
+    assert len(play(run_of(metric(count=0, interval="1s")), [1], seconds=20)[1]) > 10

@@ -122,3 +122,28 @@ def test_what_cannot_be_evaluated_is_an_error_with_its_place(expression, result,
 def test_an_endless_closure_runs_out_of_steps() -> None:
     with pytest.raises(ExpressionError, match="steps"):
         evaluate_condition("all(1..1000, {all(1..1000, {# > 0})})", None)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "let a = repeat('x', 900000); let b = a + a; let c = b + b; let d = c + c; let e = d + d; len(e) > 0",
+        "all(result, # in result)",
+        "all(result, sum(result) > 0)",
+        "len(map(1..30000, 1..1000000)) > 0",
+        "let a = 1..900000; let b = concat(a, a); len(b) > 0",
+        "len(replace(repeat('x', 900000), '', repeat('y', 900000))) > 0",
+        "len(join(map(1..3000, repeat('x', 900000)), '')) > 0",
+    ],
+)
+def test_what_would_eat_the_machine_is_refused(expression: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate_condition(expression, [float(number) for number in range(200_000)])
+
+
+def test_integers_wrap_around_as_in_go() -> None:
+    assert evaluate_condition("9223372036854775807 + 1 < 0 and 9223372036854775807 * 2 == -2", None)
+
+
+def test_the_first_of_each_is_kept() -> None:
+    assert evaluate_condition("len(uniq(result)) == 4", [1, 1.0, True, [1], [1], "1"])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
-from shipway.rollouts.analysis.expression.numbers import equal, is_number, kind_of
+from shipway.rollouts.analysis.expression.numbers import is_number, kind_of
 
 Predicate = Callable[[Any, int], Any]
 LARGEST = 1_000_000
@@ -131,6 +131,37 @@ def _repeat(text: Any, times: Any) -> str:
     return text * _integer(times)
 
 
+def _bounded(size: int, function: str) -> None:
+    if size > LARGEST:
+        raise ExpressionError(f"{function} would produce more than {LARGEST} items or characters")
+
+
+def _replaced(text: Any, old: Any, new: Any) -> str:
+    text, old, new = _text(text, "replace"), _text(old, "replace"), _text(new, "replace")
+    _bounded(text.count(old) * len(new), "replace")
+    return text.replace(old, new)
+
+
+def _joined(items: Any, glue: Any = "") -> str:
+    texts = [_text(item, "join") for item in _list(items, "join")]
+    _bounded(sum(map(len, texts)) + len(texts) * len(_text(glue, "join")), "join")
+    return glue.join(texts)
+
+
+def _concatenated(*lists: Any) -> list[Any]:
+    _bounded(sum(len(_list(items, "concat")) for items in lists), "concat")
+    return [item for items in lists for item in items]
+
+
+def _unique(items: Any) -> list[Any]:
+    """The first of each; as everywhere, 1 and 1.0 are equal, true and 1 are not."""
+    firsts: dict[Any, Any] = {}
+    for item in _list(items, "uniq"):
+        key = json.dumps(item, sort_keys=True) if isinstance(item, list | dict) else item
+        firsts.setdefault((type(item) if isinstance(item, bool | list | dict) else None, key), item)
+    return list(firsts.values())
+
+
 def _from_json(text: Any) -> Any:
     try:
         return json.loads(_text(text, "fromJSON"))
@@ -194,9 +225,9 @@ BUILTINS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "lower": (1, 1, lambda text: _text(text, "lower").lower()),
     "split": (2, 3, _split),
     "splitAfter": (2, 2, lambda text, sep: [f"{part}{sep}" for part in text.split(sep)[:-1]] + [text.split(sep)[-1]]),
-    "replace": (3, 3, lambda text, old, new: _text(text, "replace").replace(old, new)),
+    "replace": (3, 3, _replaced),
     "repeat": (2, 2, _repeat),
-    "join": (1, 2, lambda items, glue="": glue.join(_text(item, "join") for item in _list(items, "join"))),
+    "join": (1, 2, _joined),
     "indexOf": (2, 2, lambda text, part: _text(text, "indexOf").find(part)),
     "lastIndexOf": (2, 2, lambda text, part: _text(text, "lastIndexOf").rfind(part)),
     "hasPrefix": (2, 2, lambda text, part: _text(text, "hasPrefix").startswith(part)),
@@ -214,7 +245,7 @@ BUILTINS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "toPairs": (1, 1, lambda mapping: [[key, value] for key, value in mapping.items()]),
     "fromPairs": (1, 1, lambda pairs: {key: value for key, value in pairs}),
     "reverse": (1, 1, lambda items: list(reversed(_list(items, "reverse")))),
-    "uniq": (1, 1, lambda items: [x for n, x in enumerate(items) if not any(equal(x, y) for y in items[:n])]),
-    "concat": (1, 99, lambda *lists: [item for items in lists for item in _list(items, "concat")]),
+    "uniq": (1, 1, _unique),
+    "concat": (1, 99, _concatenated),
     "flatten": (1, 1, lambda items: [x for item in items for x in (item if isinstance(item, list) else [item])]),
 }  # fmt: skip

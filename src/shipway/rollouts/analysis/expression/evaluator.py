@@ -37,6 +37,8 @@ from shipway.rollouts.analysis.expression.types import type_of_result
 
 MOST_STEPS = 100_000
 """Nodes that one evaluation may visit."""
+ITEMS_PER_STEP = 10
+"""Items or characters that count as one step."""
 Scope = dict[str, Any]
 
 
@@ -75,9 +77,7 @@ class _Evaluation:
         self._functions = _functions_of(result, now)
 
     def value(self, node: Node, scope: Scope) -> Any:
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise ExpressionError(f"the expression takes more than {MOST_STEPS} steps")
+        self._pay(1)
         match node:
             case Literal():
                 return node.value
@@ -100,6 +100,17 @@ class _Evaluation:
                 return self.value(node.body, {**scope, node.name: self.value(node.value, scope)})
             case _:
                 return self._access(node, scope)
+
+    def _pay(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > MOST_STEPS:
+            raise ExpressionError(f"the expression takes more than {MOST_STEPS} steps")
+
+    def _paid(self, value: Any) -> Any:
+        """The value; a long list or text costs steps wherever it is gone through or made."""
+        if isinstance(value, list | str | dict):
+            self._pay(len(value) // ITEMS_PER_STEP)
+        return value
 
     def _access(self, node: Node, scope: Scope) -> Any:
         match node:
@@ -130,7 +141,8 @@ class _Evaluation:
             case "??":
                 return self.value(node.right, scope) if left is None else left
             case operator:
-                return _OPERATORS[operator](left, self.value(node.right, scope))
+                right = self._paid(self.value(node.right, scope))
+                return self._paid(_OPERATORS[operator](self._paid(left), right))
 
     def _call(self, node: Call, scope: Scope) -> Any:
         if node.function == "reduce":
@@ -140,7 +152,7 @@ class _Evaluation:
             raise ExpressionError(f"unknown name {node.function} at {node.at + 1}")
         if not fewest <= len(node.arguments) <= most:
             raise ExpressionError(f"{node.function} takes {fewest} to {most} arguments, not {len(node.arguments)}")
-        return function(*(self._argument(argument, scope) for argument in node.arguments))
+        return self._paid(function(*(self._paid(self._argument(argument, scope)) for argument in node.arguments)))
 
     def _argument(self, node: Node, scope: Scope) -> Any:
         return self._closure(node, scope) if isinstance(node, Closure) else self.value(node, scope)
@@ -185,7 +197,7 @@ class _Evaluation:
             raise ExpressionError(f"cannot slice {numbers.kind_of(target)}")
         start = self.value(node.start, scope) if node.start else None
         stop = self.value(node.stop, scope) if node.stop else None
-        return target[start:stop]
+        return self._paid(target[start:stop])
 
 
 def _unary(operator: str, value: Any) -> Any:

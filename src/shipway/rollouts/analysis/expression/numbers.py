@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
 
+LONGEST_TEXT = 10_000_000
+"""Characters of a text that an expression may put together."""
+
 
 class Moment(Struct, frozen=True, order=True):
     """A point in time, in seconds since the epoch."""
@@ -53,11 +56,18 @@ def mismatch(operator: str, left: Any, right: Any) -> ExpressionError:
     return ExpressionError(f"invalid operation: {operator} (mismatched types {kind_of(left)} and {kind_of(right)})")
 
 
+def _wrapped(number: Any) -> Any:
+    """Integers have 64 bits and wrap around."""
+    return (number + 2**63) % 2**64 - 2**63 if isinstance(number, int) else number
+
+
 def add(left: Any, right: Any) -> Any:
     if isinstance(left, str) and isinstance(right, str):
+        if len(left) + len(right) > LONGEST_TEXT:
+            raise ExpressionError(f"a text of more than {LONGEST_TEXT} characters")
         return left + right
     if is_number(left) and is_number(right):
-        return left + right
+        return _wrapped(left + right)
     match left, right:
         case (Moment(), Span()):
             return Moment(left.at + right.seconds)
@@ -71,7 +81,7 @@ def add(left: Any, right: Any) -> Any:
 
 def subtract(left: Any, right: Any) -> Any:
     if is_number(left) and is_number(right):
-        return left - right
+        return _wrapped(left - right)
     match left, right:
         case (Moment(), Moment()):
             return Span(left.at - right.at)
@@ -85,7 +95,7 @@ def subtract(left: Any, right: Any) -> Any:
 
 def multiply(left: Any, right: Any) -> Any:
     if is_number(left) and is_number(right):
-        return left * right
+        return _wrapped(left * right)
     raise mismatch("*", left, right)
 
 
