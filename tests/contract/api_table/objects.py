@@ -15,6 +15,7 @@ from tests.contract.api_table.steps import (
     get,
     job,
     named,
+    patch,
     pod,
     post,
     template,
@@ -81,7 +82,20 @@ DEFAULTS = [
         eventTime="2026-01-01T00:00:00.000000Z", reportingController="a.b/c", reportingInstance="i")), get(f"{CORE}/events/e")]),
 ]  # fmt: skip
 
+TWICE = container(
+    ports=[{"containerPort": 80, "name": "p"}, {"containerPort": 81}],
+    env=[{"name": "E", "value": "1"}, {"name": "E", "value": "$(E)"}],
+)
+AGAIN = {"name": "d", "image": "x", "ports": TWICE["ports"]}
+
 VALIDATION = [
+    Case("advice-pod", [post(PODS, pod("p", TWICE, AGAIN)), patch(f"{PODS}/p", {"metadata": {"labels": {"x": "y"}}})]),
+    Case("advice-deployment", [
+        post(DEPLOYMENTS, deployment(template=template(TWICE, AGAIN))), post(DEPLOYMENTS, deployment(template=template(TWICE, AGAIN))),
+        patch(f"{DEPLOYMENTS}/d", {"metadata": {"labels": {"x": "y"}}}), patch(f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 3}}),
+    ]),
+    Case("advice-cron-job", [post(f"{BATCH}/cronjobs", named("c", spec={"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template(TWICE, AGAIN, restartPolicy="Never")}}}))]),
+    Case("advice-service", [post(f"{CORE}/services", named("s", spec={"clusterIP": "None", "sessionAffinity": "ClientIP", "selector": {"a": "b"}}))]),
     Case("invalid-deployment-empty", [post(DEPLOYMENTS, named("d"))]),
     Case("invalid-deployment-labels", [post(DEPLOYMENTS, deployment(template={"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container()]}}))]),
     Case("invalid-deployment-negative", [post(DEPLOYMENTS, deployment(replicas=-1))]),

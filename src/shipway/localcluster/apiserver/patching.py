@@ -16,6 +16,7 @@ from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver.admission import UnknownFields, check_new, check_type, settle
+from shipway.localcluster.apiserver.advice import advice
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
 from shipway.localcluster.apiserver.options import WriteOptions, check_patch_options
@@ -142,7 +143,7 @@ def _apply_new(backend: Backend, target: Target, config: Obj, options: WriteOpti
 
     obj = _applied(backend, target, None, config, options, finish)
     check_new(kind, obj)
-    return Written(save(backend, kind, obj, options), created=True)
+    return Written(save(backend, kind, obj, options), created=True, warnings=advice(kind, obj))
 
 
 def _applied(

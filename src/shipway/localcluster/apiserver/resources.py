@@ -8,6 +8,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.objects.wire import Request, Response
 from shipway.kube.objects.yaml import dump
+from shipway.localcluster.apiserver.advice import warning_headers
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.deleting import delete
 from shipway.localcluster.apiserver.duplicates import duplicate_fields
@@ -177,17 +178,6 @@ def as_yaml(response: Response) -> Response:
         return response
     headers = {**response.headers, "content-type": YAML}
     return Response(response.status, headers, dump(orjson.loads(response.body)).encode())
-
-
-def warning_headers(warnings: tuple[str, ...]) -> dict[str, str]:
-    """One Warning header; several warnings are joined as HTTP allows."""
-    quoted = ['299 - "' + _printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"' for text in warnings]
-    return {"warning": ", ".join(quoted)} if quoted else {}
-
-
-def _printable(text: str) -> str:
-    """What may stand in a header."""
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text)
 
 
 def success(target: Target, obj: Obj) -> Obj:

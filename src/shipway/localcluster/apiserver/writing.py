@@ -17,6 +17,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.admission import admit, check_changed, check_new, check_type, reform, settle
+from shipway.localcluster.apiserver.advice import advice, warning_headers
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.expiry import EVENTS, expire_events
 from shipway.localcluster.apiserver.options import WriteOptions
@@ -66,8 +67,11 @@ def create(backend: Backend, target: Target, body: object, options: WriteOptions
     obj = record_write(kind, None, obj, options, target.subresource, backend.clock.now())
     obj = complete_new(backend, kind, obj)
     check_new(kind, obj)
+    warnings += advice(kind, obj)
     if backend.store.get(kind.shelf, target.namespace, obj["metadata"]["name"]):
-        raise already_exists(kind.named(obj["metadata"]["name"]))
+        refusal = already_exists(kind.named(obj["metadata"]["name"]))
+        refusal.headers = warning_headers(warnings)
+        raise refusal
     return Written(save(backend, kind, obj, options), created=True, warnings=warnings)
 
 
@@ -225,8 +229,8 @@ def finish_change(
             remove(backend, kind, live)
         return Written(obj, warnings=warnings)
     if obj == live:
-        return Written(live, warnings=warnings)
-    return Written(save(backend, kind, obj, options), warnings=warnings)
+        return Written(live, warnings=warnings + advice(kind, obj, live))
+    return Written(save(backend, kind, obj, options), warnings=warnings + advice(kind, obj, live))
 
 
 def _spec_changed(kind: Kind, live: Obj, obj: Obj) -> bool:

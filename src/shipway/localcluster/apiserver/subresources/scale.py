@@ -13,6 +13,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import copy_obj, dig
 from shipway.kube.objects.wire import Request, Response
+from shipway.localcluster.apiserver.advice import warning_headers
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
 from shipway.localcluster.apiserver.options import WriteOptions, write_options
@@ -28,7 +29,7 @@ from shipway.localcluster.apiserver.problems import (
 from shipway.localcluster.apiserver.registry import ScalePaths
 from shipway.localcluster.apiserver.routes import Target
 from shipway.localcluster.apiserver.subresources.bodies import answer_with, read_body
-from shipway.localcluster.apiserver.writing import change
+from shipway.localcluster.apiserver.writing import Written, change
 
 _MEDIA = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
 
@@ -45,7 +46,10 @@ async def answer(backend: Backend, target: Target, request: Request) -> Response
     else:
         options = write_options(request, "PatchOptions")
         wanted = _patched(scale, request)
-    return answer_with(scale_of(_write(backend, target, live, wanted, options), paths))
+    written = _write(backend, target, live, wanted, options)
+    response = answer_with(scale_of(written.obj, paths))
+    response.headers = {**response.headers, **warning_headers(written.warnings)}
+    return response
 
 
 def scale_of(obj: Obj, paths: ScalePaths) -> Obj:
@@ -88,7 +92,7 @@ def _patched(scale: Obj, request: Request) -> Obj:
     raise unsupported_media_type(_MEDIA)
 
 
-def _write(backend: Backend, target: Target, live: Obj, wanted: Obj, options: WriteOptions) -> Obj:
+def _write(backend: Backend, target: Target, live: Obj, wanted: Obj, options: WriteOptions) -> Written:
     paths = target.kind.scale or ScalePaths()
     replicas = dig(wanted, "spec", "replicas", default=0)
     version = dig(wanted, "metadata", "resourceVersion", default="")
@@ -104,4 +108,4 @@ def _write(backend: Backend, target: Target, live: Obj, wanted: Obj, options: Wr
     for step in paths.spec[:-1]:
         node = node.setdefault(step, {})
     node[paths.spec[-1]] = replicas
-    return change(backend, with_fields(target, subresource="scale"), live, changed, options).obj
+    return change(backend, with_fields(target, subresource="scale"), live, changed, options)
