@@ -83,7 +83,9 @@ class FaultyTransport:
 
     def _refusal(self) -> Response:
         code, reason = self._rng.choice([(409, "Conflict"), (429, "TooManyRequests"), (500, "InternalError")])
-        body = f'{{"kind":"Status","apiVersion":"v1","status":"Failure","code":{code},"reason":"{reason}","message":"injected"}}'
+        body = (
+            f'{{"kind":"Status","apiVersion":"v1","status":"Failure","code":{code},"reason":"{reason}","message":"injected"}}'
+        )
         return Response(code, {"content-type": "application/json"}, body.encode())
 
     def _maybe_crash(self) -> None:

@@ -34,6 +34,8 @@ from shipway.kube.objects.resource import Obj, Ref, ref_of, split_api_version
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, is_deleting, namespace_of, spec_of
 
 GATEWAY_PLUGIN = "argoproj-labs/gatewayAPI"
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+GATEWAY_KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
 HASH_LABEL = "rollouts-pod-template-hash"
 ALB_MANAGED = "rollouts.argoproj.io/managed-alb-annotations"
 TRAEFIK = ("traefik.io", "traefik.containo.us")
@@ -140,15 +142,20 @@ def _route_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[s
         return []
     # The original reads this block without regard to case (encoding/json).
     keys: dict[str, Any] = {str(key).lower(): value for key, value in cast("Obj", config).items()}
-    routes: list[Any] = keys.get("httproutes") or []
-    names: list[str] = [dig(route, "name", default="") for route in routes] + [keys.get("httproute") or ""]
     managed = _managed_routes(routing)
     where: str = keys.get("namespace") or namespace
     return [
-        Claim(Ref("gateway.networking.k8s.io", "HTTPRoute", where, name), claimant, services=services, managed_routes=managed)
-        for name in dict.fromkeys(names)
-        if name
+        Claim(Ref(GATEWAY_GROUP, kind, where, name), claimant, services=services, managed_routes=managed)
+        for kind in GATEWAY_KINDS
+        for name in _listed(keys, kind.lower())
     ]
+
+
+def _listed(keys: dict[str, Any], field: str) -> list[str]:
+    """The names under `httpRoutes` and `httpRoute`, or those of another kind of route."""
+    routes: list[Any] = keys.get(f"{field}s") or []
+    names: list[str] = [*(dig(route, "name", default="") for route in routes), keys.get(field) or ""]
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _managed_routes(routing: Obj) -> tuple[str, ...]:
@@ -378,7 +385,7 @@ WEIGHTS: tuple[tuple[tuple[str, str], Weighted], ...] = (
 
 HANDED_OVER: tuple[Row, ...] = (
     Row(("", "Service"), ROLLOUT, ("spec", "selector"), True, _keep_selector_hash, _strip_selector_hash),
-    Row(("gateway.networking.k8s.io", "HTTPRoute"), ROLLOUT, ("spec", "rules"), True, _keep_weights, _strip_weights),
+    *(Row((GATEWAY_GROUP, kind), ROLLOUT, ("spec", "rules"), True, _keep_weights, _strip_weights) for kind in GATEWAY_KINDS),
     Row(("networking.istio.io", "DestinationRule"), ROLLOUT, ("spec", "subsets"), True, _keep_subset_hash, _strip_subset_hash),
     Row(INGRESS, ROLLOUT, ("metadata", "annotations"), False, _keep_annotations, _strip_annotations),
     Row(INGRESS, ROLLOUT, ("spec", "rules"), True, _keep_added_paths, _as_it_is),

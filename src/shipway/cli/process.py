@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from shipway.kube.client.watching import tame_collector
+
 
 def configure_logs(*, quiet: bool = False) -> None:
     """Constant event names and key-values on stderr; coloured only where a person reads (NO_COLOR is honoured)."""
@@ -30,7 +32,11 @@ def configure_logs(*, quiet: bool = False) -> None:
 
 
 async def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs `work`; Ctrl-C and SIGTERM cancel it once, so that every block it opened closes in order."""
+    """Runs `work`; Ctrl-C and SIGTERM cancel it once, so that every block it opened closes in order.
+
+    What runs so long lives on caches: the garbage collector is told to look through them less often.
+    """
+    tame_collector()
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(work)

@@ -47,7 +47,9 @@ class SampleShop:
             shutil.copytree(template, self._directory)
         for path in self._directory.rglob("*.yaml"):
             text = path.read_text()
-            path.write_text(Template(text).safe_substitute(metrics_url=metrics_url, repo_url=self.repo_url, web_image=web_image))
+            path.write_text(
+                Template(text).safe_substitute(metrics_url=metrics_url, repo_url=self.repo_url, web_image=web_image)
+            )
         await self.git("init", "-q", "-b", BRANCH)
         await self.git("remote", "add", "origin", self.repo_url)
         await self.commit_and_push("Open the shop", force=True)

@@ -1,0 +1,231 @@
+"""Two hundred Rollouts on a real control plane: created, updated and aborted all at once, by one `shipway run`.
+
+The set-up in which Argo Rollouts 1.9.1 was measured: 2 pods each, setWeight 25, pause 2 s, setWeight 50, pause 2 s, pods ready
+0.1 s after they exist (played; there is no node). CPU and memory are those of the `shipway run` process alone, from /proc.
+Needs `make kube`; without it there is no figure.
+"""
+
+import asyncio
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import CRDS, NAMESPACES, PODS, ROLLOUTS
+from shipway.base.clock import SystemClock, rfc3339
+from shipway.base.errors import Conflict, NotFound, ShipwayError
+from shipway.kube.client.client import Client
+from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, name_of
+from tests.kube.control_plane import ControlPlane, built_binary
+
+COUNT = 200
+SPACE = "bench"
+START_SECONDS = 0.1
+CLOCK = SystemClock()
+AT_ONCE = 32
+
+
+def rollout(number: int) -> Obj:
+    pause = {"pause": {"duration": 2}}
+    labels = {"app": f"web-{number}"}
+    return {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": f"web-{number}", "namespace": SPACE},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:v1"}]}},
+            "strategy": {"canary": {"steps": [{"setWeight": 25}, pause, {"setWeight": 50}, pause]}},
+        },
+    }
+
+
+class Bench:
+    """The cluster from outside: every Rollout's status by name, as a watch tells it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.seen: dict[str, Obj] = {}
+        self._news: set[str] = set()
+        self._changed = asyncio.Event()
+
+    async def follow(self) -> None:
+        """A watch on a kind that is new to the API server may be cut off; then from the start."""
+        while True:
+            with suppress(ShipwayError):
+                listing = await self.client.list(ROLLOUTS, SPACE)
+                for item in listing.items:
+                    self._saw(item)
+                async for event in self.client.watch(ROLLOUTS, SPACE, resource_version=listing.resource_version):
+                    if event.type in ("ADDED", "MODIFIED"):
+                        self._saw(event.obj)
+            await CLOCK.sleep(0.1)
+
+    def _saw(self, found: Obj) -> None:
+        self.seen[name_of(found)] = found
+        self._news.add(name_of(found))
+        self._changed.set()
+
+    async def kubelet(self) -> None:
+        """Every pod is ready a moment after it exists."""
+        async with asyncio.TaskGroup() as group:
+            listing = await self.client.list(PODS, SPACE)
+            async for event in self.client.watch(PODS, SPACE, resource_version=listing.resource_version):
+                if event.type == "ADDED":
+                    group.create_task(self._start(name_of(event.obj)))
+
+    async def _start(self, name: str) -> None:
+        await CLOCK.sleep(START_SECONDS)
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": rfc3339(CLOCK.now())}
+        try:
+            body = {"status": {"phase": "Running", "conditions": [ready]}}
+            await self.client.patch(PODS, SPACE, name, body, subresource="status")
+        except (NotFound, Conflict):
+            return
+
+    async def all_at_once(self, act: Callable[[int], Any]) -> None:
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with room:
+                await act(number)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(COUNT):
+                group.create_task(one(number))
+
+    async def until_each(self, is_so: Callable[[Obj], bool], seconds: float = 120.0) -> list[float]:
+        """Seconds from now until it is so, for each Rollout."""
+        begun, took = time.perf_counter(), dict[str, float]()
+        self._news.update(self.seen)
+        async with asyncio.timeout(seconds):
+            while len(took) < COUNT:
+                for name in self._news.difference(took):
+                    if is_so(self.seen[name]):
+                        took[name] = time.perf_counter() - begun
+                self._news.clear()
+                self._changed.clear()
+                if len(took) < COUNT:
+                    await self._changed.wait()
+        return sorted(took.values())
+
+
+def is_healthy(revision: str) -> Callable[[Obj], bool]:
+    def check(found: Obj) -> bool:
+        image = dig(found, "spec", "template", "spec", "containers", 0, "image")
+        observed = dig(found, "status", "observedGeneration") == str(found["metadata"]["generation"])
+        return image == f"web:{revision}" and observed and dig(found, "status", "phase") == "Healthy"
+
+    return check
+
+
+def is_thrown_out(found: Obj) -> bool:
+    """Aborted, and every pod is stable's again."""
+    status = found.get("status") or {}
+    return status.get("phase") == "Degraded" and not status.get("updatedReplicas") and status.get("availableReplicas") == 2
+
+
+@asynccontextmanager
+async def engine(kubeconfig: Path) -> AsyncGenerator[int, None]:
+    """A production process for rollouts; yields its pid."""
+    command = ["run", "--kubeconfig", str(kubeconfig), "--namespace", SPACE, "--engines", "rollouts"]
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("shipway"),
+        *command,
+        "--listen",
+        "127.0.0.1:0",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process.pid
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+async def run() -> dict[str, float]:
+    binary = built_binary()
+    if binary is None:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        async with ControlPlane.start(binary, Path(folder)) as plane:
+            transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
+            try:
+                return await measured(Bench(Client(transport)), plane.kubeconfig)
+            finally:
+                await transport.close()
+
+
+async def measured(bench: Bench, kubeconfig: Path) -> dict[str, float]:
+    for crd in load_crds():
+        await bench.client.create(CRDS, crd)
+    while ROLLOUTS not in await bench.client.discover():
+        await CLOCK.sleep(0.1)
+    await bench.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
+    async with asyncio.TaskGroup() as group, engine(kubeconfig) as pid:
+        played = [group.create_task(bench.follow()), group.create_task(bench.kubelet())]
+        await CLOCK.sleep(5.0)
+        figures = await story(bench, pid)
+        for task in played:
+            task.cancel()
+    return figures
+
+
+async def story(bench: Bench, pid: int) -> dict[str, float]:
+    made = asyncio.create_task(bench.all_at_once(lambda number: bench.client.create(ROLLOUTS, rollout(number))))
+    created = await bench.until_each(is_healthy("v1"))
+    await made
+    begun = cpu_seconds(pid)
+    pushed = asyncio.create_task(bench.all_at_once(lambda number: set_image(bench, number, "v2")))
+    updated = await bench.until_each(is_healthy("v2"))
+    await pushed
+    spent = cpu_seconds(pid) - begun
+    await bench.all_at_once(lambda number: set_image(bench, number, "v3"))
+    await bench.until_each(lambda found: dig(found, "status", "currentStepIndex") == 1)
+    thrown = asyncio.create_task(bench.all_at_once(lambda number: abort(bench, number)))
+    aborted = await bench.until_each(is_thrown_out)
+    await thrown
+    await CLOCK.sleep(5.0)
+    idle = cpu_seconds(pid)
+    await CLOCK.sleep(20.0)
+    return {
+        "create_all_s": created[-1],
+        "update_p50_s": statistics.median(updated),
+        "update_p95_s": updated[int(0.95 * COUNT) - 1],
+        "update_cpu_s": spent,
+        "abort_p95_s": aborted[int(0.95 * COUNT) - 1],
+        "idle_cpu_s_per_minute": 3 * (cpu_seconds(pid) - idle),
+        "memory_mb": memory_mb(pid),
+    }
+
+
+async def set_image(bench: Bench, number: int, revision: str) -> None:
+    container = {"name": "web", "image": f"web:{revision}"}
+    await bench.client.patch(ROLLOUTS, SPACE, f"web-{number}", {"spec": {"template": {"spec": {"containers": [container]}}}})
+
+
+async def abort(bench: Bench, number: int) -> None:
+    await bench.client.patch(ROLLOUTS, SPACE, f"web-{number}", {"status": {"abort": True}}, subresource="status")
