@@ -165,7 +165,12 @@ class CanaryStory:
         return parse_rfc3339(dig(failed, "status", "metricResults", 0, "measurements", -1, "finishedAt"))
 
     async def _drift_event(self) -> Obj:
-        return await self._first(EVENTS, lambda event: event.get("reason") == DRIFT_REASON, namespace=ARGOCD)
+        """The event that tells of the healed catalog."""
+
+        def tells_of_it(event: Obj) -> bool:
+            return event.get("reason") == DRIFT_REASON and f"{SHOP}/catalog" in (event.get("message") or "")
+
+        return await self._first(EVENTS, tells_of_it, namespace=ARGOCD)
 
     async def _first(self, resource: Resource, matches: Callable[[Obj], bool], *, namespace: str = SHOP) -> Obj:
         """The first object of a kind that `matches`, already there or still to come."""
