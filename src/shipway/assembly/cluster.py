@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from shipway.api.crds import load_crds, load_router_crds
 from shipway.api.kinds import CRDS
+from shipway.assembly.installation import create_missing
 from shipway.base.clock import Clock
-from shipway.base.errors import Conflict
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.runtime.runtime import Runtime
@@ -41,7 +41,6 @@ class EmbeddedCluster(Struct, frozen=True):
     kubeconfig: Path
     api_url: str
     gateway_url: str
-    proxy: Proxy
 
 
 @asynccontextmanager
@@ -57,7 +56,8 @@ async def embedded_cluster(
         server = await ApiServer.open(path=home / "cluster.db", clock=clock, ids=RandomIds())
         stack.push_async_callback(server.close)
         client = Client(server, user_agent="shipway-cluster", manager="shipway-cluster")
-        await _install_crds(client)
+        for crd in (*load_crds(), *load_router_crds()):
+            await create_missing(client, CRDS, crd)
         addresses = AddressBook()
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tls = ensure_tls(home / "tls", clock.now())
@@ -69,7 +69,7 @@ async def embedded_cluster(
         proxy = await stack.enter_async_context(Proxy(client, clock=clock, addresses=addresses, port=gateway_port))
         api_url, kubeconfig = await stack.enter_async_context(_front(server, home, tls, api_port))
         log.info("cluster_ready", api=api_url, gateway=proxy.url, kubeconfig=str(kubeconfig))
-        yield EmbeddedCluster(client, kubeconfig, api_url, proxy.url, proxy)
+        yield EmbeddedCluster(client, kubeconfig, api_url, proxy.url)
 
 
 @asynccontextmanager
@@ -80,11 +80,3 @@ async def _front(server: ApiServer, home: Path, tls: TlsFiles, port: int) -> Asy
         kubeconfig = home / "kubeconfig"
         write_kubeconfig(kubeconfig, server=url, token=token, ca_pem=tls.ca_pem())
         yield url, kubeconfig
-
-
-async def _install_crds(client: Client) -> None:
-    for crd in (*load_crds(), *load_router_crds()):
-        try:
-            await client.create(CRDS, crd)
-        except Conflict:
-            continue

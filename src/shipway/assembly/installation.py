@@ -36,10 +36,10 @@ async def prepare(client: Client, settings: RunSettings, needed: Collection[Reso
     await check_served(client, needed)
     if settings.is_read_only:
         return
-    await _create_missing(client, NAMESPACES, {"metadata": {"name": settings.namespace}})
+    await create_missing(client, NAMESPACES, {"metadata": {"name": settings.namespace}})
     if "gitops" in settings.engines:
         await make_applied_key(client, settings.namespace)
-        await _create_missing(client, APP_PROJECTS, _default_project(settings.namespace))
+        await create_missing(client, APP_PROJECTS, _default_project(settings.namespace))
 
 
 async def check_served(client: Client, needed: Collection[Resource]) -> None:
@@ -58,8 +58,7 @@ async def install_crds(client: Client) -> None:
     """Creates the definitions that are not there and waits until they are served. An installed one is used as it is."""
     missing: list[str] = []
     for crd in load_crds():
-        with suppress(Conflict):
-            await client.create(CRDS, crd)
+        if await create_missing(client, CRDS, crd):
             missing.append(name_of(crd))
     for name in missing:
         await wait_until(client, One(CRDS, "", name), _is_established, seconds=30)
@@ -69,9 +68,7 @@ async def install_crds(client: Client) -> None:
 async def make_applied_key(client: Client, namespace: str) -> None:
     """Makes the installation's key, once, and keeps it in a Secret."""
     meta = {"namespace": namespace, "name": KEY_SECRET}
-    fresh = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": secrets.token_hex(32)}}
-    with suppress(Conflict):
-        await client.create(SECRETS, fresh)
+    await create_missing(client, SECRETS, {"metadata": meta, "stringData": {"key": secrets.token_hex(32)}})
 
 
 async def applied_key(client: Client, namespace: str) -> bytes:
@@ -86,9 +83,12 @@ def _is_established(crd: Obj | None) -> bool:
     return crd is not None and (condition_of(crd, "Established") or {}).get("status") == "True"
 
 
-async def _create_missing(client: Client, resource: Resource, body: Obj) -> None:
+async def create_missing(client: Client, resource: Resource, body: Obj) -> bool:
+    """Creates the object unless one of its name is there, which stays as it is. Whether it was created."""
     with suppress(Conflict):
         await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
+        return True
+    return False
 
 
 def _default_project(namespace: str) -> Obj:

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from shipway.api.kinds import NAMESPACES, SECRETS
+from shipway.api.kinds import SECRETS
+from shipway.assembly.installation import create_missing
 from shipway.assembly.supervise import Up, UpSettings, up
 from shipway.base.clock import SystemClock
-from shipway.base.errors import Conflict, ShipwayError
+from shipway.base.errors import ShipwayError
 from shipway.demo.git_server import GitServer
 from shipway.demo.load import NOBODY, Load, LoadReport
 from shipway.demo.repository import SampleShop
@@ -141,19 +142,5 @@ async def _git_server(home: Path, running: Up) -> AsyncIterator[GitServer]:
 
 async def _configure_webhook(client: Client, secret: str) -> None:
     """As an Argo CD user does: the forge's secret stands in `argocd-secret`."""
-    for resource, body in (
-        (NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ARGOCD}}),
-        (
-            SECRETS,
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"namespace": ARGOCD, "name": "argocd-secret"},
-                "stringData": {"webhook.github.secret": secret},
-            },
-        ),
-    ):
-        try:
-            await client.create(resource, body)
-        except Conflict:
-            continue
+    meta = {"namespace": ARGOCD, "name": "argocd-secret"}
+    await create_missing(client, SECRETS, {"metadata": meta, "stringData": {"webhook.github.secret": secret}})

@@ -21,7 +21,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of, name_of, status_of
 from shipway.kube.objects.yaml import load_all
-from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
+from shipway.kube.runtime.waiting import One, TookTooLong, follow, wait_until
 
 ARGOCD = "argocd"
 SHOP = "shop"
@@ -186,10 +186,8 @@ class CanaryStory:
 
     async def _watch_weights(self) -> None:
         """Notes every change of the canary's weight, until cancelled."""
-        async for event in self._client.watch(HTTP_ROUTES, SHOP, resource_version="0", field_selector="metadata.name=web"):
-            if event.type not in ("ADDED", "MODIFIED"):
-                continue
-            weight = canary_weight(event.obj)
+        async for route in follow(self._client, One(HTTP_ROUTES, SHOP, "web")):
+            weight = canary_weight(route)
             weights = self.findings.weights
             if weight is not None and (not weights or weights[-1].weight != weight):
                 weights.append(WeightChange(self._clock.now(), weight))
