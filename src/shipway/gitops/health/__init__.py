@@ -1,9 +1,13 @@
-"""How one live object is doing: `health_of(obj)`, None for kinds that have no health (they do not count)."""
+"""How one live object is doing: `health_of(obj)`, None for kinds that have no health (they do not count).
+
+`builtin` judges Kubernetes' own kinds, `delivery` those that deliver, `catalogue` what widely used operators bring.
+"""
 
 from collections.abc import Callable
 
 from shipway.gitops.annotations import HOOK_FINALIZER
 from shipway.gitops.health import builtin, delivery
+from shipway.gitops.health.catalogue import rule_for
 from shipway.gitops.health.verdicts import Health, HealthStatus, worst
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.views import is_deleting, metadata
@@ -36,5 +40,6 @@ def health_of(obj: Obj) -> Health | None:
     if is_deleting(obj) and HOOK_FINALIZER not in (metadata(obj).get("finalizers") or []):
         return Health("Progressing", "Pending deletion")
     group, _ = split_api_version(obj.get("apiVersion", ""))
-    rule = _RULES.get((group, obj.get("kind", "")))
+    kind = obj.get("kind", "")
+    rule = _RULES.get((group, kind)) or rule_for(group, kind)
     return rule(obj) if rule else None
