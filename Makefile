@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-DEEP := $(wildcard tests/sim tests/contract tests/golden tests/e2e)
+DEEP := $(wildcard tests/sim tests/contract tests/clients tests/golden tests/e2e)
 
 ARGS ?=
 NAME ?=
@@ -73,9 +73,9 @@ kube: ## a real control plane for the tests, built once; prints its path
 	@tests/kube/build
 
 .PHONY: tools
-tools: $(STAMP) ## the test programs that do not come with `.venv`: Prometheus, OpenSSH, Chromium, Helm
+tools: $(STAMP) ## the test programs that do not come with `.venv`: Prometheus, OpenSSH, Chromium, Helm, older clients
 	@tests/tools
-	@$(BIN)/python -m tests.fetch_helm
+	@$(BIN)/python -m tests.fetch_clients
 
 .PHONY: clean
 clean: ## what can be made again

@@ -1,4 +1,4 @@
-"""A current kubectl rolls Deployments out on the embedded cluster: status, restart, undo, history, scale, cascades, drain."""
+"""A current kubectl takes things away on the embedded cluster: cascades, namespaces, a node that is drained."""
 
 import asyncio
 import random
@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import orjson
-import pytest
 import pytest_asyncio
 
 from shipway.api.kinds import NODES
@@ -62,28 +61,6 @@ async def kubectl(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerat
     await server.close()
 
 
-async def test_rollouts(kubectl: Kubectl) -> None:
-    manifest = orjson.dumps(deployment(image="slow:0"))
-    assert "deployment.apps/web created" in await kubectl("apply", "-f", "-", stdin=manifest)
-    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-
-    await kubectl("set", "image", "deployment/web", "c=slow:0.5")
-    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    await kubectl("rollout", "restart", "deployment/web")
-    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    history = await kubectl("rollout", "history", "deployment/web")
-    assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2", "3"]
-
-    assert "rolled back" in await kubectl("rollout", "undo", "deployment/web", "--to-revision=1")
-    assert "successfully rolled out" in await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    assert await kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}") == "slow:0"
-
-    await kubectl("scale", "deployment/web", "--replicas=5")
-    await kubectl("wait", "deployment/web", "--for=jsonpath={.status.availableReplicas}=5", "--timeout=30s")
-    described = await kubectl("describe", "deployment", "web")
-    assert "ScalingReplicaSet" in described and "5 desired | 5 updated | 5 total | 5 available" in described
-
-
 async def test_cascades(kubectl: Kubectl) -> None:
     manifest = orjson.dumps(deployment(image="slow:0"))
     await kubectl("apply", "-f", "-", stdin=manifest)
@@ -93,29 +70,6 @@ async def test_cascades(kubectl: Kubectl) -> None:
     await kubectl("create", "namespace", "shop")
     await kubectl("create", "configmap", "x", "-n", "shop")
     await kubectl("delete", "namespace", "shop", "--timeout=30s")
-
-
-@pytest.mark.parametrize("kind", ["statefulset", "daemonset"])
-async def test_rollouts_of_sets_with_revisions(kubectl: Kubectl, kind: str) -> None:
-    made = deployment(image="slow:0", replicas=2)
-    made["kind"] = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}[kind]
-    if kind == "statefulset":
-        made["spec"]["serviceName"] = "web"
-    else:
-        del made["spec"]["replicas"]
-    name = f"{kind}/web"
-    await kubectl("apply", "-f", "-", stdin=orjson.dumps(made))
-    await kubectl("rollout", "status", name, "--timeout=30s")
-    await kubectl("set", "image", name, "c=slow:0.5")
-    await kubectl("rollout", "status", name, "--timeout=30s")
-    await kubectl("rollout", "restart", name)
-    await kubectl("rollout", "status", name, "--timeout=30s")
-    history = await kubectl("rollout", "history", name)
-    assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2", "3"]
-    assert "rolled back" in await kubectl("rollout", "undo", name, "--to-revision=1")
-    await kubectl("rollout", "status", name, "--timeout=30s")
-    images = await kubectl("get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].image}")
-    assert set(images.split()) == {"slow:0"}
 
 
 async def test_a_node_is_drained_one_pod_at_a_time(kubectl: Kubectl) -> None:
