@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client import generate_latest
+
 from shipway.api.crds import load_crds
 from shipway.api.kinds import (
     ANALYSIS_TEMPLATES,
@@ -24,12 +26,13 @@ from shipway.api.kinds import (
 )
 from shipway.api.metrics import Sample
 from shipway.api.rollout import read_spec, read_status
+from shipway.assembly.engines import count_rollouts
 from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, is_deleting, labels_of, name_of
+from shipway.kube.objects.views import annotations_of, dig, is_deleting, labels_of, name_of
 from shipway.kube.objects.wire import Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
@@ -39,7 +42,8 @@ from shipway.localcluster.controllers.replicaset.controller import ReplicaSetCon
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
-from shipway.rollouts.rollout.names import HASH_LABEL
+from shipway.rollouts.metrics import RolloutMetrics
+from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.settings import RolloutSettings
 from tests.sim.faults import Crash
@@ -73,7 +77,9 @@ class World:
         """A fresh process of the engine: nothing remembered."""
         client = Client(self._wrap(self._server, self.clock), manager="shipway")
         controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
-        return Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
+        runtime = Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
+        count_rollouts(runtime, RolloutMetrics(RolloutSettings()))
+        return runtime
 
     async def run(self) -> None:
         """The engine, started again after every crash (and when it could not start)."""
@@ -152,6 +158,27 @@ class World:
             event for event in (await self.user.list(EVENTS, NS)).items if dig(event, "involvedObject", "kind") == "Rollout"
         ]
         return [event["reason"] for event in sorted(events, key=lambda event: int(event["metadata"]["resourceVersion"]))]
+
+    async def told(self) -> list[str]:
+        """Reasons and messages of the Rollout's events in the order they were told; names of ReplicaSets by revision."""
+        events = [
+            event for event in (await self.user.list(EVENTS, NS)).items if dig(event, "involvedObject", "kind") == "Rollout"
+        ]
+        names = {
+            labels_of(rs)[HASH_LABEL]: f"<{annotations_of(rs)[REVISION]}>"
+            for rs in (await self.user.list(REPLICA_SETS, NS)).items
+        }
+        lines: list[str] = []
+        for event in sorted(events, key=lambda event: int(event["metadata"]["resourceVersion"])):
+            line = f"{event['reason']}: {event['message']}"
+            for pod_hash, revision in names.items():
+                line = line.replace(pod_hash, revision)
+            lines.append(line)
+        return lines
+
+    def scraped(self) -> list[str]:
+        """What a Prometheus server reads from the engine."""
+        return generate_latest(self.engine.metrics.registry).decode().splitlines()
 
     # --- people
 

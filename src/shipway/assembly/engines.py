@@ -40,6 +40,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
+from shipway.rollouts.metrics import RolloutMetrics
 from shipway.rollouts.settings import RolloutSettings
 from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
@@ -172,9 +173,19 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             resolvers=resolvers,
             read_only=[controller.name for engine in reporting for controller in controllers[engine]],
         )
+        if "rollouts" in settings.engines:
+            count_rollouts(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
         leadership = None if settings.is_read_only else Leadership(client, clock, _lease(settings))
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         yield EngineProcess(runtime, leadership, sources.mirrors, webhook_secrets, clock)
+
+
+def count_rollouts(runtime: Runtime, metrics: RolloutMetrics) -> None:
+    """Has `metrics` told of what is there and what passes did, and printed with all others."""
+    for resource in metrics.followed:
+        runtime.follow(resource, metrics.on_change_of(resource))
+    runtime.metrics.listen(metrics)
+    runtime.metrics.registry.register(metrics)
 
 
 def _lease(settings: RunSettings) -> LeaseName:

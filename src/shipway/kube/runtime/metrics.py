@@ -1,8 +1,21 @@
 """What the runtime counts, in Prometheus' terms. One instance per process; nothing is registered by importing this."""
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shipway.kube.runtime.decision import Note
+
+
+class PassListener(Protocol):
+    """What an engine that keeps figures of its own, by object, is told by the shells."""
+
+    def passed(self, controller: str, key: Any, seconds: float) -> None: ...
+
+    def failed(self, controller: str, key: Any, reason: str) -> None: ...
+
+    def told(self, note: Note) -> None: ...
 
 
 class RuntimeMetrics:
@@ -10,6 +23,7 @@ class RuntimeMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._listeners: list[PassListener] = []
         self._passes = Counter(
             "shipway_passes", "Passes of a controller that ended well", ["controller"], registry=self.registry
         )
@@ -25,9 +39,21 @@ class RuntimeMetrics:
         self._seconds.labels(controller)
         self._depth.labels(controller).set_function(depth)
 
-    def passed(self, controller: str, seconds: float) -> None:
+    def listen(self, listener: PassListener) -> None:
+        """Has `listener` told of every pass and event of all controllers from now on."""
+        self._listeners.append(listener)
+
+    def passed(self, controller: str, key: Any, seconds: float) -> None:
         self._passes.labels(controller).inc()
         self._seconds.labels(controller).observe(max(0.0, seconds))
+        for listener in self._listeners:
+            listener.passed(controller, key, seconds)
 
-    def failed(self, controller: str, reason: str) -> None:
+    def failed(self, controller: str, key: Any, reason: str) -> None:
         self._failures.labels(controller, reason).inc()
+        for listener in self._listeners:
+            listener.failed(controller, key, reason)
+
+    def told(self, note: Note) -> None:
+        for listener in self._listeners:
+            listener.told(note)

@@ -11,9 +11,11 @@ from typing import Any
 
 from shipway.base.clock import Clock
 from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Resource
 from shipway.kube.runtime.caches import Caches
 from shipway.kube.runtime.controller import Controller, Resolver
-from shipway.kube.runtime.decision import Ask
+from shipway.kube.runtime.decision import Ask, Watch
+from shipway.kube.runtime.informer import OnChange
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.metrics import RuntimeMetrics
 from shipway.kube.runtime.shell import Shell, Surroundings
@@ -47,6 +49,10 @@ class Runtime:
             group.create_task(self._lanes.run())
             for shell in self._shells.values():
                 group.create_task(shell.run())
+
+    def follow(self, resource: Resource, on_change: OnChange) -> None:
+        """Tells `on_change` of every object of a kind, as long as this lives. Shares the cache of whoever watches all of it."""
+        self._caches.need(on_change, Watch(resource, lambda _: ())).on_event(on_change)
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
         """Asks the standing asks that `concerns` picks again at once (a webhook came). Returns how many."""

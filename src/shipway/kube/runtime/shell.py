@@ -133,7 +133,7 @@ class Shell:
         decision = self._controller.decide(observed, started)
         if self._is_read_only:
             self._report(key, world, decision)
-            self._metrics.passed(self.name, self._clock.now() - started)
+            self._metrics.passed(self.name, key, self._clock.now() - started)
             return
         outcomes = await execute(self._client, decision.batches)
         writes = [write for write in map(awaited_of, outcomes) if write]
@@ -147,7 +147,8 @@ class Shell:
         self._schedule(key, conclusion, outcomes)
         for note in conclusion.notes:
             self._recorder.put(note)
-        self._metrics.passed(self.name, self._clock.now() - started)
+            self._metrics.told(note)
+        self._metrics.passed(self.name, key, self._clock.now() - started)
 
     def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
         """Keeps what the key watches and asks from now on; a kind that was listed meanwhile wakes it again."""
@@ -245,7 +246,7 @@ class Shell:
 
     def _failed(self, key: Any, error: BaseException) -> None:
         meaning = verdict(error)
-        self._metrics.failed(self.name, meaning.reason)
+        self._metrics.failed(self.name, key, meaning.reason)
         after = error.after if isinstance(error, Unavailable) and error.after else 0.0
         delay = self._queue.back_off(key, at_least=SLOW_POLL if meaning.retry == "on_change" else after)
         if meaning.retry != "at_once":
