@@ -102,7 +102,7 @@ class World:
 
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
-        settings = GitOpsSettings(namespace="argocd", key=b"a key of the test")
+        settings = GitOpsSettings("argocd", ("team-*",), key=b"a key of the test")
         client = Client(self.engine, manager=settings.manager)
 
         async def dry_run(ask: DryRunAsk) -> Obj:
@@ -133,7 +133,9 @@ class World:
             self.runtime = self.make_engine()
 
     async def app(self, name: str = "shop") -> Obj:
-        return await self.user.get(APPLICATIONS, "argocd", name)
+        """By its name, or `namespace/name` outside the control-plane namespace."""
+        namespace, _, bare = name.rpartition("/")
+        return await self.user.get(APPLICATIONS, namespace or "argocd", bare)
 
     async def push(self, objects: list[Obj] | ShipwayError) -> str:
         """A commit, and the webhook that says so."""

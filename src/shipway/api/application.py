@@ -158,6 +158,31 @@ class ProjectKind(Struct, frozen=True):
     name: str = ""
 
 
+class SyncWindow(Struct, frozen=True, rename="camel"):
+    """When syncs are allowed or denied: a cron `schedule` and how long it lasts from there, for what the globs fit."""
+
+    kind: str = ""
+    schedule: str = ""
+    duration: str = ""
+    time_zone: str = ""
+    applications: tuple[str, ...] | None = None
+    namespaces: tuple[str, ...] | None = None
+    clusters: tuple[str, ...] | None = None
+    manual_sync: bool = False
+    sync_overrun: bool = False
+    and_operator: bool = False
+    description: str = ""
+
+
+class ProjectRole(Struct, frozen=True, rename="camel"):
+    """Who may do what in a project: Casbin rows, bound to groups."""
+
+    name: str = ""
+    description: str = ""
+    policies: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+
+
 class ProjectSpec(Struct, frozen=True, rename="camel"):
     source_repos: tuple[str, ...] | None = None
     destinations: tuple[ProjectDestination, ...] | None = None
@@ -166,7 +191,13 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     namespace_resource_whitelist: tuple[ProjectKind, ...] | None = None
     namespace_resource_blacklist: tuple[ProjectKind, ...] | None = None
     source_namespaces: tuple[str, ...] | None = None
-    sync_windows: tuple[dict[str, Any], ...] | None = None
+    sync_windows: tuple[SyncWindow, ...] | None = None
+    roles: tuple[ProjectRole, ...] | None = None
+    permit_only_project_scoped_clusters: bool = False
+    destination_service_accounts: tuple[dict[str, Any], ...] | None = None
+    signature_keys: tuple[dict[str, Any], ...] | None = None
+    source_integrity: dict[str, Any] | None = None
+    orphaned_resources: dict[str, Any] | None = None
 
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from shipway.api.kinds import SECRETS
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
-from shipway.assembly.settings import RunSettings, check_engines, listen_address
+from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.assembly.sources import Sources, is_same_repository
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
@@ -55,6 +55,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
 
     Raises InvalidInput for flags that cannot work, Unavailable when the cluster does not answer or lacks what is needed."""
     check_engines(settings.engines)
+    check_namespaces(settings.application_namespaces)
     host, port = listen_address(settings.listen)
     async with AsyncExitStack() as stack:
         clock = SystemClock()
@@ -206,7 +207,7 @@ def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controll
     """The controllers of each engine that was asked for; `key` is the installation's."""
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
-        controllers["gitops"] = gitops_controllers(GitOpsSettings(namespace=settings.namespace, key=key))
+        controllers["gitops"] = gitops_controllers(GitOpsSettings(settings.namespace, settings.application_namespaces, key=key))
     if "rollouts" in settings.engines:
         analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""))
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]

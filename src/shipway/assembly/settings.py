@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
+from shipway.base.globs import glob_or_regex
 
 ENGINES = ("gitops", "rollouts")
 
@@ -12,13 +13,14 @@ ENGINES = ("gitops", "rollouts")
 class RunSettings(Struct, frozen=True):
     """The flags of `shipway run`; `listen` is host:port, port 0 for any free one.
 
-    `allow_local`: repositories on this machine too. Whoever may write an Application could read all that we can, so only
-    where both are the same person.
+    `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
+    machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
     """
 
     kubeconfig: Path | None = None
     context: str | None = None
     namespace: str = "argocd"
+    application_namespaces: tuple[str, ...] = ()
     engines: tuple[str, ...] = ENGINES
     install_crds: bool = False
     listen: str = "127.0.0.1:8080"
@@ -37,6 +39,12 @@ def check_engines(engines: tuple[str, ...]) -> None:
         raise InvalidInput(f"unknown engine {', '.join(unknown)}: {choice}")
     if not engines:
         raise InvalidInput(f"no engine to run: {choice}")
+
+
+def check_namespaces(patterns: tuple[str, ...]) -> None:
+    """Raises InvalidInput for a pattern that is none."""
+    for pattern in patterns:
+        glob_or_regex(pattern)
 
 
 def listen_address(listen: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ both are restricted, if either does. A time that a clock change skips is skipped
 """
 
 import re
+from bisect import bisect_left
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -35,6 +36,8 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }
 _HORIZON_DAYS = 5 * 366
+_SLACK_HOURS = 1
+"""No clock is set back by more than this, so no hour of the day before it can still come."""
 _WINDOWS = (3600.0, 86400.0, 32 * 86400.0, _HORIZON_DAYS * 86400.0)
 
 
@@ -84,12 +87,16 @@ class Schedule(Struct, frozen=True):
         return in_month or in_week if self.either_day else in_month and in_week
 
     def _first_on(self, day: date, zone: ZoneInfo, instant: Instant) -> Instant | None:
-        for hour in self.hours:
+        here = datetime.fromtimestamp(instant, zone)
+        soonest = here.hour - _SLACK_HOURS if here.date() == day else 0
+        for hour in self.hours[bisect_left(self.hours, soonest) :]:
             for minute in self.minutes:
                 local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                 at = local.timestamp()
+                if at <= instant:
+                    continue
                 is_real = datetime.fromtimestamp(at, UTC).astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None)
-                if at > instant and is_real:
+                if is_real:
                     return Instant(at)
         return None
 

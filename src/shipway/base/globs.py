@@ -6,6 +6,7 @@ one it stops there and only `**` goes on, as in Helm value files (doublestar).
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import re2  # pyright: ignore[reportMissingTypeStubs]
@@ -40,6 +41,18 @@ def compile_glob(pattern: str, separator: str = "") -> Callable[[str], bool]:
     except (_RE2.error, IndexError):
         raise InvalidInput(f"{pattern!r} is not a valid pattern: check its brackets and braces", reason="InvalidGlob") from None
     return lambda text: compiled.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def glob_or_regex(pattern: str) -> Callable[[str], bool]:
+    """A glob, or between slashes (`/^team-.*$/`) a regular expression that has to be found. Raises `InvalidInput`."""
+    if not (len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/")):
+        return compile_glob(pattern)
+    try:
+        compiled = _RE2.compile(pattern[1:-1], _QUIET)
+    except _RE2.error:
+        raise InvalidInput(f"{pattern!r} is not a valid regular expression", reason="InvalidGlob") from None
+    return lambda text: compiled.search(text) is not None
 
 
 def _pieces(pattern: str, separator: str) -> Iterator[str]:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from shipway.api.kinds import ANALYSIS_RUNS, APPLICATIONS, REPLICA_SETS, ROLLOUTS
-from shipway.base.errors import NotFound
+from shipway.api.kinds import ANALYSIS_RUNS, APP_PROJECTS, APPLICATIONS, REPLICA_SETS, ROLLOUTS
+from shipway.base.errors import Denied, NotFound
 from shipway.cli import app_sync, app_view
 from shipway.cli.app_sync import SyncFlags
 from shipway.cli.output import (
@@ -28,7 +28,7 @@ from shipway.cli.output import (
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import controller_of, namespace_of, status_of, uid_of
+from shipway.kube.objects.views import controller_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.waiting import TookTooLong
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
@@ -126,7 +126,7 @@ async def show_app(session: Session, name: str, output: Output = "table") -> int
     if output != "table":
         print_object(application, output)
         return 0
-    sentence = why(application, await children_of(session, application))
+    sentence = why(application, await children_of(session, application), session.clock.now())
     print_lines(app_view.overview(application, sentence, session.clock.now(), paint_for(sys.stdout)))
     return 0
 
@@ -186,12 +186,20 @@ async def find_app(session: Session, name: str) -> Obj:
 
 
 async def children_of(session: Session, application: Obj) -> tuple[Obj, ...]:
-    """The live Rollouts among the Application's objects with their ReplicaSets and analyses: they know why it waits."""
-    found: list[Obj] = []
+    """Its AppProject, and the live Rollouts among its objects with their ReplicaSets and analyses: they know why it waits."""
+    found = await _project_of(session, application)
     for row in status_of(application).get("resources") or []:
         if row.get("kind") == "Rollout":
             found += await _rollout_with_children(session, row.get("namespace") or "", row.get("name") or "")
     return tuple(found)
+
+
+async def _project_of(session: Session, application: Obj) -> list[Obj]:
+    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
+    try:
+        return [await session.client.get(APP_PROJECTS, namespace, spec_of(application).get("project") or "default")]
+    except (NotFound, Denied):
+        return []  # without it the sentence says nothing of sync windows
 
 
 async def _rollout_with_children(session: Session, namespace: str, name: str) -> list[Obj]:

@@ -25,6 +25,8 @@ class RunFlags:
     "The context of the kubeconfig; its current one otherwise."
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "argocd"
     "Where Applications and AppProjects live, as in Argo CD. A second process on the same namespace stands by."
+    application_namespaces: str = ""
+    "Further namespaces whose Applications are served, separated by commas: globs, or /regular expressions/."
     engines: str = ",".join(ENGINES)
     "Which engines to run, separated by commas."
     install_crds: bool = False
@@ -51,7 +53,8 @@ def run(flags: RunFlags | None = None) -> int:
         kubeconfig=chosen.kubeconfig,
         context=chosen.context,
         namespace=chosen.namespace,
-        engines=tuple(name.strip() for name in chosen.engines.split(",") if name.strip()),
+        application_namespaces=_comma_list(chosen.application_namespaces),
+        engines=_comma_list(chosen.engines),
         install_crds=chosen.install_crds,
         listen=chosen.listen,
         instance_id=chosen.instance_id,
@@ -64,3 +67,7 @@ def run(flags: RunFlags | None = None) -> int:
     work = run_engines(settings, on_ready_write(chosen.url_file))
     asyncio.run(until_stopped(with_parent(work) if chosen.with_parent else work))
     return 0
+
+
+def _comma_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

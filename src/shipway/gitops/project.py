@@ -4,12 +4,16 @@ Every refusal says which rule refused. Patterns are globs in which `*` does not 
 that starts with `!` denies, and a denial wins.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from shipway.api.application import ApplicationSpec, Destination, ProjectDestination, ProjectKind, ProjectSpec
+from shipway.base.errors import InvalidInput
+from shipway.base.globs import compile_glob, glob_or_regex
+from shipway.gitops.project_roles import role_problems
+from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.runtime.controller import ObjectKey
 
 DEFAULT = "default"
 
@@ -28,6 +32,36 @@ def default_project(namespace: str) -> Obj:
     }
 
 
+def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:
+    """What is wrong with a project itself, each with its path; its applications are not synced until that is mended."""
+    found = [f"spec.syncWindows[{n}].{told}" for n, one in enumerate(project.sync_windows or ()) if (told := problem_of(one))]
+    found += [f"spec.{told}" for told in _bad_patterns(project)]
+    for index, role in enumerate(project.roles or ()):
+        found += [f"spec.roles[{index}].{told}" for told in role_problems(name, role)]
+    if project.signature_keys or project.source_integrity:
+        field = "signatureKeys" if project.signature_keys else "sourceIntegrity"
+        found.append(
+            f"spec.{field} is not supported yet: nothing of the project is synced, since no signature would be verified"
+        )
+    if project.destination_service_accounts:
+        found.append("spec.destinationServiceAccounts is not supported yet: remove it, or syncs would run with our own rights")
+    return tuple(f"AppProject {name}: {told}" for told in found)
+
+
+def _bad_patterns(project: ProjectSpec) -> Iterator[str]:
+    lists: dict[str, Sequence[str]] = {
+        "sourceRepos": project.source_repos or (),
+        "destinations": [text for rule in project.destinations or () for text in (rule.server, rule.name, rule.namespace)],
+        "sourceNamespaces": project.source_namespaces or (),
+    }
+    for field, patterns in lists.items():
+        for pattern in patterns:
+            try:
+                glob_or_regex(pattern.removeprefix("!"))
+            except InvalidInput as error:
+                yield f"{field}: {error.message}"
+
+
 def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec) -> tuple[str, ...]:
     """Why the project does not allow this application; empty when it does."""
     found: list[str] = []
@@ -35,14 +69,27 @@ def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec) -> tuple[st
     for source in sources:
         if not _permits_text(source.repo_url, project.source_repos or (), "/"):
             found.append(f"application repo {source.repo_url} is not permitted in project '{name}'")
+    where = spec.destination.server or spec.destination.name
     if not _permits_destination(spec.destination, project.destinations or (), spec.destination.namespace):
         found.append(
-            f"application destination server '{spec.destination.server or spec.destination.name}' and namespace "
+            f"application destination server '{where}' and namespace "
             f"'{spec.destination.namespace}' do not match any of the allowed destinations in project '{name}'"
         )
-    if project.sync_windows:
-        found.append(f"spec.syncWindows of project '{name}' is not supported yet: remove it or keep syncs manual")
+    elif project.permit_only_project_scoped_clusters:
+        found.append(
+            f"application destination server '{where}' is not permitted in project '{name}': permitOnlyProjectScopedClusters "
+            "is on, and the cluster we run on belongs to no project"
+        )
     return tuple(found)
+
+
+def namespace_refusal(project: ProjectSpec | None, project_name: str, app: ObjectKey, control_namespace: str) -> str:
+    """Why an application outside the control-plane namespace may not use the project; "" when it may."""
+    if app.namespace == control_namespace:
+        return ""
+    if project is not None and any(glob_or_regex(one)(app.namespace) for one in project.source_namespaces or ()):
+        return ""
+    return f"application '{app.name}' in namespace '{app.namespace}' is not allowed to use project '{project_name}'"
 
 
 def refusal_of(project: ProjectSpec, name: str, ref: Ref, is_namespaced: bool, destination: Destination) -> str:
@@ -111,13 +158,9 @@ def _permits_text(text: str, patterns: Sequence[str], separator: str) -> bool:
 
 
 def _matches(pattern: str, text: str, separator: str = "") -> bool:
-    return bool(_compiled(pattern, separator).fullmatch(text))
+    return _glob(pattern, separator)(text)
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str, separator: str) -> re.Pattern[str]:
-    """A glob: `**` anything, `*` anything but the separator, `?` one character."""
-    one = f"[^{re.escape(separator)}]" if separator else "."
-    parts = re.split(r"(\*\*|\*|\?)", pattern)
-    special = {"**": ".*", "*": f"{one}*", "?": one}
-    return re.compile("".join(special.get(part, re.escape(part)) for part in parts), re.DOTALL)
+def _glob(pattern: str, separator: str) -> Callable[[str], bool]:
+    return compile_glob(pattern, separator)

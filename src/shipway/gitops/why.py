@@ -1,16 +1,23 @@
 """Why is an application as it is, and what to do: one sentence, made here once and printed everywhere.
 
-    why(app, children) -> str
+    why(app, children, now) -> str
 
-Pure over the Application and whatever is known of its children (Rollouts, ReplicaSets, AnalysisRuns; more does no harm, less
-makes the sentence shorter). The first thing that explains the state is said: what Git could not give, what a sync waits for or
-failed at, what is unhealthy (an aborted rollout with both versions and the metric that threw it out), what differs.
+Pure over the Application and whatever is known around it (its AppProject, Rollouts, ReplicaSets, AnalysisRuns; more does no
+harm, less makes the sentence shorter). The first thing that explains the state is said: what Git could not give, what a sync
+waits for or failed at, what is unhealthy (an aborted rollout with both versions and the metric that threw it out), what
+differs.
 """
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 
+from shipway.api.application import parse_project, parse_spec
+from shipway.base.clock import Instant
+from shipway.base.errors import InvalidInput
+from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.sync.tasks import images_of
+from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
 
@@ -23,13 +30,13 @@ _LIMIT = re.compile(r"(<=|>=|<|>)\s*([0-9.]+)\s*$")
 _BROKEN = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}
 
 
-def why(app: Obj, children: Iterable[Obj] = ()) -> str:
-    """One sentence (two where there is something to do) about the state of an application."""
+def why(app: Obj, children: Iterable[Obj] = (), now: Instant | None = None) -> str:
+    """One sentence (two where there is something to do) about the state of an application; `now` for its sync windows."""
     name, status = name_of(app), status_of(app)
     if not status.get("sync"):
         return f"{name} has not been looked at yet: is `shipway run` (or `shipway up`) running?"
     found = list(children)
-    for explain in (_error, _running, _aborted, _unhealthy, _failed, _out_of_sync):
+    for explain in (_error, _running, _aborted, partial(_shut, now), _unhealthy, _failed, _out_of_sync):
         if text := explain(app, found):
             return f"{name} {text}"
     return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}."
@@ -87,6 +94,23 @@ def _failed(app: Obj, _: Sequence[Obj]) -> str:
     rows = [row for row in dig(state, "syncResult", "resources", default=[]) if row.get("status") == "SyncFailed"]
     detail = f"{_named(rows[0])}: {rows[0].get('message', '')}" if rows else state.get("message", "")
     return f"is OutOfSync because the last sync failed: {_ended(detail)} Mend it in Git and push."
+
+
+def _shut(now: Instant | None, app: Obj, around: Sequence[Obj]) -> str:
+    """Automated sync would put Git live, but a sync window of the project is in its way."""
+    project: Obj = next(iter(_of_kind(around, "AppProject")), {})
+    if now is None or _sync(app) != "OutOfSync" or _health(app) == "Degraded" or not spec_of(project).get("syncWindows"):
+        return ""
+    try:
+        spec, rules = parse_spec(app), parse_project(project)
+    except InvalidInput:
+        return ""
+    window = gate_of(rules, name_of(app), spec, now, is_manual=False)
+    if window.is_open or not is_automated(spec):
+        return ""
+    by_hand = gate_of(rules, name_of(app), spec, now, is_manual=True).is_open
+    hint = f" A person may sync it now: `shipway app sync {name_of(app)}`." if by_hand else ""
+    return f"is OutOfSync and waits for a sync window: {_ended(window.reason)}{hint}"
 
 
 def _out_of_sync(app: Obj, _: Sequence[Obj]) -> str:

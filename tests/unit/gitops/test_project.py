@@ -6,8 +6,9 @@ import pytest
 from msgspec import convert
 
 from shipway.api.application import ApplicationSpec, Destination, ProjectSpec, parse_project
-from shipway.gitops.project import default_project, refusal_of, refusals
+from shipway.gitops.project import default_project, namespace_refusal, problems, refusal_of, refusals
 from shipway.kube.objects.resource import Ref
+from shipway.kube.runtime.controller import ObjectKey
 
 HERE = "https://kubernetes.default.svc"
 
@@ -81,3 +82,48 @@ def test_the_default_project_allows_everything() -> None:
     spec = parse_project(default_project("argocd"))
     assert refusals(spec, "default", app()) == ()
     assert refusal_of(spec, "default", Ref("", "Namespace", "", "a"), False, Destination(server=HERE)) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"syncWindows": [{"kind": "deny", "schedule": "x", "duration": "1h"}]}, "spec.syncWindows[0].schedule: cannot parse"),
+        ({"roles": [{"name": "dev", "policies": ["p, x"]}]}, "spec.roles[0].policies[0]: invalid policy rule 'p, x': must be"),
+        ({"sourceRepos": ["[a"]}, "spec.sourceRepos: '[a' is not a valid pattern"),
+        ({"destinations": [{"server": "*", "namespace": "!{a"}]}, "spec.destinations: '{a' is not a valid pattern"),
+        ({"sourceNamespaces": ["/(/"]}, "spec.sourceNamespaces: '/(/' is not a valid regular expression"),
+        ({"signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]}, "spec.signatureKeys is not supported yet"),
+        ({"sourceIntegrity": {"git": {}}}, "spec.sourceIntegrity is not supported yet"),
+        ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts is not supported yet"),
+    ],
+)
+def test_a_broken_project_is_told_with_the_path_and_stops_its_applications(spec: Any, told: str) -> None:
+    found = problems(project(**spec), "team")
+    assert len(found) == 1 and found[0].startswith(f"AppProject team: {told}"), found
+
+
+def test_what_stops_nothing_is_accepted() -> None:
+    spec = {"orphanedResources": {"warn": True}, "signatureKeys": [], "roles": [{"name": "dev", "jwtTokens": [{"iat": 1}]}]}
+    assert problems(project(**spec), "team") == ()
+
+
+def test_a_project_for_its_own_clusters_only_says_so() -> None:
+    (told,) = refusals(project(permitOnlyProjectScopedClusters=True), "team", app())
+    assert f"'{HERE}' is not permitted in project 'team': permitOnlyProjectScopedClusters" in told
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "where", "is_allowed"),
+    [
+        (None, "argocd", True),
+        (None, "team-a", False),
+        (["team-*"], "team-a", True),
+        (["team-*"], "other", False),
+        (["/^team-[a-c]$/"], "team-a", True),
+        (["/^team-[a-c]$/"], "team-d", False),
+    ],
+)
+def test_applications_elsewhere_need_the_projects_leave(namespaces: Any, where: str, is_allowed: bool) -> None:
+    told = namespace_refusal(project(sourceNamespaces=namespaces), "team", ObjectKey(where, "shop"), "argocd")
+    refusal = f"application 'shop' in namespace '{where}' is not allowed to use project 'team'"
+    assert told == ("" if is_allowed else refusal)

@@ -17,12 +17,12 @@ BY_PROJECT = "project"
 
 
 class ApplicationController:
-    """Applications in the control-plane namespace."""
+    """Applications in the control-plane namespace and in those that the settings add."""
 
     name = "gitops-application"
 
     def __init__(self, settings: GitOpsSettings) -> None:
-        self._namespace = settings.namespace
+        self._settings = settings
         self._observer = Observer(settings)
         self.watches = (
             Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of}),
@@ -41,10 +41,10 @@ class ApplicationController:
 
     def _own_key(self, app: Obj) -> Iterable[ObjectKey]:
         namespace = namespace_of(app)
-        return (ObjectKey(namespace, name_of(app)),) if namespace == self._namespace else ()
+        return (ObjectKey(namespace, name_of(app)),) if self._settings.serves(namespace) else ()
 
     def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
-        is_ours = namespace_of(project) == self._namespace
+        is_ours = namespace_of(project) == self._settings.namespace
         return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),) if is_ours else ()
 
 

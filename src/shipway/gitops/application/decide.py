@@ -42,6 +42,7 @@ from shipway.gitops.status import (
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.tracking import tracked_by
+from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
@@ -164,6 +165,9 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     spec = observed.spec
     if spec is None or target.head is None or not is_automated(spec):
         return draft
+    window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
+    if not window.is_open:
+        return replace(draft, wake=_earliest(draft.wake, window.changes_at))
     wanted = Wanted(target.head.commit, target.content, is_newest=not target.stale)
     result = auto_sync(observed.app, spec, comparison, wanted, now)
     status = draft.status

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_project, parse_spec
+from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
 from shipway.api.sources import Head, PathTree, Rendered
@@ -20,6 +20,7 @@ from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
+from shipway.gitops.application.projects import Projects
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.desired import Prepared
@@ -27,7 +28,7 @@ from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
-from shipway.gitops.project import DEFAULT
+from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
@@ -109,18 +110,19 @@ class Observer:
     def __init__(self, settings: GitOpsSettings) -> None:
         self._settings = settings
         self._preparations = Preparations()
+        self._projects = Projects()
         self._trees: dict[ObjectKey, tuple[PathTree, ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
-        app = world.get(APPLICATIONS, key.namespace, key.name)
+        app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
         if app is None:
             self._trees.pop(key, None)
             self._judgements.pop(key, None)
             return None
         spec, spec_error = _parsed_spec(app)
-        project, project_error, has_project = self._project(world, spec)
+        project, project_error, has_project = self._project(world, key, spec)
         operation, operation_error = _parsed_operation(app)
         target = self._target(world, app, spec, raw_source(app), _tracked_revision(spec)) if spec else None
         target = self._tracked(key, target, app) if target else None
@@ -164,16 +166,16 @@ class Observer:
             namespace_exists=not namespace or world.get(NAMESPACES, "", namespace) is not None,
         )
 
-    def _project(self, world: World, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
+    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
         """(project, what is wrong, whether it exists)."""
         name = (spec.project if spec else "") or DEFAULT
         found = world.get(APP_PROJECTS, self._settings.namespace, name)
         if found is None:
+            self._projects.forget(name)
             return None, f"Application referencing project {name} which does not exist", False
-        try:
-            return parse_project(found), "", True
-        except InvalidInput as error:
-            return None, f"AppProject {name}: {error.message}", True
+        project = self._projects.read(found)
+        refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
+        return (None, refusal, True) if project.spec and refusal else (project.spec, project.error, True)
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec | None, source: Obj, revision: str) -> Target:
         """What a revision of a source wants, as far as the answers have arrived."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from shipway.api.application import Retry
 from shipway.api.kinds import NAMESPACES
-from shipway.base.clock import Instant
+from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Item, Live
@@ -23,6 +23,7 @@ from shipway.gitops.sync.machine import SUCCEEDED, Done, Run, Terms, Wait, advan
 from shipway.gitops.sync.preflight import dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
+from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.runtime.decision import Batch
 
@@ -65,6 +66,9 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
         return _begin(observed, raw, now)
     if state.get("phase") == "Terminating":
         return _terminate(observed, state, now)
+    window = _window(observed, state, now)
+    if not window.is_open:
+        return Progress({**state, "message": f"{BLOCKED}: {window.reason}"}, wake=window.changes_at)
     due = retry_at(state, retry)
     if due is not None:
         return _next_try(observed, state, due, retry, now)
@@ -75,6 +79,14 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
         return _ended(state, retry, "Error", f"ComparisonError: {target.error}", now)
     work = work_of(observed)
     return _carry_on(observed, state, work, retry, now) if work else None
+
+
+def _window(observed: Observed, state: Obj, now: Instant) -> Gate:
+    """Whether the project's sync windows let this operation go on."""
+    if observed.spec is None or observed.operation is None:
+        return Gate()
+    is_manual, began = not observed.operation.initiated_by.automated, parse_rfc3339(state["startedAt"])
+    return gate_of(observed.project, observed.key.name, observed.spec, now, is_manual=is_manual, began=began)
 
 
 def work_of(observed: Observed) -> Work | None:

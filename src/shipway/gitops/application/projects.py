@@ -1,0 +1,47 @@
+"""Remembers AppProjects as they were read and judged, so that a pass of one application does not do it again.
+
+Only a memory: it can be dropped at any moment. An entry counts for one version of the project.
+"""
+
+from msgspec import Struct
+
+from shipway.api.application import ProjectSpec, parse_project
+from shipway.base.errors import InvalidInput
+from shipway.gitops.project import problems
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of, resource_version_of, uid_of
+
+
+class ReadProject(Struct, frozen=True):
+    """`spec` is None while the project itself is wrong; `error` says what to mend."""
+
+    spec: ProjectSpec | None
+    error: str = ""
+
+
+class Projects:
+    """AppProjects by name, read once per version."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[str, str], ReadProject]] = {}
+
+    def read(self, project: Obj) -> ReadProject:
+        """The project as its applications see it."""
+        name, version = name_of(project), (uid_of(project), resource_version_of(project))
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != version:
+            kept = self._kept[name] = (version, _read(project, name))
+        return kept[1]
+
+    def forget(self, name: str) -> None:
+        """A project that is gone."""
+        self._kept.pop(name, None)
+
+
+def _read(project: Obj, name: str) -> ReadProject:
+    try:
+        spec = parse_project(project)
+    except InvalidInput as error:
+        return ReadProject(None, f"AppProject {name}: {error.message}")
+    wrong = problems(spec, name)
+    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec)
