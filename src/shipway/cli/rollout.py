@@ -1,7 +1,8 @@
 """`shipway rollout`: Rollouts. Verbs, names and output follow the kubectl plugin that users of Argo Rollouts know.
 
 Commands here open a session and hand over to their core, which takes the session. What is shown is made in `rollout_view`
-and `rollout_tree`, what is done to a Rollout in `rollout_acts`, looking on while it changes in `rollout_watch`.
+and `rollout_tree`, what is done to a Rollout in `rollout_acts`, looking on while it changes in `rollout_watch`,
+what would happen in `rollout_plan`.
 """
 
 import sys
@@ -29,6 +30,7 @@ from shipway.cli.output import (
 from shipway.cli.rollout_acts import Done, act, read_images, refuse_referenced, undo
 from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
+from shipway.cli.rollout_plan import plan_command, why_command
 from shipway.cli.rollout_view import Family, view_of
 from shipway.cli.rollout_watch import watch_rollout, watch_status
 from shipway.cli.session import Place, Session, connected
@@ -41,6 +43,8 @@ from shipway.rollouts.why import why
 app = App(name="rollout", version_flags=(), help="Rollouts: how a new version takes over from the old one, step by step.")
 setting = App(name="set", version_flags=(), help="Change a Rollout.")
 app.command(setting)
+app.command(plan_command, name="plan")
+app.command(why_command, name="why")
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 

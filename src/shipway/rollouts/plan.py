@@ -10,7 +10,7 @@ from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
-from shipway.rollouts.rollout.replicas import Aim, limits, nearest_split, routed_counts
+from shipway.rollouts.rollout.replicas import Aim, dynamic_counts, limits, nearest_split, routed_counts
 from shipway.rollouts.rollout.spec import Invalid, max_weight, parse
 from shipway.rollouts.rollout.steps import describe
 
@@ -54,6 +54,8 @@ def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[Plan
 
 
 def _counts(canary: Canary, replicas: int, aim: Aim) -> tuple[int, int]:
+    if canary.traffic_routing is not None and canary.dynamic_stable_scale:
+        return dynamic_counts(replicas, aim, None, aborted=False)
     if canary.traffic_routing is not None:
         return routed_counts(replicas, aim)
     surge = limits(replicas, canary.max_surge, canary.max_unavailable).surge

@@ -19,6 +19,11 @@ def test_a_routed_canary() -> None:
     )
 
 
+def test_a_stable_that_follows_the_traffic() -> None:
+    rows = plan(rollout(*STEPS, routed=True, replicas=10, canary={"dynamicStableScale": True, "minPodsPerReplicaSet": 2}))
+    assert [(row.canary, row.stable) for row in rows] == [(2, 10), (2, 10), (5, 5), (5, 5), (10, 0)]
+
+
 def test_a_canary_by_pods() -> None:
     rows = plan(rollout(*STEPS, replicas=10))
     assert [(row.canary, row.stable) for row in rows] == [(1, 10), (1, 10), (5, 5), (5, 5), (10, 0)]

@@ -1,0 +1,79 @@
+"""`shipway rollout plan` and `why`."""
+
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+
+from shipway.base.errors import InvalidInput, NotFound
+from shipway.cli.rollout_plan import plan_command, print_plans, read_rollouts, show_why
+from shipway.kube.objects.yaml import dump
+from tests.unit.cli.conftest import Shop
+from tests.unit.cli.objects import family
+from tests.unit.rollouts.rollout.sandbox import rollout
+
+STEPS = ({"setWeight": 5}, {"pause": {"duration": "1m"}}, {"setWeight": 50}, {"pause": {}})
+ROOT = Path(__file__).parents[3]
+
+
+def written(folder: Path, *objs: dict) -> str:
+    path = folder / "new.yaml"
+    documents = [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", **obj} for obj in objs]
+    path.write_text("---\n".join(dump(document) for document in documents))
+    return str(path)
+
+
+@pytest.mark.proves("rollouts:plan")
+async def test_the_plan_of_a_file_is_the_one_that_the_page_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, rollout(*STEPS, routed=True, replicas=10), {"kind": "Service", "metadata": {"name": "web"}})
+    assert await plan_command(filename=path) == 0
+    shown = capsys.readouterr().out
+    assert f"```\n{shown}```" in (ROOT / "docs" / "cli.md").read_text()
+
+
+@pytest.mark.proves("rollouts:plan")
+def test_a_plan_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_plans(read_rollouts(written(tmp_path, rollout(*STEPS, replicas=10))), "json")
+    document = orjson.loads(capsys.readouterr().out)
+    assert (document["kind"], document["metadata"]) == ("RolloutPlan", {"name": "web", "namespace": "shop"})
+    assert document["steps"][0] == {
+        "number": 1,
+        "step": "setWeight: 5",
+        "weight": 5,
+        "canary": 1,
+        "stable": 10,
+        "waits": "until the pods are available",
+    }
+
+
+def test_several_rollouts_are_titled_or_picked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = rollout({"setWeight": 20})
+    other["metadata"] = {"name": "api"}
+    path = written(tmp_path, rollout(*STEPS), other)
+    print_plans(read_rollouts(path), "table")
+    assert re.findall(r"^\w+:$", capsys.readouterr().out, re.MULTILINE) == ["web:", "api:"]
+    print_plans(read_rollouts(path, "api"), "name")
+    assert capsys.readouterr().out == "rollout.argoproj.io/api\n"
+    print_plans(read_rollouts(path), "json")
+    assert orjson.loads(capsys.readouterr().out)["kind"] == "List"
+
+
+async def test_what_cannot_be_planned_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no Rollout nobody in"):
+        read_rollouts(written(tmp_path, rollout()), "nobody")
+    with pytest.raises(InvalidInput, match="cannot read"):
+        read_rollouts(str(tmp_path / "not-there.yaml"))
+    with pytest.raises(InvalidInput, match=r"spec\.strategy\.steps\[0\]\.setWeight: Invalid value: 101"):
+        print_plans(read_rollouts(written(tmp_path, rollout({"setWeight": 101}))), "table")
+    with pytest.raises(InvalidInput, match="name a Rollout"):
+        await plan_command()
+
+
+async def test_why_is_the_sentence_of_the_tree(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await shop.create_family(family())
+    assert await show_why(shop.session, "web") == 0
+    sentence = capsys.readouterr().out
+    assert sentence == "web waits at step 2 of 4 for somebody to promote it; then comes setWeight: 60.\n"
+    await show_why(shop.session, "web", "json")
+    assert orjson.loads(capsys.readouterr().out)["why"] == sentence.rstrip()
