@@ -11,13 +11,14 @@ from typing import Any
 
 import orjson
 
+from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
-from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -71,6 +72,11 @@ class Repository:
         return digest(str(content)) if isinstance(content, ShipwayError) else digest(orjson.dumps(content))
 
 
+async def health_by_script(ask: HealthAsk) -> Any:
+    """The real sandbox, without a worker around it."""
+    return {"returned": sandbox.run({"script": ask.script, "obj": ask.body.decode(), "seconds": 0.5})}
+
+
 class Recording:
     """A transport that remembers the writes that went through it; dry runs do not count."""
 
@@ -108,7 +114,12 @@ class World:
         async def dry_run(ask: DryRunAsk) -> Obj:
             return await client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
 
-        resolvers = {HeadAsk: self.repository.head_of, RenderAsk: self.repository.render, DryRunAsk: dry_run}
+        resolvers = {
+            HeadAsk: self.repository.head_of,
+            RenderAsk: self.repository.render,
+            DryRunAsk: dry_run,
+            HealthAsk: health_by_script,
+        }
         return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
 
     def restart(self) -> None:

@@ -20,11 +20,12 @@ from shipway.api.kinds import SECRETS
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.assembly.sources import Sources, is_same_repository
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -151,6 +152,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sources = await stack.enter_async_context(Sources.open(settings.cache, client, clock, allow_local=settings.allow_local))
+        scripts = await stack.enter_async_context(Scripts.open(clock))
         metric_servers = MetricServers(
             client,
             session,
@@ -163,6 +165,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             HeadAsk: sources.head,
             RenderAsk: sources.render,
             DryRunAsk: sources.dry_run,
+            HealthAsk: scripts.health,
             MeasureAsk: metric_servers.measure,
         }
         controllers = controllers_of(settings, await applied_key(client, settings.namespace))

@@ -61,6 +61,20 @@ class DryRunAsk(Ask, frozen=True):
         return orjson.loads(self.body)
 
 
+class HealthAsk(Ask, frozen=True):
+    """What does a team's Lua script say of the health of `body` (canonical JSON of a live object)?
+
+    Answered by `{"returned": what the script returned, as JSON would hold it}`.
+    """
+
+    script: str
+    body: bytes
+
+    @property
+    def lane(self) -> str:
+        return "scripts"
+
+
 def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str) -> DryRunAsk:
     meta = obj.get("metadata") or {}
     return DryRunAsk(resource, meta.get("namespace", ""), meta.get("name", ""), canonical(obj), live_version, manager)

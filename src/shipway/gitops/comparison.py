@@ -14,6 +14,7 @@ from shipway.gitops.annotations import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, comm
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.desired import Desired
 from shipway.gitops.health import Health, HealthStatus, health_of, worst
+from shipway.gitops.health.scripted import Scripted
 from shipway.gitops.order import is_hook, wave_of
 from shipway.gitops.ownership import Context, Drift, Judgement, judge
 from shipway.gitops.tracking import tracked_by
@@ -25,10 +26,18 @@ Judge = Callable[[Desired, Obj | None, Sequence[Claim], Context], Judgement]
 
 
 class Live(Struct, frozen=True):
-    """A live object and the resource it was read as."""
+    """A live object, the resource it was read as, and what a script of its team says of its health."""
 
     obj: Obj
     resource: Resource
+    scripted: Scripted | None = None
+
+    @property
+    def health(self) -> Health | None:
+        """None for kinds that have no health."""
+        if self.scripted is None:
+            return health_of(self.obj)
+        return self.scripted.health or Health("Progressing", "Waiting for the health script of its kind")
 
 
 class Item(Struct, frozen=True):
@@ -76,9 +85,7 @@ class Item(Struct, frozen=True):
 
     @property
     def health(self) -> Health | None:
-        if self.live is None:
-            return Health("Missing")
-        return health_of(self.live.obj)
+        return self.live.health if self.live else Health("Missing")
 
 
 class Comparison(Struct, frozen=True):
@@ -90,6 +97,11 @@ class Comparison(Struct, frozen=True):
     @property
     def is_pending(self) -> bool:
         return any(item.is_pending for item in self.items)
+
+    @property
+    def health_is_pending(self) -> bool:
+        """Whether a health script has not answered yet."""
+        return any(item.live and item.live.scripted and item.live.scripted.health is None for item in self.items)
 
     @property
     def out_of_sync(self) -> tuple[Item, ...]:

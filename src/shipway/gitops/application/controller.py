@@ -1,11 +1,12 @@
-"""Which kinds wake an application: itself, its project, and (found at run time) every object it tracks."""
+"""Which kinds wake an application: itself, its project, the settings, and (found at run time) every object it tracks."""
 
 from collections.abc import Iterable
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.base.clock import Instant
 from shipway.gitops.application import decide
 from shipway.gitops.application.observe import Observed, Observer
+from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
@@ -14,6 +15,8 @@ from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 
 BY_PROJECT = "project"
+EVERY = "every"
+"""An index that files all applications under one value."""
 
 
 class ApplicationController:
@@ -25,9 +28,10 @@ class ApplicationController:
         self._settings = settings
         self._observer = Observer(settings)
         self.watches = (
-            Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of}),
+            Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of, EVERY: lambda _: ("",)}),
             Watch(APP_PROJECTS, self._users_of_project),
             Watch(NAMESPACES, lambda _: ()),
+            Watch(CONFIG_MAPS, self._users_of_settings, field_selector=f"metadata.name={CONFIG_MAP}"),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -46,6 +50,11 @@ class ApplicationController:
     def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
         is_ours = namespace_of(project) == self._settings.namespace
         return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),) if is_ours else ()
+
+    def _users_of_settings(self, config_map: Obj) -> Iterable[Indexed]:
+        """Settings concern every application, so a change of them wakes all."""
+        is_ours = namespace_of(config_map) == self._settings.namespace
+        return (Indexed(APPLICATIONS, EVERY, ""),) if is_ours else ()
 
 
 def _project_of(app: Obj) -> Iterable[str]:

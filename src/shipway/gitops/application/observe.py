@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, NAMESPACES
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
@@ -23,7 +23,9 @@ from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
+from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.desired import Prepared
+from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs
 from shipway.gitops.order import is_hook
@@ -33,7 +35,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import dig, status_of
+from shipway.kube.objects.views import dig, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -81,6 +83,7 @@ class Observed(Struct, frozen=True):
     has_project: bool
     target: Target | None
     comparison: Comparison | None
+    customizations: Customizations
     operation: Operation | None
     operation_error: str
     sync_target: Target | None
@@ -114,6 +117,7 @@ class Observer:
         self._trees: dict[ObjectKey, tuple[PathTree, ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
+        self._read_customizations = (("", ""), read_customizations(None))
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
@@ -131,7 +135,9 @@ class Observer:
         is_listed = all(world.is_synced(resource) for resource in kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
+        customizations = self._customizations(world)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
+        live = tuple(replace(one, scripted=scripted_health(one.obj, customizations, world.answer)) for one in live)
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
@@ -140,7 +146,8 @@ class Observer:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
         if operation and not dig(app, "status", "operationState", "syncResult", "resources"):
             _look_up_dry_runs(sync_comparison, context)
-        asks = [ask for one in (target, sync_target) if one for ask in one.asks]
+        asks: list[Ask] = [ask for one in (target, sync_target) if one for ask in one.asks]
+        asks += [one.scripted.ask for one in live if one.scripted]
         asks += [ask for compared in (comparison, sync_comparison) if compared for ask in compared.asks]
         namespace = spec.destination.namespace if spec else ""
         return Observed(
@@ -154,6 +161,7 @@ class Observer:
             has_project=has_project,
             target=target,
             comparison=comparison,
+            customizations=customizations,
             operation=operation,
             operation_error=operation_error,
             sync_target=sync_target,
@@ -176,6 +184,14 @@ class Observer:
         project = self._projects.read(found)
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
         return (None, refusal, True) if project.spec and refusal else (project.spec, project.error, True)
+
+    def _customizations(self, world: World) -> Customizations:
+        """Read once for each version of `argocd-cm`."""
+        config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
+        version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
+        if self._read_customizations[0] != version:
+            self._read_customizations = (version, read_customizations(config_map))
+        return self._read_customizations[1]
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec | None, source: Obj, revision: str) -> Target:
         """What a revision of a source wants, as far as the answers have arrived."""

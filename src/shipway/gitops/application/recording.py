@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from shipway.gitops.application.observe import Observed, Target
 from shipway.gitops.application.syncing import rows_written, work_of
 from shipway.gitops.comparison import Comparison, Live, compare
+from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.operation import is_over
 from shipway.gitops.sync.actions import Versions, record, results
 from shipway.gitops.sync.rows import read_rows
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.runtime.decision import Outcome
+from shipway.kube.runtime.decision import Ask, Outcome
 
 
 def recorded(fresh: Observed, outcomes: tuple[Outcome, ...], before: Versions) -> Observed:
@@ -43,7 +44,9 @@ def _with_results(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:
         if obj is None:
             by_ref.pop(ref, None)
         else:
-            by_ref[ref] = Live(_typed(obj, resource), watched.get(resource.group_kind, resource))
+            there = _typed(obj, resource)
+            scripted = scripted_health(there, fresh.customizations, _not_answered_yet)
+            by_ref[ref] = Live(there, watched.get(resource.group_kind, resource), scripted)
     live = tuple(by_ref.values())
     comparison = _again(fresh, fresh.target, fresh.comparison, live)
     is_same = fresh.sync_comparison is fresh.comparison
@@ -58,6 +61,10 @@ def _again(fresh: Observed, target: Target | None, comparison: Comparison | None
     wanted = {item.ref for item in comparison.items}
     known = tuple(one for one in live if ref_of(one.obj) in wanted)
     return compare(target.prepared.objects, known, claims, fresh.context)
+
+
+def _not_answered_yet(_: Ask) -> None:
+    """A script that judged an earlier version of an object says nothing of the one that was just written."""
 
 
 def _typed(obj: Obj, resource: Resource) -> Obj:

@@ -37,12 +37,13 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     target, comparison = observed.target, observed.comparison
     if target is not None and target.error:
         return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
-    if target is None or comparison is None or comparison.is_pending:
+    if target is None or comparison is None or comparison.is_pending or comparison.health_is_pending:
         old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
     conditions = list(target.prepared.warnings)
     conditions += [("ExcludedResourceWarning", text) for text in (target.rendered.warnings if target.rendered else ())]
     conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
+    conditions += [("UnknownError", problem) for problem in observed.customizations.problems]
     sync = comparison.state
     if target.stale:
         conditions.append(("ComparisonError", target.stale))
@@ -78,6 +79,8 @@ def told(status: Obj) -> list[tuple[str, str]]:
 def _live_health(observed: Observed) -> str:
     """Health goes on being judged when Git cannot be read."""
     items = [Item(ref_of(one.obj), None, one) for one in observed.live]
+    if any(one.scripted and one.scripted.health is None for one in observed.live):
+        items = []
     return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
 
 

@@ -12,7 +12,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from shipway.gitops.health import health_of
 from shipway.gitops.sync.rows import Rows, failures, has_failed, is_running, kubectl_name, new_row, reasons, with_phase
 from shipway.gitops.sync.tasks import Task, is_multi_step, option_of, waves
 from shipway.kube.objects.views import is_deleting, status_of
@@ -93,7 +92,7 @@ def _settle(task: Task, rows: Rows) -> None:
     live = task.item.live_obj
     if row is None or not is_running(row) or live is None:
         return
-    health = health_of(live)
+    health = task.item.health
     if task.is_hook and live.get("kind") == "Pod":
         phase = {"Succeeded": "Succeeded", "Failed": "Failed"}.get(status_of(live).get("phase", ""))
         if phase:

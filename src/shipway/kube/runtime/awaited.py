@@ -51,8 +51,13 @@ def _target(action: Action, result: Obj) -> tuple[str, str]:
 
 
 def is_seen(awaited: Awaited, informers: Sequence[Informer]) -> bool:
-    """Whether every cache of that kind has it. A kind nobody watches has nothing to wait for."""
-    return all(_seen_by(informer, awaited) for informer in informers)
+    """Whether every cache of that kind has it. A kind nobody watches has nothing to wait for.
+
+    Beside a cache of the whole kind, one that holds a chosen part may never hear of the object: it counts only if it has it.
+    """
+    whole = [informer for informer in informers if not informer.is_partial]
+    counted = [one for one in informers if not whole or not one.is_partial or one.get(awaited.namespace, awaited.name)]
+    return all(_seen_by(informer, awaited) for informer in counted)
 
 
 def _seen_by(informer: Informer, awaited: Awaited) -> bool:

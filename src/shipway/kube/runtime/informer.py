@@ -90,6 +90,11 @@ class Informer:
     def add_index(self, name: str, values_of: IndexFunction) -> None:
         self._store.add_index(name, values_of)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it holds only the objects that a selector chooses."""
+        return bool(self._label_selector or self._field_selector)
+
     def __len__(self) -> int:
         return len(self._store)
 

@@ -11,6 +11,7 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import name_of, resource_version_of
 from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.runtime.awaited import Awaited, is_seen
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
@@ -275,3 +276,20 @@ def test_the_first_list_is_announced_once() -> None:
         await server.close()
 
     run_in_virtual_time(main())
+
+
+def test_a_cache_of_a_part_is_not_waited_for_beside_the_whole() -> None:
+    async def story(scene: Scene) -> None:
+        whole = Informer(Client(scene.wire), CONFIG_MAPS, clock=scene.clock, rng=random.Random(2))
+        written = await scene.put("elsewhere", "1")
+        awaited = Awaited(CONFIG_MAPS, "default", "elsewhere", resource_version_of(written))
+        await scene.clock.sleep(1)
+        assert not is_seen(awaited, [scene.informer, whole]), "the whole has not listed yet"
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(whole.run())
+            await whole.synced.wait()
+            assert is_seen(awaited, [scene.informer, whole])
+            assert not is_seen(awaited, [scene.informer]), "nobody else could tell"
+            running.cancel()
+
+    play(story, field_selector="metadata.name=first")

@@ -1,0 +1,1 @@
+"""Lua scripts that users wrote for Argo CD: health checks and actions."""
