@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.assembly.installation import applied_key
+from shipway.assembly.repositories import Repositories
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
@@ -50,10 +51,11 @@ async def difference(client: Client, application: Obj, cache: Path) -> list[Obje
     namespace = namespace_of(application)
     settings = GitOpsSettings(namespace=namespace, key=await applied_key(client, namespace))
     onlooker = _Onlooker(settings, ObjectKey(namespace, name_of(application)))
-    async with Sources.open(cache, client, clock) as sources:
+    repositories = Repositories(client, clock, namespace)
+    async with Sources.open(cache, client, clock, repositories) as sources:
         resolvers = {HeadAsk: sources.head, RenderAsk: sources.render, DryRunAsk: sources.dry_run}
         runtime = Runtime(client, [onlooker], clock=clock, resolvers=resolvers, read_only=[onlooker.name])
-        observed = await _seen(runtime, onlooker)
+        observed = await _seen(runtime, onlooker, repositories)
     comparison = observed.comparison
     assert comparison is not None
     changes = [
@@ -91,15 +93,16 @@ class _Onlooker(ApplicationController):
             self.seen.set_result(observed)
 
 
-async def _seen(runtime: Runtime, onlooker: _Onlooker) -> Observed:
+async def _seen(runtime: Runtime, onlooker: _Onlooker, repositories: Repositories) -> Observed:
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(runtime.run())
+        running = [group.create_task(runtime.run()), group.create_task(repositories.run())]
         try:
             return await asyncio.wait_for(asyncio.shield(onlooker.seen), PATIENCE)
         except TimeoutError:
             raise Unavailable(f"the source was not fetched and rendered within {PATIENCE:.0f} s") from None
         finally:
-            running.cancel()
+            for task in running:
+                task.cancel()
 
 
 async def _change(client: Client, item: Item, observed: Observed) -> ObjectChange:

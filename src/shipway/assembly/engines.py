@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 import structlog
 
-from shipway.adapters.git.mirrors import Mirrors
 from shipway.api.kinds import SECRETS
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.repositories import Concerns, Repositories
 from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.assembly.sources import Sources, is_same_repository
@@ -103,20 +103,21 @@ class EngineProcess:
         self,
         runtime: Runtime,
         leadership: Leadership | None,
-        mirrors: Mirrors,
+        sources: Sources,
         secrets_of_webhooks: WebhookSecrets,
         clock: Clock,
     ) -> None:
         self.runtime = runtime
         self._leadership = leadership
-        self._mirrors = mirrors
+        self._sources = sources
         self._webhook_secrets = secrets_of_webhooks
         self._clock = clock
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._webhook_secrets.run()), group.create_task(self._tell_ready(on_ready))]
+            besides = (self._webhook_secrets.run(), self._sources.repositories.run(), self._tell_ready(on_ready))
+            others = [group.create_task(one) for one in besides]
             if self._leadership is None:
                 await self.runtime.run()
             else:
@@ -135,12 +136,16 @@ class EngineProcess:
         return (self._leadership is None or self._leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
-        concerned = [url for url in event.repo_urls if self._mirrors.changed(url)]
+        concerned = [url for url in event.repo_urls if self._sources.mirrors.changed(url)]
         if not concerned:
             return 0
         return self.runtime.refresh(
             lambda ask: isinstance(ask, HeadAsk) and is_same_repository(ask.request.repo_url, concerned)
         )
+
+    def logins_changed(self, concerns: Concerns) -> None:
+        """Another way to log in counts for these repositories: whoever waits for one looks again."""
+        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk) and concerns(ask.request.repo_url))
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._webhook_secrets.values()
@@ -151,7 +156,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     """Builds the engines that were asked for, with everything they ask of the outside."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        sources = await stack.enter_async_context(Sources.open(settings.cache, client, clock, allow_local=settings.allow_local))
+        repositories = Repositories(client, clock, settings.namespace)
+        opened = Sources.open(settings.cache, client, clock, repositories, allow_local=settings.allow_local)
+        sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
         metric_servers = MetricServers(
             client,
@@ -181,7 +188,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             count_rollouts(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
         leadership = None if settings.is_read_only else Leadership(client, clock, _lease(settings))
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
-        yield EngineProcess(runtime, leadership, sources.mirrors, webhook_secrets, clock)
+        process = EngineProcess(runtime, leadership, sources, webhook_secrets, clock)
+        repositories.on_change(process.logins_changed)
+        yield process
 
 
 def count_rollouts(runtime: Runtime, metrics: RolloutMetrics) -> None:

@@ -15,9 +15,12 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import ObjectType
 
-from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.failure import unreachable
+from shipway.adapters.git.login import Access
+from shipway.adapters.git.program import Git
 from shipway.adapters.git.revisions import HEAD_REF, is_other_ref, is_sha
 from shipway.adapters.git.urls import Remote, redact
+from shipway.api.repositories import Credentials
 from shipway.base.clock import Clock
 from shipway.base.errors import Unavailable
 
@@ -86,7 +89,9 @@ class Mirror:
                 return
             with contextlib.suppress(Unavailable):
                 await self._git.run(
-                    ("fetch", "--quiet", "--no-tags", "--", self._remote.address, sha), cwd=self._path, credentials=credentials
+                    ("fetch", "--quiet", "--no-tags", "--", self._remote.address, sha),
+                    cwd=self._path,
+                    access=self._access(credentials),
                 )
 
     def has(self, oid: str) -> bool:
@@ -117,6 +122,9 @@ class Mirror:
             where = redact(self._remote.address)
             raise Unavailable(f"the mirror of {where} cannot be read: {error}", reason="DamagedMirror") from None
 
+    def _access(self, credentials: Credentials) -> Access:
+        return Access(self._remote.address, credentials)
+
     def _is_fresh(self) -> bool:
         return self._seen == self._wanted and self._clock.now() - self._tried_at < self._fresh_seconds
 
@@ -126,9 +134,7 @@ class Mirror:
             await self._update(credentials)
             self._error = None
         except Unavailable as error:
-            where, said = redact(self._remote.address), error.message.rstrip(". ")
-            message = f"repository {where} is unreachable: {said}: check its URL, the network and the login"
-            self._error = Unavailable(message, after=self._fresh_seconds, reason=error.reason)
+            self._error = unreachable(redact(self._remote.address), error, self._fresh_seconds)
         except OSError as error:
             message = f"repository {redact(self._remote.address)} cannot be mirrored here: {error.strerror}: check the disk"
             self._error = Unavailable(message, after=self._fresh_seconds, reason="MirrorFailed")
@@ -139,7 +145,7 @@ class Mirror:
         self.tries.asked += 1
         patterns = ("HEAD", "refs/heads/*", "refs/tags/*", *sorted(self._others))
         ask = ("ls-remote", "--quiet", "--", self._remote.address, *patterns)
-        advertised = await self._git.run(ask, cwd=self._path, credentials=credentials)
+        advertised = await self._git.run(ask, cwd=self._path, access=self._access(credentials))
         if advertised == self._advertised:
             return
         names = {line.partition(b"\t")[2].decode("utf-8", "replace") for line in advertised.splitlines()}
@@ -157,7 +163,7 @@ class Mirror:
         if names:
             fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--", self._remote.address, *self._refspecs(names))
             patience = 1.0 if self._has_commits() else _FIRST_FETCH_PATIENCE
-            await self._git.run(fetch, cwd=self._path, credentials=credentials, patience=patience)
+            await self._git.run(fetch, cwd=self._path, access=self._access(credentials), patience=patience)
         if self.tries.fetched % self.repack_every == 0:
             await self._git.run(("repack", "--geometric=2", "-d", "-q"), cwd=self._path)
 
@@ -182,7 +188,9 @@ class Mirror:
             return
         if not self.is_on_disk():
             self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await self._git.run(("init", "--quiet", "--bare", "--", str(self._path)), cwd=self._path, credentials=credentials)
+            await self._git.run(
+                ("init", "--quiet", "--bare", "--", str(self._path)), cwd=self._path, access=self._access(credentials)
+            )
         for left in (*self._path.glob(f"*{_LOCK_LEFT_BEHIND}"), *self._path.glob(f"refs/**/*{_LOCK_LEFT_BEHIND}")):
             left.unlink(missing_ok=True)
 

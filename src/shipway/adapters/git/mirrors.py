@@ -5,18 +5,20 @@ that touches none of them is not news to it. What is in memory here may be lost:
 the next render teaches the paths again.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pygit2
+from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
 from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
-from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.program import Git
 from shipway.adapters.git.revisions import is_sha, resolve
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
-from shipway.adapters.git.urls import Remote, normalize, parse_remote, redact
+from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
+from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
@@ -63,6 +65,7 @@ class Mirrors:
         self._allow_local = allow_local
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
         self._mirrors: dict[str, Mirror] = {}
+        self._by_place: defaultdict[str, list[Mirror]] = defaultdict(list)
         self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
         self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
 
@@ -88,12 +91,17 @@ class Mirrors:
             return None
 
     def changed(self, repo_url: str) -> bool:
-        """A push happened: the next head asks the remote. Spelling and case do not matter. False: nobody uses it."""
-        wanted = normalize(repo_url).casefold()
-        found = [mirror for key, mirror in self._mirrors.items() if key.casefold() == wanted]
+        """A push happened: the next head asks the remote. Spelling, protocol and case do not matter. False: nobody uses it."""
+        found = self._by_place.get(place_of(repo_url), ())
         for mirror in found:
             mirror.changed()
         return bool(found)
+
+    def changed_where(self, concerns: Callable[[str], bool]) -> None:
+        """How to log in changed for the repositories whose normalised URL `concerns` picks: the next head asks the remote."""
+        for key, mirror in self._mirrors.items():
+            if concerns(key):
+                mirror.changed()
 
     def remember_reads(self, repo_url: str, source: bytes, reads: tuple[str, ...]) -> None:
         """What a render of `source` looked at. Sources that share their text share the union of what they read."""
@@ -145,14 +153,15 @@ class Mirrors:
             self._git.prepare()
             path = self._home / "mirrors" / f"{digest(remote.key, length=24)}.git"
             found = self._mirrors[remote.key] = Mirror(path, remote, self._git, self._clock, self._fresh_seconds)
+            self._by_place[place_of(remote.key)].append(found)
         return found
 
     def _login(self, remote: Remote) -> Credentials:
         """The configured credentials, else those in the URL; never on a command line."""
         configured = self._credentials(remote.key)
-        if configured != Credentials() or not (remote.username or remote.password):
+        if configured.has_login or not (remote.username or remote.password):
             return configured
-        return Credentials(username=remote.username, password=remote.password)
+        return replace(configured, username=remote.username, password=remote.password)
 
     def _head(self, mirror: Mirror, request: HeadRequest) -> Head:
         repository = mirror.repository()

@@ -1,70 +1,62 @@
 """The git program for everything that touches the network.
 
-Its configuration is ours alone (no system or user configuration, a home of its own), it never prompts, a password reaches
-it through the environment of an askpass script, and its whole process group is killed when it takes too long or its caller
-goes away.
+Its configuration is ours alone (no system or user configuration, a home of its own), it never prompts, who we are reaches
+it through its environment (`login`), no file it writes is larger than allowed, and its whole process group is killed when it
+takes too long or its caller goes away.
 """
 
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from msgspec import Struct
-
+from shipway.adapters.git.login import ASKPASS, Access, environment_for
 from shipway.adapters.git.urls import redact
 from shipway.base.errors import Unavailable
 
 _MAX_OUTPUT = 64 << 20
 _STDERR_TAIL = 4096
 _NOISE = ("Please make sure you have", "and the repository exists", "hint:", "warning:", "Warning: Permanently added", "@@@")
-_PASSED_ON = ("TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_ASKPASS = """\
-#!/bin/sh
-case "$1" in
-Username*) printf '%s\\n' "$SHIPWAY_GIT_USERNAME" ;;
-*) printf '%s\\n' "$SHIPWAY_GIT_PASSWORD" ;;
-esac
-"""
+_PASSED_ON = ("TMPDIR", "SSH_AUTH_SOCK")
 _ALWAYS = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.hooksPath=/dev/null", "-c", "credential.helper=")
 
 
-class Credentials(Struct, frozen=True):
-    """How to prove who we are to one repository. File names, where given, are local files."""
+MAX_FILE_BYTES = 16 << 30
+"""A repository that keeps on sending fills no disk: the pack that git writes may not grow larger."""
 
-    username: str = ""
-    password: str = ""
-    ssh_key: str = ""
-    known_hosts: str = ""
-    ca_bundle: str = ""
-    insecure: bool = False
+_LIMITED = 'ulimit -f "$0" && exec "$@"'
+_NOT_FOUND = 127
+NOBODY = Access()
 
 
 class Git:
-    """Runs git below `home`. `timeout_seconds` bounds one command."""
+    """Runs git below `home`. `timeout_seconds` bounds one command, `max_file_bytes` every file that one writes."""
 
-    def __init__(self, home: Path, *, timeout_seconds: float) -> None:
+    def __init__(self, home: Path, *, timeout_seconds: float, max_file_bytes: int = MAX_FILE_BYTES) -> None:
         self._home = home
         self._timeout_seconds = timeout_seconds
-        self._askpass = home / "askpass"
+        self._file_blocks = str(max_file_bytes // 512)
 
     def prepare(self) -> None:
-        """Create the home and the askpass script, which holds no secret."""
+        """Create the home and the askpass script, which holds no secret; take away what a killed process left."""
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._askpass.exists():
-            self._askpass.write_text(_ASKPASS)
-            self._askpass.chmod(0o700)
+        for left in self._home.glob("login-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        askpass = self._home / "askpass"
+        askpass.touch(0o700)
+        askpass.write_text(ASKPASS)
 
     async def run(
         self,
         arguments: Sequence[str],
         *,
         cwd: Path,
-        credentials: Credentials = Credentials(),  # noqa: B008
+        access: Access = NOBODY,
         patience: float = 1.0,
     ) -> bytes:
         """What it wrote to stdout; `patience` multiplies the time limit.
@@ -72,8 +64,8 @@ class Git:
         Raises `Unavailable` (GitTimeout, GitFailed, ToolMissing) with git's message, redacted.
         """
         limit = self._timeout_seconds * patience
-        with tempfile.TemporaryFile("a+b") as stderr:
-            process = await self._start(arguments, cwd, credentials, stderr)
+        with tempfile.TemporaryFile("a+b") as stderr, environment_for(access, self._home) as login:
+            process = await self._start(arguments, cwd, {**self._environment(), **login}, stderr)
             try:
                 async with asyncio.timeout(limit):
                     output = await _bounded(process)
@@ -82,33 +74,32 @@ class Git:
                 raise Unavailable(f"git gave no answer within {limit:g} s", reason="GitTimeout") from None
             finally:
                 await _end(process)
+            if status == _NOT_FOUND:
+                raise Unavailable("git is not installed: install git 2.34 or newer", reason="ToolMissing")
             if status:
-                raise Unavailable(redact(_last_words(stderr), credentials.password), reason="GitFailed")
+                raise Unavailable(redact(_last_words(stderr), *access.credentials.secrets), reason="GitFailed")
             return output
 
     async def _start(
-        self, arguments: Sequence[str], cwd: Path, credentials: Credentials, stderr: IO[bytes]
+        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], stderr: IO[bytes]
     ) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
-                *("git", *_ALWAYS, *arguments),
+                *("/bin/sh", "-c", _LIMITED, self._file_blocks, "git", *_ALWAYS, *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 cwd=cwd,
-                env=self._environment(credentials),
+                env=environment,
                 start_new_session=True,
             )
         except FileNotFoundError:
-            raise Unavailable("git is not installed: install git 2.34 or newer", reason="ToolMissing") from None
+            raise Unavailable("there is no /bin/sh here: install one", reason="ToolMissing") from None
 
-    def _environment(self, credentials: Credentials) -> Mapping[str, str]:
+    def _environment(self) -> dict[str, str]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        known_hosts = credentials.known_hosts or str(self._home / "known_hosts")
-        key = f" -i {_quoted(credentials.ssh_key)} -o IdentitiesOnly=yes" if credentials.ssh_key else ""
-        check = "no" if credentials.insecure else "yes"
-        ssh = f"ssh -o BatchMode=yes -o StrictHostKeyChecking={check} -o UserKnownHostsFile={_quoted(known_hosts)}{key}"
-        ours = {
+        return {
+            **passed,
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._home),
             "LC_ALL": "C.UTF-8",
@@ -116,16 +107,7 @@ class Git:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-            "GIT_SSH_COMMAND": ssh,
-            "GIT_ASKPASS": str(self._askpass) if credentials.username or credentials.password else "/bin/false",
-            "SHIPWAY_GIT_USERNAME": credentials.username,
-            "SHIPWAY_GIT_PASSWORD": credentials.password,
         }
-        if credentials.ca_bundle:
-            ours["GIT_SSL_CAINFO"] = credentials.ca_bundle
-        if credentials.insecure:
-            ours["GIT_SSL_NO_VERIFY"] = "1"
-        return {**passed, **ours}
 
 
 async def _bounded(process: asyncio.subprocess.Process) -> bytes:
@@ -154,7 +136,3 @@ def _last_words(stderr: IO[bytes]) -> str:
     lines = [line.strip() for line in stderr.read(_STDERR_TAIL).decode("utf-8", "replace").splitlines()]
     telling = [line for line in lines if line and not line.startswith(_NOISE)]
     return "; ".join(dict.fromkeys(telling))[:1000] or "git failed without a message"
-
-
-def _quoted(path: str) -> str:
-    return "'" + path.replace("'", "'\\''") + "'"

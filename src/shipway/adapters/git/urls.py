@@ -15,6 +15,7 @@ from shipway.base.errors import InvalidInput
 _SCP = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^:/@\s]+):(?P<path>[^/:\s].*)")
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
 _SCHEMES = ("http", "https", "ssh", "git", "file")
+_AZURE_SSH, _AZURE = "ssh.dev.azure.com", "dev.azure.com"
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 
 
@@ -62,6 +63,20 @@ def normalize(url: str) -> str:
         return parse_remote(url).key
     except InvalidInput:
         return url
+
+
+def place_of(url: str) -> str:
+    """Where a repository lies, whatever the protocol, the port and the case: a forge's push names it by one URL of several.
+
+    (Argo CD's rule for webhooks.) `git@ssh.dev.azure.com:v3/org/project/repo` is Azure's SSH spelling of its HTTPS URL.
+    """
+    scheme, _, rest = normalize(url).partition("://")
+    host, slash, path = rest.partition("/")
+    host = host if scheme == "file" else re.sub(r":\d+$", "", host)
+    parts = path.split("/")
+    if host == _AZURE_SSH and len(parts) == 4:
+        host, path = _AZURE, f"{parts[1]}/{parts[2]}/_git/{parts[3]}"
+    return unquote(f"{host}{slash}{path}").casefold()
 
 
 def redact(text: str, *secrets: str) -> str:

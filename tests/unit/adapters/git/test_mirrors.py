@@ -9,8 +9,9 @@ from aiohttp import web
 
 from shipway.adapters.git.mirror import Mirror
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.adapters.git.program import Credentials, Git
+from shipway.adapters.git.program import Git
 from shipway.adapters.git.urls import parse_remote
+from shipway.api.repositories import Credentials
 from shipway.api.sources import HeadRequest, PathTree
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
@@ -180,7 +181,7 @@ async def test_without_the_remote_the_last_known_stands(mirrors, shop, clock, tm
     for _ in range(5):
         with pytest.raises(Unavailable, match=r"shop.git is unreachable: fatal: ") as caught:
             await mirrors.head(ask(shop))
-    assert caught.value.reason == "GitFailed"
+    assert caught.value.reason == "RepositoryNotFound"
     assert mirrors.tries(shop.url).asked == 2
     assert mirrors.last_known(ask(shop)) == known
     restarted = Mirrors(tmp_path / "home", clock=clock)

@@ -1,0 +1,132 @@
+"""What Argo CD users write about their repositories: Secrets labelled `repository` (one URL) and `repo-creds` (a prefix).
+
+A `Repository` is one such Secret, read. `Credentials` are what an adapter needs to log in at one URL, put together from the
+Secrets that fit. Both hold secrets, so they never show more than their place when they are printed.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.secrets import secret_values
+from shipway.kube.objects.views import labels_of, name_of
+
+SECRET_TYPE = "argocd.argoproj.io/secret-type"
+REPOSITORY, TEMPLATE = "repository", "repo-creds"
+
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("", "0", "f", "F", "FALSE", "false", "False")
+_NOT_YET = (
+    "githubAppID",
+    "githubAppInstallationID",
+    "githubAppPrivateKey",
+    "gcpServiceAccountKey",
+    "useAzureWorkloadIdentity",
+    "azureServicePrincipalClientId",
+)
+"""Fields that name a way to log in which we do not have."""
+
+
+class Credentials(Struct, frozen=True):
+    """How to log in at one repository. Keys, certificates and known hosts are their text; "" where there is none.
+
+    `known_hosts` None: nobody configured any. `insecure`: neither certificates nor host keys are checked.
+    """
+
+    username: str = ""
+    password: str = ""
+    bearer_token: str = ""
+    ssh_key: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    known_hosts: str | None = None
+    ca_bundle: str = ""
+    insecure: bool = False
+    force_basic: bool = False
+    proxy: str = ""
+    no_proxy: str = ""
+    lfs: bool = False
+
+    def __repr__(self) -> str:
+        return f"Credentials({'with' if self.has_login else 'without'} a login)"
+
+    def __rich_repr__(self) -> Any:
+        yield repr(self)
+
+    @property
+    def has_login(self) -> bool:
+        return any((self.username, self.password, self.bearer_token, self.ssh_key))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must appear in no message; the longest first, so that none is left behind in part."""
+        found = (self.password, self.bearer_token, self.ssh_key, self.client_key, self.proxy)
+        return tuple(sorted((secret for secret in found if secret), key=len, reverse=True))
+
+    def over(self, template: "Credentials") -> "Credentials":
+        """These, with a template's login where there is none of one's own (Argo CD's rule)."""
+        if self.has_login:
+            return self
+        lent = ("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "proxy", "no_proxy")
+        filled = {name: getattr(self, name) or getattr(template, name) for name in lent}
+        return replace(self, **filled, force_basic=self.force_basic or template.force_basic)
+
+
+class Repository(Struct, frozen=True):
+    """One Secret about repositories. `problem` says why it cannot be used, "" if it can; `project` "" serves all."""
+
+    url: str
+    secret: str
+    is_template: bool = False
+    name: str = ""
+    type: str = "git"
+    project: str = ""
+    credentials: Credentials = Credentials()
+    problem: str = ""
+
+    def __repr__(self) -> str:
+        return f"Repository(Secret {self.secret})"
+
+
+def parse_repository(secret: Obj) -> Repository | None:
+    """The repository or template that a Secret describes; None for any other Secret."""
+    kind = labels_of(secret).get(SECRET_TYPE)
+    values = secret_values(secret)
+    url = values.get("url", "").strip()
+    if kind not in (REPOSITORY, TEMPLATE) or not url:
+        return None
+    name = name_of(secret)
+    flags = ("insecure", "insecureIgnoreHostKey", "forceHttpBasicAuth", "enableLfs")
+    wrong = [flag for flag in flags if values.get(flag, "") not in (*_TRUE, *_FALSE)]
+    later = [field for field in _NOT_YET if values.get(field, "") not in _FALSE]
+    problem = ""
+    if later:
+        problem = f"Secret {name}: {later[0]} is not supported yet: log in by password, token or SSH key"
+    elif wrong:
+        problem = f"Secret {name}: {wrong[0]} must be true or false"
+    elif bool(values.get("tlsClientCertData")) != bool(values.get("tlsClientCertKey")):
+        problem = f"Secret {name}: tlsClientCertData and tlsClientCertKey belong together: one is missing"
+    is_on = {flag: values.get(flag, "") in _TRUE for flag in flags}
+    return Repository(
+        url=url,
+        secret=name,
+        is_template=kind == TEMPLATE,
+        name=values.get("name", ""),
+        type=values.get("type") or "git",
+        project=values.get("project", ""),
+        problem=problem,
+        credentials=Credentials(
+            username=values.get("username", ""),
+            password=values.get("password", ""),
+            bearer_token=values.get("bearerToken", ""),
+            ssh_key=values.get("sshPrivateKey", ""),
+            client_cert=values.get("tlsClientCertData", ""),
+            client_key=values.get("tlsClientCertKey", ""),
+            insecure=is_on["insecure"] or is_on["insecureIgnoreHostKey"],
+            force_basic=is_on["forceHttpBasicAuth"],
+            proxy=values.get("proxy", ""),
+            no_proxy=values.get("noProxy", ""),
+            lfs=is_on["enableLfs"],
+        ),
+    )

@@ -1,0 +1,64 @@
+"""Repositories that ask who we are, hang, flood or go away: `shipway run` beside real Git servers."""
+
+import orjson
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, EVENTS, SECRETS
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from tests.e2e.places import Place, banner_says, config_map
+from tests.e2e.running import app_is, application, synced_to
+from tests.git_hosts import Door, basic, secrets_in
+
+
+def login(name: str, kind: str, **values: str) -> Obj:
+    """A Secret as Argo CD's users write it."""
+    meta = {"name": name, "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": kind}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": values}
+
+
+def says(text: str):
+    return lambda app: any(text in condition.get("message", "") for condition in dig(app, "status", "conditions", default=[]))
+
+
+def is_calm(app: Obj) -> bool:
+    return not dig(app, "status", "conditions") and dig(app, "status", "sync", "status") == "Synced"
+
+
+@pytest.mark.timeout(180)
+async def test_a_private_repository_from_a_missing_secret_to_a_revoked_one(place: Place) -> None:
+    """Each step counts at once, without a webhook and long before the next poll; no word of it reaches anything written."""
+    first, second = "first-s3cr3t-of-the-robot", "second-s3cr3t-of-the-robot"
+    async with Door(place.git, basic("robot", first)).open() as door, place.run() as running:
+        await running.ready()
+        url = f"{door.url}/shop.git"
+        await place.client.create(APPLICATIONS, application("shop", url, "deploy"))
+        await app_is(place.client, "shop", says("check the login in the repository's Secret"))
+
+        await place.client.create(SECRETS, login("host", "repo-creds", url=door.url, username="robot", password=first))
+        await app_is(place.client, "shop", synced_to(await place.head()))
+
+        await place.push({"deploy/banner.yaml": config_map("two")})
+        door.admits = basic("robot", second)
+        await place.client.create(SECRETS, login("shop", "repository", url=url, username="robot", password="wrong-s3cr3t"))
+        await app_is(place.client, "shop", says("Authentication failed"))
+        await banner_says(place.client, "one")
+        await place.client.patch(SECRETS, "argocd", "shop", {"stringData": {"password": second}})
+        await app_is(place.client, "shop", synced_to(await place.head()))
+        await banner_says(place.client, "two")
+
+        await place.client.delete(SECRETS, "argocd", "shop")
+        await place.client.delete(SECRETS, "argocd", "host")
+        await app_is(place.client, "shop", says("check the login in the repository's Secret"))
+        await place.client.create(SECRETS, login("odd", "repository", url=url, githubAppID="7"))
+        await app_is(place.client, "shop", says("Secret odd: githubAppID is not supported yet"))
+        await place.client.delete(SECRETS, "argocd", "odd")
+        await place.client.create(SECRETS, login("shop", "repository", url=url, username="robot", password=second))
+        await app_is(place.client, "shop", is_calm)
+
+        metrics = (await running.get("/metrics")).text
+        kept = [[(await place.client.list(kind)).items] for kind in (APPLICATIONS, EVENTS)]
+        await running.end()
+    written = running.said + metrics + orjson.dumps(kept).decode()
+    assert "s3cr3t" not in written
+    assert secrets_in(place.home, "s3cr3t") == []
