@@ -18,8 +18,10 @@ from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.node.addresses import AddressBook
-from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.node import Node, Tuning
+from shipway.localcluster.node.streaming.endpoint import EndpointTls
 from tests.clients.programs import Cluster, Program
+from tests.kube.certificates import KUBELET_CLIENT
 from tests.kube.control_plane import ControlPlane
 
 CLOCK = SystemClock()
@@ -36,7 +38,9 @@ async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[C
 async def real(real_control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster, None]:
     client = Client(HttpTransport(load_kubeconfig(real_control_plane.kubeconfig)))
     home = tmp_path_factory.mktemp("node")
-    async with Node(client, name=NODE, home=home, clock=CLOCK, addresses=AddressBook()):
+    pki = real_control_plane.folder / "pki"
+    tuning = Tuning(endpoint=EndpointTls(pki / "server.crt", pki / "server.key", pki / "ca.crt", KUBELET_CLIENT))
+    async with Node(client, name=NODE, home=home, clock=CLOCK, addresses=AddressBook(), tuning=tuning):
         yield Cluster(real_control_plane.kubeconfig, is_real=True)
     await client.delete(NODES, "", NODE)
     await client.close()

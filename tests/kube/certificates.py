@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+KUBELET_CLIENT = "kube-apiserver-kubelet-client"
+"""The name that the API server shows to nodes."""
 Key = ec.EllipticCurvePrivateKey
 
 _HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -16,7 +18,8 @@ _ADDRESSES = ("127.0.0.1", "10.96.0.1")
 
 
 def write_certificates(folder: Path) -> None:
-    """Writes `.crt` and `.key` of ca, server and admin (of `system:masters`), and the token key `sa.key`, `sa.pub`."""
+    """Writes `.crt` and `.key` of ca, server, admin (of `system:masters`) and kubelet-client, and the token key `sa.key`,
+    `sa.pub`."""
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, ca_name = ec.generate_private_key(ec.SECP256R1()), _name("shipway-test-ca")
     ca = (
@@ -37,6 +40,9 @@ def write_certificates(folder: Path) -> None:
     )
     admin = _leaf(_name("shipway-test-admin", "system:masters"), ca_name, admin_key, ExtendedKeyUsageOID.CLIENT_AUTH)
     _write(folder, "admin", admin.sign(ca_key, hashes.SHA256()), admin_key)
+    kubelet_key = ec.generate_private_key(ec.SECP256R1())
+    kubelet = _leaf(_name(KUBELET_CLIENT), ca_name, kubelet_key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    _write(folder, "kubelet-client", kubelet.sign(ca_key, hashes.SHA256()), kubelet_key)
     token_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     _private(folder / "sa.key", _pem(token_key))
     public = token_key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -89,18 +89,20 @@ class ControlPlane:
         begun = time.monotonic()
         write_certificates(self.folder / "pki")
         self.kubeconfig.write_text(self._kubeconfig())
-        for name, arguments in self._programs().items():
+        programs = self._programs()
+        for name in ("etcd", "kube-apiserver"):
+            self._spawn(name, programs.pop(name))
+        self._spawn_watchdog()
+        await self._until_ready([f"{self.url}/readyz"], begun + READY_TIMEOUT)
+        for name, arguments in programs.items():  # they give up on an API server that is not healthy within 10 s
             self._spawn(name, arguments)
         self._spawn_watchdog()
-        await self._until_ready(begun + READY_TIMEOUT)
+        await self._until_ready(self._waits_for(), begun + READY_TIMEOUT)
         self.ready_after = time.monotonic() - begun
 
     async def stop(self) -> None:
         """Kills what runs; may be called twice."""
-        if self.watchdog is not None:
-            self.watchdog.kill()
-            self.watchdog.communicate()
-            self.watchdog = None
+        self._end_watchdog()
         for process in reversed(self.processes.values()):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -123,15 +125,22 @@ class ControlPlane:
                 env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder)},
             )
 
+    def _end_watchdog(self) -> None:
+        if self.watchdog is not None:
+            self.watchdog.kill()
+            self.watchdog.communicate()
+            self.watchdog = None
+
     def _spawn_watchdog(self) -> None:
+        """For the programs that run by now; takes the place of the one before."""
+        self._end_watchdog()
         command = ["/bin/sh", "-c", _WATCHDOG, "watchdog", *(str(process.pid) for process in self.processes.values())]
         self.watchdog = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
-    async def _until_ready(self, deadline: float) -> None:
+    async def _until_ready(self, waiting: list[str], deadline: float) -> None:
         pki = self.folder / "pki"
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        waiting = self._waits_for()
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
             while waiting:
                 self._check_processes()
@@ -145,7 +154,7 @@ class ControlPlane:
     def _waits_for(self) -> list[str]:
         """URLs that answer 200 once everything is ready."""
         account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
-        return [f"{self.url}/readyz", account, f"https://127.0.0.1:{self.ports['scheduler']}/healthz"]
+        return [account, f"https://127.0.0.1:{self.ports['scheduler']}/healthz"]
 
     def _check_processes(self) -> None:
         for name, process in self.processes.items():
@@ -202,6 +211,9 @@ class ControlPlane:
             "service-cluster-ip-range": "10.96.0.0/16",
             "authorization-mode": "RBAC",
             "allow-privileged": "true",
+            "kubelet-client-certificate": pki / "kubelet-client.crt",
+            "kubelet-client-key": pki / "kubelet-client.key",
+            "kubelet-preferred-address-types": "InternalIP",
             "enable-priority-and-fairness": "false",
             "max-requests-inflight": "0",
             "max-mutating-requests-inflight": "0",

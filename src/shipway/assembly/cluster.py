@@ -66,6 +66,7 @@ async def embedded_cluster(
         stack.callback(controllers.cancel)
         node = await stack.enter_async_context(Node(client, name=NODE_NAME, home=home, clock=clock, addresses=addresses))
         server.attach_logs(node.logs)
+        server.attach_streams(node.streams)
         proxy = await stack.enter_async_context(Proxy(client, clock=clock, addresses=addresses, port=gateway_port))
         api_url, kubeconfig = await stack.enter_async_context(_front(server, home, tls, api_port))
         log.info("cluster_ready", api=api_url, gateway=proxy.url, kubeconfig=str(kubeconfig))

@@ -4,7 +4,7 @@ The client speaks to a `Transport`: over HTTP to any cluster, or in memory to th
 same shape. Watches and followed logs answer with a `stream`; whoever took it closes it.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -20,13 +20,37 @@ class Request(Struct, frozen=True):
     body: bytes = b""
 
 
+class Duplex(Protocol):
+    """An upgraded connection: whole messages both ways, in the subprotocol that both sides speak."""
+
+    @property
+    def protocol(self) -> str: ...
+
+    async def receive(self) -> bytes | None:
+        """The next message; None when the other side has gone."""
+        ...
+
+    async def send(self, message: bytes) -> None:
+        """Raises ConnectionError when the other side has gone."""
+        ...
+
+
+class Upgrade(Struct, frozen=True):
+    """What an upgraded connection is for: the subprotocols that are spoken, the best first, and who serves it."""
+
+    protocols: tuple[str, ...]
+    serve: Callable[[Duplex], Awaitable[None]]
+
+
 class Response(Struct):
-    """Header names in lower case. `stream` is set for watches and followed logs: chunks of any size, `aclose()` ends it."""
+    """Header names in lower case. `stream` is set for watches and followed logs: chunks of any size, `aclose()` ends it.
+    `upgrade` is set for exec, attach and port-forward, which only the network front can carry on."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
+    upgrade: Upgrade | None = None
 
 
 class Transport(Protocol):

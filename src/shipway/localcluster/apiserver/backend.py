@@ -1,11 +1,14 @@
 """What every handler works with: the store, the kinds, time and chance, addresses and, if there is a node, its logs."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, TypedDict, Unpack
+
+from msgspec import Struct
 
 from shipway.base.clock import Clock
 from shipway.base.ids import Ids
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.wire import Upgrade
 from shipway.localcluster.apiserver.addresses import Addresses
 from shipway.localcluster.apiserver.faces import from_face, to_face
 from shipway.localcluster.apiserver.history import Record
@@ -32,6 +35,26 @@ class LogSource(Protocol):
     def logs(self, namespace: str, pod: str, container: str, **options: Unpack[LogOptions]) -> AsyncGenerator[bytes, None]: ...
 
 
+class Streams(Struct, frozen=True):
+    """Which streams of a command a client wants."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
+
+
+class StreamSource(Protocol):
+    """The node's side of `pods/exec`, `pods/attach` and `pods/portforward`. Raises InvalidInput, NotFound or Unavailable
+    with what the user is told."""
+
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], streams: Streams) -> Upgrade: ...
+
+    def attach(self, namespace: str, pod: str, container: str, streams: Streams) -> Upgrade: ...
+
+    def port_forward(self, namespace: str, pod: str, ports: Sequence[int]) -> Upgrade: ...
+
+
 class Backend:
     """The parts of a running server, passed to every handler."""
 
@@ -42,6 +65,7 @@ class Backend:
         self.ids = ids
         self.addresses = Addresses(store)
         self.log_source: LogSource | None = None
+        self.stream_source: StreamSource | None = None
 
     def record(self, kind: Kind, namespace: str, name: str) -> Record:
         """The stored object. Raises Refused(404)."""

@@ -20,6 +20,7 @@ from shipway.localcluster.apiserver.problems import status_object
 from shipway.localcluster.apiserver.reviews import GROUP_HEADER, USER_HEADER
 from shipway.localcluster.apiserver.server import ApiServer, is_health
 from shipway.localcluster.apiserver.tls import TlsFiles
+from shipway.localcluster.apiserver.upgrading import upgraded
 
 _OWN_HEADERS = (USER_HEADER, GROUP_HEADER)
 
@@ -52,6 +53,8 @@ class _Front:
         except web.HTTPRequestEntityTooLarge:
             body = b" " * (MAX_BODY + 1)  # `send` has the answer to it
         answer = await self._server.send(Request(request.method, request.path, query, headers, body))
+        if answer.upgrade is not None:
+            return await upgraded(request, answer.upgrade)
         if answer.stream is None:
             return web.Response(status=answer.status, headers=_sent_headers(answer), body=answer.body)
         return await self._stream(request, answer, answer.stream)

@@ -16,7 +16,7 @@ from shipway.base.ids import Ids
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver import bootstrap, crds
-from shipway.localcluster.apiserver.backend import Backend, LogSource
+from shipway.localcluster.apiserver.backend import Backend, LogSource, StreamSource
 from shipway.localcluster.apiserver.builtin_kinds import builtin_kinds
 from shipway.localcluster.apiserver.discovery import Discovery
 from shipway.localcluster.apiserver.negotiation import MAX_BODY
@@ -76,6 +76,10 @@ class ApiServer:
     def attach_logs(self, source: LogSource) -> None:
         """From now on `pods/log` is answered by `source`."""
         self.backend.log_source = source
+
+    def attach_streams(self, source: StreamSource) -> None:
+        """From now on `pods/exec`, `pods/attach` and `pods/portforward` are answered by `source`."""
+        self.backend.stream_source = source
 
     async def send(self, request: Request) -> Response:
         """Answers one request. Never raises for anything that a client did."""

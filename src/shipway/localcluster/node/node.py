@@ -34,10 +34,13 @@ from shipway.localcluster.node.registration import (
     MANAGER,
     RENEW_SECONDS,
     Capacity,
+    endpoint_status,
     lease_object,
     node_object,
     node_status,
 )
+from shipway.localcluster.node.streaming.endpoint import EndpointTls, serve_endpoint
+from shipway.localcluster.node.streaming.service import NodeStreams
 
 log = structlog.get_logger()
 
@@ -48,11 +51,13 @@ _RETRY_SECONDS = 1.0
 
 
 class Tuning(Struct, frozen=True):
-    """What tests shorten: `backoff_scale` multiplies crash backoffs."""
+    """What differs between nodes: tests shorten times (`backoff_scale` multiplies crash backoffs), and a node of a real
+    cluster has an `endpoint` where its API server reaches it."""
 
     capacity: Capacity = Capacity()
     renew_seconds: float = RENEW_SECONDS
     backoff_scale: float = 1.0
+    endpoint: EndpointTls | None = None
 
 
 class Node:
@@ -73,8 +78,10 @@ class Node:
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], PodWorker] = {}
         self._free: list[str] = []
+        self._endpoint: Obj = {}
         self._block = AsyncExitStack()
         self.logs = NodeLogs(self._find_logs)
+        self.streams = NodeStreams(lambda namespace, pod: self._by_name.get((namespace, pod)))
 
     async def __aenter__(self) -> "Node":
         """Returns once the node is registered."""
@@ -94,7 +101,11 @@ class Node:
         (self._home / "range").write_text(str(claimed.number))
         self._free = claimed.addresses()
         try:
-            await self._serve(claimed)
+            async with AsyncExitStack() as stack:
+                if self._tuning.endpoint is not None:
+                    serving = serve_endpoint(self._tuning.endpoint, self.logs, self.streams, self._clock)
+                    self._endpoint = endpoint_status(await stack.enter_async_context(serving))
+                await self._serve(claimed)
         finally:
             self._workers.clear()
             self._by_name.clear()
@@ -119,8 +130,7 @@ class Node:
         while True:
             try:
                 node = await self._create(NODES, node_object(self.name))
-                status = node_status(self.name, self._tuning.capacity, begun, begun)
-                await self._client.patch(NODES, "", self.name, {"status": status}, type="strategic", subresource="status")
+                await self._write_status(begun, begun)
                 await self._renew(node)
                 return node
             except ShipwayError as error:
@@ -141,12 +151,15 @@ class Node:
             try:
                 await self._renew(node)
                 if beats % _STATUS_EVERY == 0:
-                    body = {"status": node_status(self.name, self._tuning.capacity, self._clock.now(), begun)}
-                    await self._client.patch(NODES, "", self.name, body, type="strategic", subresource="status")
+                    await self._write_status(self._clock.now(), begun)
             except NotFound:
                 node = await self._register(begun)
             except ShipwayError as error:
                 log.warning("node_not_renewed", node=self.name, reason=error.reason, message=error.message)
+
+    async def _write_status(self, now: Instant, begun: Instant) -> None:
+        status = node_status(self.name, self._tuning.capacity, now, begun) | self._endpoint
+        await self._client.patch(NODES, "", self.name, {"status": status}, type="strategic", subresource="status")
 
     async def _renew(self, node: Obj) -> None:
         lease = lease_object(self.name, self._clock.now(), node)

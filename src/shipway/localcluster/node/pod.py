@@ -5,6 +5,7 @@ everything, decide, act, report. Each running container is one task; all of them
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from shipway.api.kinds import CONFIG_MAPS, PODS, SECRETS
 from shipway.base.clock import Clock, Instant
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -37,10 +38,11 @@ from shipway.localcluster.node.images import (
 from shipway.localcluster.node.launching import echo_launch, ports_of
 from shipway.localcluster.node.logs import ContainerLog, PodLogs
 from shipway.localcluster.node.probing import watch_probes
-from shipway.localcluster.node.process import Process
+from shipway.localcluster.node.process import Launch, Process
 from shipway.localcluster.node.registration import MANAGER
 from shipway.localcluster.node.simulation import Simulation, introduce
 from shipway.localcluster.node.status import pod_status, with_conditions
+from shipway.localcluster.node.streaming.child import Place
 
 log = structlog.get_logger()
 
@@ -86,6 +88,7 @@ class PodWorker:
         self._begun = now
         self._containers = {c.name: c for c in restored(pod, now)}
         self._running: dict[str, Running] = {}
+        self._processes: dict[str, tuple[Launch, asyncio.Event]] = {}
         self._stopping: set[str] = set()
         self._reported: Obj = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -97,6 +100,39 @@ class PodWorker:
     @property
     def container_names(self) -> list[str]:
         return [spec["name"] for spec in (*containers_of(self.pod), *init_containers_of(self.pod))]
+
+    def place(self, container: str) -> Place:
+        """Where commands of a container run. Raises InvalidInput, NotFound."""
+        running = self._running.get(container)
+        if running is None:
+            raise NotFound(f'container not found ("{container}"): it is not running')
+        process = self._processes.get(container)
+        if process is None:
+            image = spec_for(self.pod, container).get("image")
+            what = "there is no process to run a command in (only builtin/echo:<version> is real on this local node)"
+            raise InvalidInput(f"container {container} ({image}) is simulated: {what}", reason="BadRequest")
+        launch, ended = process
+        return Place(launch.environment, launch.directory, launch.pid_file.with_suffix(""), launch.what, ended)
+
+    def output(self, container: str) -> ContainerLog:
+        """The log of a running container. Raises NotFound."""
+        found = self.logs.find(container, previous=False)
+        if container not in self._running or found is None:
+            raise NotFound(f'container not found ("{container}"): it is not running')
+        return found
+
+    def reach(self, port: int) -> tuple[str, int]:
+        """Where a port of the pod's processes is reached. Raises Unavailable."""
+        where = self._host.addresses.resolve(self.ip, port)
+        if where is None:
+            raise Unavailable(f"nothing of pod {name_of(self.pod)} listens on port {port}")
+        return where
+
+    def check_process(self) -> None:
+        """Raises InvalidInput when nothing of the pod can be listening."""
+        if not self._processes:
+            what = "nothing listens on its ports (a simulated pod has no process)"
+            raise InvalidInput(f"no process of pod {name_of(self.pod)} is running: {what}", reason="BadRequest")
 
     def update(self, pod: Obj) -> None:
         self.pod = pod
@@ -124,6 +160,7 @@ class PodWorker:
             self.logs.close()
         if self._is_gone:
             self.logs.delete()
+            await asyncio.to_thread(shutil.rmtree, self._host.home / "run" / uid_of(self.pod), ignore_errors=True)
 
     async def _pass(self, tasks: asyncio.TaskGroup) -> Instant | None:
         """Decide, act, report; returns when to look again."""
@@ -239,6 +276,8 @@ class PodWorker:
             self._set(name, phase="waiting", reason=error.reason, message=error.message, not_before=retry)
         finally:
             self._running.pop(name, None)
+            if name in self._processes:
+                self._processes.pop(name)[1].set()
             self._stopping.discard(name)
             output.close()
 
@@ -252,6 +291,7 @@ class PodWorker:
             facts = await self._facts(spec)
             launch = echo_launch(self.pod, spec, what, facts, self._listens_at, self._host.home)
             process = await Process.start(launch, output)
+            self._processes[name] = launch, asyncio.Event()
             self._host.tell(self.pod, "Normal", "Started", f"Started container {name} as process {process.pid}")
             return process
         return await self._simulate(name, spec, what, output)

@@ -75,9 +75,7 @@ class Process:
             raise InvalidInput(f"{launch.argv[0]} cannot be started: {error.strerror}", reason="StartError") from error
         started = cls(process, launch.pid_file, output)
         try:
-            launch.pid_file.parent.mkdir(parents=True, exist_ok=True)
-            note = PidFile(process.pid, started_at(process.pid) or "", launch.what)
-            launch.pid_file.write_bytes(msgspec.json.encode(note))
+            note_process(launch.pid_file, process.pid, launch.what)
         except OSError as error:
             await started.stop(0.0)
             raise InvalidInput(f"{launch.pid_file} cannot be written: {error.strerror}", reason="StartError") from error
@@ -125,6 +123,12 @@ class Process:
     def _close_stdin(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+
+def note_process(pid_file: Path, pid: int, what: str) -> None:
+    """Writes what is needed to recognise a process again. Raises OSError."""
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    pid_file.write_bytes(msgspec.json.encode(PidFile(pid, started_at(pid) or "", what)))
 
 
 def started_at(pid: int) -> str | None:

@@ -18,6 +18,9 @@ MANAGER = "shipway-node"
 RUNTIME_VERSION = "shipway-local://1"
 """Shown by `kubectl get nodes -o wide`: pods of this node are local processes or simulated."""
 
+DECLARED_FEATURE = "ExtendWebSocketsToKubelet"
+"""A node that says so is sent the WebSockets of exec, attach and port-forward as they come (Kubernetes 1.36, KEP-4006)."""
+
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -72,6 +75,11 @@ def node_status(name: str, capacity: Capacity, now: Instant, since: Instant) -> 
             "systemUUID": "",
         },
     }
+
+
+def endpoint_status(port: int) -> Obj:
+    """The part of a node's status that says where its own endpoint is, and that it takes WebSockets."""
+    return {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}, "declaredFeatures": [DECLARED_FEATURE]}
 
 
 def lease_object(name: str, now: Instant, node: Obj) -> Obj:

@@ -60,8 +60,10 @@ async def test_scaling_changes_the_parent_and_is_recorded_as_scaling(api: Api) -
 
 async def test_what_needs_a_connection_is_named_and_refused(api: Api) -> None:
     await api.post(f"{CORE}/pods", pod("p", node="n"))
-    answer = await api.get(f"{CORE}/pods/p/exec?command=ls")
-    assert (answer.code, answer.reason) == (501, "NotImplemented")
+    for path in ("exec?command=ls&stdout=true", "attach?stdout=true", "portforward"):
+        answer = await api.get(f"{CORE}/pods/p/{path}")
+        assert (answer.code, answer.reason) == (503, "ServiceUnavailable"), "there is no node"
+    assert (await api.get(f"{CORE}/pods/p/resize")).code == 501
 
 
 async def test_reviews_allow_everything_and_say_who_asks(api: Api) -> None:

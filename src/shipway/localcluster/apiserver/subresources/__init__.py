@@ -9,7 +9,7 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.problems import Refused
 from shipway.localcluster.apiserver.routes import Target
-from shipway.localcluster.apiserver.subresources import binding, eviction, log, scale, token
+from shipway.localcluster.apiserver.subresources import binding, eviction, log, scale, streams, token
 
 
 class Subresource(Struct, frozen=True):
@@ -23,17 +23,15 @@ async def _not_here(backend: Backend, target: Target, request: Request) -> Respo
     raise Refused(501, "NotImplemented", f"the embedded cluster does not serve {target.kind.plural}/{target.subresource}")
 
 
-_STREAMED = Subresource(("GET", "POST"), _not_here)
-
 HANDLERS: Mapping[str, Subresource] = {
     "scale": Subresource(("GET", "PUT", "PATCH"), scale.answer),
     "eviction": Subresource(("POST",), eviction.answer),
     "binding": Subresource(("POST",), binding.answer),
     "token": Subresource(("POST",), token.answer),
     "log": Subresource(("GET",), log.answer),
-    "exec": _STREAMED,
-    "attach": _STREAMED,
-    "portforward": _STREAMED,
+    "exec": Subresource(("GET", "POST"), streams.execute),
+    "attach": Subresource(("GET", "POST"), streams.attach),
+    "portforward": Subresource(("GET", "POST"), streams.port_forward),
     "resize": Subresource(("GET", "PUT", "PATCH"), _not_here),
     "ephemeralcontainers": Subresource(("GET", "PUT", "PATCH"), _not_here),
 }

@@ -20,7 +20,7 @@ _TEXT = {"content-type": "text/plain"}
 async def answer(backend: Backend, target: Target, request: Request) -> Response:
     pod = backend.read(target.kind, target.namespace, target.name)
     query = Query(request.query)
-    container = _container(pod, query.text("container"))
+    container = named_container(pod, query.text("container"))
     if not spec_of(pod).get("nodeName"):
         return Response(200, _TEXT)
     if backend.log_source is None:
@@ -57,7 +57,8 @@ def _since(backend: Backend, query: Query) -> float | None:
     return query.number("sinceSeconds")
 
 
-def _container(pod: Obj, wanted: str) -> str:
+def named_container(pod: Obj, wanted: str) -> str:
+    """The container that is meant: the only one when none is named. Raises Refused(400)."""
     spec, name = spec_of(pod), pod["metadata"]["name"]
     names = [container["name"] for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]]
     main = [container["name"] for container in spec.get("containers") or []]
