@@ -53,15 +53,21 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> AsyncGenerator[str, None]:
+async def client(cluster: Cluster) -> AsyncGenerator[Client, None]:
+    """An administrator of the cluster."""
+    made = Client(HttpTransport(load_kubeconfig(cluster.kubeconfig)))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def namespace(client: Client) -> AsyncGenerator[str, None]:
     """A fresh one, in which pods may be created already."""
-    client = Client(HttpTransport(load_kubeconfig(cluster.kubeconfig)))
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "clients-"}}
     name = (await client.create(NAMESPACES, body))["metadata"]["name"]
     await wait_until(client, One(SERVICE_ACCOUNTS, name, "default"), bool, seconds=30)
     yield name
     await client.delete(NAMESPACES, "", name)
-    await client.close()
 
 
 @pytest.fixture
