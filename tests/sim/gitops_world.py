@@ -38,21 +38,25 @@ REPO = "https://git.test/shop.git"
 class Repository:
     """Commits in order; each is a list of objects, or the error that rendering it gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
+        self._start = start
         self.commits: dict[str, list[Obj] | ShipwayError] = {}
         self.head = ""
         self.unreachable: ShipwayError | None = None
+        self.hangs = False
         self.renders = 0
         self.heads = 0
 
     def commit(self, objects: list[Obj] | ShipwayError) -> str:
         """A new commit on the branch; returns its id."""
-        self.head = digest(str(len(self.commits)), length=40)
+        self.head = digest(str(self._start + len(self.commits)), length=40)
         self.commits[self.head] = objects
         return self.head
 
     async def head_of(self, ask: HeadAsk) -> Head:
         self.heads += 1
+        if self.hangs:
+            await asyncio.get_running_loop().create_future()
         if self.unreachable:
             raise self.unreachable
         revision = ask.request.revision
@@ -101,6 +105,7 @@ class World:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.engine = Recording(wrap(server))
         self.repository = repository
+        self.repositories = {REPO: repository}
         self.clock = clock
         self.runtime = self.make_engine()
         self.crashes = 0
@@ -114,12 +119,13 @@ class World:
         async def dry_run(ask: DryRunAsk) -> Obj:
             return await client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
 
-        resolvers = {
-            HeadAsk: self.repository.head_of,
-            RenderAsk: self.repository.render,
-            DryRunAsk: dry_run,
-            HealthAsk: health_by_script,
-        }
+        async def head_of(ask: HeadAsk) -> Head:
+            return await self.repositories[ask.request.repo_url].head_of(ask)
+
+        async def render(ask: RenderAsk) -> Rendered:
+            return await self.repositories[ask.request.repo_url].render(ask)
+
+        resolvers = {HeadAsk: head_of, RenderAsk: render, DryRunAsk: dry_run, HealthAsk: health_by_script}
         return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
 
     def restart(self) -> None:
@@ -151,8 +157,18 @@ class World:
     async def push(self, objects: list[Obj] | ShipwayError) -> str:
         """A commit, and the webhook that says so."""
         commit = self.repository.commit(objects)
-        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk))
+        self.webhook()
         return commit
+
+    def webhook(self) -> None:
+        """Some repository was pushed to."""
+        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk))
+
+    def add_repository(self, url: str, objects: list[Obj] | ShipwayError) -> Repository:
+        """One more repository, with one commit."""
+        added = self.repositories[url] = Repository(start=len(self.repositories) * 1000)
+        added.commit(objects)
+        return added
 
     async def settle(self, seconds: float = 2.0) -> None:
         """Lets the engine work until it is idle, and `seconds` more."""

@@ -4,7 +4,7 @@ A snapshot is content, not a commit. What it was asked for is the read set of a 
 construction: whatever influenced the result was looked at through here, and what was looked for and not found too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -65,6 +65,8 @@ class RenderJob(Struct, frozen=True):
     build_env: tuple[tuple[str, str], ...] = ()
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
+    lent: Mapping[str, Snapshot] = {}
+    """Other sources whose files this one may read as `$name/path`."""
 
 
 class Manifests(Struct, frozen=True):

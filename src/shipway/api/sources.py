@@ -46,6 +46,18 @@ class Head(Struct, frozen=True):
         return self.trees
 
 
+class Lent(Struct, frozen=True):
+    """Another source of the application whose files this one may read as `$name/path`.
+
+    `source` is the memory of what is read of it (see `HeadRequest`); `trees` are the git ids of exactly that.
+    """
+
+    name: str
+    repo_url: str
+    trees: tuple[PathTree, ...]
+    source: bytes
+
+
 class RenderRequest(Struct, frozen=True):
     """Everything a render depends on. `build_env` holds only the build variables that the source mentions."""
 
@@ -57,6 +69,7 @@ class RenderRequest(Struct, frozen=True):
     build_env: tuple[tuple[str, str], ...] = ()
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
+    lent: tuple[Lent, ...] = ()
 
 
 class Rendered(Struct, frozen=True):

@@ -12,7 +12,7 @@ from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
-from shipway.api.sources import Head, Rendered, RenderRequest, SourceType
+from shipway.api.sources import Head, Rendered, SourceType
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
@@ -45,16 +45,12 @@ class Sources:
         workers = WorkerPool(
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
         )
-
-        def remember(request: RenderRequest, reads: tuple[str, ...]) -> None:
-            mirrors.remember_reads(request.repo_url, request.source, reads)
-
         engines: dict[SourceType, Engine] = {
             "Directory": DirectoryEngine(workers),
             "Helm": HelmEngine(workers, program=shutil.which("helm") or ""),
             "Kustomize": KustomizeEngine(workers),
         }
-        renderer = Renderer(mirrors, engines, on_reads=remember)
+        renderer = Renderer(mirrors, engines, on_reads=mirrors.remember_reads)
         try:
             yield cls(mirrors, renderer, client, repositories)
         finally:

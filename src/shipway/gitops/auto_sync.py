@@ -14,6 +14,7 @@ from shipway.api.application import ApplicationSpec, Automated
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.operation import content_of, drift_info
+from shipway.gitops.pinned import Pinned, revisions_in
 from shipway.gitops.source import sync_options
 from shipway.gitops.sync.tasks import option_of
 from shipway.kube.objects.resource import Obj
@@ -37,9 +38,9 @@ def is_automated(spec: ApplicationSpec) -> bool:
 
 
 class Wanted(Struct, frozen=True):
-    """What Git wants: the commit, the digest of its manifests, and whether it is known to be the newest one."""
+    """What Git wants: the sources at their commits, the digest of their manifests, and whether they are the newest known."""
 
-    revision: str
+    at: Pinned
     content: str
     is_newest: bool = True
 
@@ -53,13 +54,13 @@ def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: W
     if not automated.prune and all(item.requires_pruning for item in out_of_sync):
         return AutoSync()
     if automated.prune and not automated.allow_empty and _wipes_out(comparison):
-        message = f"Skipping sync attempt to {wanted.revision}: auto-sync will wipe out all resources"
+        message = f"Skipping sync attempt to {wanted.at.shown}: auto-sync will wipe out all resources"
         return AutoSync(condition=("SyncError", message))
     last: Obj = dig(app, "status", "operationState", default={})
     if not _was_attempted(last, wanted):
-        return AutoSync(_operation(spec, wanted.revision, bool(automated.prune))) if wanted.is_newest else AutoSync()
+        return AutoSync(_operation(spec, wanted.at, bool(automated.prune))) if wanted.is_newest else AutoSync()
     if last.get("phase") != "Succeeded" and not _heals(last):
-        return AutoSync(condition=("SyncError", f"Failed last sync attempt to {wanted.revision}: {last.get('message', '')}"))
+        return AutoSync(condition=("SyncError", f"Failed last sync attempt to {wanted.at.shown}: {last.get('message', '')}"))
     if not automated.self_heal:
         return AutoSync()
     options = sync_options(spec)
@@ -83,16 +84,16 @@ def _self_heal(spec: ApplicationSpec, chosen: Sequence[Item], wanted: Wanted, la
             return AutoSync(wake=due)
     else:
         heals = 0
-    operation = _operation(spec, wanted.revision, any(item.requires_pruning for item in chosen))
+    operation = _operation(spec, wanted.at, any(item.requires_pruning for item in chosen))
     operation["sync"]["resources"] = [_named(item) for item in chosen]
     operation["sync"]["autoHealAttemptsCount"] = heals + 1
     operation["info"] = [drift_info(str(item.ref), item.drifts) for item in chosen]
     return AutoSync(operation)
 
 
-def _operation(spec: ApplicationSpec, revision: str, prune: bool) -> Obj:
+def _operation(spec: ApplicationSpec, at: Pinned, prune: bool) -> Obj:
     policy = spec.sync_policy
-    sync: Obj = {"revision": revision}
+    sync: Obj = at.revision_fields
     if prune:
         sync["prune"] = True
     if policy and policy.sync_options:
@@ -117,7 +118,7 @@ def _was_attempted(last: Obj, wanted: Wanted) -> bool:
     if not last:
         return False
     told = content_of(last)
-    return told == wanted.content if told else dig(last, "syncResult", "revision") == wanted.revision
+    return told == wanted.content if told else revisions_in(last.get("syncResult") or {}) == wanted.at.revisions
 
 
 def _heals(last: Obj) -> int:

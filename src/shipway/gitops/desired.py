@@ -8,6 +8,7 @@ annotation `shipway.dev/applied` remembers on the live object.
 import base64
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -60,6 +61,7 @@ def prepare(
     rendered = [_checked(obj, index, place) for index, (obj, place) in enumerate(zip(objects, places, strict=True))]
     own_kinds = {resource.group_kind: resource for resource in map(_defined_by, rendered) if resource}
     found: dict[tuple[Ref, str], Desired] = {}
+    times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
     for obj, place in zip(rendered, places, strict=True):
         if is_skipped(obj):
@@ -70,13 +72,16 @@ def prepare(
         ready = _ready(obj, instance, namespace, resource)
         desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready), place)
         identity = (desired.ref, ready["metadata"].get("generateName", ""))
-        if identity in found:
-            where = f"{ref.group}/{ref.kind}/{desired.ref.namespace}/{desired.ref.name}"
-            told = f"Resource {where} appeared 2 times among application resources."
-            warnings.append(("RepeatedResourceWarning", told))
+        times[desired.ref] += 1
         found[identity] = desired
+    warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
     return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content)
+
+
+def _repeated(ref: Ref, times: int) -> tuple[str, str]:
+    where = f"{ref.group}/{ref.kind}/{ref.namespace}/{ref.name}"
+    return "RepeatedResourceWarning", f"Resource {where} appeared {times} times among application resources."
 
 
 def keyed_hash(key: bytes, desired: Desired, stripped: Obj) -> str:

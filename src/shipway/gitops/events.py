@@ -4,6 +4,7 @@
 """
 
 from shipway.gitops.operation import DRIFT, is_over
+from shipway.gitops.pinned import revisions_in, shown
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, uid_of
 from shipway.kube.runtime.decision import Note
@@ -19,7 +20,8 @@ def _operation_notes(app: Obj, old: Obj, new: Obj) -> tuple[Note, ...]:
     before, after = old.get("operationState") or {}, new.get("operationState") or {}
     if not after or before == after:
         return ()
-    revision = (after.get("syncResult") or {}).get("revision") or ""
+    result = after.get("syncResult") or {}
+    revision = shown(revisions_in(result), is_plural=bool(result.get("revisions")))
     began = after.get("startedAt") != before.get("startedAt") or (is_over(before) and not is_over(after))
     notes: list[Note] = []
     if began:

@@ -6,14 +6,16 @@ until the patch that writes its final phase removes it, so a crash at any point 
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from shipway.api.application import InitiatedBy, Retry
+from shipway.api.application import InitiatedBy, Retry, SyncOperation
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.base.ids import digest
 from shipway.gitops.ownership import Drift
+from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, resource_version_of, uid_of
 
@@ -26,10 +28,9 @@ DRIFT = "Drift"
 
 
 class Begun(Struct, frozen=True):
-    """What an operation applies: the resolved commit, the source and the digest of the manifests ("" = not known)."""
+    """What an operation applies: the sources at resolved commits, and the digest of the manifests ("" = not known)."""
 
-    revision: str = ""
-    source: Obj = {}
+    at: Pinned = Pinned()
     content: str = ""
 
 
@@ -55,8 +56,27 @@ def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
         "message": "waiting to start",
         "operation": told,
         "startedAt": rfc3339(now),
-        "syncResult": {"revision": begun.revision, "source": begun.source},
+        "syncResult": {"revision": "", **begun.at.revision_fields, **begun.at.source_fields},
     }
+
+
+def operation_wants(tracked: Pinned, sync: SyncOperation, begun: Obj) -> Pinned:
+    """What an operation applies: what it has begun with, else what it names, else the tracked sources.
+
+    `begun` is the `syncResult` of an operation that runs, {} before.
+    """
+    if tracked.is_plural:
+        sources = sources_in(begun) or (sync.sources or ())
+        revisions = revisions_in(begun) or (sync.revisions or ())
+    else:
+        sources = sources_in(begun) or ((sync.source,) if sync.source else ())
+        revisions = revisions_in(begun) or ((sync.revision,) if sync.revision else ())
+    if not sources:
+        filled = [new or old for new, old in zip_longest(revisions[: len(tracked.sources)], tracked.revisions, fillvalue="")]
+        return Pinned(tracked.sources, tuple(filled), tracked.is_plural)
+    own = tuple(str(source.get("targetRevision") or "HEAD") for source in sources)
+    filled = [new or old for new, old in zip_longest(revisions[: len(sources)], own, fillvalue="")]
+    return Pinned(sources, tuple(filled), tracked.is_plural)
 
 
 def finish(state: Obj, phase: Literal["Succeeded", "Failed", "Error"], message: str, now: Instant) -> Obj:
@@ -82,11 +102,11 @@ def retry_at(state: Obj, retry: Retry) -> Instant | None:
     return Instant(parse_rfc3339(state["finishedAt"]) + retry.backoff.wait(max(0, int(state.get("retryCount") or 1) - 1)))
 
 
-def restarted(state: Obj, revision: str) -> Obj:
-    """The state at the start of the next try: what was done is forgotten, the revision stays (or is the newest one)."""
+def restarted(state: Obj, newest: Pinned | None) -> Obj:
+    """The state at the start of the next try: what was done is forgotten, the revision stays, or is the newest one."""
     result = {key: value for key, value in (state.get("syncResult") or {}).items() if key != "resources"}
     again = {key: value for key, value in state.items() if key not in ("finishedAt", "syncResult")}
-    return {**again, "message": "retrying", "syncResult": {**result, **({"revision": revision} if revision else {})}}
+    return {**again, "message": "retrying", "syncResult": {**result, **(newest.revision_fields if newest else {})}}
 
 
 def content_of(state: Obj) -> str:
@@ -118,9 +138,9 @@ def history_entry(state: Obj, initiated_by: InitiatedBy, now: Instant) -> Obj:
     by: dict[str, Any] = {"automated": True} if initiated_by.automated else {}
     if initiated_by.username:
         by["username"] = initiated_by.username
+    several = {key: result[key] for key in ("revisions", "sources") if result.get(key)}
     return {
-        "revision": result.get("revision", ""),
-        "source": result.get("source") or {},
+        **(several or {"revision": result.get("revision", ""), "source": result.get("source") or {}}),
         "deployedAt": rfc3339(now),
         "deployStartedAt": state.get("startedAt", ""),
         "initiatedBy": by,

@@ -1,18 +1,22 @@
-"""From an Application's spec to the two questions about its source, and the refusals of what is not supported.
+"""From an Application's spec to the questions about its sources, and the refusals of what is not supported.
 
-The canonical source is the JSON of `spec.source` without its targetRevision: what a source reads does not depend on where
+The canonical source is the JSON of a source without its targetRevision: what a source reads does not depend on where
 its branch stands. Build variables are passed only where the source mentions them, so that a commit hash in the environment
 does not make every commit a new render.
 """
 
 import re
+from collections.abc import Sequence
 
-from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination
-from shipway.api.sources import Head, HeadRequest, RenderRequest
+from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
+from shipway.api.sources import Head, HeadRequest, Lent, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
+from shipway.gitops.pinned import Pinned, spec_sources
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
+
+_REF = re.compile(r"[a-zA-Z0-9_-]+")
 
 _KNOWN_OPTIONS = frozenset(
     {
@@ -39,20 +43,36 @@ def check_spec(spec: ApplicationSpec) -> None:
     check_destination(spec.destination)
     if spec.source_hydrator:
         raise _refusal("spec.sourceHydrator is not supported yet: name the rendered branch in spec.source")
-    if spec.sources and len(spec.sources) > 1:
-        raise _refusal("spec.sources: several sources are not supported yet: use one spec.source")
-    source = spec.source or (spec.sources[0] if spec.sources else None)
-    if source is None:
+    if spec.sources:
+        _check_refs(spec.sources)
+        for index, source in enumerate(spec.sources):
+            _check_source(source, f"spec.sources[{index}]", is_plural=True)
+    elif spec.source is None:
         raise _refusal("spec.source: it is missing: say repoURL and path")
-    if not source.repo_url:
-        raise _refusal("spec.source.repoURL is required")
-    if source.plugin is not None:
-        raise _refusal("spec.source.plugin: config management plugins are not supported yet: render with Helm or Kustomize")
-    if source.chart:
-        raise _refusal("spec.source.chart: chart repositories are not supported yet: put the chart into Git and name its path")
-    if not source.path:
-        raise _refusal("spec.source.path is required: say which folder of the repository holds the manifests")
+    else:
+        _check_source(spec.source, "spec.source", is_plural=False)
     _check_options(spec)
+
+
+def _check_source(source: Source, where: str, *, is_plural: bool) -> None:
+    if not source.repo_url:
+        raise _refusal(f"{where}.repoURL is required")
+    if source.plugin is not None:
+        raise _refusal(f"{where}.plugin: config management plugins are not supported yet: render with Helm or Kustomize")
+    if source.chart:
+        raise _refusal(f"{where}.chart: chart repositories are not supported yet: put the chart into Git and name its path")
+    if not source.path and not (is_plural and source.ref):
+        needed = "path or ref" if is_plural else "path"
+        raise _refusal(f"{where}.{needed} is required: say which folder of the repository holds the manifests")
+
+
+def _check_refs(sources: Sequence[Source]) -> None:
+    names = [source.ref for source in sources if source.ref]
+    for name in names:
+        if not _REF.fullmatch(name):
+            raise _refusal(f"sources.ref {name} cannot contain any special characters except '_' and '-'")
+        if names.count(name) > 1:
+            raise _refusal(f"invalid sources: multiple sources had the same `ref` key: {name}")
 
 
 def check_destination(destination: Destination) -> None:
@@ -74,20 +94,40 @@ def sync_options(spec: ApplicationSpec) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (option.partition("=") for option in options)}
 
 
-def raw_source(app: Obj) -> Obj:
-    """The source block as the user wrote it."""
-    spec = app.get("spec") or {}
-    return spec.get("source") or (spec.get("sources") or [{}])[0]
+def wanted_of(app: Obj) -> Pinned:
+    """The application's sources at the revisions that its spec names."""
+    sources, is_plural = spec_sources(app)
+    return Pinned(sources, tuple(map(wanted_revision, sources)), is_plural)
+
+
+def wanted_revision(source: Obj) -> str:
+    return str(source.get("targetRevision") or "HEAD")
+
+
+def is_only_ref(source: Obj) -> bool:
+    """A source that lends its files to the others and gives no objects of its own."""
+    return bool(source.get("ref")) and not source.get("path") and not source.get("chart")
+
+
+def borrows(source: Obj) -> bool:
+    """Whether a source may read files of the others: value files and file parameters of Helm do. Overrides beside the
+    manifests may still make a chart of a source that names no tool."""
+    return not is_only_ref(source) and not any(source.get(tool) for tool in ("directory", "kustomize", "plugin"))
 
 
 def head_ask(source: Obj, revision: str) -> HeadAsk:
     """Where the source's branch stands, or the commit that `revision` names."""
-    body = {key: value for key, value in source.items() if key != "targetRevision"}
-    return HeadAsk(HeadRequest(repo_url=source.get("repoURL", ""), revision=revision or "HEAD", source=canonical(body)))
+    return HeadAsk(HeadRequest(repo_url=source.get("repoURL", ""), revision=revision, source=_body(source)))
 
 
-def render_ask(app: Obj, source: Obj, head: Head) -> RenderAsk:
-    body = canonical({key: value for key, value in source.items() if key != "targetRevision"})
+def lent_ask(lender: Obj, revision: str, borrower: Obj) -> HeadAsk:
+    """The same for a source that lends its files, as far as `borrower` reads them."""
+    memory = canonical({"ref": lender.get("ref"), "borrower": _body(borrower).decode()})
+    return HeadAsk(HeadRequest(repo_url=lender.get("repoURL", ""), revision=revision, source=memory))
+
+
+def render_ask(app: Obj, source: Obj, head: Head, lent: tuple[Lent, ...] = ()) -> RenderAsk:
+    body = _body(source)
     destination = (app.get("spec") or {}).get("destination") or {}
     return RenderAsk(
         RenderRequest(
@@ -97,8 +137,13 @@ def render_ask(app: Obj, source: Obj, head: Head) -> RenderAsk:
             app_name=name_of(app),
             namespace=destination.get("namespace") or "",
             build_env=_build_env(app, source, head, body.decode()),
+            lent=lent,
         )
     )
+
+
+def _body(source: Obj) -> bytes:
+    return canonical({key: value for key, value in source.items() if key != "targetRevision"})
 
 
 def _build_env(app: Obj, source: Obj, head: Head, text: str) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.comparison import Comparison, Item, item_wave
+from shipway.gitops.pinned import Pinned
 from shipway.gitops.sync.tasks import images_of
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
 
@@ -17,9 +18,18 @@ WARNINGS = ("SharedResourceWarning", "RepeatedResourceWarning", "ExcludedResourc
 EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS})
 
 
-def compared_to(app: Obj, source: Obj) -> Obj:
+REVISIONS = ("revision", "revisions")
+SOURCE_TYPES = ("sourceType", "sourceTypes")
+"""Of each pair an application has one: its spec says whether it has one source or a list."""
+
+
+def without(fields: Obj, names: Sequence[str]) -> Obj:
+    return {key: value for key, value in fields.items() if key not in names}
+
+
+def compared_to(app: Obj, wanted: Pinned) -> Obj:
     spec = app.get("spec") or {}
-    compared: Obj = {"destination": spec.get("destination") or {}, "source": source}
+    compared: Obj = {"destination": spec.get("destination") or {}, **wanted.source_fields}
     if spec.get("ignoreDifferences"):
         compared["ignoreDifferences"] = spec["ignoreDifferences"]
     return compared

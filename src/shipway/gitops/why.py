@@ -16,6 +16,7 @@ from shipway.api.application import parse_project, parse_spec
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.auto_sync import is_automated
+from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.tasks import images_of
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
@@ -56,7 +57,7 @@ def _running(app: Obj, _: Sequence[Obj]) -> str:
     state = status_of(app).get("operationState") or {}
     if not app.get("operation") or state.get("phase") not in ("Running", "Terminating"):
         return ""
-    revision = str(dig(state, "syncResult", "revision", default=""))[:7]
+    revision = _short(state.get("syncResult") or {})
     return f"is syncing to {revision}: {_ended(state.get('message', ''))}"
 
 
@@ -224,7 +225,12 @@ def _health(app: Obj) -> str:
 
 
 def _commit(app: Obj) -> str:
-    return str(dig(app, "status", "sync", "revision", default=""))[:7] or "the newest commit"
+    return _short(dig(app, "status", "sync", default={})) or "the newest commit"
+
+
+def _short(told: Obj) -> str:
+    """The commits of all sources."""
+    return ", ".join(revision[:7] for revision in revisions_in(told))
 
 
 def _ended(text: str) -> str:

@@ -29,10 +29,7 @@ class Bench:
             "Helm": HelmEngine(self.workers, program=helm),
             "Kustomize": KustomizeEngine(self.workers),
         }
-        self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.remember)
-
-    def remember(self, request: RenderRequest, reads: tuple[str, ...]) -> None:
-        self.mirrors.remember_reads(request.repo_url, request.source, reads)
+        self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.mirrors.remember_reads)
 
     def push(self, files: dict[str, str | bytes | None]) -> None:
         self.copy.commit(files)

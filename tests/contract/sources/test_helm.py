@@ -135,7 +135,7 @@ async def test_a_missing_value_file_is_named_and_its_coming_is_noticed(bench):
     ("helm", "reason"),
     [
         ({"valueFiles": ["../../../x.yaml"]}, "PathEscapes"),
-        ({"valueFiles": ["$values/x.yaml"]}, "UnsupportedSource"),
+        ({"valueFiles": ["$values/x.yaml"]}, "UnknownRef"),
         ({"valueFiles": ["https://example.com/x.yaml"]}, "UnsupportedSource"),
         ({"valueFiles": "x.yaml"}, "InvalidSource"),
         ({"valueFiles": ["notice.txt"]}, "InvalidYAML"),

@@ -92,7 +92,7 @@ async def test_a_failed_render_is_only_repeated_when_what_it_read_changed(bench)
 
 
 async def test_a_small_cache_forgets_the_oldest(tmp_path, bench):
-    renderer = Renderer(bench.mirrors, bench.engines, on_reads=bench.remember, cache_bytes=1)
+    renderer = Renderer(bench.mirrors, bench.engines, on_reads=bench.mirrors.remember_reads, cache_bytes=1)
     requests = [await bench.request(source, app) for app, source in SOURCES.items()]
     for request in [*requests, *requests]:
         await renderer.render(request)

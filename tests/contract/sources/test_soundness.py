@@ -75,7 +75,7 @@ async def test_what_is_answered_is_what_a_fresh_render_gives(tmp_path, seed):
     try:
         for step in range(8):
             bench.push({n: t for n, t in edits(rng, step).items() if t is not None or (bench.copy.path / n).exists()})
-            fresh = Renderer(bench.mirrors, bench.engines, on_reads=lambda request, reads: None)
+            fresh = Renderer(bench.mirrors, bench.engines, on_reads=lambda *_: None)
             for app, source in SOURCES.items():
                 asked = await bench.request(source, app)
                 whole = type(asked)(asked.repo_url, bench.root(), asked.source, asked.app_name, asked.namespace)

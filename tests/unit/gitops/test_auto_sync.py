@@ -11,6 +11,7 @@ from shipway.gitops.auto_sync import AutoSync, Wanted, auto_sync
 from shipway.gitops.comparison import Comparison, Item, Live
 from shipway.gitops.desired import Desired
 from shipway.gitops.ownership import Drift
+from shipway.gitops.pinned import Pinned
 from shipway.kube.objects.resource import Obj, Ref, Resource
 
 NOW = Instant(1_790_000_000.0)
@@ -25,7 +26,7 @@ EXTRA = Item(REF, None, Live(OBJ, MAPS))
 def run(*items: Item, policy: Any = None, last: Any = None, is_newest: bool = True, now: Instant = NOW) -> AutoSync:
     spec = convert({"syncPolicy": {"automated": {} if policy is None else policy}}, ApplicationSpec)
     status: Obj = {"status": {"operationState": last}} if last else {}
-    return auto_sync(status, spec, Comparison(items), Wanted("c0ffee", "digest", is_newest), now)
+    return auto_sync(status, spec, Comparison(items), Wanted(Pinned(({},), ("c0ffee",)), "digest", is_newest), now)
 
 
 def ended(phase: str = "Succeeded", content: str = "digest", heals: int = 0, ago: float = 60.0) -> Obj:

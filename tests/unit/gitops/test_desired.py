@@ -135,10 +135,10 @@ def test_the_hash_depends_on_content_and_key_but_not_on_the_order_of_fields() ->
 def test_a_render_is_prepared_once() -> None:
     memory = Preparations()
     rendered = Rendered((obj(data={"a": "1"}),), "Directory", ())
-    first = memory.prepare(rendered, "shop", "there", lambda _, kind: KINDS.get(kind))
-    assert memory.prepare(rendered, "shop", "there", lambda _, kind: KINDS.get(kind)) is first
-    assert memory.prepare(rendered, "shop", "elsewhere", lambda _, kind: KINDS.get(kind)) is not first
-    unknown = memory.prepare(rendered, "shop", "there", lambda *_: None)
+    first = memory.prepare((rendered,), "shop", "there", lambda _, kind: KINDS.get(kind))
+    assert memory.prepare((rendered,), "shop", "there", lambda _, kind: KINDS.get(kind)) is first
+    assert memory.prepare((rendered,), "shop", "elsewhere", lambda _, kind: KINDS.get(kind)) is not first
+    unknown = memory.prepare((rendered,), "shop", "there", lambda *_: None)
     assert unknown.objects[0].resource is None
 
 

@@ -92,8 +92,9 @@ def _dependencies(file: str, content: bytes) -> list[dict[str, Any]]:
 
 def _value_files(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for raw in _texts(job.options.get("valueFiles"), "valueFiles"):
-        for file in _matching(snapshot, job, substitute(raw, env), raw):
-            yield file, _text(snapshot, file)
+        place = _place(snapshot, job, raw, env, "valueFiles")
+        for file in _matching(place, raw, may_lack=bool(job.options.get("ignoreMissingValueFiles"))):
+            yield place.shown(file), _text(place.snapshot, file)
     own = job.options.get("valuesObject")
     if own:
         yield "spec.source.helm.valuesObject", yaml.dump(own)
@@ -101,9 +102,20 @@ def _value_files(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> 
         yield "spec.source.helm.values", str(job.options["values"])
 
 
-def _matching(snapshot: Snapshot, job: RenderJob, name: str, raw: str) -> list[str]:
+class _Place(Struct, frozen=True):
+    """A path in this repository, or with `ref` in that of another source."""
+
+    snapshot: Snapshot
+    path: str
+    ref: str = ""
+
+    def shown(self, path: str) -> str:
+        return f"${self.ref}/{path}" if self.ref else path
+
+
+def _matching(place: _Place, raw: str, *, may_lack: bool) -> list[str]:
     """The files that one entry of valueFiles names; patterns in order of their names."""
-    path = _resolved(job.path, name, raw, "valueFiles")
+    path, snapshot = place.path, place.snapshot
     if not has_magic(path) or snapshot.kind(path) == "file":
         if snapshot.kind(path) == "file":
             return [path]
@@ -112,29 +124,38 @@ def _matching(snapshot: Snapshot, job: RenderJob, name: str, raw: str) -> list[s
         found = [f for f in snapshot.files(folder) if matches(f)] if snapshot.kind(folder) == "dir" else []
         if found:
             return found
-    if job.options.get("ignoreMissingValueFiles"):
+    if may_lack:
         return []
     raise InvalidInput(
-        f"value file {raw!r} does not exist (looked for {path}): add the file, correct spec.source.helm.valueFiles, or set "
-        "spec.source.helm.ignoreMissingValueFiles: true",
+        f"value file {raw!r} does not exist (looked for {place.shown(path)}): add the file, correct "
+        "spec.source.helm.valueFiles, or set spec.source.helm.ignoreMissingValueFiles: true",
         reason="MissingValueFile",
     )
 
 
-def _resolved(folder: str, name: str, raw: str, field: str) -> str:
-    """A path from the repository's root: `/x` counts from the root, all else from the chart's folder."""
+def _place(snapshot: Snapshot, job: RenderJob, raw: str, env: Mapping[str, str], field: str) -> _Place:
+    """Where a path leads: `$ref/x` counts from the root of another source, `/x` from our root, all else from the chart."""
+    ref, slash, rest = raw.removeprefix("$").partition("/")
+    if raw.startswith("$") and slash and ref in job.lent:
+        return _Place(job.lent[ref], _inside(substitute(rest, env).lstrip("/"), raw, field), ref)
     if raw.startswith("$") and not raw.startswith(("$ARGOCD_", "${", "$KUBE_", "$$")):
         raise InvalidInput(
-            f"{raw!r}: values from another source ($ref) are not supported yet: keep the file in this repository",
-            reason="UnsupportedSource",
+            f"{raw!r}: no source of this application has ref {ref!r}: add one to spec.sources, or correct "
+            f"spec.source.helm.{field}",
+            reason="UnknownRef",
         )
+    name = substitute(raw, env)
     if "://" in name:
         raise InvalidInput(
             f"{name!r}: {field} from a URL are not supported yet: keep the file in this repository", reason="UnsupportedSource"
         )
-    path = posixpath.normpath(name.lstrip("/") if name.startswith("/") else posixpath.join(folder, name))
+    return _Place(snapshot, _inside(name if name.startswith("/") else posixpath.join(job.path, name), raw, field))
+
+
+def _inside(path: str, raw: str, field: str) -> str:
+    path = posixpath.normpath(path.lstrip("/") or ".")
     if path == ".." or path.startswith("../"):
-        raise InvalidInput(f"{name!r} leaves the repository: correct spec.source.helm.{field}", reason="PathEscapes")
+        raise InvalidInput(f"{raw!r} leaves the repository: correct spec.source.helm.{field}", reason="PathEscapes")
     return path
 
 
@@ -146,12 +167,12 @@ def _parameters(options: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[
 def _file_parameters(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for item in _maps(job.options.get("fileParameters"), "fileParameters"):
         raw = str(item.get("path") or "")
-        path = _resolved(job.path, substitute(raw, env), raw, "fileParameters")
+        place = _place(snapshot, job, raw, env, "fileParameters")
         try:
-            yield str(item.get("name") or ""), _text(snapshot, path)
+            yield str(item.get("name") or ""), _text(place.snapshot, place.path)
         except NotFound:
             raise InvalidInput(
-                f"file {raw!r} of a parameter does not exist (looked for {path}): add it or correct "
+                f"file {raw!r} of a parameter does not exist (looked for {place.shown(place.path)}): add it or correct "
                 "spec.source.helm.fileParameters",
                 reason="MissingValueFile",
             ) from None

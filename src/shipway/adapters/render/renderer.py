@@ -9,15 +9,16 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-import msgspec
 import orjson
+from msgspec.structs import replace
 
 from shipway.adapters.render.choice import choose
 from shipway.api.snapshot import Engine, RenderJob, Snapshot, Snapshots
 from shipway.api.sources import PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.errors import InvalidInput
 
-OnReads = Callable[[RenderRequest, tuple[str, ...]], None]
+OnReads = Callable[[str, bytes, tuple[str, ...]], None]
+"""Repository, memory of a source (see `HeadRequest`), and the paths that it read."""
 
 
 class Renderer:
@@ -59,19 +60,29 @@ class Renderer:
 
     async def _render(self, request: RenderRequest) -> Rendered:
         snapshot = self._snapshots.snapshot(request.repo_url, request.trees)
+        lent = {one.name: self._snapshots.snapshot(one.repo_url, one.trees) for one in request.lent}
         self.renders[request.app_name] = self.renders.get(request.app_name, 0) + 1
         try:
-            rendered = await self._made(snapshot, request)
+            rendered = await self._made(snapshot, lent, request)
         finally:
-            self._on_reads(request, snapshot.reads())
-        narrow = self._snapshots.narrow(request.repo_url, request.trees, rendered.reads)
+            self._on_reads(request.repo_url, request.source, snapshot.reads())
+            for one in request.lent:
+                self._on_reads(one.repo_url, one.source, lent[one.name].reads())
         size = len(orjson.dumps(rendered.objects))
-        self._cache.put(msgspec.structs.replace(request, trees=narrow), rendered, size)
-        if _covers(request.trees, rendered.reads):
+        self._cache.put(self._narrowed(request, rendered, lent), rendered, size)
+        covers_lent = all(_covers(one.trees, lent[one.name].reads()) for one in request.lent)
+        if covers_lent and _covers(request.trees, rendered.reads):
             self._cache.put(request, rendered, size)
         return rendered
 
-    async def _made(self, snapshot: Snapshot, request: RenderRequest) -> Rendered:
+    def _narrowed(self, request: RenderRequest, rendered: Rendered, lent: Mapping[str, Snapshot]) -> RenderRequest:
+        """The request by the ids of exactly what it has read."""
+        narrow = self._snapshots.narrow
+        seen = (replace(one, trees=narrow(one.repo_url, one.trees, lent[one.name].reads())) for one in request.lent)
+        trees = narrow(request.repo_url, request.trees, rendered.reads)
+        return replace(request, trees=trees, lent=tuple(seen))
+
+    async def _made(self, snapshot: Snapshot, lent: Mapping[str, Snapshot], request: RenderRequest) -> Rendered:
         source = orjson.loads(request.source)
         choice = await asyncio.to_thread(choose, snapshot, source, request.app_name)
         engine = self._engines.get(choice.source_type)
@@ -85,6 +96,7 @@ class Renderer:
             build_env=request.build_env,
             kube_version=request.kube_version,
             api_versions=request.api_versions,
+            lent=lent,
         )
         made = await engine.render(snapshot, job)
         return Rendered(made.objects, choice.source_type, snapshot.reads(), made.tool, made.warnings, made.origins)

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.annotations import KINDS, REFRESH, SKIP_RECONCILE
-from shipway.gitops.application.observe import Observed, Target
+from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
 from shipway.gitops.application.sweep import waits_for_sweep
 from shipway.gitops.application.syncing import Progress, progress
+from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item
@@ -31,6 +32,8 @@ from shipway.gitops.operation import Begun, begin, history_entry
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
+    REVISIONS,
+    SOURCE_TYPES,
     compared_to,
     health_status,
     merge_diff,
@@ -38,6 +41,7 @@ from shipway.gitops.status import (
     resource_rows,
     summary,
     with_history,
+    without,
 )
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
@@ -122,12 +126,13 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
         del status["conditions"]
     sync: Obj = {**(status.get("sync") or {}), "status": verdict.sync}
     if target is not None and observed.spec is not None:
-        sync["comparedTo"] = compared_to(observed.app, target.source)
-    if verdict.is_known and target is not None and target.head is not None and comparison is not None:
-        sync["revision"] = target.head.commit
+        sync["comparedTo"] = compared_to(observed.app, target.wanted)
+    at = target.at if target else None
+    if verdict.is_known and target is not None and at is not None and comparison is not None:
+        sync = {**without(sync, REVISIONS), **at.revision_fields}
         status["resources"] = resource_rows(comparison)
         status["summary"] = summary(comparison.items)
-        status["sourceType"] = target.rendered.source_type if target.rendered else "Directory"
+        status = {**without(status, SOURCE_TYPES), **target.type_fields}
         status["controllerNamespace"] = observed.settings.namespace
     status["sync"] = sync
     status["health"] = health_status(status.get("health") or {}, verdict.health, now)
@@ -163,12 +168,12 @@ def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Ob
 
 def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, draft: Draft, now: Instant) -> Draft:
     spec = observed.spec
-    if spec is None or target.head is None or not is_automated(spec):
+    if spec is None or target.at is None or not is_automated(spec):
         return draft
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
         return replace(draft, wake=_earliest(draft.wake, window.changes_at))
-    wanted = Wanted(target.head.commit, target.content, is_newest=not target.stale)
+    wanted = Wanted(target.at, target.content, is_newest=not target.stale)
     result = auto_sync(observed.app, spec, comparison, wanted, now)
     status = draft.status
     if result.condition:
@@ -179,7 +184,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
         }
     if result.operation is None:
         return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
-    begun = Begun(target.head.commit, target.source, target.content)
+    begun = Begun(target.at, target.content)
     state = begin(observed.app, result.operation, begun, now)
     root = {"operation": result.operation, **_intent(observed, target)}
     return replace(draft, status={**status, "operationState": state}, root=root)

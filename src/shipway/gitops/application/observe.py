@@ -15,59 +15,29 @@ from msgspec.structs import replace
 from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.api.sources import Head, PathTree, Rendered
-from shipway.base.clock import Instant
+from shipway.api.sources import PathTree
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
+from shipway.gitops.application.target import Target, prepared, target_of
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
-from shipway.gitops.desired import Prepared
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.kinds import known_kinds, wanted_kinds
-from shipway.gitops.operation import belongs
+from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
+from shipway.gitops.pinned import Pinned, revisions_in
 from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.settings import GitOpsSettings
-from shipway.gitops.source import check_spec, head_ask, raw_source, render_ask, sync_options
+from shipway.gitops.source import check_spec, sync_options, wanted_of
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import dig, resource_version_of, status_of, uid_of
+from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask, Watch
-
-
-class Target(Struct, frozen=True):
-    """One revision of the source: where it stands, what it renders to, and what went wrong on the way."""
-
-    source: Obj
-    revision: str
-    asks: tuple[Ask, ...]
-    head: Head | None = None
-    rendered: Rendered | None = None
-    prepared: Prepared = Prepared()
-    error: str = ""
-    stale: str = ""
-    """Why the newest revision is not known, where an older answer still stands."""
-    asked_at: Instant = Instant(0.0)
-    """When the question where the branch stands was last put."""
-    is_news: bool = False
-    """What the source reads is known to differ from what it read at the revision that the status names."""
-
-    @property
-    def content(self) -> str:
-        return self.prepared.content
-
-    @property
-    def is_known(self) -> bool:
-        return self.rendered is not None and not self.error
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.rendered is None and not self.error
 
 
 class Observed(Struct, frozen=True):
@@ -114,7 +84,7 @@ class Observer:
         self._settings = settings
         self._preparations = Preparations()
         self._projects = Projects()
-        self._trees: dict[ObjectKey, tuple[PathTree, ...]] = {}
+        self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
         self._read_customizations = (("", ""), read_customizations(None))
@@ -128,7 +98,7 @@ class Observer:
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, key, spec)
         operation, operation_error = _parsed_operation(app)
-        target = self._target(world, app, spec, raw_source(app), _tracked_revision(spec)) if spec else None
+        target = self._target(world, app, spec, wanted_of(app)) if spec else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(world, app, spec, operation, target)
         kinds = self._kinds(world, app, target, sync_target)
@@ -193,61 +163,32 @@ class Observer:
             self._read_customizations = (version, read_customizations(config_map))
         return self._read_customizations[1]
 
-    def _target(self, world: World, app: Obj, spec: ApplicationSpec | None, source: Obj, revision: str) -> Target:
-        """What a revision of a source wants, as far as the answers have arrived."""
-        ask = head_ask(source, revision)
-        answer = world.answer(ask)
-        target = Target(source, revision, (ask,))
-        if answer is None or (answer.value is None and answer.error is None):
-            return target
-        target = replace(target, asked_at=answer.at)
-        if answer.value is None:
-            return replace(target, error=_told(answer))
-        head: Head = answer.value
-        stale = _told(answer) if answer.error else ""
-        rendering = render_ask(app, source, head)
-        target = replace(target, head=head, stale=stale, asks=(ask, rendering))
-        rendered = world.answer(rendering)
-        if rendered is None or (rendered.value is None and rendered.error is None):
-            return target
-        if rendered.value is None:
-            return replace(target, error=_told(rendered))
-        return self._prepared(world, app, spec, target, rendered.value)
+    def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned) -> Target:
+        instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
+        return prepared(target_of(world, app, wanted), self._preparations, world, instance, spec.destination.namespace)
 
     def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
-        """Remembers what the source read at the revision that the status names, to tell a commit that changed it."""
-        if target.head is None:
+        """Remembers what the sources read at the revisions that the status names, to tell a commit that changed it."""
+        at = target.at
+        if at is None:
             return target
-        if dig(app, "status", "sync", "revision") == target.head.commit:
-            self._trees[key] = target.head.trees
-        return replace(target, is_news=key in self._trees and self._trees[key] != target.head.trees)
-
-    def _prepared(self, world: World, app: Obj, spec: ApplicationSpec | None, target: Target, rendered: Rendered) -> Target:
-        instance = instance_name(
-            ObjectKey(app["metadata"].get("namespace", ""), app["metadata"]["name"]), self._settings.namespace
-        )
-        namespace = spec.destination.namespace if spec else ""
-        try:
-            prepared = self._preparations.prepare(rendered, instance, namespace, world.resource_for)
-        except InvalidInput as error:
-            return replace(target, error=error.message)
-        return replace(target, rendered=rendered, prepared=prepared)
+        trees = tuple(head.trees for head in target.heads)
+        if revisions_in(dig(app, "status", "sync", default={})) == at.revisions:
+            self._trees[key] = trees
+        return replace(target, is_news=key in self._trees and self._trees[key] != trees)
 
     def _sync_target(
         self, world: World, app: Obj, spec: ApplicationSpec | None, operation: Operation | None, target: Target | None
     ) -> Target | None:
-        """What the operation applies: the revision it has begun with, else the one it names, else the tracked one."""
-        if operation is None or operation.sync is None or target is None:
+        """What the operation applies: the revisions it has begun with, else those it names, else the tracked ones."""
+        if operation is None or operation.sync is None or target is None or spec is None:
             return None
         state = status_of(app).get("operationState") or {}
         begun = belongs(state, app.get("operation"))
-        result = (state.get("syncResult") or {}) if begun else {}
-        source = result.get("source") or operation.sync.source or target.source
-        revision = result.get("revision") or operation.sync.revision
-        is_tracked = not revision or revision == target.revision or (target.head is not None and revision == target.head.commit)
-        if is_tracked and source == target.source:
-            return target
-        return self._target(world, app, spec, source, revision or target.revision)
+        wanted = operation_wants(target.wanted, operation.sync, (state.get("syncResult") or {}) if begun else {})
+        revisions = target.at.revisions if target.at else ()
+        is_tracked = wanted == target.wanted or (wanted.sources == target.wanted.sources and wanted.revisions == revisions)
+        return target if is_tracked else self._target(world, app, spec, wanted)
 
     def _context(
         self,
@@ -352,12 +293,3 @@ def _parsed_operation(app: Obj) -> tuple[Operation | None, str]:
         return parse_operation(raw), ""
     except InvalidInput as error:
         return None, error.message
-
-
-def _tracked_revision(spec: ApplicationSpec | None) -> str:
-    source = (spec.source or (spec.sources or (None,))[0]) if spec else None
-    return (source.target_revision if source else "") or "HEAD"
-
-
-def _told(answer: Answer) -> str:
-    return answer.error.message if answer.error else ""

@@ -17,7 +17,7 @@ APPLICATIONS = 20_000
 
 
 class _Entry(Struct, frozen=True):
-    rendered: Rendered
+    renders: tuple[Rendered, ...]
     namespace: str
     kinds: dict[tuple[str, str], Resource | None]
     prepared: Prepared
@@ -29,20 +29,31 @@ class Preparations:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[_Entry, ...]] = OrderedDict()
 
-    def prepare(self, rendered: Rendered, instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
-        """As `desired.prepare`, which raises InvalidInput."""
+    def prepare(self, renders: tuple[Rendered, ...], instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
+        """The objects of all sources in order. As `desired.prepare`, which raises InvalidInput."""
         kept = self._kept.get(instance, ())
         for entry in kept:
-            if entry.rendered is rendered and entry.namespace == namespace and _is_served(entry, resource_for):
+            if _are_same(entry.renders, renders) and entry.namespace == namespace and _is_served(entry, resource_for):
                 self._kept.move_to_end(instance)
                 return entry.prepared
-        prepared = prepare(rendered.objects, instance, namespace, resource_for, rendered.origins)
-        kinds = {_kind(obj): resource_for(*_kind(obj)) for obj in rendered.objects}
-        newest = _Entry(rendered, namespace, kinds, prepared)
-        self._kept[instance] = (newest, *(entry for entry in kept if entry.rendered is not rendered))[:PER_APPLICATION]
+        objects = [obj for rendered in renders for obj in rendered.objects]
+        origins = [origin for rendered in renders for origin in _origins(rendered)]
+        prepared = prepare(objects, instance, namespace, resource_for, origins)
+        kinds = {_kind(obj): resource_for(*_kind(obj)) for obj in objects}
+        newest = _Entry(renders, namespace, kinds, prepared)
+        self._kept[instance] = (newest, *(entry for entry in kept if not _are_same(entry.renders, renders)))[:PER_APPLICATION]
         if len(self._kept) > APPLICATIONS:
             self._kept.popitem(last=False)
         return prepared
+
+
+def _origins(rendered: Rendered) -> tuple[str, ...]:
+    known = len(rendered.origins) == len(rendered.objects)
+    return rendered.origins if known else ("",) * len(rendered.objects)
+
+
+def _are_same(left: tuple[Rendered, ...], right: tuple[Rendered, ...]) -> bool:
+    return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))
 
 
 def _kind(obj: dict[str, object]) -> tuple[str, str]:

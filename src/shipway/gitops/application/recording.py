@@ -6,8 +6,9 @@ and the application is compared anew.
 
 from msgspec.structs import replace
 
-from shipway.gitops.application.observe import Observed, Target
+from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.syncing import rows_written, work_of
+from shipway.gitops.application.target import Target
 from shipway.gitops.comparison import Comparison, Live, compare
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.operation import is_over

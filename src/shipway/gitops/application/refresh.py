@@ -41,4 +41,4 @@ def refresh_wake(observed: Observed, now: Instant) -> Instant | None:
 def asked_again(observed: Observed, now: Instant) -> tuple[Ask, ...]:
     """The questions to put anew in this pass."""
     is_new = REFRESHING in refresh_change(observed, now) and not _is_refreshed(observed)
-    return observed.target.asks[:1] if observed.target and is_new else ()
+    return observed.target.head_asks if observed.target and is_new else ()

@@ -119,8 +119,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
     if target is None or target.is_waiting:
         return None
-    revision = target.head.commit if target.head else target.revision
-    state = begin(observed.app, raw, Begun(revision, target.source, target.content), now)
+    state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content), now)
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
     return Progress(state)
@@ -132,8 +131,14 @@ def _unsupported(observed: Observed) -> str:
         return ""
     if sync.manifests:
         return "operation.sync.manifests is not supported: sync from Git"
-    if sync.sources and len(sync.sources) > 1:
-        return "operation.sync.sources: several sources are not supported yet"
+    if is_plural := bool(observed.target and observed.target.is_plural):
+        wrong = [name for name, value in (("revision", sync.revision), ("source", sync.source)) if value]
+    else:
+        wrong = [name for name, value in (("revisions", sync.revisions), ("sources", sync.sources)) if value]
+    if wrong:
+        other = f"{wrong[0]}s" if is_plural else wrong[0].removesuffix("s")
+        has = "a list of sources" if is_plural else "one source"
+        return f"operation.sync.{wrong[0]}: the application has {has}: say operation.sync.{other}"
     strategy = sync.sync_strategy or {}
     if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
         return "operation.sync.syncStrategy: force is not supported yet: delete the object to have it created anew"
@@ -190,7 +195,7 @@ def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: I
         return _over(finish(state, "Failed", str(state.get("message", "")).split(". Retrying")[0], now))
     if now < due:
         return Progress(state, wake=due)
-    newest = tracked.head.commit if retry.refresh and tracked and tracked.head else ""
+    newest = tracked.at if retry.refresh and tracked else None
     return Progress(restarted(state, newest), wake=now)
 
 

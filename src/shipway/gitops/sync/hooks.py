@@ -14,6 +14,7 @@ from shipway.gitops.annotations import HOOK_FINALIZER, OPERATION, TRACKING_ID
 from shipway.gitops.comparison import Item, Live
 from shipway.gitops.desired import Desired
 from shipway.gitops.order import delete_policies, phases_of
+from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.rows import Rows, has_failed
 from shipway.gitops.sync.tasks import Task
 from shipway.gitops.tracking import tracking_id
@@ -88,7 +89,7 @@ def _named(item: Item, live: Mapping[Ref, Live], state: Obj, instance: str) -> I
     if item.desired is None:
         return item
     obj = copy_obj(item.desired.obj)
-    revision = (state.get("syncResult") or {}).get("revision") or ""
+    revision = "".join(revisions_in(state.get("syncResult") or {})[:1])
     phase = next(iter(phases_of(obj)), "Sync").lower()
     started = int(parse_rfc3339(state["startedAt"]))
     obj["metadata"]["name"] = f"{obj['metadata'].pop('generateName')}{revision[:7]}-{phase}-{started}"

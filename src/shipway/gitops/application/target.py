@@ -1,0 +1,210 @@
+"""What Git wants of one application: each of its sources at a revision, as far as the answers have arrived.
+
+    Part     one source: where its branch stands, what it renders to, what went wrong on the way
+    Target   all of them together, prepared: later sources win over earlier ones that give the same object
+
+Each part has questions of its own, so a push to one source renders that source alone, and one repository that hangs holds
+back only the applications that use it. A source with a `ref` lends its files to the others (`$ref/path`): for every source that
+may read them there is one more standing question about the lent repository, which remembers what that source read of it.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.sources import Head, Lent, Rendered
+from shipway.base.clock import Instant
+from shipway.base.errors import InvalidInput
+from shipway.gitops.application.preparations import Preparations
+from shipway.gitops.asks import HeadAsk
+from shipway.gitops.desired import Prepared
+from shipway.gitops.pinned import Pinned
+from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask
+from shipway.kube.objects.resource import Obj
+from shipway.kube.runtime.controller import World
+from shipway.kube.runtime.decision import Answer, Ask
+
+_UNASKED = Instant(0.0)
+
+
+class Part(Struct, frozen=True):
+    """One source at one revision."""
+
+    source: Obj
+    revision: str
+    asks: tuple[Ask, ...] = ()
+    head: Head | None = None
+    rendered: Rendered | None = None
+    error: str = ""
+    stale: str = ""
+    """Why the newest revision is not known, where an older answer still stands."""
+    asked_at: Instant = _UNASKED
+    """When the question where the branch stands was last put."""
+    lent: tuple[Head, ...] = ()
+    """Where the repositories stand whose files it borrows."""
+
+
+class Target(Struct, frozen=True):
+    """The application's sources at some revisions, and what they want together."""
+
+    parts: tuple[Part, ...]
+    is_plural: bool = False
+    prepared: Prepared = Prepared()
+    problem: str = ""
+    """Why the rendered objects cannot be applied."""
+    is_news: bool = False
+    """What the sources read is known to differ from what they read at the revision that the status names."""
+
+    @property
+    def content(self) -> str:
+        return self.prepared.content
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        return tuple(dict.fromkeys(ask for part in self.parts for ask in part.asks))
+
+    @property
+    def head_asks(self) -> tuple[Ask, ...]:
+        return tuple(ask for ask in self.asks if isinstance(ask, HeadAsk))
+
+    @property
+    def asked_at(self) -> Instant:
+        """Since when all of it is known."""
+        return min(part.asked_at for part in self.parts)
+
+    @property
+    def wanted(self) -> Pinned:
+        """The sources at the revisions that were asked for."""
+        return Pinned(self._sources, tuple(part.revision for part in self.parts), self.is_plural)
+
+    @property
+    def at(self) -> Pinned | None:
+        """The sources at the commits they stand at; None while one is not known."""
+        commits = tuple(part.head.commit for part in self.parts if part.head)
+        return Pinned(self._sources, commits, self.is_plural) if len(commits) == len(self.parts) else None
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Everything that is read, where it stands."""
+        return tuple(head for part in self.parts for head in (part.head, *part.lent) if head)
+
+    @property
+    def renders(self) -> tuple[Rendered, ...]:
+        return tuple(part.rendered for part in self.parts if part.rendered)
+
+    @property
+    def error(self) -> str:
+        for index, part in enumerate(self.parts):
+            if part.error:
+                place = f"failed to generate manifest for source {index + 1} of {len(self.parts)}: " if self.is_plural else ""
+                return f"{place}{part.error}"
+        return self.problem
+
+    @property
+    def stale(self) -> str:
+        return next((part.stale for part in self.parts if part.stale), "")
+
+    @property
+    def is_known(self) -> bool:
+        return not self.is_waiting and not self.error
+
+    @property
+    def is_waiting(self) -> bool:
+        """Something that it wants is not known yet."""
+        return not self.error and any(part.rendered is None for part in self.parts)
+
+    @property
+    def type_fields(self) -> Obj:
+        """`sourceType` or `sourceTypes`, as the status spells them."""
+        types = [part.rendered.source_type if part.rendered and not is_only_ref(part.source) else "" for part in self.parts]
+        return {"sourceTypes": types} if self.is_plural else {"sourceType": types[0]}
+
+    @property
+    def _sources(self) -> tuple[Obj, ...]:
+        return tuple(part.source for part in self.parts)
+
+
+def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
+    """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet."""
+    lenders = _Lenders(wanted)
+    parts = [_part(world, app, wanted, index, lenders) for index in range(len(wanted.sources))]
+    return Target(tuple(parts), wanted.is_plural)
+
+
+def prepared(target: Target, preparations: Preparations, world: World, instance: str, namespace: str) -> Target:
+    """With the objects made ready to apply, once every source has been rendered."""
+    if target.is_waiting or target.error:
+        return target
+    try:
+        ready = preparations.prepare(target.renders, instance, namespace, world.resource_for)
+    except InvalidInput as error:
+        return replace(target, problem=error.message)
+    return replace(target, prepared=ready)
+
+
+def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders") -> Part:
+    source, revision = wanted.sources[index], wanted.revisions[index]
+    if is_only_ref(source):
+        return _looked_up(world, source, revision, lenders.first_ask(source, revision), Rendered((), "Directory", ()))
+    part = _looked_up(world, source, revision, head_ask(source, revision))
+    borrowed = lenders.to(source)
+    part = replace(part, asks=(*part.asks, *(ask for _, _, ask in borrowed)))
+    head = part.head
+    if head is None:
+        return part
+    lent: list[Lent] = []
+    for name, lender, ask in borrowed:
+        answer = world.answer(ask)
+        if answer is None or answer.value is None:
+            told = _told(answer) if answer else ""
+            return replace(part, error=f"ref {name!r}: {told}" if told else "")
+        part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
+        lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
+    rendering = render_ask(app, source, head, tuple(lent))
+    part = replace(part, asks=(*part.asks, rendering))
+    rendered = world.answer(rendering)
+    if rendered is None or (rendered.value is None and rendered.error is None):
+        return part
+    if rendered.value is None:
+        return replace(part, error=_told(rendered))
+    return replace(part, rendered=rendered.value)
+
+
+def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, rendered: Rendered | None = None) -> Part:
+    """Where a source stands. `rendered`: what it gives without being rendered."""
+    part, answer = Part(source, revision, (ask,)), world.answer(ask)
+    if answer is None or (answer.value is None and answer.error is None):
+        return part
+    part = replace(part, asked_at=answer.at)
+    if answer.value is None:
+        return replace(part, error=_told(answer))
+    return replace(part, head=answer.value, stale=_told(answer), rendered=rendered)
+
+
+class _Lenders:
+    """The sources that lend their files, and who asks where they stand."""
+
+    def __init__(self, wanted: Pinned) -> None:
+        pairs = zip(wanted.sources, wanted.revisions, strict=True)
+        self._lenders = [(source, revision) for source, revision in pairs if source.get("ref")]
+        self._borrowers = [source for source in wanted.sources if borrows(source)]
+
+    def to(self, borrower: Obj) -> list[tuple[str, Obj, HeadAsk]]:
+        """(name, lender, question) for each source whose files `borrower` may read."""
+        return list(self._asks(borrower)) if borrows(borrower) else []
+
+    def first_ask(self, lender: Obj, revision: str) -> HeadAsk:
+        """Where a lender stands: as its first borrower sees it, since what nobody reads is no news."""
+        for borrower in self._borrowers:
+            return lent_ask(lender, revision, borrower)
+        return head_ask(lender, revision)
+
+    def _asks(self, borrower: Obj) -> Iterator[tuple[str, Obj, HeadAsk]]:
+        for lender, revision in self._lenders:
+            if lender is not borrower:
+                yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower)
+
+
+def _told(answer: Answer) -> str:
+    return answer.error.message if answer.error else ""

@@ -1,0 +1,66 @@
+"""Sources at revisions, and the two ways Argo CD spells them.
+
+An Application has one source (`spec.source`) or a list (`spec.sources`, which wins). Whatever tells of revisions has a field
+for either: `revision` and `source`, or `revisions` and `sources` in the order of the spec. Everything that reads or writes
+such a pair goes through here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from shipway.kube.objects.resource import Obj
+
+
+class Pinned(Struct, frozen=True):
+    """Sources as the user wrote them and, for each, a revision: the one wanted, or the one it was resolved to."""
+
+    sources: tuple[Obj, ...] = ()
+    revisions: tuple[str, ...] = ()
+    is_plural: bool = False
+
+    @property
+    def shown(self) -> str:
+        """For messages: one revision as it is, several as Go prints a list."""
+        return shown(self.revisions, is_plural=self.is_plural)
+
+    @property
+    def revision_fields(self) -> Obj:
+        """`revision` or `revisions`."""
+        if self.is_plural:
+            return {"revisions": list(self.revisions)}
+        return {"revision": self.revisions[0] if self.revisions else ""}
+
+    @property
+    def source_fields(self) -> Obj:
+        """`source` or `sources`."""
+        if self.is_plural:
+            return {"sources": list(self.sources)}
+        return {"source": self.sources[0] if self.sources else {}}
+
+
+def spec_sources(app: Obj) -> tuple[tuple[Obj, ...], bool]:
+    """The sources as the user wrote them, and whether they are a list."""
+    spec = app.get("spec") or {}
+    listed: list[Obj] = spec.get("sources") or []
+    return (tuple(listed), True) if listed else ((spec.get("source") or {},), False)
+
+
+def revisions_in(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """The revisions that a status, a result or a history entry tells of; () when it tells of none."""
+    several = told.get("revisions")
+    if several:
+        return tuple(str(revision or "") for revision in several)
+    return (str(told["revision"]),) if told.get("revision") else ()
+
+
+def sources_in(told: Mapping[str, Any]) -> tuple[Obj, ...]:
+    several = told.get("sources")
+    if several:
+        return tuple(several)
+    return (told["source"],) if told.get("source") else ()
+
+
+def shown(revisions: tuple[str, ...], *, is_plural: bool) -> str:
+    return f"[{' '.join(revisions)}]" if is_plural else "".join(revisions[:1])
