@@ -107,7 +107,7 @@ async def test_a_push_is_live_by_webhook_and_no_other_delivery_does_anything(pla
             await place.push({"deploy/banner.yaml": config_map(forge)})
             began = CLOCK.now()
             forged = await running.post("/api/webhook", *push_of(forge, url, "guessed"))
-            assert forged.status == 403
+            assert forged.status == 400
             assert "give the forge and argocd-secret the same secret" in forged.text
             assert dig(await place.client.get(CONFIG_MAPS, "shop", "banner"), "data", "text") != forge
             answer = await running.post("/api/webhook", *push_of(forge, url, secret))
@@ -142,7 +142,7 @@ async def refused(running: Running) -> None:
     """What is no delivery of a forge is refused with a reason."""
     signature = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={sign(b'{', 'gh')}"}
     for body, headers, says in (
-        (b"{}", {}, "not a webhook of GitHub, GitLab or Gitea"),
+        (b"{}", {}, "not a webhook of GitHub, GitLab, Gitea, Bitbucket or Azure DevOps"),
         (b"{", signature, "the webhook's body is not JSON"),
         (b"", {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": "gl"}, "the webhook's body is not JSON"),
     ):

@@ -22,7 +22,7 @@ from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.repositories import Concerns, Repositories
 from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
-from shipway.assembly.sources import Sources, is_same_repository
+from shipway.assembly.sources import Sources, concerns
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, RenderAsk
@@ -136,12 +136,9 @@ class EngineProcess:
         return (self._leadership is None or self._leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
-        concerned = [url for url in event.repo_urls if self._sources.mirrors.changed(url)]
-        if not concerned:
+        if not any([self._sources.mirrors.changed(url) for url in event.repo_urls]):
             return 0
-        return self.runtime.refresh(
-            lambda ask: isinstance(ask, HeadAsk) and is_same_repository(ask.request.repo_url, concerned)
-        )
+        return self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk) and concerns(ask, event))
 
     def logins_changed(self, concerns: Concerns) -> None:
         """Another way to log in counts for these repositories: whoever waits for one looks again."""

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.revisions import is_sha
+from shipway.adapters.git.semver import parse_range
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
@@ -18,6 +20,7 @@ from shipway.base.clock import Clock
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
+from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
 
 RENDER_SECONDS = 60.0
@@ -67,7 +70,16 @@ class Sources:
         return await self._client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
 
 
-def is_same_repository(repo_url: str, others: Sequence[str]) -> bool:
-    """Whether `repo_url` is one of `others`, however they are spelled."""
-    wanted = place_of(repo_url)
-    return any(place_of(other) == wanted for other in others)
+def concerns(ask: HeadAsk, push: PushEvent) -> bool:
+    """Whether a push may be news to who asks: it is the same repository, however spelled, and may be the same revision."""
+    wanted = place_of(ask.request.repo_url)
+    return any(place_of(url) == wanted for url in push.repo_urls) and _may_follow(ask.request.revision, push.refs)
+
+
+def _may_follow(revision: str, refs: Sequence[str]) -> bool:
+    """Only for a branch or tag known by its name it is certain that other refs do not matter."""
+    if not refs or revision in ("", "HEAD") or is_sha(revision) or revision in refs:
+        return True
+    if parse_range(revision):
+        return any(ref.startswith("refs/tags/") for ref in refs)
+    return any(ref.split("/", 2)[-1] == revision for ref in refs)

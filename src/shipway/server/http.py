@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from shipway.base.errors import InvalidInput, ShipwayError, verdict
+from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.server.webhook import PushEvent, parse_push
 
 log = structlog.get_logger()
@@ -84,8 +84,8 @@ class HttpServer:
             headers = {name.lower(): value for name, value in request.headers.items()}
             event = parse_push(headers, body, self._webhook_secrets())
         except ShipwayError as error:
-            answer = verdict(error)
-            log.warning("webhook_refused", reason=answer.reason, message=answer.message)
-            return web.json_response({"reason": answer.reason, "message": answer.message}, status=answer.http_status)
+            log.warning("webhook_refused", reason=error.reason, message=error.message)
+            status = 503 if isinstance(error, Unavailable) else 400  # as Argo CD answers
+            return web.json_response({"reason": error.reason, "message": error.message}, status=status)
         woken = self._process.pushed(event) if event else 0
         return web.json_response({"refreshed": woken})

@@ -1,13 +1,15 @@
-"""What a forge's push webhook says, as one value: GitHub, GitLab, Gitea (and Gogs, Forgejo).
+"""What a forge's push webhook says, as one value: GitHub, GitLab, Gitea (and Gogs, Forgejo), Bitbucket (Cloud and Server),
+Azure DevOps.
 
-A push names its repository by several URLs; all are given, and whoever knows repositories compares them normalised. The
-paths it names are a hint, absent when the forge cut the list short or history was rewritten. Signatures are compared in
-constant time. A forge whose secret is not configured is believed: a webhook can only cause one more look at a repository.
+A push names its repository by several URLs; all are given, and whoever knows repositories compares them. Which paths it
+touched is not asked: the mirror knows better. Secrets are compared in constant time. A forge whose secret is not configured
+is believed: a delivery, forged, replayed or doubled, can only cause one more look at a repository.
 """
 
+import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,64 +18,93 @@ from msgspec import Struct
 
 from shipway.base.errors import Denied, InvalidInput
 
-GITHUB_SECRET = "webhook.github.secret"
-GITLAB_SECRET = "webhook.gitlab.secret"
-GITEA_SECRETS = ("webhook.gitea.secret", "webhook.gogs.secret")
-"""Keys of `secrets`, spelled as in Argo CD's Secret `argocd-secret`; it knows Gitea by its ancestor's name."""
+Headers = Mapping[str, str]
+Secrets = Mapping[str, str]
+Payload = dict[str, Any]
 
-_URLS = ("clone_url", "ssh_url", "html_url", "git_url", "git_http_url", "git_ssh_url", "http_url", "url", "homepage", "web_url")
+_URLS = (
+    *("clone_url", "ssh_url", "html_url", "git_url", "git_http_url", "git_ssh_url", "http_url", "url", "homepage", "web_url"),
+    *("remoteUrl", "sshUrl"),
+)
+_MAX_REFS = 1000
 
 
 class PushEvent(Struct, frozen=True):
-    """A ref of a repository moved. `before` / `after` are "" where it did not exist; `changed_paths` None: not known."""
+    """Refs of a repository moved; `refs` empty: it is not known which."""
 
     repo_urls: tuple[str, ...]
-    ref: str
-    before: str
-    after: str
-    changed_paths: tuple[str, ...] | None
+    refs: tuple[str, ...]
 
 
-def parse_push(headers: Mapping[str, str], body: bytes, secrets: Mapping[str, str]) -> PushEvent | None:
+class Forge(Struct, frozen=True):
+    """One forge. `check` raises Denied for a delivery that is not its; `refs` finds what moved, None for another event."""
+
+    name: str
+    header: str
+    check: Callable[[Headers, bytes, Secrets], None]
+    refs: Callable[[Headers, Payload], tuple[str, ...] | None]
+
+
+def parse_push(headers: Headers, body: bytes, secrets: Secrets) -> PushEvent | None:
     """The push that a delivery tells of; None for any other event. Header names in any case.
 
-    Raises `Denied` (WebhookSignature) for a wrong or missing signature where a secret is configured, `InvalidInput`
-    (InvalidWebhook) for what is no delivery of a forge we know.
+    `secrets` are spelled as in Argo CD's Secret `argocd-secret`. Raises `Denied` (WebhookSignature) for a wrong or missing
+    signature where a secret is configured, `InvalidInput` (InvalidWebhook) for what is no delivery of a forge we know.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    if "x-gitea-event" in lower or "x-gogs-event" in lower:
-        signature = lower.get("x-gitea-signature") or lower.get("x-gogs-signature", "")
-        _check_hmac(body, signature, _first(secrets, GITEA_SECRETS), "Gitea")
-        return _push(_payload(lower, body)) if lower.get("x-gitea-event", lower.get("x-gogs-event")) == "push" else None
-    if "x-github-event" in lower:
-        signature = lower.get("x-hub-signature-256", "").removeprefix("sha256=")
-        _check_hmac(body, signature, _first(secrets, (GITHUB_SECRET,)), "GitHub")
-        return _push(_payload(lower, body)) if lower["x-github-event"] == "push" else None
-    if "x-gitlab-event" in lower:
-        return _gitlab(lower, body, _first(secrets, (GITLAB_SECRET,)))
-    raise InvalidInput(
-        "not a webhook of GitHub, GitLab or Gitea: the header X-GitHub-Event, X-Gitlab-Event or X-Gitea-Event is missing",
-        reason="InvalidWebhook",
-    )
+    forge = next((forge for forge in FORGES if forge.header in lower), None)
+    if forge is None:
+        raise InvalidInput(
+            "not a webhook of GitHub, GitLab, Gitea, Bitbucket or Azure DevOps: the header that names the event is missing",
+            reason="InvalidWebhook",
+        )
+    forge.check(lower, body, secrets)
+    payload = _payload(lower, body)
+    refs = forge.refs(lower, payload)
+    if refs is None:
+        return None
+    urls = tuple(dict.fromkeys(_urls(payload)))
+    if not urls:
+        raise InvalidInput("the push names no repository", reason="InvalidWebhook")
+    return PushEvent(urls, refs if len(refs) <= _MAX_REFS else ())
 
 
-def _gitlab(headers: Mapping[str, str], body: bytes, secret: str) -> PushEvent | None:
-    if secret and not hmac.compare_digest(headers.get("x-gitlab-token", "").encode(), secret.encode()):
-        raise _denied("GitLab", "X-Gitlab-Token")
-    payload = _payload(headers, body)
-    return _push(payload) if payload.get("object_kind", payload.get("event_name")) in ("push", "tag_push") else None
+# --- is it really the forge? --------------------------------------------------------------------------------------------
 
 
-def _first(secrets: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((secrets[name] for name in names if secrets.get(name)), "")
+def _signed(forge: str, signature: str, *secret_names: str) -> Callable[[Headers, bytes, Secrets], None]:
+    """HMAC-SHA256 of the body, in hex, in one of the headers `signature`."""
+
+    def check(headers: Headers, body: bytes, secrets: Secrets) -> None:
+        secret = next((secrets[name] for name in secret_names if secrets.get(name)), "")
+        given = next((headers[name] for name in signature.split() if headers.get(name)), "")
+        wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        if secret and not _same(given.strip().removeprefix("sha256=").lower(), wanted):
+            raise _denied(forge, "signature")
+
+    return check
 
 
-def _check_hmac(body: bytes, signature: str, secret: str, forge: str) -> None:
-    if not secret:
-        return
-    wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(wanted.encode(), signature.strip().lower().encode()):
-        raise _denied(forge, "signature")
+def _told(forge: str, header: str, secret_name: str) -> Callable[[Headers, bytes, Secrets], None]:
+    """The secret itself, in a header."""
+
+    def check(headers: Headers, body: bytes, secrets: Secrets) -> None:
+        secret = secrets.get(secret_name, "")
+        if secret and not _same(headers.get(header, ""), secret):
+            raise _denied(forge, header)
+
+    return check
+
+
+def _azure_login(headers: Headers, body: bytes, secrets: Secrets) -> None:
+    login = f"{secrets.get('webhook.azuredevops.username', '')}:{secrets.get('webhook.azuredevops.password', '')}"
+    wanted = "Basic " + base64.b64encode(login.encode()).decode()
+    if login != ":" and not _same(headers.get("authorization", ""), wanted):
+        raise _denied("Azure DevOps", "login")
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())
 
 
 def _denied(forge: str, what: str) -> Denied:
@@ -83,7 +114,77 @@ def _denied(forge: str, what: str) -> Denied:
     )
 
 
-def _payload(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+# --- what moved? --------------------------------------------------------------------------------------------------------
+
+
+def _one_ref(header: str) -> Callable[[Headers, Payload], tuple[str, ...] | None]:
+    """GitHub and its relatives: the event in a header, one ref a push."""
+    return lambda headers, payload: _ref_of(payload) if headers.get(header) == "push" else None
+
+
+def _gitlab(headers: Headers, payload: Payload) -> tuple[str, ...] | None:
+    return _ref_of(payload) if payload.get("object_kind", payload.get("event_name")) in ("push", "tag_push") else None
+
+
+def _ref_of(payload: Payload) -> tuple[str, ...]:
+    ref = payload.get("ref")
+    if not isinstance(ref, str) or not ref:
+        raise InvalidInput("the push names no ref", reason="InvalidWebhook")
+    return (ref,)
+
+
+def _bitbucket_cloud(headers: Headers, payload: Payload) -> tuple[str, ...] | None:
+    if headers.get("x-event-key") != "repo:push":
+        return None
+    sides = [side for change in _list(payload, "push", "changes") for name in ("new", "old") if (side := _dict(change, name))]
+    kinds = {"branch": "refs/heads/", "named_branch": "refs/heads/", "tag": "refs/tags/"}
+    return tuple(dict.fromkeys(kinds.get(str(side.get("type")), "") + str(side.get("name", "")) for side in sides))
+
+
+def _bitbucket_server(headers: Headers, payload: Payload) -> tuple[str, ...] | None:
+    if headers.get("x-event-key") != "repo:refs_changed":
+        return None
+    return tuple(str(_dict(change, "ref").get("id", "")) for change in _list(payload, "changes"))
+
+
+def _azure(headers: Headers, payload: Payload) -> tuple[str, ...] | None:
+    if payload.get("eventType") != "git.push":
+        return None
+    return tuple(str(update.get("name", "")) for update in _list(payload, "resource", "refUpdates"))
+
+
+FORGES = (
+    Forge("Azure DevOps", "x-vss-activityid", _azure_login, _azure),
+    # Gitea sends GitHub's and Gogs' headers too, and Argo CD knows it by the name of its ancestor.
+    Forge(
+        "Gitea",
+        "x-gitea-event",
+        _signed("Gitea", "x-gitea-signature", "webhook.gitea.secret", "webhook.gogs.secret"),
+        _one_ref("x-gitea-event"),
+    ),
+    Forge("Gogs", "x-gogs-event", _signed("Gogs", "x-gogs-signature", "webhook.gogs.secret"), _one_ref("x-gogs-event")),
+    Forge(
+        "GitHub",
+        "x-github-event",
+        _signed("GitHub", "x-hub-signature-256", "webhook.github.secret"),
+        _one_ref("x-github-event"),
+    ),
+    Forge("GitLab", "x-gitlab-event", _told("GitLab", "x-gitlab-token", "webhook.gitlab.secret"), _gitlab),
+    Forge("Bitbucket", "x-hook-uuid", _told("Bitbucket", "x-hook-uuid", "webhook.bitbucket.uuid"), _bitbucket_cloud),
+    Forge(
+        "Bitbucket Server",
+        "x-event-key",
+        _signed("Bitbucket Server", "x-hub-signature", "webhook.bitbucketserver.secret"),
+        _bitbucket_server,
+    ),
+)
+"""In the order in which they are looked for (Argo CD's)."""
+
+
+# --- the body -----------------------------------------------------------------------------------------------------------
+
+
+def _payload(headers: Headers, body: bytes) -> Payload:
     try:
         if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             body = parse_qs(body.decode(), strict_parsing=True)["payload"][0].encode()
@@ -97,35 +198,22 @@ def _payload(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _push(payload: dict[str, Any]) -> PushEvent:
-    urls = _repository_urls(payload)
-    ref = payload.get("ref")
-    if not urls or not isinstance(ref, str) or not ref:
-        raise InvalidInput("the push names no repository or no ref", reason="InvalidWebhook")
-    before, after = _commit(payload.get("before")), _commit(payload.get("after"))
-    return PushEvent(urls, ref, before, after, _changed(payload, before, after))
+def _urls(payload: Payload) -> Iterator[str]:
+    """Every URL of the repository that a push names."""
+    for place in (_dict(payload, "repository"), _dict(payload, "project"), _dict(payload, "resource", "repository")):
+        links = _dict(place, "links")
+        named = [place.get(name) for name in _URLS] + [_dict(links, "html").get("href")]
+        named += [link.get("href") for link in _list(links, "clone")]
+        yield from (url for url in named if isinstance(url, str) and url)
 
 
-def _repository_urls(payload: dict[str, Any]) -> tuple[str, ...]:
-    places = [place for name in ("repository", "project") if isinstance(place := payload.get(name), dict)]
-    found = [place[name] for place in places for name in _URLS if isinstance(place.get(name), str) and place[name]]
-    return tuple(dict.fromkeys(found))
+def _dict(value: Payload, *path: str) -> Payload:
+    for name in path:
+        found = value.get(name)
+        value = found if isinstance(found, dict) else {}
+    return value
 
 
-def _commit(value: Any) -> str:
-    return value if isinstance(value, str) and value.strip("0") else ""
-
-
-def _changed(payload: dict[str, Any], before: str, after: str) -> tuple[str, ...] | None:
-    commits = payload.get("commits")
-    if not before or not after or payload.get("forced") or not isinstance(commits, list) or not commits:
-        return None
-    total = payload.get("total_commits_count", payload.get("total_commits", len(commits)))
-    if not isinstance(total, int) or total > len(commits) or len(commits) >= 2048:
-        return None
-    paths: set[str] = set()
-    for commit in commits:
-        if not isinstance(commit, dict) or not all(isinstance(commit.get(k), list) for k in ("added", "modified", "removed")):
-            return None
-        paths.update(str(path) for k in ("added", "modified", "removed") for path in commit[k])
-    return tuple(sorted(paths))
+def _list(value: Payload, *path: str) -> list[Payload]:
+    found = _dict(value, *path[:-1]).get(path[-1])
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

@@ -79,15 +79,15 @@ async def test_metrics(served: Served) -> None:
 
 async def test_a_push_is_passed_on(served: Served) -> None:
     assert await served.deliver() == (200, {"refreshed": 1})
-    assert [event.ref for event in served.process.events] == ["refs/heads/main"]
+    assert [event.refs for event in served.process.events] == [("refs/heads/main",)]
 
 
 @pytest.mark.parametrize(
     ("secrets", "payload", "status", "reason"),
     [
-        ({"webhook.github.secret": "gh"}, PUSH, 403, "WebhookSignature"),
-        ({}, ["no", "object"], 422, "InvalidWebhook"),
-        ({}, {"ref": "refs/heads/main"}, 422, "InvalidWebhook"),
+        ({"webhook.github.secret": "gh"}, PUSH, 400, "WebhookSignature"),
+        ({}, ["no", "object"], 400, "InvalidWebhook"),
+        ({}, {"ref": "refs/heads/main"}, 400, "InvalidWebhook"),
         (None, PUSH, 503, "Unavailable"),
     ],
 )
