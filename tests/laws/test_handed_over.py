@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.api.handed_over import claims_of
-from shipway.gitops.desired import Desired, prepare
+from shipway.gitops.desired import Desired, Terms, prepare
 from shipway.gitops.ownership import Context, judge, to_apply
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj, Resource
@@ -73,7 +73,7 @@ def service(name: str = "web", port: int = 80, app: str = "web") -> Obj:
 
 
 def desired_of(obj: Obj) -> Desired:
-    return prepare([obj], "shop", "shop", lambda _, kind: KINDS[kind]).objects[0]
+    return prepare([obj], Terms("shop", "shop"), lambda _, kind: KINDS[kind]).objects[0]
 
 
 def context(server: LittleServer) -> Context:

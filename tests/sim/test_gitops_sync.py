@@ -1,6 +1,12 @@
 """Operations of the GitOps engine in virtual time: hooks, retries, termination, selections, waves, adoption."""
 
+from typing import Any
+
+import pytest
+
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, SERVICES
+from shipway.base.clock import parse_rfc3339, rfc3339
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import CLAIMS, claim, config, deployment, hook, service
 from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
@@ -263,3 +269,135 @@ def test_an_operation_of_an_application_that_its_project_refuses_ends_with_the_r
         assert await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config()])
+
+
+def prefer(*options: str, **more: Any) -> Obj:
+    """Automated, with these sync options."""
+    return {"automated": {"prune": True, "selfHeal": True}, "syncOptions": list(options), "retry": {"limit": 0}, **more}
+
+
+def test_an_immutable_object_is_created_anew_where_the_user_forces_it() -> None:
+    def shop(image: str) -> list[Obj]:
+        job = {**hook("load", "PreSync")}
+        job["metadata"] = {"name": "load"}
+        job["spec"]["template"]["spec"]["containers"][0]["image"] = image
+        return [config(), job]
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=prefer()))
+        await there.synced()
+        first = await there.user.get(JOBS, "shop", "load")
+        await there.push(shop("builtin/echo:v2"))
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        assert "field is immutable" in rows(app)["load"]["message"]
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"spec": {"syncPolicy": prefer("Force=true")}})
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {"syncOptions": ["Force=true"]}}})
+        await there.synced()
+        second = await there.user.get(JOBS, "shop", "load")
+        assert first["metadata"]["uid"] != second["metadata"]["uid"]
+        assert second["spec"]["template"]["spec"]["containers"][0]["image"] == "builtin/echo:v2"
+        settings = await there.user.get(CONFIG_MAPS, "shop", "settings")
+        await there.push([config(annotations={"edition": "2"}), shop("builtin/echo:v2")[1]])
+        await there.synced()
+        changed = await there.user.get(CONFIG_MAPS, "shop", "settings")
+        assert changed["metadata"]["uid"] == settings["metadata"]["uid"], "what can be changed is not deleted"
+
+    simulate(story, shop("builtin/echo:v1"))
+
+
+@pytest.mark.parametrize("strategy", ["apply", "hook"])
+def test_a_client_may_force_one_operation(strategy: str) -> None:
+    def shop(name: str) -> list[Obj]:
+        workload = deployment()
+        workload["spec"]["selector"] = {"matchLabels": {"app": name}}
+        workload["spec"]["template"]["metadata"]["labels"] = {"app": name}
+        return [workload]
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=prefer()))
+        await there.synced()
+        await there.push(shop("other"))
+        await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        force = {"operation": {"sync": {"syncStrategy": {strategy: {"force": True}}}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", force)
+        await there.synced()
+        assert (await there.user.get(DEPLOYMENTS, "shop", "web"))["spec"]["selector"] == {"matchLabels": {"app": "other"}}
+
+    simulate(story, shop("web"))
+
+
+def test_a_prune_waits_for_its_confirmation() -> None:
+    asked = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
+
+    async def story(there: World) -> None:
+        app = application()
+        app["metadata"]["annotations"] = {"argocd.argoproj.io/deletion-approved": rfc3339(there.clock.now())}
+        await there.clock.sleep(5)
+        await there.user.create(APPLICATIONS, app)
+        await there.synced()
+        await there.push([config()])
+        told = "Waiting for pruning confirmation of /Service/web"
+        await there.until(lambda app: dig(app, "status", "operationState", "message") == told)
+        await there.settle(400)
+        assert not await there.gone(SERVICES, "shop", "web"), "an approval from before the sync does not count"
+        approved = {"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": rfc3339(there.clock.now())}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", approved)
+        await there.synced()
+        assert await there.gone(SERVICES, "shop", "web")
+
+    kept = service()
+    kept["metadata"]["annotations"] = asked
+    simulate(story, [config(), kept])
+
+
+def test_only_what_is_out_of_sync_gets_a_row_where_the_user_says_so() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=prefer("ApplyOutOfSyncOnly=true")))
+        await there.synced()
+        await there.push([config(), service("web"), service("api")])
+        app = await there.synced()
+        assert set(rows(app)) == {"api"}
+
+    simulate(story, [config(), service("web")])
+
+
+def test_the_labels_of_the_namespace_follow_the_application_and_are_not_its_own() -> None:
+    def policy(**labels: str) -> Obj:
+        return prefer("CreateNamespace=true", managedNamespaceMetadata={"labels": labels})
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy(team="a", tier="one")))
+        await there.synced()
+        labels = (await there.user.get(NAMESPACES, "", "shop"))["metadata"]["labels"]
+        assert (labels["team"], labels["tier"]) == ("a", "one")
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"spec": {"syncPolicy": None}})
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"spec": {"syncPolicy": policy(team="b")}})
+        await there.push([config(), service()])
+        app = await there.synced()
+        found = await there.user.get(NAMESPACES, "", "shop")
+        assert (found["metadata"]["labels"]["team"], "tier" in found["metadata"]["labels"]) == ("b", False)
+        assert "argocd.argoproj.io/tracking-id" not in found["metadata"].get("annotations", {})
+        assert "Namespace" not in {row["kind"] for row in app["status"]["resources"]}
+        await there.push([config()])
+        app = await there.synced()
+        assert "shop" not in rows(app), "a namespace that is as it should be is not written again"
+
+    simulate(story, [config()])
+
+
+def test_a_wave_gives_watchers_a_moment_before_the_next() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        times = [
+            parse_rfc3339((await there.user.get(CONFIG_MAPS, "shop", name))["metadata"]["creationTimestamp"])
+            for name in ("first", "second", "third")
+        ]
+        assert times[1] - times[0] >= 2 and times[2] - times[1] >= 2
+
+    waves = [config(name, annotations={"argocd.argoproj.io/sync-wave": str(n)}) for n, name in enumerate(["first", "second"])]
+    simulate(story, [*waves, hook_map("third", "PostSync")])
+
+
+def hook_map(name: str, phase: str) -> Obj:
+    return config(name, annotations={"argocd.argoproj.io/hook": phase})

@@ -22,15 +22,18 @@ FORMER = frozenset({"kubectl-client-side-apply", "helm", "argocd-controller"})
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
 
-def takeover(live: Obj, resource: Resource, manager: str, drifters: frozenset[str] = frozenset()) -> Patch | None:
+def takeover(
+    live: Obj, resource: Resource, manager: str, drifters: frozenset[str] = frozenset(), tools: frozenset[str] = FORMER
+) -> Patch | None:
     """The patch that makes their fields ours; None when there is nothing to take over.
 
     `drifters` are managers whose fields are taken as well: who changed an object so that Git's version cannot be applied
-    over it (a second port without a name, say) has their additions removed with it.
+    over it (a second port without a name, say) has their additions removed with it. `tools` are the managers that people come
+    from.
     """
     entries = decode(copy_obj(live))
     ours = EntryKey(manager, APPLY)
-    former = FORMER if ours not in entries else frozenset[str]()
+    former = tools if ours not in entries else frozenset[str]()
     theirs = {key: entry for key, entry in entries.items() if _is_of(former | drifters, key, entry, live)}
     if not theirs:
         return None
@@ -50,10 +53,10 @@ def takeover(live: Obj, resource: Resource, manager: str, drifters: frozenset[st
     return Patch(resource, namespace_of(live), name_of(live), body, type="json")
 
 
-def has_leftovers(live: Obj, desired: Obj) -> bool:
+def has_leftovers(live: Obj, desired: Obj, tools: frozenset[str] = FORMER) -> bool:
     """Whether those tools own a field that Git does not state any more: it has to go, and only a takeover lets it."""
     entries = decode(copy_obj(live)).items()
-    return any(_is_stale(entry.fields, desired) for key, entry in entries if _is_of(FORMER, key, entry, live))
+    return any(_is_stale(entry.fields, desired) for key, entry in entries if _is_of(tools, key, entry, live))
 
 
 def _is_of(managers: frozenset[str], key: EntryKey, entry: Entry, live: Obj) -> bool:

@@ -16,12 +16,14 @@ from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
-from shipway.gitops.annotations import APPLIED, TRACKING_ID
+from shipway.gitops.annotations import APPLIED, SYNC_OPTIONS, TRACKING_ID, comma_list
 from shipway.gitops.asks import canonical
 from shipway.gitops.order import DELETION_HOOKS, hook_types, is_hook, is_skipped, unknown_hook_types
 from shipway.gitops.tracking import tracking_id
+from shipway.kube.objects.pruning import prune
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_version
-from shipway.kube.objects.views import copy_obj, name_of, namespace_of
+from shipway.kube.objects.schema import builtin_schema
+from shipway.kube.objects.views import annotations_of, copy_obj, name_of, namespace_of
 
 _SERVERS_OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
@@ -53,9 +55,16 @@ class Prepared(Struct, frozen=True):
     content: str = ""
 
 
-def prepare(
-    objects: Sequence[Obj], instance: str, namespace: str, resource_for: ResourceFor, origins: Sequence[str] = ()
-) -> Prepared:
+class Terms(Struct, frozen=True):
+    """For which application objects are made ready, and into which namespace. `validates`: fields that nobody knows are an
+    error (the server's); otherwise they are dropped."""
+
+    instance: str
+    namespace: str = ""
+    validates: bool = True
+
+
+def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, origins: Sequence[str] = ()) -> Prepared:
     """Rendered objects made ready. Raises InvalidInput for an object that no API server could take."""
     places = origins if len(origins) == len(objects) else [""] * len(objects)
     rendered = [_checked(obj, index, place) for index, (obj, place) in enumerate(zip(objects, places, strict=True))]
@@ -69,7 +78,7 @@ def prepare(
             continue
         ref = ref_of(obj)
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
-        ready = _ready(obj, instance, namespace, resource)
+        ready = _ready(obj, terms, resource)
         desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready), place)
         identity = (desired.ref, ready["metadata"].get("generateName", ""))
         times[desired.ref] += 1
@@ -125,24 +134,32 @@ def _deletion_hook(obj: Obj) -> list[tuple[str, str]]:
     )
 
 
-def _ready(obj: Obj, instance: str, namespace: str, resource: Resource | None) -> Obj:
-    ready = copy_obj(obj)
+def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:
+    is_checked = terms.validates and "Validate=false" not in comma_list(annotations_of(obj), SYNC_OPTIONS)
+    ready = copy_obj(obj) if is_checked else _known_fields(obj)
     ready.pop("status", None)
     meta = ready["metadata"]
     for field in _SERVERS_OWN:
         meta.pop(field, None)
     if resource is not None and not resource.namespaced:
         meta.pop("namespace", None)
-    elif not meta.get("namespace") and namespace:
-        meta["namespace"] = namespace
+    elif not meta.get("namespace") and terms.namespace:
+        meta["namespace"] = terms.namespace
     for field in ("labels", "annotations"):
         if meta.get(field) is None:
             meta.pop(field, None)
     if ready.get("kind") == "Secret":
         _move_string_data(ready)
     meta.setdefault("annotations", {}).pop(APPLIED, None)
-    meta["annotations"][TRACKING_ID] = tracking_id(instance, ready)
+    meta["annotations"][TRACKING_ID] = tracking_id(terms.instance, ready)
     return ready
+
+
+def _known_fields(obj: Obj) -> Obj:
+    """A copy without what the kind does not have (Validate=false). The server itself does that for custom kinds."""
+    group, version = split_api_version(obj["apiVersion"])
+    schema = builtin_schema(group, version, obj["kind"])
+    return prune(obj, schema) if schema else copy_obj(obj)
 
 
 def _move_string_data(secret: Obj) -> None:

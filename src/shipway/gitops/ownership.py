@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from shipway.api.application import IgnoreDifference
 from shipway.api.handed_over import Claim, merge, rows_for, strip
+from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, Unavailable
-from shipway.gitops.adoption import has_leftovers
+from shipway.gitops.adoption import FORMER, has_leftovers
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
@@ -59,6 +60,8 @@ class Context(Struct, frozen=True):
     answer: Callable[[DryRunAsk], Answer | None]
     ignored: tuple[IgnoreDifference, ...] = ()
     keeps_ignored: bool = False
+    former: frozenset[str] = FORMER
+    """Managers whose ownership becomes ours when we take an object over."""
 
 
 def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Judgement:
@@ -69,7 +72,11 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
     applied = annotations_of(live).get(APPLIED)
     entry = our_entry(live, context.settings.manager)
     if applied is None and entry is None:
-        return Judgement("OutOfSync") if has_leftovers(live, desired.obj) else _settle(desired, live, claims, context, ())
+        return (
+            Judgement("OutOfSync")
+            if has_leftovers(live, desired.obj, context.former)
+            else _settle(desired, live, claims, context, ())
+        )
     if applied != wanted:
         drifts = _drifts(live, [f".metadata.annotations.{APPLIED}"], context) if applied is None else ()
         return Judgement("OutOfSync", drifts)
@@ -120,6 +127,13 @@ def our_entry(live: Obj, manager: str) -> Obj | None:
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return entry
     return None
+
+
+def written_at(live: Obj | None, manager: str) -> Instant | None:
+    """When the object last took a write of ours, to the second: an apply of `manager`, else its creation."""
+    entry = our_entry(live, manager) if live else None
+    text: str = (entry or {}).get("time") or metadata(live or {}).get("creationTimestamp") or ""
+    return parse_rfc3339(text) if text else None
 
 
 def comparable(obj: Obj) -> Obj:

@@ -166,8 +166,6 @@ def _check_options(spec: ApplicationSpec) -> None:
     for name, value in sync_options(spec).items():
         if name not in _KNOWN_OPTIONS:
             raise _refusal(f"spec.syncPolicy.syncOptions: {name}={value} is not known: mind the spelling")
-        if (name == "Force" and value == "true") or value == "confirm":
-            raise _refusal(f"spec.syncPolicy.syncOptions: {name}={value} is not supported yet: remove it")
     for index, rule in enumerate(spec.ignore_differences or ()):
         if rule.jq_path_expressions:
             raise _refusal(

@@ -8,7 +8,7 @@ from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.errors import InvalidInput
 from shipway.gitops import source
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.desired import keyed_hash, prepare
+from shipway.gitops.desired import Terms, keyed_hash, prepare
 from shipway.gitops.status import merge_diff
 from shipway.gitops.tracking import instance_key, instance_name, tracked_by, tracking_id
 from shipway.kube.objects.patches import merge_patch
@@ -23,7 +23,7 @@ KINDS = {
 
 
 def ready(*objects: Obj) -> list[Obj]:
-    return [one.obj for one in prepare(objects, "shop", "there", lambda _, kind: KINDS.get(kind)).objects]
+    return [one.obj for one in prepare(objects, Terms("shop", "there"), lambda _, kind: KINDS.get(kind)).objects]
 
 
 def obj(kind: str = "ConfigMap", **more: Any) -> Obj:
@@ -68,7 +68,7 @@ def test_string_data_of_a_secret_becomes_data() -> None:
 
 
 def test_of_two_objects_of_one_name_the_later_wins_with_a_warning() -> None:
-    prepared = prepare([obj(data={"v": "1"}), obj(data={"v": "2"})], "shop", "there", lambda _, kind: KINDS.get(kind))
+    prepared = prepare([obj(data={"v": "1"}), obj(data={"v": "2"})], Terms("shop", "there"), lambda _, kind: KINDS.get(kind))
     assert [one.obj["data"] for one in prepared.objects] == [{"v": "2"}]
     told = "Resource /ConfigMap/there/a appeared 2 times among application resources."
     assert prepared.warnings == (("RepeatedResourceWarning", told),)
@@ -76,7 +76,7 @@ def test_of_two_objects_of_one_name_the_later_wins_with_a_warning() -> None:
 
 def test_a_deletion_hook_is_left_out_and_that_is_said() -> None:
     hook = obj(metadata={"name": "a", "annotations": {"argocd.argoproj.io/hook": "PostDelete"}})
-    prepared = prepare([hook], "shop", "there", lambda _, kind: KINDS.get(kind))
+    prepared = prepare([hook], Terms("shop", "there"), lambda _, kind: KINDS.get(kind))
     assert prepared.objects == ()
     assert prepared.warnings[0][0] == "ExcludedResourceWarning"
     assert "ConfigMap/a is a PostDelete hook, which is not run yet" in prepared.warnings[0][1]
@@ -84,7 +84,7 @@ def test_a_deletion_hook_is_left_out_and_that_is_said() -> None:
 
 def test_a_refusal_says_where_the_text_stands() -> None:
     with pytest.raises(InvalidInput, match=r"^deploy/web\.yaml:7: ConfigMap has no metadata\.name: give it one$"):
-        prepare([{"apiVersion": "v1", "kind": "ConfigMap"}], "shop", "there", lambda *_: None, ["deploy/web.yaml:7"])
+        prepare([{"apiVersion": "v1", "kind": "ConfigMap"}], Terms("shop", "there"), lambda *_: None, ["deploy/web.yaml:7"])
 
 
 def test_a_kind_is_known_from_a_crd_among_the_objects() -> None:
@@ -100,7 +100,7 @@ def test_a_kind_is_known_from_a_crd_among_the_objects() -> None:
         },
     }
     prepared = prepare(
-        [{"apiVersion": "x/v2", "kind": "Widget", "metadata": {"name": "w"}}, crd], "shop", "there", lambda *_: None
+        [{"apiVersion": "x/v2", "kind": "Widget", "metadata": {"name": "w"}}, crd], Terms("shop", "there"), lambda *_: None
     )
     assert prepared.objects[0].resource == Resource("x", "v2", "Widget", "widgets", namespaced=False, status_subresource=False)
     assert "namespace" not in prepared.objects[0].obj["metadata"]
@@ -121,7 +121,7 @@ def test_objects_that_no_server_could_take_are_refused(broken: Obj, message: str
 
 
 def hashed(key: bytes, content: Obj, *, is_stripped: bool = False) -> str:
-    desired = prepare([obj(data=content)], "shop", "there", lambda _, kind: KINDS.get(kind)).objects[0]
+    desired = prepare([obj(data=content)], Terms("shop", "there"), lambda _, kind: KINDS.get(kind)).objects[0]
     return keyed_hash(key, desired, dict(desired.obj) if is_stripped else desired.obj)
 
 
@@ -135,10 +135,10 @@ def test_the_hash_depends_on_content_and_key_but_not_on_the_order_of_fields() ->
 def test_a_render_is_prepared_once() -> None:
     memory = Preparations()
     rendered = Rendered((obj(data={"a": "1"}),), "Directory", ())
-    first = memory.prepare((rendered,), "shop", "there", lambda _, kind: KINDS.get(kind))
-    assert memory.prepare((rendered,), "shop", "there", lambda _, kind: KINDS.get(kind)) is first
-    assert memory.prepare((rendered,), "shop", "elsewhere", lambda _, kind: KINDS.get(kind)) is not first
-    unknown = memory.prepare((rendered,), "shop", "there", lambda *_: None)
+    first = memory.prepare((rendered,), Terms("shop", "there"), lambda _, kind: KINDS.get(kind))
+    assert memory.prepare((rendered,), Terms("shop", "there"), lambda _, kind: KINDS.get(kind)) is first
+    assert memory.prepare((rendered,), Terms("shop", "elsewhere"), lambda _, kind: KINDS.get(kind)) is not first
+    unknown = memory.prepare((rendered,), Terms("shop", "there"), lambda *_: None)
     assert unknown.objects[0].resource is None
 
 
@@ -198,3 +198,14 @@ def test_the_question_where_a_branch_stands_does_not_hold_the_branch_twice() -> 
 def test_the_smallest_merge_patch(old: Obj, new: Obj, patch: Obj) -> None:
     assert merge_diff(old, new) == patch
     assert merge_patch(old, patch) == new
+
+
+@pytest.mark.parametrize(("validates", "option"), [(True, "Validate=false"), (False, ""), (True, "")])
+def test_fields_that_a_kind_does_not_have_are_dropped_where_the_user_asks_for_no_validation(
+    validates: bool, option: str
+) -> None:
+    manifest = obj(data={"a": "1"}, dta={"b": "2"})
+    manifest["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": option} if option else {}
+    found = prepare([manifest], Terms("shop", "there", validates), lambda _, kind: KINDS.get(kind)).objects[0].obj
+    assert found["data"] == {"a": "1"}
+    assert ("dta" in found) is (validates and not option)

@@ -6,7 +6,7 @@ import pytest
 
 from shipway.api.application import IgnoreDifference
 from shipway.gitops.annotations import APPLIED
-from shipway.gitops.desired import Desired, prepare
+from shipway.gitops.desired import Desired, Terms, prepare
 from shipway.gitops.ownership import Context, Drift, judge, to_apply
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj, Resource
@@ -21,7 +21,7 @@ def wanted(replicas: int = 3, image: str = "web:v1") -> Desired:
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
     obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"team": "a"}}, "spec": spec}
-    return prepare([obj], "shop", "shop", lambda *_: DEPLOYMENT).objects[0]
+    return prepare([obj], Terms("shop", "shop"), lambda *_: DEPLOYMENT).objects[0]
 
 
 def context(server: LittleServer, **more: object) -> Context:

@@ -30,7 +30,7 @@ class ApplicationController:
         self.watches = (
             Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of, EVERY: lambda _: ("",)}),
             Watch(APP_PROJECTS, self._users_of_project),
-            Watch(NAMESPACES, lambda _: ()),
+            Watch(NAMESPACES, lambda _: (), keep_managed_fields=True),
             Watch(CONFIG_MAPS, self._users_of_settings, field_selector=f"metadata.name={CONFIG_MAP}"),
         )
 

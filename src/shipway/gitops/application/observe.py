@@ -17,6 +17,8 @@ from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, cl
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.api.sources import PathTree
 from shipway.base.errors import InvalidInput
+from shipway.gitops.adoption import FORMER
+from shipway.gitops.annotations import MIGRATION_MANAGER
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
@@ -24,6 +26,7 @@ from shipway.gitops.application.target import Target, prepared, target_of
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
+from shipway.gitops.desired import Terms
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs, operation_wants
@@ -33,9 +36,10 @@ from shipway.gitops.pinned import Pinned, revisions_in
 from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
+from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of, uid_of
+from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -65,7 +69,8 @@ class Observed(Struct, frozen=True):
     watches: tuple[Watch, ...]
     is_listed: bool
     """Every kind this needs has been listed, so absence means absence."""
-    namespace_exists: bool
+    namespace: Obj | None
+    """The destination's namespace, if it exists."""
 
     @property
     def status(self) -> Obj:
@@ -104,7 +109,7 @@ class Observer:
         kinds = self._kinds(world, app, target, sync_target)
         is_listed = all(world.is_synced(resource) for resource in kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
-        context = self._context(key, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
+        context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         customizations = self._customizations(world)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         live = tuple(replace(one, scripted=scripted_health(one.obj, customizations, world.answer)) for one in live)
@@ -114,8 +119,9 @@ class Observer:
         sync_comparison = comparison
         if sync_target is not target:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
-        if operation and not dig(app, "status", "operationState", "syncResult", "resources"):
-            _look_up_dry_runs(sync_comparison, context)
+        if operation:
+            has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
+            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
         asks: list[Ask] = [ask for one in (target, sync_target) if one for ask in one.asks]
         asks += [one.scripted.ask for one in live if one.scripted]
         asks += [ask for compared in (comparison, sync_comparison) if compared for ask in compared.asks]
@@ -141,7 +147,7 @@ class Observer:
             asks=tuple(dict.fromkeys(asks)),
             watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
-            namespace_exists=not namespace or world.get(NAMESPACES, "", namespace) is not None,
+            namespace=world.get(NAMESPACES, "", namespace) if namespace else None,
         )
 
     def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
@@ -165,7 +171,8 @@ class Observer:
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
-        return prepared(target_of(world, app, wanted), self._preparations, world, instance, spec.destination.namespace)
+        terms = Terms(instance, spec.destination.namespace, sync_options(spec).get("Validate") != "false")
+        return prepared(target_of(world, app, wanted), self._preparations, world, terms)
 
     def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
         """Remembers what the sources read at the revisions that the status names, to tell a commit that changed it."""
@@ -193,13 +200,16 @@ class Observer:
     def _context(
         self,
         key: ObjectKey,
+        app: Obj,
         spec: ApplicationSpec | None,
         operation: Operation | None,
         answer: Callable[[DryRunAsk], Answer | None],
     ) -> Context:
         keeps = operation_options(spec, operation).get("RespectIgnoreDifferences") == "true"
         rules = (spec.ignore_differences or ()) if spec else ()
-        return Context(instance_name(key, self._settings.namespace), self._settings, answer, rules, keeps)
+        return Context(
+            instance_name(key, self._settings.namespace), self._settings, answer, rules, keeps, _former_managers(app)
+        )
 
     def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:
         """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
@@ -244,11 +254,20 @@ class Observer:
         return compare(desired, mine, claims, context, judged)
 
 
-def _look_up_dry_runs(comparison: Comparison | None, context: Context) -> None:
-    """Takes the answers into the snapshot that a sync asks for before its first action."""
+def _look_up_dry_runs(comparison: Comparison | None, context: Context, options: dict[str, str], *, only_forced: bool) -> None:
+    """Takes the answers into the snapshot that a sync asks for before its first action, and before it deletes an object that
+    cannot be changed."""
     for item in comparison.items if comparison else ():
+        if only_forced and option_of(item.obj, options, "Force") != "true":
+            continue
         if item.desired and not item.is_hook and (ask := dry_run_of(item.desired, item.live_obj, item.claims, context)):
             context.answer(ask)
+
+
+def _former_managers(app: Obj) -> frozenset[str]:
+    """Whose fields become ours: the tools that people come from, and the one that the user names."""
+    named = annotations_of(app).get(MIGRATION_MANAGER)
+    return FORMER | {named} if named else FORMER
 
 
 def operation_options(spec: ApplicationSpec | None, operation: Operation | None) -> dict[str, str]:
@@ -258,6 +277,9 @@ def operation_options(spec: ApplicationSpec | None, operation: Operation | None)
     for option in (sync.sync_options or ()) if sync else ():
         name, _, value = option.partition("=")
         options[name.strip()] = value.strip()
+    strategy = (sync.sync_strategy or {}) if sync else {}
+    if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
+        options["Force"] = "true"
     return options
 
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from msgspec import Struct
 
 from shipway.api.sources import Rendered
-from shipway.gitops.desired import Prepared, ResourceFor, prepare
+from shipway.gitops.desired import Prepared, ResourceFor, Terms, prepare
 from shipway.kube.objects.resource import Resource, split_api_version
 
 PER_APPLICATION = 2
@@ -18,7 +18,7 @@ APPLICATIONS = 20_000
 
 class _Entry(Struct, frozen=True):
     renders: tuple[Rendered, ...]
-    namespace: str
+    terms: Terms
     kinds: dict[tuple[str, str], Resource | None]
     prepared: Prepared
 
@@ -29,19 +29,20 @@ class Preparations:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[_Entry, ...]] = OrderedDict()
 
-    def prepare(self, renders: tuple[Rendered, ...], instance: str, namespace: str, resource_for: ResourceFor) -> Prepared:
+    def prepare(self, renders: tuple[Rendered, ...], terms: Terms, resource_for: ResourceFor) -> Prepared:
         """The objects of all sources in order. As `desired.prepare`, which raises InvalidInput."""
-        kept = self._kept.get(instance, ())
+        kept = self._kept.get(terms.instance, ())
         for entry in kept:
-            if _are_same(entry.renders, renders) and entry.namespace == namespace and _is_served(entry, resource_for):
-                self._kept.move_to_end(instance)
+            if _are_same(entry.renders, renders) and entry.terms == terms and _is_served(entry, resource_for):
+                self._kept.move_to_end(terms.instance)
                 return entry.prepared
         objects = [obj for rendered in renders for obj in rendered.objects]
         origins = [origin for rendered in renders for origin in _origins(rendered)]
-        prepared = prepare(objects, instance, namespace, resource_for, origins)
+        prepared = prepare(objects, terms, resource_for, origins)
         kinds = {_kind(obj): resource_for(*_kind(obj)) for obj in objects}
-        newest = _Entry(renders, namespace, kinds, prepared)
-        self._kept[instance] = (newest, *(entry for entry in kept if not _are_same(entry.renders, renders)))[:PER_APPLICATION]
+        newest = _Entry(renders, terms, kinds, prepared)
+        others = (entry for entry in kept if not _are_same(entry.renders, renders))
+        self._kept[terms.instance] = (newest, *others)[:PER_APPLICATION]
         if len(self._kept) > APPLICATIONS:
             self._kept.popitem(last=False)
         return prepared

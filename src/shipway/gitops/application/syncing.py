@@ -7,24 +7,25 @@ have been recorded as rows (then it says what to write down). Both times it is t
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.application import Retry
-from shipway.api.kinds import NAMESPACES
 from shipway.base.clock import Instant, parse_rfc3339
+from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
-from shipway.gitops.comparison import Comparison, Item, Live
-from shipway.gitops.desired import Desired
+from shipway.gitops.comparison import Comparison
+from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
 from shipway.gitops.project import DEFAULT, refusal_of
-from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, versions
+from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
 from shipway.gitops.sync.hooks import named, removal
-from shipway.gitops.sync.machine import SUCCEEDED, Done, Run, Terms, Wait, advance
+from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Terms, Wait, advance
 from shipway.gitops.sync.preflight import dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
-from shipway.kube.objects.resource import Obj, Ref, ref_of
+from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Batch
 
 TERMINATED = "Operation terminated"
@@ -97,10 +98,20 @@ def work_of(observed: Observed) -> Work | None:
     options = operation_options(observed.spec, operation)
     live = {ref_of(one.obj): one for one in observed.live}
     items = named(comparison.items, live, observed.state, observed.context.instance)
-    tasks = build_tasks(items, options, operation.sync.resources or (), _namespace_item(observed, options, live))
+    tasks = build_tasks(items, options, operation.sync.resources or (), namespace_item(observed, options, live))
+    rows = read_rows(observed.state)
+    if options.get("ApplyOutOfSyncOnly") == "true":
+        tasks = tuple(task for task in tasks if task.writes or task.row_key in rows)
     tries = int(observed.state.get("retryCount") or 0)
     hand = Hand(observed.context, options, operation_id(observed.state), tries)
     return Work(tasks, hand, Terms(operation.sync.prune, options), comparison)
+
+
+def _terms(observed: Observed, work: Work, now: Instant) -> Terms:
+    """The terms of the operation at this moment."""
+    started, settings = observed.state["startedAt"], observed.settings
+    pause = Pause(now, parse_rfc3339(started), settings.wave_delay, settings.manager)
+    return replace(work.terms, confirmed=is_confirmed(observed.app, started), pause=pause)
 
 
 def rows_written(state: Obj, rows: Rows, tasks: tuple[Task, ...]) -> Obj:
@@ -139,9 +150,6 @@ def _unsupported(observed: Observed) -> str:
         other = f"{wrong[0]}s" if is_plural else wrong[0].removesuffix("s")
         has = "a list of sources" if is_plural else "one source"
         return f"operation.sync.{wrong[0]}: the application has {has}: say operation.sync.{other}"
-    strategy = sync.sync_strategy or {}
-    if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
-        return "operation.sync.syncStrategy: force is not supported yet: delete the object to have it created anew"
     return ""
 
 
@@ -160,17 +168,18 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     if work.comparison.is_pending and not rows:
         return None
     rows = begun_hooks(work.tasks, rows, work.hand.operation)
-    rows, step = advance(work.tasks, rows, work.terms)
+    rows, step = advance(work.tasks, rows, _terms(observed, work, now))
     written = rows_written(state, rows, work.tasks)
     match step:
         case Run(tasks):
             return Progress(
-                {**written, "message": "one or more tasks are running"},
+                {**written, "message": RUNNING},
                 batches=batches(tasks, work.hand),
+                asks=tuple(ask for task in tasks if (ask := force_ask(task, work.hand))),
                 before=versions(tasks),
             )
-        case Wait(message):
-            return Progress({**written, "message": message})
+        case Wait(message, until):
+            return Progress({**written, "message": message}, wake=until)
         case Done(phase, message) if phase == "Succeeded":
             return _over(finish(written, "Succeeded", message, now), succeeded=True)
         case Done(_, message):
@@ -226,22 +235,3 @@ def _permits(observed: Observed) -> Callable[[Task], str]:
         return refusal_of(project, spec.project or DEFAULT, task.ref, task.resource.namespaced, spec.destination)
 
     return permits
-
-
-def _namespace_item(observed: Observed, options: dict[str, str], live: dict[Ref, Live]) -> Item | None:
-    """The destination namespace, where it has to be created first (CreateNamespace=true) and Git does not bring it."""
-    spec, target = observed.spec, observed.sync_target
-    if spec is None or target is None or options.get("CreateNamespace") != "true" or not spec.destination.namespace:
-        return None
-    name = spec.destination.namespace
-    ref = Ref("", "Namespace", "", name)
-    if observed.namespace_exists or any(desired.ref == ref for desired in target.prepared.objects):
-        return None
-    extra = spec.sync_policy.managed_namespace_metadata if spec.sync_policy else None
-    meta: Obj = {"name": name}
-    if extra and extra.labels:
-        meta["labels"] = dict(extra.labels)
-    if extra and extra.annotations:
-        meta["annotations"] = dict(extra.annotations)
-    obj: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
-    return Item(ref, Desired(ref, obj, NAMESPACES), live.get(ref))

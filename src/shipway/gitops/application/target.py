@@ -18,7 +18,7 @@ from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.asks import HeadAsk
-from shipway.gitops.desired import Prepared
+from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.pinned import Pinned
 from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask
 from shipway.kube.objects.resource import Obj
@@ -132,12 +132,12 @@ def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
     return Target(tuple(parts), wanted.is_plural)
 
 
-def prepared(target: Target, preparations: Preparations, world: World, instance: str, namespace: str) -> Target:
+def prepared(target: Target, preparations: Preparations, world: World, terms: Terms) -> Target:
     """With the objects made ready to apply, once every source has been rendered."""
     if target.is_waiting or target.error:
         return target
     try:
-        ready = preparations.prepare(target.renders, instance, namespace, world.resource_for)
+        ready = preparations.prepare(target.renders, terms, world.resource_for)
     except InvalidInput as error:
         return replace(target, problem=error.message)
     return replace(target, prepared=ready)

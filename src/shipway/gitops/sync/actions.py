@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from shipway.api.kinds import NAMESPACES
-from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.gitops.adoption import takeover
-from shipway.gitops.ownership import Context, to_apply
+from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.ownership import Context, dry_run_of, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
 from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import copy_obj, name_of, namespace_of, resource_version_of, uid_of
+from shipway.kube.objects.views import copy_obj, is_deleting, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Apply, Batch, Create, Delete, Outcome, Patch, Propagation, Replace
 
 ObjectKey = tuple[Resource | None, str, str]
@@ -81,6 +82,8 @@ def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand:
         task = open_tasks.get(_object_of(outcome.action))
         if task is None or (task.kind == "hook" and not isinstance(outcome.action, Create)):
             continue
+        if task.kind == "apply" and isinstance(outcome.action, Delete) and outcome.error is None:
+            continue  # it is created anew once it is gone
         if isinstance(outcome.error, NotFound) and crd_of(task, tasks) is not None:
             continue  # its definition comes with this sync and is not served yet
         row = _row(task, outcome, hand, before.get(task.row_key, ""))
@@ -139,6 +142,10 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
     body = to_apply(desired, live, task.item.claims, hand.context)
     if live is None:
         return (Apply(resource, body, manager),)
+    if forces(task, hand.options) and (is_deleting(live) or (recreated := is_recreated(task, hand)) is None):
+        return ()  # the object has to be gone, or the server has to be asked first
+    if forces(task, hand.options) and recreated:
+        return (Delete(resource, task.ref.namespace, task.ref.name, uid=uid_of(live), propagation="Foreground"),)
     if option_of(task.obj, hand.options, "Replace") == "true":
         # A replace drops what others added; the apply after it makes the fields ours.
         whole, unguarded = copy_obj(body), copy_obj(body)
@@ -147,6 +154,32 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
         return (Replace(resource, whole), Apply(resource, unguarded, manager))
     # A takeover ends the pass: the apply is made from a fresh look.
     return (takeover_of(task, hand) or Apply(resource, body, manager),)
+
+
+def forces(task: Task, options: dict[str, str]) -> bool:
+    """Whether the object may be deleted and created anew where it cannot be changed."""
+    return task.kind == "apply" and option_of(task.obj, options, "Force") == "true"
+
+
+def force_ask(task: Task, hand: Hand) -> DryRunAsk | None:
+    """The question whether the object can be changed at all."""
+    item = task.item
+    is_open = item.desired is not None and item.live_obj is not None and forces(task, hand.options)
+    return dry_run_of(item.desired, item.live_obj, item.claims, hand.context) if is_open and item.desired else None
+
+
+def is_recreated(task: Task, hand: Hand) -> bool | None:
+    """Whether the server refuses the change (an immutable field, say); None while it has not answered.
+
+    With Replace=true besides, it is always created anew, as `kubectl replace --force` does.
+    """
+    if option_of(task.obj, hand.options, "Replace") == "true":
+        return True
+    ask = force_ask(task, hand)
+    answer = hand.context.answer(ask) if ask else None
+    if answer is None or (answer.value is None and (answer.error is None or comes_again(answer.error))):
+        return None
+    return answer.value is None and isinstance(answer.error, InvalidInput)
 
 
 def takeover_of(task: Task, hand: Hand) -> Patch | None:
@@ -160,7 +193,7 @@ def takeover_of(task: Task, hand: Hand) -> Patch | None:
     if option_of(task.obj, hand.options, "ClientSideApplyMigration") == "false":
         return None
     drifters = frozenset(drift.manager for drift in task.item.drifts if drift.manager) if hand.tries else frozenset[str]()
-    return takeover(live, resource, hand.context.settings.manager, drifters)
+    return takeover(live, resource, hand.context.settings.manager, drifters, hand.context.former)
 
 
 def _prune(task: Task, resource: Resource, options: dict[str, str]) -> Delete:

@@ -12,12 +12,15 @@ from typing import Literal
 
 from msgspec import Struct
 
+from shipway.base.clock import Instant
+from shipway.gitops.ownership import written_at
 from shipway.gitops.sync.rows import Rows, failures, has_failed, is_running, kubectl_name, new_row, reasons, with_phase
 from shipway.gitops.sync.tasks import Task, is_multi_step, option_of, waves
 from shipway.kube.objects.views import is_deleting, status_of
 
 OperationPhase = Literal["Running", "Terminating", "Succeeded", "Failed", "Error"]
 
+RUNNING = "one or more tasks are running"
 SUCCEEDED = "successfully synced (all tasks run)"
 APPLY_FAILED = "one or more objects failed to apply"
 TASKS_FAILED = "one or more synchronization tasks completed unsuccessfully"
@@ -30,9 +33,10 @@ class Run(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Nothing to do until something live changes."""
+    """Nothing to do until something live changes, or until that time."""
 
     message: str
+    until: Instant | None = None
 
 
 class Done(Struct, frozen=True):
@@ -43,23 +47,37 @@ class Done(Struct, frozen=True):
 Step = Run | Wait | Done
 
 
+class Pause(Struct, frozen=True):
+    """After a wave has written something, the next one waits `delay` seconds, so that whoever watches those objects has looked
+    at them before their health is believed. `began`: the sync; `manager`: whose writes count."""
+
+    now: Instant = Instant(0.0)
+    began: Instant = Instant(0.0)
+    delay: float = 0.0
+    manager: str = ""
+
+
 class Terms(Struct, frozen=True):
-    """How this sync is to be done."""
+    """How this sync is to be done. `confirmed`: a person has approved of what wants approval."""
 
     prune: bool = False
     options: dict[str, str] = {}
+    confirmed: bool = False
+    pause: Pause = Pause()
 
 
 def advance(tasks: Sequence[Task], rows: Rows, terms: Terms) -> tuple[Rows, Step]:
     """The rows as of now, and the next step."""
     rows = dict(rows)
     waits = is_multi_step(tasks)
-    for _, wave in waves(tasks):
+    steps = waves(tasks)
+    for index, (_, wave) in enumerate(steps):
         for task in wave:
             _without_writing(task, rows, terms)
         todo = tuple(task for task in wave if task.row_key not in rows)
         if todo and not _has_failure(wave, rows):
-            return rows, Run(todo)
+            doubtful = [] if terms.confirmed else [task for task in todo if _wants_confirmation(task, terms)]
+            return rows, Wait(_confirmation_message(doubtful)) if doubtful else Run(todo)
         for task in wave:
             if waits or task.is_hook:  # a single wave succeeds right after its applies, whatever becomes of the pods
                 _settle(task, rows)
@@ -68,6 +86,9 @@ def advance(tasks: Sequence[Task], rows: Rows, terms: Terms) -> tuple[Rows, Step
         running = [task for task in wave if _is_waited_for(task, rows, waits)]
         if running:
             return rows, Wait(_waiting_message(running))
+        due = _paused_until(wave, rows, terms.pause) if index + 1 < len(steps) else None
+        if due is not None:
+            return rows, Wait(RUNNING, due)
     return rows, Done("Succeeded", SUCCEEDED)
 
 
@@ -84,6 +105,18 @@ def _without_writing(task: Task, rows: Rows, terms: Terms) -> None:
             rows[task.row_key] = new_row(task, "PruneSkipped", "ignored (no prune)")
         elif task.item.live_obj is not None and is_deleting(task.item.live_obj):
             rows[task.row_key] = new_row(task, "Pruned", "pruned")
+
+
+def _wants_confirmation(task: Task, terms: Terms) -> bool:
+    return task.kind == "prune" and option_of(task.obj, terms.options, "Prune").lower() == "confirm"
+
+
+def _paused_until(wave: Sequence[Task], rows: Rows, pause: Pause) -> Instant | None:
+    """When the next wave may begin; None: now. Read from when the objects say they were written."""
+    written = [written_at(task.item.live_obj, pause.manager) for task in wave if task.row_key in rows]
+    latest = max((at for at in written if at is not None and pause.began <= at <= pause.now + pause.delay), default=None)
+    due = latest + pause.delay if latest is not None else pause.now
+    return Instant(due) if due > pause.now else None
 
 
 def _settle(task: Task, rows: Rows) -> None:
@@ -131,6 +164,12 @@ def _is_waited_for(task: Task, rows: Rows, waits: bool) -> bool:
     if task.kind == "prune":
         return waits and row.get("status") == "Pruned" and task.item.live is not None
     return (waits or task.is_hook) and is_running(row)
+
+
+def _confirmation_message(doubtful: Sequence[Task]) -> str:
+    first, more = doubtful[0].ref, len(doubtful) - 1
+    text = f"Waiting for pruning confirmation of {first.group}/{first.kind}/{first.name}"
+    return f"{text} and {more} more resources" if more else text
 
 
 def _waiting_message(running: Sequence[Task]) -> str:

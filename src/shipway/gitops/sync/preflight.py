@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from shipway.base.errors import Conflict, NotFound
+from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.ownership import Context, comparable, dry_run_of
-from shipway.gitops.sync.actions import Hand, comes_again, takeover_of
+from shipway.gitops.sync.actions import Hand, comes_again, forces, takeover_of
 from shipway.gitops.sync.machine import Terms
 from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
 from shipway.gitops.sync.tasks import Task, crd_of, option_of
@@ -56,12 +56,17 @@ def _is_asked_again(answer: Answer) -> bool:
 def _is_refused(answer: Answer | None, task: Task, tasks: Sequence[Task], options: dict[str, str]) -> bool:
     """Whether the server would not take the object, for a reason that this sync does not remove."""
     error = answer.error if answer else None
-    if error is None or isinstance(error, Conflict):
+    if error is None or isinstance(error, Conflict) or (isinstance(error, InvalidInput) and _is_in_the_way(task, options)):
         return False
     if isinstance(error, NotFound):
         skips = option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"
         return not (skips or _is_not_yet(task, tasks, options))
     return True
+
+
+def _is_in_the_way(task: Task, options: dict[str, str]) -> bool:
+    """Whether the live object may be deleted to make room for the new one."""
+    return task.item.live is not None and forces(task, options)
 
 
 def _told(answer: Answer | None) -> str:

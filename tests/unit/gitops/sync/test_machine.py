@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from shipway.base.clock import Instant, rfc3339_micro
 from shipway.gitops.comparison import Item, Live, SyncState
 from shipway.gitops.desired import Desired
-from shipway.gitops.sync.machine import Done, Run, Step, Terms, Wait, advance
+from shipway.gitops.sync.machine import Done, Pause, Run, Step, Terms, Wait, advance
 from shipway.gitops.sync.rows import Rows, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
@@ -82,10 +83,35 @@ def test_what_is_in_sync_needs_no_write() -> None:
     ("prune", "keeps", "row"), [(False, False, "PruneSkipped"), (True, True, "PruneSkipped"), (True, False, "")]
 )
 def test_prunes_happen_only_where_they_may(prune: bool, keeps: bool, row: str) -> None:
-    annotations = {"argocd.argoproj.io/sync-options": "Prune=false"} if keeps else {}
+    annotations: dict[str, Any] = {"argocd.argoproj.io/sync-options": "Prune=false"} if keeps else {}
     result, rows = step(item("old", live="Bound", wanted=False, **annotations), prune=prune)
     assert names(result) == ([] if row else ["old"])
     assert rows == ({"old": f"{row}/Succeeded"} if row else {})
+
+
+@pytest.mark.parametrize(("confirmed", "waits"), [(False, True), (True, False)])
+def test_a_prune_that_wants_confirmation_holds_its_wave(confirmed: bool, waits: bool) -> None:
+    asked: dict[str, Any] = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
+    tasks = build_tasks(
+        [item("old", live="Bound", wanted=False, **asked), item("older", live="Bound", wanted=False, **asked), item("a")], {}
+    )
+    _, result = advance(tasks, {}, Terms(True, confirmed=confirmed))
+    told = "Waiting for pruning confirmation of /PersistentVolumeClaim/old and 1 more resources"
+    assert result == Wait(told) if waits else names(result) == ["old", "older", "a"]
+    _, unpruned = advance(tasks, {}, Terms(False))
+    assert names(unpruned) == ["a"], "what is not to be pruned needs no confirmation"
+
+
+@pytest.mark.parametrize(("written", "due"), [(995.0, None), (998.5, 1000.5), (999.0, 1001.0), (900.0, None), (1003.0, None)])
+def test_the_next_wave_comes_a_pause_after_the_last_write(written: float, due: float | None) -> None:
+    first = item("first", live="Bound")
+    assert first.live is not None
+    entry = {"manager": "me", "operation": "Apply", "time": rfc3339_micro(Instant(written))}
+    first.live.obj["metadata"]["managedFields"] = [entry]
+    tasks = build_tasks([first, item("late", 1)], {})
+    pause = Pause(Instant(1000.0), Instant(950.0), 2.0, "me")
+    _, result = advance(tasks, done(tasks, "first"), Terms(pause=pause))
+    assert result == Wait("one or more tasks are running", Instant(due)) if due else names(result) == ["late"]
 
 
 def test_the_next_wave_waits_until_what_was_pruned_is_gone() -> None:
