@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, EVENTS, SECRETS
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, EVENTS, SECRETS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from tests.e2e.places import Place, banner_says, config_map
+from tests.e2e.places import CLOCK, Place, banner_says, config_map
 from tests.e2e.running import app_is, application, synced_to
 from tests.git_hosts import Door, basic, secrets_in
 
@@ -62,3 +62,21 @@ async def test_a_private_repository_from_a_missing_secret_to_a_revoked_one(place
     written = running.said + metrics + orjson.dumps(kept).decode()
     assert "s3cr3t" not in written
     assert secrets_in(place.home, "s3cr3t") == []
+
+
+@pytest.mark.proves("000-24")
+async def test_without_webhooks_a_push_is_found_by_looking(place: Place) -> None:
+    """As often as `argocd-cm` says, from the moment it says so."""
+    await place.deliver_app()
+    async with place.run() as running:
+        await running.ready()
+        await app_is(place.client, "shop", synced_to(await place.head()))
+        timing = {"timeout.reconciliation": "1s", "timeout.reconciliation.jitter": "0s"}
+        meta = {"name": "argocd-cm", "namespace": "argocd"}
+        await place.client.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": timing})
+        for text in ("two", "three"):
+            began = CLOCK.now()
+            commit = await place.push({"deploy/banner.yaml": config_map(text)})
+            await banner_says(place.client, text)
+            print(f"polled: live {CLOCK.now() - began:.2f} s after the push")
+        await app_is(place.client, "shop", synced_to(commit))

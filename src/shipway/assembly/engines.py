@@ -23,7 +23,7 @@ from shipway.assembly.repositories import Concerns, Repositories
 from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.assembly.sources import Sources, concerns
-from shipway.base.clock import Clock, SystemClock
+from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
@@ -187,7 +187,14 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         process = EngineProcess(runtime, leadership, sources, webhook_secrets, clock)
         repositories.on_change(process.logins_changed)
+        runtime.poll_by(lambda ask, now: _poll(ask, now, repositories))
         yield process
+
+
+def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
+    if isinstance(ask, HeadAsk):
+        return repositories.seconds_until_poll(ask.request.repo_url, now)
+    return ask.poll_seconds
 
 
 def count_rollouts(runtime: Runtime, metrics: RolloutMetrics) -> None:

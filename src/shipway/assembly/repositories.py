@@ -2,8 +2,8 @@
 changed Secret is used at once and a removed one is forgotten.
 
 Argo CD's names: Secrets labelled `repository` and `repo-creds`, the ConfigMaps `argocd-ssh-known-hosts-cm` and
-`argocd-tls-certs-cm`. A repository's own Secret comes first; what it says of no login is lent by the template with the
-longest prefix. A prefix names whole hosts: `https://git.example` is none of `https://git.example.evil/x`.
+`argocd-tls-certs-cm`, the timeouts of `argocd-cm`. A repository's own Secret comes first; what it says of no login is lent by
+the template with the longest prefix. A prefix names whole hosts: `https://git.example` is none of `https://git.example.evil/x`.
 """
 
 import asyncio
@@ -11,20 +11,24 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
+import structlog
 from msgspec.structs import replace
 
 from shipway.adapters.git.urls import normalize, redact
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
 from shipway.api.repositories import REPOSITORY, SECRET_TYPE, TEMPLATE, Credentials, Repository, parse_repository
-from shipway.base.clock import Clock
+from shipway.assembly.polling import TIMEOUT, Polling, read_polling
+from shipway.base.clock import Clock, Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of
 from shipway.kube.runtime.informer import Informer
 
+log = structlog.get_logger()
+
 SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE})"
-KNOWN_HOSTS, CERTIFICATES = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"
+KNOWN_HOSTS, CERTIFICATES, SETTINGS = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-cm"
 PATIENCE = 20.0
 """Seconds to wait for the Secrets before a repository is called unreachable for the lack of them."""
 
@@ -77,12 +81,13 @@ class Repositories:
         self._namespace = namespace
         self._clock = clock
         self._logins = Logins()
+        self._polling = Polling()
         self._listeners: list[Callable[[Concerns], None]] = []
         self._secrets = Informer(client, SECRETS, label_selector=SELECTOR, clock=clock)
         self._secrets.on_event(self._secret_changed)
         self._maps = {
             name: Informer(client, CONFIG_MAPS, field_selector=f"metadata.name={name}", clock=clock)
-            for name in (KNOWN_HOSTS, CERTIFICATES)
+            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS)
         }
         for informer in self._maps.values():
             informer.on_event(self._map_changed)
@@ -120,6 +125,10 @@ class Repositories:
             ca_bundle=(self._data(CERTIFICATES) or {}).get(urlsplit(normalize(url)).hostname or "", ""),
         )
 
+    def seconds_until_poll(self, url: str, now: Instant) -> float:
+        """When a repository is looked at again though nobody told of a push."""
+        return self._polling.seconds_until_next(key_of(url), now)
+
     @property
     def _informers(self) -> Sequence[Informer]:
         return (self._secrets, *self._maps.values())
@@ -145,12 +154,24 @@ class Repositories:
         obj = new or old or {}
         if namespace_of(obj) != self._namespace:
             return
+        if name_of(obj) == SETTINGS:
+            self._read_polling((new or {}).get("data") or {})
+            return
         if name_of(obj) == KNOWN_HOSTS:
             self._tell(lambda url: key_of(url).startswith("ssh:"))
             return
         before, after = dig(old or {}, "data", default={}), dig(new or {}, "data", default={})
         hosts = {host for host in before.keys() | after.keys() if before.get(host) != after.get(host)}
         self._tell(lambda url: urlsplit(key_of(url)).hostname in hosts)
+
+    def _read_polling(self, settings: dict[str, str]) -> None:
+        before = self._polling
+        try:
+            self._polling = read_polling(settings)
+        except ValueError as error:
+            log.warning("setting_refused", config_map=SETTINGS, message=f"{TIMEOUT}: {error}")
+        if self._polling != before:
+            self._tell(lambda url: True)
 
     def _tell(self, concerns: Concerns) -> None:
         for listener in self._listeners:

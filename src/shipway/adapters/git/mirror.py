@@ -28,6 +28,9 @@ _REFSPECS = (f"+HEAD:{HEAD_REF}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:re
 _FIRST_FETCH_PATIENCE = 10.0
 """The first fetch brings the whole history: it may take so many times longer than a later one."""
 
+_DOUBLINGS = 3
+"""How often the rest after a failure doubles: a remote that is away is left alone for longer and longer."""
+
 _LOCK_LEFT_BEHIND = ".lock"
 _DAMAGE = re.compile(
     r"corrupt|is empty|bad object|unable to read|missing (blob|tree|commit)|not a git repository|did not send all"
@@ -59,6 +62,7 @@ class Mirror:
         self._advertised = b""
         self._others: set[str] = set()
         self._tried_at = float("-inf")
+        self._failures = 0
         self._error: Unavailable | None = None
         self._wanted = self._seen = 0
         self.tries = Tries()
@@ -126,19 +130,28 @@ class Mirror:
         return Access(self._remote.address, credentials)
 
     def _is_fresh(self) -> bool:
-        return self._seen == self._wanted and self._clock.now() - self._tried_at < self._fresh_seconds
+        rest = self._error.after if self._error and self._error.after else self._fresh_seconds
+        return self._seen == self._wanted and self._clock.now() - self._tried_at < rest
 
     async def _try(self, credentials: Credentials) -> None:
         seen = self._wanted
         try:
             await self._update(credentials)
-            self._error = None
+            self._failures, self._error = 0, None
         except Unavailable as error:
-            self._error = unreachable(redact(self._remote.address), error, self._fresh_seconds)
+            self._failures += 1
+            await asyncio.to_thread(self._sweep)
+            rest = self._fresh_seconds * 2 ** min(self._failures - 1, _DOUBLINGS)
+            self._error = unreachable(redact(self._remote.address), error, rest)
         except OSError as error:
             message = f"repository {redact(self._remote.address)} cannot be mirrored here: {error.strerror}: check the disk"
             self._error = Unavailable(message, after=self._fresh_seconds, reason="MirrorFailed")
         self._seen, self._tried_at = seen, self._clock.now()
+
+    def _sweep(self) -> None:
+        """What a fetch that was cut off has left: as much as it had received."""
+        for left in self._path.glob("objects/pack/tmp_*"):
+            left.unlink(missing_ok=True)
 
     async def _update(self, credentials: Credentials) -> None:
         await self._prepare(credentials)

@@ -6,7 +6,7 @@ and nobody else's.
 
 Everything is kept in order of arrival, so that a simulation with the same seed takes the same steps.
 
-Standing asks are asked again every `poll_seconds` and when `refresh` is told that their remote changed (a webhook); they
+Standing asks are asked again at every poll and when `refresh` is told that their remote changed (a webhook); they
 wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
 keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
 """
@@ -18,12 +18,14 @@ from typing import Any
 
 import structlog
 
-from shipway.base.clock import Clock
+from shipway.base.clock import Clock, Instant
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable, verdict
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Answer, Ask
 
 Subscriber = Hashable
+Poll = Callable[[Ask, Instant], float]
+"""Seconds from now until a standing ask is asked again; its own `poll_seconds` where nobody says otherwise."""
 FIRST_RETRY = 2.0
 LONGEST_RETRY = 60.0
 
@@ -42,6 +44,7 @@ class Lanes:
         self._resolvers = resolvers
         self._clock = clock
         self._wake = wake
+        self.poll: Poll = lambda ask, now: ask.poll_seconds
         self._answers: dict[Ask, Answer] = {}
         self._subscribers: defaultdict[Ask, dict[Subscriber, None]] = defaultdict(dict)
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
@@ -114,7 +117,7 @@ class Lanes:
                 answer = await self._ask_once(ask)
                 failures = failures + 1 if answer.error else 0
                 self._record(ask, answer)
-                delay = _next_try(ask, answer, failures)
+                delay = _next_try(ask, answer, failures, self.poll(ask, self._clock.now()))
                 if delay is None:
                     return
                 await self._pause(again, delay)
@@ -159,13 +162,13 @@ class Lanes:
             self._wake(subscriber)
 
 
-def _next_try(ask: Ask, answer: Answer, failures: int) -> float | None:
+def _next_try(ask: Ask, answer: Answer, failures: int, poll_seconds: float) -> float | None:
     """Seconds until the ask is asked again; None when its answer stands for good."""
     if answer.error and verdict(answer.error).retry != "on_change":
         after = answer.error.after if isinstance(answer.error, Unavailable) else None
         delay = max(after or 0.0, min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 6)))
-        return min(delay, ask.poll_seconds) if ask.standing and not after else delay
-    return ask.poll_seconds if ask.standing else None
+        return min(delay, poll_seconds) if ask.standing and not after else delay
+    return poll_seconds if ask.standing else None
 
 
 def _looks_same(old: Answer, new: Answer) -> bool:

@@ -16,7 +16,7 @@ from shipway.kube.runtime.caches import Caches
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask, Watch
 from shipway.kube.runtime.informer import OnChange
-from shipway.kube.runtime.lanes import Lanes
+from shipway.kube.runtime.lanes import Lanes, Poll
 from shipway.kube.runtime.metrics import RuntimeMetrics
 from shipway.kube.runtime.shell import Shell, Surroundings
 
@@ -57,6 +57,10 @@ class Runtime:
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
         """Asks the standing asks that `concerns` picks again at once (a webhook came). Returns how many."""
         return self._lanes.refresh(concerns)
+
+    def poll_by(self, poll: Poll) -> None:
+        """From now on `poll` says when a standing ask is asked again."""
+        self._lanes.poll = poll
 
     @property
     def is_synced(self) -> bool:
