@@ -291,3 +291,51 @@ def test_events_never_lie_about_the_first_deploy(canary_steps: list[dict], histo
     world.settle()
     assert "RolloutStepCompleted" not in world.reasons
     assert world.status["stableRS"] == world.status["currentPodHash"]
+
+
+PING_PONG = {
+    "pingPong": {"pingService": "web-stable", "pongService": "web-canary"},
+    "canaryService": None,
+    "stableService": None,
+}
+
+
+class Switchman:
+    """Looks at both services at every write: a selector never moves between two versions while it has traffic."""
+
+    def __init__(self, world: Sandbox) -> None:
+        self.world = world
+        self.before = self.picture()
+        world.on_write = lambda _: self.look()
+
+    def picture(self) -> dict[str, tuple[str, int]]:
+        canary, stable = self.world.weights()
+        return {
+            "web-canary": (self.world.points_at("web-canary"), canary),
+            "web-stable": (self.world.points_at("web-stable"), stable),
+        }
+
+    def look(self) -> None:
+        now = self.picture()
+        for name, (pod_hash, _) in now.items():
+            was, weight = self.before[name]
+            if was and pod_hash != was and self.world.available(was):
+                assert weight == 0, f"{name} was switched under {weight} % of the traffic"
+        self.before = now
+
+
+@lawful
+@given(plain_steps, histories)
+def test_services_that_take_turns_are_never_switched_under_traffic(
+    canary_steps: list[dict], history: list[Callable[[Sandbox], None]]
+) -> None:
+    world = deployed(routed(*canary_steps, canary=PING_PONG))
+    switchman = Switchman(world)
+    for event in history:
+        event(world)
+        switchman.before = switchman.picture()
+    left_alone(world)
+    stable = world.status["stableRS"]
+    turn = "web-stable" if world.status["canary"]["stablePingPong"] == "ping" else "web-canary"
+    assert world.points_at(turn) == stable
+    assert world.weights() == ((0, 100) if turn == "web-stable" else (100, 0))

@@ -145,6 +145,13 @@ class ProgressThreshold(Wire, frozen=True):
     value: int = 0
 
 
+class PingPong(Wire, frozen=True):
+    """Two services that take turns at being the stable one."""
+
+    ping_service: str = ""
+    pong_service: str = ""
+
+
 class Canary(Wire, frozen=True):
     canary_service: str = ""
     stable_service: str = ""
@@ -160,7 +167,7 @@ class Canary(Wire, frozen=True):
     abort_scale_down_delay_seconds: int | None = None
     dynamic_stable_scale: bool = False
     min_pods_per_replica_set: int | None = None
-    ping_pong: Obj | None = None
+    ping_pong: PingPong | None = None
     anti_affinity: Obj | None = None
     replica_progress_threshold: ProgressThreshold | None = None
 

@@ -146,7 +146,9 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     switches = plan_services(facts)
     traffic = plan_traffic(facts, switches.pointed)
     scaling = plan_scaling(facts)
-    effects = together(before, switches.effects, traffic.effects, runs.effects, scaling.effects)
+    # Services that take turns are switched without traffic only, so theirs goes first; elsewhere pods are pointed at first.
+    moves = (switches.effects, traffic.effects) if facts.canary.ping_pong is None else (traffic.effects, switches.effects)
+    effects = together(before, *moves, runs.effects, scaling.effects)
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
     return _decision(facts, effects, following)
 

@@ -21,6 +21,7 @@ from shipway.rollouts.rollout.spec import Invalid, max_weight
 from shipway.rollouts.rollout.template_hash import pod_template_hash, steps_hash
 
 DEFAULT_DELAY = 30
+PING, PONG = "ping", "pong"
 
 
 class Facts(Struct, frozen=True):
@@ -213,8 +214,8 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
     if isinstance(spec, Invalid):
         return spec
     blue_green = spec.strategy.blue_green
-    canary = spec.strategy.canary or Canary()
     status = status_of_rollout(seen.rollout)
+    canary = with_turns(spec.strategy.canary or Canary(), status.canary.stable_ping_pong)
     try:
         computed = pod_template_hash(spec.template, status.collision_count)
         roles = assign_roles(spec.template, status.collision_count, status.stable_rs, seen.replica_sets)
@@ -233,6 +234,15 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
         step_hash=steps_hash(raw_canary.get("steps")) if blue_green is None else "",
         aborted=status.abort and status.stable_rs != status.current_pod_hash,
     )
+
+
+def with_turns(canary: Canary, stable: str) -> Canary:
+    """The canary with its services named for their present turn, where ping and pong alternate. Before the first: pong."""
+    if canary.ping_pong is None:
+        return canary
+    pair = (canary.ping_pong.ping_service, canary.ping_pong.pong_service)
+    stable_service, canary_service = pair if stable == PING else pair[::-1]
+    return msgspec.structs.replace(canary, stable_service=stable_service, canary_service=canary_service)
 
 
 def status_of_rollout(rollout: Obj) -> RolloutStatus:

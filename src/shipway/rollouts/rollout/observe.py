@@ -110,6 +110,9 @@ def named_services(spec: RolloutSpec) -> dict[str, str]:
     named: dict[str, str] = {}
     if canary is not None:
         named = {"canary.stableService": canary.stable_service, "canary.canaryService": canary.canary_service}
+        if canary.ping_pong is not None:
+            pair = canary.ping_pong
+            named = {"canary.pingPong.pingService": pair.ping_service, "canary.pingPong.pongService": pair.pong_service}
     elif blue_green is not None:
         named = {"blueGreen.activeService": blue_green.active_service, "blueGreen.previewService": blue_green.preview_service}
     return {f"spec.strategy.{path}": name for path, name in named.items() if name}

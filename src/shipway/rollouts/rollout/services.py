@@ -1,7 +1,8 @@
 """Where the stable and the canary Service point: at the ReplicaSets of their roles, once those have pods to answer.
 
 A Service that nobody managed before is taken over only when its ReplicaSet is fully available; later one available pod is
-enough. After an abort the canary Service goes back to stable without asking, unless only the canary still answers.
+enough. After an abort the canary Service goes back to stable without asking, unless only the canary still answers. Services
+that take turns (ping and pong) are switched only while they have no traffic: the one of the canary, when an update begins.
 """
 
 from msgspec import Struct
@@ -39,6 +40,8 @@ def plan_services(facts: Facts) -> Switches:
 
 def _canary_target(facts: Facts) -> list[tuple[str, ReplicaSet | None, bool]]:
     name = facts.canary.canary_service
+    if facts.canary.ping_pong is not None:
+        return [] if facts.is_promoted and not facts.is_first_deploy else [(name, facts.new, True)]
     if facts.aborted and not facts.is_promoted:
         if facts.is_routed and facts.canary.dynamic_stable_scale and _still_carries(facts):
             return []

@@ -19,6 +19,7 @@ from shipway.rollouts.traffic.router import MirrorRoute, read_as
 from shipway.rollouts.traffic.routers import (
     HEADER_ROUTERS,
     MIRROR_ROUTERS,
+    PING_PONG_ROUTERS,
     READERS,
     WEIGHT_ROUTERS,
     has_router,
@@ -29,6 +30,7 @@ from shipway.rollouts.traffic.routers import (
 STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
 SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
 MAX_WEIGHT_MESSAGE = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
+PING_PONG_MESSAGE = "Ping-pong feature works with the ALB and Istio traffic routers only"
 UNSUPPORTED_STEPS = ("experiment", "plugin")
 
 
@@ -143,8 +145,7 @@ def _canary_problems(canary: Canary) -> Iterator[Invalid]:
             "This rollout uses the same service for the stable and canary services, but two different services are required."
         )
         yield invalid("spec.strategy.stableService", canary.stable_service, detail)
-    if canary.ping_pong is not None:
-        yield not_yet("spec.strategy.canary.pingPong", "pingPong")
+    yield from _ping_pong_problems(canary)
     threshold = canary.replica_progress_threshold
     if threshold is not None and threshold.type not in ("Percent", "Pods"):
         yield invalid("spec.strategy.canary.replicaProgressThreshold.type", threshold.type, "must be Percent or Pods")
@@ -152,6 +153,25 @@ def _canary_problems(canary: Canary) -> Iterator[Invalid]:
     yield from _routing_problems(canary)
     for index, step in enumerate(canary.steps):
         yield from _step_problems(canary, step, f"spec.strategy.steps[{index}]")
+
+
+def _ping_pong_problems(canary: Canary) -> Iterator[Invalid]:
+    services, routing = canary.ping_pong, canary.traffic_routing
+    if services is None:
+        return
+    if routing is None or not has_router(routing, *PING_PONG_ROUTERS):
+        yield invalid("spec.strategy.trafficRouting.alb", None, PING_PONG_MESSAGE)
+        return
+    for key, name in (("pingService", services.ping_service), ("pongService", services.pong_service)):
+        if not name:
+            detail = "Ping service and Pong service must to be set to use Ping-Pong feature"
+            yield invalid(f"spec.strategy.pingPong.{key}", name, detail)
+    if services.ping_service == services.pong_service:
+        detail = "This rollout uses the same service for the ping and pong services, but two different services are required."
+        yield invalid("spec.strategy.pingPong.pingService", services.ping_service, detail)
+    if routing.alb is not None and not routing.alb.get("rootService"):
+        detail = "Root service field is required for the configuration with ALB and ping-pong feature enabled"
+        yield invalid("spec.strategy.trafficRouting.alb.rootService", "", detail)
 
 
 def _amount(value: int | str) -> int:
@@ -181,9 +201,11 @@ def _routing_problems(canary: Canary) -> Iterator[Invalid]:
         return
     if routing.max_traffic_weight is not None and not has_router(routing, *WEIGHT_ROUTERS):
         yield invalid("spec.strategy.canary.trafficRouting.maxTrafficWeight", routing.max_traffic_weight, MAX_WEIGHT_MESSAGE)
-    if not canary.stable_service and needs_services(routing):
+    if canary.ping_pong is not None or not needs_services(routing):
+        return
+    if not canary.stable_service:
         yield invalid("spec.strategy.stableService", canary.stable_service, SERVICES_MESSAGE)
-    if not canary.canary_service and needs_services(routing):
+    if not canary.canary_service:
         yield invalid("spec.strategy.canaryService", canary.canary_service, SERVICES_MESSAGE)
 
 

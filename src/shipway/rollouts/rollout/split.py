@@ -74,6 +74,8 @@ def _wanted(facts: Facts) -> _Wanted | None:
         return _Wanted(_weight_back(facts) if dynamic else 0, canary_hash)
     if facts.new is None or facts.new.available == 0:
         return _Wanted(0, canary_hash)
+    if facts.canary.ping_pong is not None and _hash_of(facts.seen.services.get(facts.canary.canary_service)) != facts.new.hash:
+        return _Wanted(0, canary_hash)
     if facts.status.promote_full:
         if dynamic:
             return _Wanted(facts.most * facts.new.available // max(facts.replicas, 1), canary_hash)

@@ -15,7 +15,7 @@ from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.analysis import Runs
 from shipway.rollouts.rollout.conditions import deadline_at, judge, paused_conditions, without
 from shipway.rollouts.rollout.counts import at_wanted_counts, carried_weights, has_progressed_enough
-from shipway.rollouts.rollout.facts import Facts
+from shipway.rollouts.rollout.facts import PING, PONG, Facts
 from shipway.rollouts.rollout.names import INVALID_SPEC, PAUSE_STEP
 from shipway.rollouts.rollout.pauses import Moves, apply_moves
 from shipway.rollouts.rollout.phase import phase_of
@@ -184,6 +184,9 @@ def _promoted(facts: Facts, status: RolloutStatus, reason: str) -> Next:
     if facts.status.stable_rs != facts.pod_hash:
         text = f"Rollout completed update to revision {facts.next_revision} ({facts.pod_hash}): {reason}"
         notes = (facts.note("RolloutCompleted", text),)
+        if facts.canary.ping_pong is not None:
+            turn = PONG if facts.status.canary.stable_ping_pong == PING else PING
+            status = replace(status, canary=replace(status.canary, stable_ping_pong=turn))
     status = replace(status, stable_rs=facts.pod_hash, promote_full=False, current_step_index=steps or None)
     return settled(facts, status, Moves(clear=True, lift=True), notes)
 

@@ -21,8 +21,9 @@ READERS = {
 
 HEADER_ROUTERS = ("istio", "alb", "apisix", "plugins")
 MIRROR_ROUTERS = ("istio",)
+PING_PONG_ROUTERS = ("istio", "alb", "plugins")
 WEIGHT_ROUTERS = ("nginx", "plugins")
-"""Routers that know header routes, mirror routes, and another sum of weights than 100."""
+"""Routers that know header routes, mirror routes, two services that take turns, and another sum of weights than 100."""
 
 KEYS = {
     "istio": "istio",

@@ -60,7 +60,10 @@ def canary(**fields: object) -> Obj:
         (canary(maxSurge=0, maxUnavailable="0%"), "MaxSurge and MaxUnavailable both can not be zero"),
         (canary(scaleDownDelaySeconds=5), "Canary scaleDownDelaySeconds can only be used with traffic routing"),
         (canary(dynamicStableScale=True), "Canary dynamicStableScale can only be used with traffic routing"),
-        (canary(pingPong={"pingService": "a", "pongService": "b"}), "pingPong is not supported yet"),
+        (
+            canary(pingPong={"pingService": "a", "pongService": "b"}),
+            "spec.strategy.trafficRouting.alb: Invalid value: null: Ping-pong feature works with the ALB and Istio traffic",
+        ),
         ({"workloadRef": {"kind": "Deployment", "name": "web"}}, "workloadRef is not supported yet"),
     ],
 )
