@@ -28,6 +28,8 @@ REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 
 RESOURCES_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+PRE_DELETE_FINALIZER = "pre-delete-finalizer.argocd.argoproj.io"
+POST_DELETE_FINALIZER = "post-delete-finalizer.argocd.argoproj.io"
 HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
 
 

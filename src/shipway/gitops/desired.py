@@ -53,6 +53,12 @@ class Prepared(Struct, frozen=True):
     objects: tuple[Desired, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     content: str = ""
+    deletion_hooks: tuple[Desired, ...] = ()
+    """Hooks that run when the application is deleted; no sync applies them."""
+
+    @property
+    def everything(self) -> tuple[Desired, ...]:
+        return (*self.objects, *self.deletion_hooks)
 
 
 class Terms(Struct, frozen=True):
@@ -72,20 +78,25 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     found: dict[tuple[Ref, str], Desired] = {}
     times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
+    deletion_hooks: list[Desired] = []
     for obj, place in zip(rendered, places, strict=True):
-        if is_skipped(obj):
-            warnings += _deletion_hook(obj)
+        runs_at_deletion = DELETION_HOOKS.intersection(hook_types(obj))
+        if is_skipped(obj) and not runs_at_deletion:
             continue
         ref = ref_of(obj)
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
         desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready), place)
+        if runs_at_deletion:
+            deletion_hooks.append(desired)
+        if is_skipped(obj):
+            continue
         identity = (desired.ref, ready["metadata"].get("generateName", ""))
         times[desired.ref] += 1
         found[identity] = desired
     warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
-    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content)
+    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks))
 
 
 def _repeated(ref: Ref, times: int) -> tuple[str, str]:
@@ -123,15 +134,6 @@ def _checked(obj: Obj, index: int, place: str) -> Obj:
     if unknown := unknown_hook_types(obj):
         raise InvalidInput(f"{where} {meta.get('name', '')}: hook type {unknown[0]} is not known: mind the spelling")
     return obj
-
-
-def _deletion_hook(obj: Obj) -> list[tuple[str, str]]:
-    """Hooks that only run when the application is deleted are not run yet, and that is said."""
-    types = [kind for kind in hook_types(obj) if kind in DELETION_HOOKS]
-    name = f"{obj.get('kind')}/{name_of(obj)}"
-    return (
-        [("ExcludedResourceWarning", f"{name} is a {types[0]} hook, which is not run yet: clean up by hand")] if types else []
-    )
 
 
 def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:

@@ -24,14 +24,16 @@ _KINDS = (
 # fmt: on
 _RANK = {kind: rank for rank, kind in enumerate(_KINDS)}
 
-_HELM_PHASES: dict[str, Phase] = {
+_HELM_TYPES = {
     "pre-install": "PreSync",
     "pre-upgrade": "PreSync",
     "post-install": "PostSync",
     "post-upgrade": "PostSync",
+    "pre-delete": "PreDelete",
+    "post-delete": "PostDelete",
 }
 _HELM_DROPPED = frozenset({"pre-rollback", "post-rollback", "test", "test-success", "test-failure"})
-DELETION_HOOKS = frozenset({"PreDelete", "PostDelete", "pre-delete", "post-delete"})
+DELETION_HOOKS = frozenset({"PreDelete", "PostDelete"})
 
 
 def kind_rank(kind: str) -> int:
@@ -62,7 +64,7 @@ def hook_types(obj: Obj) -> tuple[str, ...]:
     if HOOK in annotations:
         return comma_list(annotations, HOOK)
     helm = [kind for kind in comma_list(annotations, HELM_HOOK) if kind != "crd-install"]
-    return tuple(dict.fromkeys(_HELM_PHASES.get(kind, kind) for kind in helm))
+    return tuple(dict.fromkeys(_HELM_TYPES.get(kind, kind) for kind in helm))
 
 
 def is_hook(obj: Obj) -> bool:

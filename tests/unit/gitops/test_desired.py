@@ -74,12 +74,26 @@ def test_of_two_objects_of_one_name_the_later_wins_with_a_warning() -> None:
     assert prepared.warnings == (("RepeatedResourceWarning", told),)
 
 
-def test_a_deletion_hook_is_left_out_and_that_is_said() -> None:
-    hook = obj(metadata={"name": "a", "annotations": {"argocd.argoproj.io/hook": "PostDelete"}})
+@pytest.mark.parametrize(
+    ("annotations", "is_synced", "runs_at_deletion"),
+    [
+        ({"argocd.argoproj.io/hook": "PostDelete"}, False, True),
+        ({"argocd.argoproj.io/hook": "PreDelete"}, False, True),
+        ({"argocd.argoproj.io/hook": "PreSync,PostDelete"}, True, True),
+        ({"helm.sh/hook": "post-delete"}, False, True),
+        ({"helm.sh/hook": "pre-delete,pre-upgrade"}, True, True),
+        ({"helm.sh/hook": "pre-rollback"}, False, False),
+        ({"argocd.argoproj.io/hook": "Skip"}, False, False),
+        ({}, True, False),
+    ],
+)
+def test_deletion_hooks_are_kept_apart_from_what_a_sync_applies(
+    annotations: Any, is_synced: bool, runs_at_deletion: bool
+) -> None:
+    hook = obj(metadata={"name": "a", "annotations": annotations})
     prepared = prepare([hook], Terms("shop", "there"), lambda _, kind: KINDS.get(kind))
-    assert prepared.objects == ()
-    assert prepared.warnings[0][0] == "ExcludedResourceWarning"
-    assert "ConfigMap/a is a PostDelete hook, which is not run yet" in prepared.warnings[0][1]
+    assert (bool(prepared.objects), bool(prepared.deletion_hooks)) == (is_synced, runs_at_deletion)
+    assert prepared.warnings == ()
 
 
 def test_a_refusal_says_where_the_text_stands() -> None:

@@ -25,7 +25,7 @@ from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item
-from shipway.gitops.deletion import cascade, our_finalizer
+from shipway.gitops.deletion import DeletionHooks, Scene, deletion_step, has_stages, with_hook_finalizers
 from shipway.gitops.events import notes_of
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry
@@ -45,7 +45,6 @@ from shipway.gitops.status import (
 )
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
-from shipway.gitops.tracking import tracked_by
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
@@ -203,6 +202,9 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     annotations = refresh_change(observed, now)
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
+    finalizers = _hook_finalizers(observed)
+    if finalizers is not None:
+        root["metadata"] = {**root.get("metadata", {}), "finalizers": list(finalizers) or None}
     if not status and not root:
         return None
     if not root and waits_for_sweep(observed, status, now) is not None:
@@ -219,24 +221,48 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     )
 
 
+def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:
+    """What has to stand in the finalizers so that the deletion hooks in Git will run; None when it stands there."""
+    target = observed.target
+    if target is None or not target.is_known:
+        return None
+    return with_hook_finalizers(observed.app, target.prepared.deletion_hooks)
+
+
 def _sweep(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
     return waits_for_sweep(observed, merge_diff(observed.status, draft.status), now)
 
 
 def _deletion(observed: Observed, now: Instant) -> Decision:
     idle = Decision(asks=observed.asks, watches=observed.watches)
-    if not our_finalizer(observed.app):
+    if not has_stages(observed.app):
         return idle
     if not observed.is_listed:
         return replace(idle, wake=Instant(now + LIST_PATIENCE))
     options = sync_options(observed.spec) if observed.spec else {}
-    tracked = [one for one in observed.live if observed.context.instance in tracked_by(one.obj)]
-    step = cascade(observed.app, tracked, options)
-    if step.finalizers is None:
-        return replace(idle, batches=step.batches)
-    root: Obj = {"metadata": {"finalizers": list(step.finalizers) or None}}
-    change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, resource_version_of(observed.app), root=root)
-    return replace(idle, change=change)
+    scene = Scene(observed.app, observed.context.instance, observed.live, _deletion_hooks(observed), options)
+    step = deletion_step(scene, now)
+    found = [("DeletionError", step.problem)] if step.problem else []
+    conditions = merged_conditions(observed.status.get("conditions") or [], found, now)
+    is_told = ("DeletionError", step.problem) in told(observed.status) or not (step.problem or _had_problem(observed))
+    root: Obj = {} if step.finalizers is None else {"metadata": {"finalizers": list(step.finalizers) or None}}
+    status: Obj | None = None if is_told else {"conditions": conditions or None}
+    if not root and status is None:
+        return replace(idle, batches=step.batches, wake=step.wake)
+    version = resource_version_of(observed.app)
+    change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, version, root=root, status=status)
+    return replace(idle, batches=step.batches, wake=step.wake, change=change)
+
+
+def _had_problem(observed: Observed) -> bool:
+    return any(kind == "DeletionError" for kind, _ in told(observed.status))
+
+
+def _deletion_hooks(observed: Observed) -> DeletionHooks:
+    target = observed.target
+    if target is None:
+        return DeletionHooks(error=observed.spec_error)
+    return DeletionHooks(target.prepared.deletion_hooks, target.is_known, target.error)
 
 
 def _hook_batches(observed: Observed) -> tuple[Batch, ...]:

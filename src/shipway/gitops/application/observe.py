@@ -215,7 +215,7 @@ class Observer:
         """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
         wanted = known_kinds(app)
         for target in targets:
-            wanted |= wanted_kinds(target.prepared.objects) if target else set()
+            wanted |= wanted_kinds(target.prepared.everything) if target else set()
         served = [world.resource_for(group, kind) for group, kind in sorted(wanted)]
         claimants = [world.resource_for(group, kind) for group, kind in CLAIMANT_KINDS]
         return tuple(dict.fromkeys(resource for resource in [*served, *claimants] if resource))
@@ -233,7 +233,7 @@ class Observer:
             for obj in world.indexed(resource, INDEX, instance):
                 found.setdefault(ref_of(obj), Live(obj, resource))
         served = {resource.group_kind: resource for resource in kinds}
-        for ref in {desired.ref for target in targets if target for desired in target.prepared.objects} - found.keys():
+        for ref in {desired.ref for target in targets if target for desired in target.prepared.everything} - found.keys():
             resource = served.get((ref.group, ref.kind))
             obj = world.get(resource, ref.namespace, ref.name) if resource and ref.name else None
             if resource and obj is not None:

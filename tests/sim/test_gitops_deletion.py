@@ -1,0 +1,165 @@
+"""Applications that are deleted, in virtual time: hooks before and after, confirmations, and Git that is away."""
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, JOBS, SERVICES
+from shipway.base.clock import rfc3339
+from shipway.base.errors import NotFound, Unavailable
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from tests.sim.gitops_objects import config, hook, service
+from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
+
+RESOURCES = "resources-finalizer.argocd.argoproj.io"
+PRE, POST = "pre-delete-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io"
+
+
+def doomed(*finalizers: str) -> Obj:
+    app = application()
+    app["metadata"]["finalizers"] = list(finalizers)
+    return app
+
+
+async def gone(there: World, seconds: float = 60.0) -> None:
+    """Waits until the application is gone."""
+    for _ in range(int(seconds / 0.1)):
+        try:
+            await there.app()
+        except NotFound:
+            return
+        await there.clock.sleep(0.1)
+    raise AssertionError(f"still there: {(await there.app())['metadata']}")
+
+
+def test_hooks_run_before_and_after_and_are_tidied_up_by_their_policy() -> None:
+    before = hook("backup", "PreDelete")
+    after = hook("tidy", "PostDelete", **{"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"})
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        app = await there.synced()
+        assert app["metadata"]["finalizers"] == [RESOURCES, PRE, f"{PRE}/cleanup", POST, f"{POST}/cleanup"]
+        assert await there.gone(JOBS, "shop", "backup") and await there.gone(JOBS, "shop", "tidy")
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await there.settle(30)
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings"), "nothing goes before the backup is made"
+        await end_job(there, "backup")
+        await there.settle(5)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        assert (await there.app())["metadata"]["finalizers"] == [POST, f"{POST}/cleanup"]
+        await end_job(there, "tidy")
+        await gone(there)
+        assert await there.gone(JOBS, "shop", "tidy"), "its policy says so"
+
+    simulate(story, [config(), before, after])
+
+
+def test_a_hook_that_fails_is_told_and_tried_anew() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        await there.synced()
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        first = await end_job(there, "tidy", succeeded=False)
+        app = await there.until(lambda app: "DeletionError" in condition_types(app))
+        assert "hook Job/tidy failed: job has failed" in str(app["status"]["conditions"])
+        await there.settle(15)
+        second = await end_job(there, "tidy")
+        assert first["metadata"]["uid"] != second["metadata"]["uid"]
+        await gone(there)
+
+    simulate(story, [config(), hook("tidy", "PostDelete")])
+
+
+def test_finalizers_follow_the_hooks_in_git() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        assert app["metadata"]["finalizers"] == [POST, f"{POST}/cleanup"]
+        await there.push([config()])
+        await there.until(lambda app: "finalizers" not in app["metadata"])
+
+    simulate(story, [config(), hook("tidy", "PostDelete")])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_unreachable_repository_holds_up_only_what_needs_it(restarted: bool) -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        await there.synced()
+        there.repository.unreachable = Unavailable("git.test does not answer")
+        if restarted:
+            there.restart()
+        await there.settle(5)
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await gone(there)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config()])
+
+
+def test_hooks_that_cannot_be_read_are_told_and_run_once_git_is_back() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        await there.synced()
+        there.repository.unreachable = Unavailable("git.test does not answer")
+        there.restart()
+        await there.settle(5)
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        app = await there.until(lambda app: "DeletionError" in condition_types(app))
+        told = "the PostDelete hooks cannot be read from Git: git.test does not answer. Mend that, or take the finalizer away"
+        assert dig(app, "status", "conditions", -1, "message") == told
+        assert await there.gone(CONFIG_MAPS, "shop", "settings"), "what needs no Git is done"
+        there.repository.unreachable = None
+        there.runtime.refresh(lambda _: True)
+        await end_job(there, "tidy")
+        await gone(there)
+
+    simulate(story, [config(), hook("tidy", "PostDelete")])
+
+
+def test_a_deletion_waits_for_its_confirmation_with_all_it_would_delete() -> None:
+    kept = service()
+    kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Delete=confirm"}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        await there.synced()
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        app = await there.until(lambda app: "DeletionError" in condition_types(app))
+        assert "waiting for confirmation to delete Service/web: set the annotation" in str(app["status"]["conditions"])
+        await there.settle(300)
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings") and not await there.gone(SERVICES, "shop", "web")
+        approved = {"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": rfc3339(there.clock.now())}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", approved)
+        await gone(there)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings") and await there.gone(SERVICES, "shop", "web")
+
+    simulate(story, [config(), kept])
+
+
+def test_without_a_finalizer_everything_stays() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await there.settle(10)
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config()])
+
+
+def test_waves_go_in_reverse_each_once_the_later_is_gone() -> None:
+    first, last = config("first", annotations={"argocd.argoproj.io/sync-wave": "1"}), config("last")
+    first["metadata"]["finalizers"] = ["test/hold"]
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(f"{RESOURCES}/background"))
+        await there.synced()
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await there.settle(30)
+        assert not await there.gone(CONFIG_MAPS, "shop", "last")
+        await there.user.patch(CONFIG_MAPS, "shop", "first", {"metadata": {"finalizers": None}})
+        await gone(there)
+        assert await there.gone(CONFIG_MAPS, "shop", "last")
+
+    simulate(story, [first, last])
