@@ -1,7 +1,7 @@
 # Every command of this repository. `make help` lists them.
 #
 # `.venv` is made once per change of pyproject.toml or constraints.txt. What it prints goes to stderr, so that the last
-# line of `make demo`, `make bench`, `make proof` and `make kube` on stdout stays the one that programs read.
+# line of `make demo`, `make contract`, `make bench`, `make proof` and `make kube` on stdout stays the one that programs read.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,6 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 DEEP := $(wildcard tests/sim tests/contract tests/clients tests/golden tests/e2e)
 
 ARGS ?=
+TARGET ?= both
 NAME ?=
 CHECK ?=
 
@@ -26,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: $(STAMP) ## the story on this machine; ARGS="--once --json" for programs
@@ -63,6 +64,10 @@ test: $(STAMP) ## check, then simulation, contract, golden files and end to end
 proof: $(STAMP) ## which rows of docs/requirements.csv have a passing test (after `make test`)
 	@[ -f .cache/proof.json ] || $(MAKE) test >&2
 	@$(BIN)/python -m tests.proof
+
+.PHONY: contract
+contract: $(STAMP) ## one table, two servers; TARGET=embedded|real|both, ARGS="--only apply/" or ARGS=--record
+	@$(BIN)/python -m tests.contract --target $(TARGET) $(ARGS)
 
 .PHONY: bench
 bench: $(STAMP) ## figures; NAME=watch_decode for one, CHECK=1 to fail where a target is missed

@@ -5,10 +5,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-
-import aiohttp
 
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, ShipwayError
@@ -19,12 +16,10 @@ from shipway.kube.objects.scale_ownership import record_scale
 from shipway.kube.objects.schema import Schema, builtin_schema, crd_schema
 from shipway.kube.objects.structural import fill_defaults, prune, validate
 from shipway.kube.objects.views import copy_obj
-from shipway.kube.objects.wire import Request
-from shipway.localcluster.apiserver.server import ApiServer
 from tests.contract.apply_writes import API_VERSIONS, WIDGET_SCHEMA, Case, Write, gadget_crd, widget_crd
+from tests.contract.servers import Server
 
 NAMESPACE = "apply-oracle"
-GOLDEN = Path(__file__).parent.parent / "golden" / "apply_oracle.json"
 
 _SERVER_KEPT = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
 _JSON = "application/json"
@@ -34,12 +29,6 @@ _CONTENT_TYPES = {
     "json": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
 }
-
-
-def dumps_golden(answers: dict[str, Any]) -> str:
-    """One line per case, so that a difference shows which case it is about."""
-    lines = [f"{json.dumps(name)}: {json.dumps(answers[name], sort_keys=True)}" for name in sorted(answers)]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def body_of(case: Case, write: Write) -> Any:
@@ -83,25 +72,12 @@ Send = Callable[[str, str, bytes, str], Awaitable[tuple[int, Obj]]]
 """Method, path with query, body and content type to status and answer."""
 
 
-def over_http(session: aiohttp.ClientSession, url: str) -> Send:
-    """To a real API server, with the rights of the session."""
+def sending(server: Server) -> Send:
+    """To a server,."""
 
     async def send(method: str, path: str, body: bytes, content_type: str) -> tuple[int, Obj]:
-        async with session.request(method, url + path, data=body, headers={"Content-Type": content_type}) as response:
-            raw = await response.read()
-            return response.status, json.loads(raw) if raw.startswith(b"{") else {"message": raw.decode()}
-
-    return send
-
-
-def in_memory(server: ApiServer) -> Send:
-    """To the embedded one."""
-
-    async def send(method: str, path: str, body: bytes, content_type: str) -> tuple[int, Obj]:
-        path, _, query = path.partition("?")
-        pairs = tuple((name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part))
-        response = await server.send(Request(method, path, pairs, {"content-type": content_type}, body))
-        return response.status, json.loads(response.body)
+        reply = await server.ask(method, path, {"content-type": content_type}, body)
+        return reply.status, json.loads(reply.body) if reply.body.startswith(b"{") else {"message": reply.body.decode()}
 
     return send
 
@@ -113,7 +89,7 @@ async def prepare(send: Send) -> None:
         await _post(send, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
     for plural in ("widgets", "gadgets"):
         async with asyncio.timeout(30):
-            while (await send("GET", f"/apis/oracle.shipway.dev/v1/namespaces/{NAMESPACE}/{plural}", b"", _JSON))[0] != 200:
+            while (await send("GET", f"/apis/owners.shipway.dev/v1/namespaces/{NAMESPACE}/{plural}", b"", _JSON))[0] != 200:
                 await asyncio.sleep(0.1)
 
 
@@ -191,7 +167,7 @@ def finished(merged: Obj, recorded: Obj) -> Obj:
         schema = schema_of(merged["kind"])
         settled = fill_defaults(prune(merged, schema), schema, keep_nulls=True)
         if wrong := validate(settled, schema):
-            raise Refused(f'{merged["kind"]}.oracle.shipway.dev "{merged["metadata"]["name"]}" is invalid: {wrong[0]}')
+            raise Refused(f'{merged["kind"]}.owners.shipway.dev "{merged["metadata"]["name"]}" is invalid: {wrong[0]}')
         return settled
     if "object" not in recorded:
         raise Refused(recorded["error"])

@@ -52,8 +52,8 @@ API_VERSIONS = {
     "CronJob": ("batch/v1", "cronjobs"),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
-    "Widget": ("oracle.shipway.dev/v1", "widgets"),
-    "Gadget": ("oracle.shipway.dev/v1", "gadgets"),
+    "Widget": ("owners.shipway.dev/v1", "widgets"),
+    "Gadget": ("owners.shipway.dev/v1", "gadgets"),
 }
 
 _TEXT = {"type": "string"}
@@ -118,9 +118,9 @@ def _crd(kind: str, subresources: Body | None) -> Body:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.oracle.shipway.dev"},
+        "metadata": {"name": f"{plural}.owners.shipway.dev"},
         "spec": {
-            "group": "oracle.shipway.dev",
+            "group": "owners.shipway.dev",
             "scope": "Namespaced",
             "names": {"kind": kind, "plural": plural},
             "versions": [version],

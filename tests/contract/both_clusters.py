@@ -1,4 +1,4 @@
-"""Two clusters to hold against each other: each story is played on both, and the facts it leaves must be equal.
+"""Two stages for stories: each is played on both, and the facts that it leaves must be equal.
 
 On the real control plane kube-controller-manager and kube-scheduler work; here ours do. Pods are let run by the same rules on
 both. Facts leave out what may differ: uids, times, versions, generated suffixes, addresses.
@@ -6,9 +6,8 @@ both. Facts leave out what may differ: uids, times, versions, generated suffixes
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from shipway.api.kinds import DEPLOYMENTS, EVENTS, NAMESPACES, NODES, SERVICE_ACCOUNTS
@@ -78,69 +77,71 @@ class Target:
             same = s.get("observedGeneration") == metadata(d)["generation"]
             counts = (s.get("replicas"), s.get("updatedReplicas"), s.get("availableReplicas"))
             progress = next((c for c in s.get("conditions") or () if c["type"] == "Progressing"), {})
-            return d if same and counts == (wanted,) * 3 and progress.get("reason") == "NewReplicaSetAvailable" else None
+            settled = same and counts == (wanted,) * 3 and not s.get("terminatingReplicas")
+            return d if settled and progress.get("reason") == "NewReplicaSetAvailable" else None
 
         return await self.until(done)
 
 
+Story = Callable[[Target], Awaitable[Any]]
+
+
 @asynccontextmanager
-async def playing(client: Client, namespace: str, controllers: list[Any], resolvers: Any) -> AsyncGenerator[Target, None]:
-    """A node and a namespace, and the controllers that run in this process."""
+async def stage(client: Client, controllers: list[Any], resolvers: Any) -> AsyncGenerator[None, None]:
+    """A node, and the controllers that run in this process."""
     await client.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": SELECTS_NODE}})
     amounts = {"cpu": "64", "memory": "256Gi", "pods": "200"}
     now = rfc3339(CLOCK.now())
     ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "", "lastHeartbeatTime": now}
     status = {"allocatable": amounts, "capacity": amounts, "conditions": [{**ready, "lastTransitionTime": now}]}
     await client.patch(NODES, "", NODE, {"status": status}, subresource="status")
-    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    target = Target(client, namespace)
     async with asyncio.TaskGroup() as group:
         runtime = Runtime(client, [*controllers, NodeRules(NODE)], clock=CLOCK, resolvers=resolvers)
         running = group.create_task(runtime.run())
-
-        async def is_ready() -> bool:
-            taints = spec_of(await client.get(NODES, "", NODE)).get("taints")
-            return not taints and not await target.is_gone(SERVICE_ACCOUNTS, "default")
-
-        await target.until(is_ready)
         try:
-            yield target
+            yield
         finally:
-            # What is left in it goes by itself; waiting for it would double the time of every story.
-            if not await target.is_gone(NAMESPACES, namespace, ""):
-                await client.delete(NAMESPACES, "", namespace)
-            await client.delete(NODES, "", NODE)
             running.cancel()
 
 
-async def compare(story: Callable[[Target], Awaitable[Any]], plane: ControlPlane) -> None:
-    """Plays the story on both and holds the facts against each other."""
+async def play(story: Story, client: Client) -> Any:
+    """The facts that a story leaves, in a namespace of its own."""
     namespace = "contract-" + re.sub(r"[^a-z]+", "-", story.__name__)
-    server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
-    ours = Client(server, user_agent="test")
-    async with playing(ours, namespace, built_in_controllers(ca_certificate="CA"), built_in_resolvers(ours)) as target:
-        embedded = await story(target)
-    await server.close()
-    theirs = Client(HttpTransport(load_kubeconfig(Path(plane.kubeconfig))), user_agent="test")
+    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    target = Target(client, namespace)
+
+    async def is_ready() -> bool:
+        taints = spec_of(await client.get(NODES, "", NODE)).get("taints")
+        return not taints and not await target.is_gone(SERVICE_ACCOUNTS, "default")
+
+    await target.until(is_ready)
     try:
-        async with playing(theirs, namespace, [], {}) as target:
-            real = await story(target)
+        return await story(target)
     finally:
-        await theirs.close()
-    found = list(differences(embedded, real))
-    assert not found, "\n" + "\n".join(found)
+        # What is left in it goes by itself; waiting for it would double the time of every story.
+        if not await target.is_gone(NAMESPACES, namespace, ""):
+            await client.delete(NAMESPACES, "", namespace)
 
 
-def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """`path: ours X, theirs Y` for every leaf that is not the same."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted({*ours, *theirs}, key=str):
-            yield from differences(ours.get(key), theirs.get(key), f"{path}/{key}")
-    elif isinstance(ours, list | tuple) and isinstance(theirs, list | tuple) and len(ours) == len(theirs):
-        for place, pair in enumerate(zip(ours, theirs, strict=True)):
-            yield from differences(*pair, f"{path}/{place}")
-    elif ours != theirs:
-        yield f"{path}: ours {ours!r}, theirs {theirs!r}"
+@asynccontextmanager
+async def embedded_stage() -> AsyncGenerator[Client, None]:
+    """Of a new embedded cluster, where our controllers work."""
+    server = await ApiServer.open(path=None, clock=CLOCK, ids=RandomIds())
+    client = Client(server, user_agent="test")
+    async with stage(client, built_in_controllers(ca_certificate="CA"), built_in_resolvers(client)):
+        yield client
+    await server.close()
+
+
+@asynccontextmanager
+async def real_stage(plane: ControlPlane) -> AsyncGenerator[Client, None]:
+    """Of a real one, where Kubernetes' own do."""
+    client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)), user_agent="test")
+    try:
+        async with stage(client, [], {}):
+            yield client
+    finally:
+        await client.close()
 
 
 def masked(text: str) -> str:

@@ -3,16 +3,14 @@
 A failing seed becomes a case of `apply_cases`.
 """
 
-import ssl
-
-import aiohttp
 import pytest
 
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
 from tests.contract.apply_fuzz import random_case
-from tests.contract.apply_oracle import answer, difference, in_memory, over_http, prepare
+from tests.contract.apply_oracle import answer, difference, prepare, sending
+from tests.contract.servers import Embedded, Real, admin_session
 from tests.kube.control_plane import ControlPlane
 
 SEEDS = range(60)
@@ -20,13 +18,10 @@ SEEDS = range(60)
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_both_servers_tell_the_same_history(real_control_plane: ControlPlane) -> None:
-    pki = real_control_plane.folder / "pki"
-    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
     wrong: list[str] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-        real, embedded = over_http(session, real_control_plane.url), in_memory(server)
+    async with admin_session(real_control_plane) as session:
+        real, embedded = sending(Real(session, real_control_plane.url)), sending(Embedded(server))
         await prepare(real)
         await prepare(embedded)
         for seed in SEEDS:

@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-import ssl
 from typing import Any
 
-import aiohttp
 import pytest
 
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
-from tests.contract.apply_oracle import Send, in_memory, masked, over_http
+from tests.contract.apply_oracle import Send, masked, sending
+from tests.contract.servers import Embedded, Real, admin_session
 from tests.kube.control_plane import ControlPlane
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -78,12 +77,9 @@ async def history(send: Send) -> list[Any]:
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_both_servers_fold_what_was_granular(real_control_plane: ControlPlane) -> None:
-    pki = real_control_plane.folder / "pki"
-    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-        real = await history(over_http(session, real_control_plane.url))
-    embedded = await history(in_memory(server))
+    async with admin_session(real_control_plane) as session:
+        real = await history(sending(Real(session, real_control_plane.url)))
+    embedded = await history(sending(Embedded(server)))
     await server.close()
     assert embedded == real

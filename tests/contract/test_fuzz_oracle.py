@@ -14,9 +14,10 @@ import pytest
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
-from tests.contract.api_oracle import ApiServerAlone, Embedded, Real, prepare, run
+from tests.contract.api_oracle import prepare, run
 from tests.contract.fuzz import sequence, watched
-from tests.contract.watch_oracle import Watcher, run_until
+from tests.contract.servers import ApiServerAlone, Embedded, Real, admin_session
+from tests.contract.watch_oracle import run_until
 from tests.kube.control_plane import built_binary
 
 SEEDS = int(os.environ.get("FUZZ_SEEDS", "60"))
@@ -29,7 +30,7 @@ async def test_both_servers_come_to_the_same(tmp_path: Path) -> None:
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
     embedded = Embedded(server)
     await prepare(embedded)
-    async with ApiServerAlone.start(binary, tmp_path) as plane, plane.session() as session:
+    async with ApiServerAlone.start(binary, tmp_path) as plane, admin_session(plane) as session:
         real = Real(session, plane.url)
         await prepare(real)
         for seed in range(SEEDS):
@@ -47,11 +48,11 @@ async def test_watchers_of_both_are_told_the_same(tmp_path: Path) -> None:
     if binary is None:
         pytest.skip("the real control plane is not built: run `make kube`")
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
-    embedded = Watcher.embedded(server)
-    await prepare(embedded.target)
-    async with ApiServerAlone.start(binary, tmp_path) as plane, plane.session() as session:
-        real = Watcher.real(session, plane.url)
-        await prepare(real.target)
+    embedded = Embedded(server)
+    await prepare(embedded)
+    async with ApiServerAlone.start(binary, tmp_path) as plane, admin_session(plane) as session:
+        real = Real(session, plane.url)
+        await prepare(real)
         for seed in range(SEEDS):
             theirs, ours = await run_until(real, *watched(seed)), await run_until(embedded, *watched(seed))
             assert json.loads(json.dumps(ours)) == json.loads(json.dumps(theirs)), f"seed {seed}"

@@ -1,19 +1,28 @@
-"""Requests that a real API server answered: the table behind `test_api_oracle`.
+"""Requests to an API server, by the group of the contract table that they count in.
 
 A case is a list of steps against one namespace (`{ns}` in paths); the status code and body of each answer, with what
-differs from run to run masked, are recorded in `tests/golden/api_oracle.json`. The embedded server must answer the same. The
-real one runs without controllers, so nobody else writes.
+differs from run to run masked, are recorded. The real server runs without controllers, so nobody else writes.
 """
 
 from tests.contract.api_table.kinds import CUSTOM, DISCOVERY, SUBRESOURCES, TABLES
 from tests.contract.api_table.objects import DEFAULTS, VALIDATION
 from tests.contract.api_table.reads import DELETES, LISTS
+from tests.contract.api_table.served import DEFAULTS_OF_STORED, MORE_DISCOVERY, NAMESPACES, REVIEWS, TABLES_OF_STORED
 from tests.contract.api_table.steps import Case
 from tests.contract.api_table.writes import APPLIES, CREATE, ERRORS, PATCHES, UPDATE
 
-CASES: list[Case] = [
-    *(ERRORS + CREATE + UPDATE + PATCHES + APPLIES),
-    *(DELETES + LISTS),
-    *(DEFAULTS + VALIDATION),
-    *(SUBRESOURCES + CUSTOM + DISCOVERY + TABLES),
-]
+GROUPS: dict[str, list[Case]] = {
+    "errors": ERRORS,
+    "create": CREATE + VALIDATION,
+    "conflicts": UPDATE,
+    "patches": PATCHES,
+    "delete": DELETES,
+    "watch": LISTS,
+    "apply": APPLIES,
+    "crds": CUSTOM,
+    "namespaces": NAMESPACES,
+    "discovery": DISCOVERY + MORE_DISCOVERY,
+    "defaults": DEFAULTS + DEFAULTS_OF_STORED,
+    "tables": TABLES + TABLES_OF_STORED,
+    "subresources": SUBRESOURCES + REVIEWS,
+}

@@ -27,7 +27,8 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 @dataclass(frozen=True)
 class Step:
     """One request; a body that is text is sent as it is. `only`: compare just these top-level fields of the answer (and the
-    code)."""
+    code); `at`: just what stands at that path of keys. `until`: ask again until that is the code, for what a real server does
+    a moment later."""
 
     method: str
     path: str
@@ -35,6 +36,8 @@ class Step:
     type: str = "application/json"
     accept: str = "application/json"
     only: tuple[str, ...] = ()
+    at: tuple[str, ...] = ()
+    until: int = 0
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,17 @@ def _named(name: str, building: dict[str, Schema]) -> Schema:
         return RAW
     node = Schema()
     building[name] = node
-    built = _builtin(packs.definitions()[name], building)
+    raw: Obj = packs.definitions()[name]
+    if name.endswith(_LEFT_OUT_WHEN_EMPTY):
+        raw = dict(raw, required=())
+    built = _builtin(raw, building)
     for field in Schema.__struct_fields__:
         force_setattr(node, field, getattr(built, field))
     return node
+
+
+_LEFT_OUT_WHEN_EMPTY = ".v1.ValidatingAdmissionPolicyBindingSpec"
+"""The one Go struct whose required list is left out of the JSON when it is empty."""
 
 
 def _builtin(raw: Obj, building: dict[str, Schema]) -> Schema:

@@ -18,6 +18,18 @@ NODE_PORTS = range(30000, 32768)
 _SERVICES = ("", "services")
 
 
+def _family_problems(spec: Obj) -> list[FieldProblem]:
+    """There is one family of addresses here, as on most clusters."""
+    problems: list[FieldProblem] = []
+    if spec["ipFamilyPolicy"] == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        problems.append(invalid_value("spec.ipFamilyPolicy", "RequireDualStack", text))
+    for index, family in enumerate(spec["ipFamilies"]):
+        if family != "IPv4":
+            problems.append(invalid_value(f"spec.ipFamilies[{index}]", family, "not configured on this cluster"))
+    return problems
+
+
 class Addresses:
     """The allocator. `assign` fills what a Service still lacks and says what cannot be had."""
 
@@ -38,7 +50,8 @@ class Addresses:
         is_open = spec.get("clusterIP") == "None" and not spec.get("selector")
         spec.setdefault("ipFamilies", before.get("ipFamilies") or (["IPv4", "IPv6"] if is_open else ["IPv4"]))
         spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy") or ("RequireDualStack" if is_open else "SingleStack"))
-        problems = self._cluster_ip(spec, before)
+        problems = [] if is_open else _family_problems(spec)
+        problems += self._cluster_ip(spec, before)
         return problems + self._node_ports(service, before)
 
     def _cluster_ip(self, spec: Obj, before: Obj) -> list[FieldProblem]:

@@ -56,9 +56,10 @@ class StreamSource(Protocol):
 
 
 class Backend:
-    """The parts of a running server, passed to every handler."""
+    """The parts of a running server, passed to every handler. `signing_key` signs the tokens of service accounts."""
 
     def __init__(self, store: Store, registry: Registry, clock: Clock, ids: Ids) -> None:
+        self.signing_key = f"{ids.uid()}{ids.uid()}".encode()
         self.store = store
         self.registry = registry
         self.clock = clock

@@ -111,7 +111,8 @@ def _mark(backend: Backend, kind: Kind, obj: Obj, options: DeleteOptions) -> Non
         metadata["deletionGracePeriodSeconds"] = grace
         return
     metadata["deletionTimestamp"] = rfc3339(backend.clock.now() + grace)
-    metadata["deletionGracePeriodSeconds"] = grace
+    if kind.group_kind != ("", "Namespace"):
+        metadata["deletionGracePeriodSeconds"] = grace
     if metadata.get("generation") and kind.group_kind != crds.CRD:
         metadata["generation"] += 1
     if kind.group_kind == ("", "Namespace"):

@@ -8,7 +8,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.etags import cacheable
 from shipway.localcluster.apiserver.negotiation import JSON
-from shipway.localcluster.apiserver.problems import method_not_allowed
+from shipway.localcluster.apiserver.problems import PlainNotFound, method_not_allowed, unknown_resource
 from shipway.localcluster.apiserver.registry import Kind, Registry
 
 _GROUP = "apidiscovery.k8s.io"
@@ -44,7 +44,7 @@ class Discovery:
         self._revision = -1
 
     def answer(self, request: Request, parts: list[str]) -> Response | None:
-        """None when the path is no discovery path, or names what is not there."""
+        """None when the path is no discovery path. Raises PlainNotFound and Refused(404) for what is not there."""
         builder = self._builder(request, parts)
         if builder is None:
             return None
@@ -72,6 +72,10 @@ class Discovery:
                 return JSON, lambda: {"kind": "APIGroup", "apiVersion": "v1", **self._group(group)}
             case ["apis", group, version] if self._registry.has_version(group, version):
                 return JSON, lambda: self._resources(group, version)
+            case ["apis", group, _] if group and self._registry.has_group(group):
+                raise unknown_resource()
+            case ["apis", _] | ["apis", _, _] | ["api", _]:
+                raise PlainNotFound("404 page not found")
         return None
 
     def _versions(self) -> Obj:
@@ -100,8 +104,9 @@ class Discovery:
 
     def _resources(self, group: str, version: str) -> Obj:
         listed = [entry for kind in self._kinds(group, version) for entry in _legacy_entries(kind)]
-        name = f"{group}/{version}" if group else version
-        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": listed}
+        if not group:
+            return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}", "resources": listed}
 
     def _aggregate(self, *, core: bool) -> Obj:
         names = [name for name in self.group_names() if (name == "") == core]

@@ -17,9 +17,10 @@ from shipway.base.errors import Unavailable
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.negotiation import MAX_BODY
 from shipway.localcluster.apiserver.problems import status_object
-from shipway.localcluster.apiserver.reviews import GROUP_HEADER, USER_HEADER
+from shipway.localcluster.apiserver.reviews import GROUP_HEADER, USER_HEADER, account_of
 from shipway.localcluster.apiserver.server import ApiServer, is_health
 from shipway.localcluster.apiserver.tls import TlsFiles
+from shipway.localcluster.apiserver.tokens import Account
 from shipway.localcluster.apiserver.upgrading import upgraded
 
 _OWN_HEADERS = (USER_HEADER, GROUP_HEADER)
@@ -68,6 +69,8 @@ class _Front:
         for token, identity in self._tokens.items():
             if hmac.compare_digest(token, given.strip().encode()):
                 found = identity
+        if found is None and isinstance(account := account_of(self._server.backend, given.strip()), Account):
+            found = Identity(account.user, account.groups)
         return found
 
     @staticmethod

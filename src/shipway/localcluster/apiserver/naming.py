@@ -142,6 +142,11 @@ def _owner_problems(references: list[Obj]) -> list[FieldProblem]:
         for field, text in _OWNER_FIELDS:
             if not reference.get(field):
                 problems.append(invalid_value(f"metadata.ownerReferences.{field}", reference.get(field) or "", text))
+        if (reference.get("apiVersion"), reference.get("kind")) in (("v1", "Event"), ("events.k8s.io/v1", "Event")):
+            group = (reference["apiVersion"].rpartition("/")[0]) or ""
+            version = reference["apiVersion"].rpartition("/")[2]
+            text = f"{group}/{version}, Kind=Event is disallowed from being an owner"
+            problems.append(invalid_value("metadata.ownerReferences", reference, text))
         if reference.get("controller"):
             controllers.append(f"{reference.get('kind')}/{reference.get('name')}")
     if len(controllers) > 1:

@@ -41,8 +41,8 @@ class OpenApi:
         if path == "/openapi/v3":
             return cacheable(request, orjson.dumps({"paths": self._index()}), JSON)
         name = path.removeprefix("/openapi/v3/")
-        if name == path or name not in self._names():
-            raise PlainNotFound("404 page not found")
+        if name not in self._names():
+            raise PlainNotFound("404 page not found" if name == path else "")
         return cacheable(request, self._document(name), JSON)
 
     def _names(self) -> dict[str, tuple[str, str]]:
@@ -87,7 +87,7 @@ def _schema_name(kind: Kind) -> str:
 
 def _custom_schemas(kind: Kind) -> Obj:
     assert kind.crd is not None
-    given = kind.crd.schema_json
+    given = _published(kind.crd.schema_json)
     standard = {
         "apiVersion": {
             "type": "string",
@@ -103,6 +103,22 @@ def _custom_schemas(kind: Kind) -> Obj:
     schema["x-kubernetes-group-version-kind"] = [{"group": kind.group, "version": kind.version, "kind": kind.kind}]
     meta = {name: body for name, body in openapi_components("apps", "v1").items() if name.startswith(_META_PACKAGE)}
     return {**meta, _schema_name(kind): schema}
+
+
+_TYPES = [{"type": "integer"}, {"type": "string"}]
+
+
+def _published(schema: Obj) -> Obj:
+    """A CRD's schema as it is published: an int-or-string says its types."""
+    shown = dict(schema)
+    if schema.get("x-kubernetes-int-or-string") and not schema.get("anyOf") and not schema.get("allOf"):
+        shown["anyOf"] = _TYPES
+    if fields := schema.get("properties"):
+        shown["properties"] = {name: _published(child) for name, child in fields.items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            shown[key] = _published(schema[key])
+    return shown
 
 
 _META_PACKAGE = "io.k8s.apimachinery.pkg.apis.meta.v1."

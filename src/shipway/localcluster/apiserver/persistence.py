@@ -22,6 +22,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS objects (grp TEXT, plural TEXT, namespace TEXT, name TEXT, data BLOB NOT NULL,"
     " PRIMARY KEY (grp, plural, namespace, name)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS signing (id INTEGER PRIMARY KEY CHECK (id = 1), key BLOB NOT NULL)",
 )
 JUMP = 1_000
 """How far the counter jumps at a restart: past everything that was handed out but not written."""
@@ -63,6 +64,15 @@ class SqliteJournal:
             where, values = (" WHERE grp = ? AND plural = ?", only) if only else ("", ())
             for group, plural, data in connection.execute(f"SELECT grp, plural, data FROM objects{where}", values):
                 yield (group, plural), bytes(data)
+        finally:
+            connection.close()
+
+    def signing_key(self, new: bytes) -> bytes:
+        """The key of this cluster, so that tokens outlive a restart; `new` becomes it if there is none."""
+        connection = _connect(self._path)
+        try:
+            connection.execute("INSERT OR IGNORE INTO signing VALUES (1, ?)", (new,))
+            return bytes(connection.execute("SELECT key FROM signing").fetchone()[0])
         finally:
             connection.close()
 

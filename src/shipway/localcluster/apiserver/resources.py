@@ -17,7 +17,7 @@ from shipway.localcluster.apiserver.listing import await_version, list_objects, 
 from shipway.localcluster.apiserver.negotiation import JSON, YAML, decode_body, wanted
 from shipway.localcluster.apiserver.options import Query, WriteOptions, delete_options, list_options, write_options
 from shipway.localcluster.apiserver.patching import patch
-from shipway.localcluster.apiserver.problems import Refused, method_not_allowed, status_object
+from shipway.localcluster.apiserver.problems import Refused, bad_request, go_value, method_not_allowed, status_object
 from shipway.localcluster.apiserver.reviews import answer as answer_review
 from shipway.localcluster.apiserver.reviews import is_review
 from shipway.localcluster.apiserver.routes import Target, resolve
@@ -80,6 +80,9 @@ class Resources:
     def _look(self, request: Request, target: Target) -> Look:
         accept = wanted(request.headers.get("accept", ""))
         include = Query(request.query).text("includeObject") or "Metadata"
+        if accept.shape == "table" and include not in ("Metadata", "Object", "None"):
+            why = f"includeObject: Invalid value: {go_value(include)}: must be 'Metadata', 'Object', 'None', or empty"
+            raise bad_request(f"Unable to convert to Table as requested: {why}")
         return Look(target.kind, accept, include, self._backend.clock.now())
 
     async def _subresource(self, handler: Subresource, request: Request, target: Target) -> Response:

@@ -95,7 +95,9 @@ class ApiServer:
         except Unavailable as error:
             return _status(Refused(503, "ServiceUnavailable", error.message))
         except PlainNotFound as error:
-            return Response(404, {"content-type": "text/plain; charset=utf-8"}, error.message.encode() + b"\n")
+            return Response(
+                404, {"content-type": "text/plain; charset=utf-8"}, f"{error.message}\n".encode() if error.message else b""
+            )
         except Exception as error:
             _log.exception("request failed", method=request.method, path=request.path)
             return _status(internal(f"{type(error).__name__}: {error}"))
@@ -128,6 +130,7 @@ async def _load(backend: Backend, path: Path) -> SqliteJournal:
     try:
         crds.load(backend, journal.rows(crds.SHELF))
         backend.store.load(journal.rows(), journal.version)
+        backend.signing_key = journal.signing_key(backend.signing_key)
     except (ValueError, KeyError, TypeError) as error:
         await journal.close()
         what = f"the cluster's state in {path} can not be read ({type(error).__name__}: {error})"

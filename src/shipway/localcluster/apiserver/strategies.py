@@ -6,6 +6,7 @@ the server, status on the main endpoint and everything else on `/status` are tak
 
 from collections.abc import Callable, Mapping
 
+from shipway.base.clock import rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.backend import Backend
@@ -73,10 +74,20 @@ def _namespace(backend: Backend, obj: Obj) -> None:
         spec["finalizers"] = [*(spec.get("finalizers") or []), "kubernetes"]
 
 
+def _protected(finalizer: str) -> Callable[[Backend, Obj], None]:
+    def protect(backend: Backend, obj: Obj) -> None:
+        metadata = obj["metadata"]
+        if finalizer not in (metadata.get("finalizers") or []):
+            metadata["finalizers"] = [*(metadata.get("finalizers") or []), finalizer]
+
+    return protect
+
+
 def _claim(backend: Backend, obj: Obj) -> None:
-    metadata = obj["metadata"]
-    if "kubernetes.io/pvc-protection" not in (metadata.get("finalizers") or []):
-        metadata["finalizers"] = [*(metadata.get("finalizers") or []), "kubernetes.io/pvc-protection"]
+    _protected("kubernetes.io/pvc-protection")(backend, obj)
+    spec = obj["spec"]
+    if spec.get("dataSource") and not spec.get("dataSourceRef"):
+        spec["dataSourceRef"] = dict(spec["dataSource"])
 
 
 def _job(backend: Backend, obj: Obj) -> None:
@@ -98,6 +109,11 @@ def _crd(backend: Backend, obj: Obj) -> None:
         crds.establish(backend, obj)
 
 
+def _volume(backend: Backend, obj: Obj) -> None:
+    _protected("kubernetes.io/pv-protection")(backend, obj)
+    obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": rfc3339(backend.clock.now())}
+
+
 _GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -114,6 +130,8 @@ _ON_CREATE: Mapping[tuple[str, str], Callable[[Backend, Obj], None]] = {
     ("", "Pod"): _pod,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolume"): _volume,
+    ("storage.k8s.io", "VolumeAttributesClass"): _protected("kubernetes.io/vac-protection"),
     ("batch", "Job"): _job,
     crds.CRD: _crd,
 }

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver import crds
-from shipway.localcluster.apiserver.defaults import admin, batch, pods, services, workloads
+from shipway.localcluster.apiserver.defaults import admin, batch, pods, services, stored, workloads
 from shipway.localcluster.apiserver.registry import Kind
 
 Defaulter = Callable[[Obj], None]
+
+_ADMISSION = "admissionregistration.k8s.io"
 
 DEFAULTS: Mapping[tuple[str, str], Defaulter] = {
     ("", "Pod"): pods.pod,
@@ -38,6 +40,16 @@ DEFAULTS: Mapping[tuple[str, str], Defaulter] = {
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): admin.role_binding,
     ("storage.k8s.io", "StorageClass"): admin.storage_class,
     ("scheduling.k8s.io", "PriorityClass"): admin.priority_class,
+    ("", "PersistentVolume"): stored.persistent_volume,
+    ("storage.k8s.io", "CSIDriver"): stored.csi_driver,
+    (_ADMISSION, "MutatingWebhookConfiguration"): stored.mutating_webhooks,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): stored.validating_webhooks,
+    (_ADMISSION, "ValidatingAdmissionPolicy"): stored.admission_policy,
+    (_ADMISSION, "MutatingAdmissionPolicy"): stored.admission_policy,
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): stored.admission_policy_binding,
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): stored.admission_policy_binding,
+    ("resource.k8s.io", "ResourceClaim"): stored.resource_claim,
+    ("resource.k8s.io", "ResourceClaimTemplate"): stored.resource_claim_template,
     crds.CRD: crds.complete,
 }
 

@@ -16,12 +16,13 @@ def secret(obj: Obj) -> None:
 
 def namespace(obj: Obj) -> None:
     metadata = obj["metadata"]
-    metadata["labels"] = {"kubernetes.io/metadata.name": metadata.get("name", ""), **(metadata.get("labels") or {})}
+    metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata.get("name", "")}
     obj.setdefault("status", {}).setdefault("phase", "Active")
 
 
 def persistent_volume_claim(obj: Obj) -> None:
-    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("volumeMode", "Filesystem")
     obj.setdefault("status", {}).setdefault("phase", "Pending")
 
 

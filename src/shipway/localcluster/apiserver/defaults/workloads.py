@@ -1,6 +1,7 @@
 """Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController and HorizontalPodAutoscaler defaults."""
 
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver.defaults.pods import template
 
 
@@ -74,3 +75,23 @@ def horizontal_pod_autoscaler(obj: Obj) -> None:
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    if (behavior := spec.get("behavior")) is not None:
+        for direction, rules in _SCALING_RULES.items():
+            behavior[direction] = _scaling(behavior.get(direction) or {}, rules)
+
+
+def _scaling(stated: Obj, rules: Obj) -> Obj:
+    return copy_obj(rules) | {field: value for field, value in stated.items() if value is not None}
+
+
+_SCALING_RULES: Obj = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ],
+    },
+    "scaleDown": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
+}

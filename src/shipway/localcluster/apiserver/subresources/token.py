@@ -1,25 +1,25 @@
-"""`serviceaccounts/token`: a token that names its service account and expires. It is opaque: nothing here accepts it yet."""
-
-import base64
-
-import orjson
+"""`serviceaccounts/token`: a token that names its service account and expires."""
 
 from shipway.base.clock import rfc3339
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.backend import Backend
+from shipway.localcluster.apiserver.problems import FieldProblem, Named, invalid, invalid_value
 from shipway.localcluster.apiserver.routes import Target
 from shipway.localcluster.apiserver.subresources.bodies import answer_with, read_body
+from shipway.localcluster.apiserver.tokens import ISSUER, issue
 
-ISSUER = "https://kubernetes.default.svc.cluster.local"
 _DEFAULT_SECONDS = 3600
-_LEAST_SECONDS = 600
+_LEAST_SECONDS, _MOST_SECONDS = 600, 1 << 32
+_WHAT = Named("authentication.k8s.io", "", "TokenRequest", "")
 
 
 async def answer(backend: Backend, target: Target, request: Request) -> Response:
     account = backend.read(target.kind, target.namespace, target.name)
     body = read_body(request, "authentication.k8s.io/v1", "TokenRequest")
     spec = body["spec"]
-    seconds = max(spec.get("expirationSeconds") or _DEFAULT_SECONDS, _LEAST_SECONDS)
+    seconds = spec.get("expirationSeconds") or _DEFAULT_SECONDS
+    if problems := _problems(seconds):
+        raise invalid(_WHAT, problems)
     audiences = spec.get("audiences") or [ISSUER]
     now = backend.clock.now()
     claims = {
@@ -34,15 +34,18 @@ async def answer(backend: Backend, target: Target, request: Request) -> Response
             "serviceaccount": {"name": target.name, "uid": account["metadata"]["uid"]},
         },
     }
-    token = ".".join((_part({"alg": "none", "typ": "JWT"}), _part(claims), ""))
     answer_body = {
         **body,
         "metadata": {"name": target.name, "namespace": target.namespace, "creationTimestamp": rfc3339(now)},
         "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
-        "status": {"token": token, "expirationTimestamp": rfc3339(now + seconds)},
+        "status": {"token": issue(backend.signing_key, claims), "expirationTimestamp": rfc3339(now + seconds)},
     }
     return answer_with(answer_body, 201)
 
 
-def _part(value: object) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(value)).rstrip(b"=").decode()
+def _problems(seconds: int) -> list[FieldProblem]:
+    if seconds < _LEAST_SECONDS:
+        return [invalid_value("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")]
+    if seconds > _MOST_SECONDS:
+        return [invalid_value("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")]
+    return []

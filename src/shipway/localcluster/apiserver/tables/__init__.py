@@ -11,7 +11,7 @@ from typing import Any
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.localcluster.apiserver.registry import Kind
-from shipway.localcluster.apiserver.tables import admin, network, pods, workloads
+from shipway.localcluster.apiserver.tables import admin, network, pods, stored, workloads
 from shipway.localcluster.apiserver.tables.columns import AGE, Column, Printer, Row, age_of
 from shipway.localcluster.apiserver.tables.columns import NAME as NAME_COLUMN
 from shipway.localcluster.apiserver.tables.custom import custom_cells, custom_columns
@@ -27,7 +27,7 @@ PLAIN = Printer((AGE,), _plain_cells)
 @cache
 def printers() -> Mapping[tuple[str, str], Printer]:
     """Printer by (group, kind)."""
-    return {**pods.PRINTERS, **workloads.PRINTERS, **network.PRINTERS, **admin.PRINTERS}
+    return {**pods.PRINTERS, **workloads.PRINTERS, **network.PRINTERS, **admin.PRINTERS, **stored.PRINTERS}
 
 
 def table_columns(kind: Kind) -> list[dict[str, Any]]:

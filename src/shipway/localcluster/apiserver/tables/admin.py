@@ -108,7 +108,7 @@ def _claim(obj: Obj, now: Instant) -> Row:
         phase,
         spec.get("volumeName", ""),
         (status.get("capacity") or {}).get("storage", "") if bound else "",
-        joined(_mode(mode) for mode in (status.get("accessModes") or [])) if bound else "",
+        access_modes(status.get("accessModes")) if bound else "",
         spec.get("storageClassName") or "",
         spec.get("volumeAttributesClassName") or "<unset>",
         age_of(obj, now),
@@ -117,11 +117,16 @@ def _claim(obj: Obj, now: Instant) -> Row:
     return Row(cells)
 
 
-def _mode(mode: str) -> str:
-    return {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}.get(mode, mode)
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
-def _created(obj: Obj, now: Instant) -> Row:
+def access_modes(modes: list[str] | None) -> str:
+    """As kubectl abbreviates them."""
+    return joined(_MODES.get(mode, mode) for mode in modes or [])
+
+
+def created_row(obj: Obj, now: Instant) -> Row:
+    """Name and the time itself, for kinds that kubectl shows no age of."""
     return Row([obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", UNKNOWN)])
 
 
@@ -200,16 +205,16 @@ PRINTERS = {
     ("", "Secret"): Printer(columns("Type", "Data", "Age"), _secret),
     ("", "Event"): Printer((*_EVENT, _EVENT_NAME), _event, named=False),
     ("events.k8s.io", "Event"): Printer((*_EVENT, _EVENT_NAME), _event_face, named=False),
-    ("", "LimitRange"): Printer(_CREATED, _created),
+    ("", "LimitRange"): Printer(_CREATED, created_row),
     ("", "PersistentVolumeClaim"): Printer(
         columns("Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "VolumeMode*"),
         _claim,
     ),
     ("", "ResourceQuota"): Printer(columns("Request", "Limit", "Age"), _quota),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): Printer(_CREATED, _created),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): Printer(_CREATED, created_row),
     ("coordination.k8s.io", "Lease"): Printer(columns("Holder", "Age"), _lease),
-    (RBAC, "Role"): Printer(_CREATED, _created),
-    (RBAC, "ClusterRole"): Printer(_CREATED, _created),
+    (RBAC, "Role"): Printer(_CREATED, created_row),
+    (RBAC, "ClusterRole"): Printer(_CREATED, created_row),
     (RBAC, "RoleBinding"): Printer(_BINDINGS, _binding),
     (RBAC, "ClusterRoleBinding"): Printer(_BINDINGS, _binding),
     ("storage.k8s.io", "StorageClass"): Printer(
@@ -217,6 +222,6 @@ PRINTERS = {
     ),
     ("apps", "ControllerRevision"): Printer(columns("Controller", "Revision", "Age"), _revision),
     ("scheduling.k8s.io", "PriorityClass"): Printer(
-        columns("#Value", "Global-Default", "Age", "PreemptionPolicy"), _priority_class
+        columns("#Value", "?Global-Default", "Age", "PreemptionPolicy"), _priority_class
     ),
 }

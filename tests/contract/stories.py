@@ -1,6 +1,5 @@
 """The built-in controllers do what Kubernetes' own do: rollouts, jobs, sets, endpoints, budgets, cascades, namespaces."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from shipway.localcluster.controllers.kinds import DAEMON_SETS, POD_DISRUPTION_B
 from tests.contract.both_clusters import (
     CLOCK,
     Target,
-    compare,
     conditions,
     counts,
     masked,
@@ -31,9 +29,6 @@ from tests.contract.both_clusters import (
     template,
     workload,
 )
-from tests.kube.control_plane import ControlPlane
-
-pytestmark = pytest.mark.timeout(180)
 
 
 async def deployment_facts(target: Target) -> Obj:
@@ -305,8 +300,3 @@ STORIES = [
     owners_take_dependents_along,
     a_namespace_is_emptied,
 ]
-
-
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-async def test_the_same_on_both(story: Callable[[Target], Awaitable[Any]], real_control_plane: ControlPlane) -> None:
-    await compare(story, real_control_plane)
