@@ -4,6 +4,7 @@ A `Repository` is one such Secret, read. `Credentials` are what an adapter needs
 Secrets that fit. Both hold secrets, so they never show more than their place when they are printed.
 """
 
+import base64
 from typing import Any
 
 from msgspec import Struct
@@ -63,6 +64,12 @@ class Credentials(Struct, frozen=True):
         """What must appear in no message; the longest first, so that none is left behind in part."""
         found = (self.password, self.bearer_token, self.ssh_key, self.client_key, self.proxy)
         return tuple(sorted((secret for secret in found if secret), key=len, reverse=True))
+
+    def at(self, username: str, password: str) -> "Credentials":
+        """These, or the login that a URL itself brings where there is none."""
+        if self.has_login or not (username or password):
+            return self
+        return replace(self, username=username, password=password)
 
     def over(self, template: "Credentials") -> "Credentials":
         """These, with a template's login where there is none of one's own (Argo CD's rule)."""
@@ -130,3 +137,20 @@ def parse_repository(secret: Obj) -> Repository | None:
             lfs=is_on["enableLfs"],
         ),
     )
+
+
+def repository_secret(namespace: str, url: str, is_template: bool, values: dict[str, str]) -> Obj:
+    """The Secret that says how to log in at `url`, named as Argo CD's command line names it."""
+    kind = TEMPLATE if is_template else REPOSITORY
+    name = f"{'creds' if is_template else 'repo'}-{_fnv32a(url + values.get('project', ''))}"
+    meta = {"namespace": namespace, "name": name, "labels": {SECRET_TYPE: kind}}
+    data = {"url": url, **values}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
+
+
+def _fnv32a(text: str) -> int:
+    state = 0x811C9DC5
+    for byte in text.encode():
+        state = (state ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return state

@@ -8,7 +8,8 @@ the template with the longest prefix. A prefix names whole hosts: `https://git.e
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import structlog
@@ -55,6 +56,10 @@ class Logins:
         self._exact[key].pop(gone.secret, None)
         if not self._exact[key]:
             del self._exact[key]
+
+    def all(self) -> list[Repository]:
+        found = [one for by_secret in self._exact.values() for one in by_secret.values()]
+        return sorted([*found, *(one for _, one in self._templates.values())], key=lambda one: (one.url, one.secret))
 
     def find(self, url: str) -> tuple[Repository | None, Repository | None]:
         """The Secret of this very repository, one without a project first, and the template that fits best."""
@@ -111,6 +116,14 @@ class Repositories:
                 f"the repository Secrets of namespace {self._namespace} could not be read: may we list Secrets and ConfigMaps?",
                 reason="SecretsUnread",
             ) from None
+
+    def known(self) -> list[Repository]:
+        """Every Secret about repositories, by URL."""
+        return self._logins.all()
+
+    def assume(self, repository: Repository) -> None:
+        """Counts a Secret in that does not exist (yet)."""
+        self._logins.put(repository)
 
     def on_change(self, listener: Callable[[Concerns], None]) -> None:
         """Told whenever another way to log in counts, and for which repositories."""
@@ -201,3 +214,16 @@ def is_below(key: str, prefix: str) -> bool:
         return False
     host = prefix.partition("://")[2]
     return "/" in host or not key[len(prefix) :] or key[len(prefix)] == "/"
+
+
+@asynccontextmanager
+async def repositories_now(client: Client, clock: Clock, namespace: str) -> AsyncIterator[Repositories]:
+    """What is said about repositories, for one command."""
+    repositories = Repositories(client, clock, namespace)
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(repositories.run())
+        try:
+            await repositories.synced()
+            yield repositories
+        finally:
+            watching.cancel()

@@ -16,6 +16,7 @@ COMMANDS = {
     "down": ("shipway.cli.up:down", "Stop what `shipway up --detach` left running."),
     "run": ("shipway.cli.run:run", "Reconcile Applications and Rollouts of a cluster until stopped."),
     "app": ("shipway.cli.app:app", "Applications: what should be live, and whether it is."),
+    "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),
 }

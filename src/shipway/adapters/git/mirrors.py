@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pygit2
-from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
 from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
@@ -158,10 +157,7 @@ class Mirrors:
 
     def _login(self, remote: Remote) -> Credentials:
         """The configured credentials, else those in the URL; never on a command line."""
-        configured = self._credentials(remote.key)
-        if configured.has_login or not (remote.username or remote.password):
-            return configured
-        return replace(configured, username=remote.username, password=remote.password)
+        return self._credentials(remote.key).at(remote.username, remote.password)
 
     def _head(self, mirror: Mirror, request: HeadRequest) -> Head:
         repository = mirror.repository()
