@@ -10,7 +10,7 @@ import sys
 
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.proxy.counters import Counters
-from shipway.localcluster.node.proxy.routes import build
+from shipway.localcluster.node.proxy.routing import build
 from shipway.localcluster.node.proxy.server import ProxyServer
 from tests.unit.localcluster.node.proxy_objects import ref, route, rule, service, slice_of
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.localcluster.node.proxy.http1 import BadMessage, end_to_end, parse_request, write_head
-from shipway.localcluster.node.proxy.routes import build
+from shipway.localcluster.node.proxy.routing import build
 from shipway.localcluster.node.proxy.table import has_prefix
 from tests.unit.localcluster.node.proxy_objects import ref, route, rule, service, slice_of
 

@@ -26,4 +26,10 @@ CLUSTER_ANALYSIS_TEMPLATES = Resource(
     "argoproj.io", "v1alpha1", "ClusterAnalysisTemplate", "clusteranalysistemplates", namespaced=False, status_subresource=False
 )
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes")
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
+INGRESSES = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "VirtualService", "virtualservices")
+DESTINATION_RULES = Resource("networking.istio.io", "v1", "DestinationRule", "destinationrules")
+TRAFFIC_SPLITS = Resource("split.smi-spec.io", "v1alpha3", "TrafficSplit", "trafficsplits", status_subresource=False)
+TRAEFIK_SERVICES = Resource("traefik.io", "v1alpha1", "TraefikService", "traefikservices", status_subresource=False)

@@ -3,7 +3,7 @@
 import pytest
 
 from shipway.base.clock import Instant
-from shipway.localcluster.node.proxy.routes import build
+from shipway.localcluster.node.proxy.routing import build
 from shipway.localcluster.node.proxy.status import CONTROLLER_NAME, route_status
 from shipway.localcluster.node.proxy.table import Match, has_prefix, rewritten_path
 from tests.unit.localcluster.node.proxy_objects import ref, route, rule, service, slice_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from shipway.localcluster.node.proxy.table import Backend, Filters, HeaderChange, Redirect, Rewrite
+from shipway.localcluster.node.proxy.table import Backend, Filters, HeaderChange, Mirror, Redirect, Rewrite
 
 MakeBackend = Callable[[Mapping[str, Any]], Backend]
 
@@ -11,7 +11,7 @@ MakeBackend = Callable[[Mapping[str, Any]], Backend]
 def filters_of(specs: Iterable[Mapping[str, Any]], mirror: MakeBackend) -> Filters:
     """The filters of one rule; `mirror` resolves the backend of a RequestMirror."""
     request, response, redirect, rewrite = None, None, None, None
-    mirrors: list[Backend] = []
+    mirrors: list[Mirror] = []
     for spec in specs:
         match spec.get("type"):
             case "RequestHeaderModifier":
@@ -24,7 +24,8 @@ def filters_of(specs: Iterable[Mapping[str, Any]], mirror: MakeBackend) -> Filte
                 change = spec.get("urlRewrite") or {}
                 rewrite = Rewrite(change.get("hostname") or "", _path(change))
             case "RequestMirror":
-                mirrors.append(mirror((spec.get("requestMirror") or {}).get("backendRef") or {}))
+                copy = spec.get("requestMirror") or {}
+                mirrors.append(Mirror(mirror(copy.get("backendRef") or {}), _percent(copy)))
             case _:
                 continue
     return Filters(request, response, redirect, rewrite, tuple(mirrors))
@@ -33,6 +34,12 @@ def filters_of(specs: Iterable[Mapping[str, Any]], mirror: MakeBackend) -> Filte
 def header_change(spec: Mapping[str, Any]) -> HeaderChange:
     pairs = {key: tuple((h.get("name") or "", h.get("value") or "") for h in spec.get(key) or ()) for key in ("set", "add")}
     return HeaderChange(pairs["set"], pairs["add"], tuple(spec.get("remove") or ()))
+
+
+def _percent(copy: Mapping[str, Any]) -> float:
+    if fraction := copy.get("fraction"):
+        return 100.0 * (fraction.get("numerator") or 0) / (fraction.get("denominator") or 100)
+    return 100.0 if copy.get("percent") is None else float(copy["percent"])
 
 
 def _redirect(spec: Mapping[str, Any]) -> Redirect:

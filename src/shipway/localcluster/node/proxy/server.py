@@ -16,7 +16,7 @@ from shipway.localcluster.node.proxy.counters import Counters
 from shipway.localcluster.node.proxy.exchange import ANSWER_SECONDS, Answer, Exchange, Failure, Outgoing, request_bytes
 from shipway.localcluster.node.proxy.http1 import BadMessage, RequestHead, end_to_end, parse_request, plain_response
 from shipway.localcluster.node.proxy.pages import is_own_host, own_page
-from shipway.localcluster.node.proxy.table import Backend, Entry, Redirect, Table, rewritten_path
+from shipway.localcluster.node.proxy.table import Backend, Entry, Redirect, Rule, Table, rewritten_path
 from shipway.localcluster.node.proxy.wire import Closed, Wire
 
 log = structlog.get_logger()
@@ -64,8 +64,9 @@ class ProxyServer:
         """From the next request on."""
         self.table = table
         rules = table.rules()
-        backends = [b for rule in rules for b in (*rule.backends, *rule.filters.mirrors)]
-        self._balancer.keep({rule.id for rule in rules}, {backend.id for backend in backends})
+        backends = [b for rule in rules for b in (*rule.backends, *(mirror.backend for mirror in rule.filters.mirrors))]
+        turns = {rule.id for rule in rules} | {_copies(rule, n) for rule in rules for n in range(len(rule.filters.mirrors))}
+        self._balancer.keep(turns, {backend.id for backend in backends})
         known = (self._addresses.resolve(e.ip, e.port) for b in backends for e in b.endpoints)
         self._backends.keep(frozenset(address for address in known if address is not None))
 
@@ -117,8 +118,10 @@ class ProxyServer:
         backend = self._choose(entry)
         if isinstance(backend, Failure):
             return self._refuse(wire, request, backend)
-        for mirror in entry.rule.filters.mirrors:
-            self._mirror(mirror, request, entry)
+        for number, mirror in enumerate(entry.rule.filters.mirrors):
+            share = round(mirror.percent * 100)
+            if self._balancer.backend(_copies(entry.rule, number), (share, 10_000 - share)) == 0:
+                self._mirror(mirror.backend, request, entry)
         exchange = Exchange(wire, self._backends, _outgoing(request, entry, backend))
         try:
             answer = await exchange.run(self._addresses_of(backend))
@@ -191,6 +194,11 @@ class ProxyServer:
             return
         now = asyncio.get_running_loop().time()
         self._counters.add((backend.namespace, backend.service), status, now - begun, version=version, now=now)
+
+
+def _copies(rule: Rule, number: int) -> str:
+    """Whose turns say which requests are copied to a mirror."""
+    return f"{rule.id}/mirror/{number}"
 
 
 def _host_of(request: RequestHead) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from shipway.base.clock import Instant, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import generation_of, name_of, namespace_of, spec_of, status_of
-from shipway.localcluster.node.proxy.routes import Problem
+from shipway.localcluster.node.proxy.cluster import Problem
 
 CONTROLLER_NAME = "shipway.dev/gateway"
 

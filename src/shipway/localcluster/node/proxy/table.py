@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-PathKind = Literal["exact", "prefix", "regex"]
+PathKind = Literal["exact", "prefix", "regex", "text"]
+"""`prefix` means whole path elements (Kubernetes), `text` any beginning (Istio)."""
 
 
 class Endpoint(Struct, frozen=True, order=True):
@@ -68,6 +69,13 @@ class Rewrite(Struct, frozen=True):
     path: tuple[Literal["full", "prefix"], str] | None = None
 
 
+class Mirror(Struct, frozen=True):
+    """Where copies go, and of how many requests."""
+
+    backend: Backend
+    percent: float = 100.0
+
+
 class Filters(Struct, frozen=True):
     """What happens to a request on the way."""
 
@@ -75,7 +83,7 @@ class Filters(Struct, frozen=True):
     response: HeaderChange | None = None
     redirect: Redirect | None = None
     rewrite: Rewrite | None = None
-    mirrors: tuple[Backend, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
 
 
 class Rule(Struct, frozen=True):
@@ -117,7 +125,7 @@ class Match(Struct, frozen=True):
     @property
     def rank(self) -> tuple[int, int, int, int, int]:
         """Sorts the most specific first."""
-        kind = {"exact": 0, "regex": 1, "prefix": 2}[self.path_kind]
+        kind = {"exact": 0, "regex": 1, "prefix": 2, "text": 2}[self.path_kind]
         return (kind, -len(self.path), 0 if self.method else 1, -len(self.headers), -len(self.query))
 
     def fits(self, method: str, path: str, query: str, fields: Mapping[str, str]) -> bool:
@@ -137,12 +145,22 @@ class Match(Struct, frozen=True):
             return has_prefix(path, self.path)
         if self.path_kind == "exact":
             return path == self.path
+        if self.path_kind == "text":
+            return path.startswith(self.path)
         return self.regex.fullmatch(path) is not None
 
 
 class Entry(Struct, frozen=True):
+    """`order` sorts an entry where not the most specific wins but whoever stands first, as in a VirtualService; such entries
+    go before all others of their host."""
+
     match: Match
     rule: Rule
+    order: tuple[int, ...] = ()
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        return (0, *self.order) if self.order else (1, *self.match.rank)
 
 
 class Table(Struct, frozen=True):
@@ -187,6 +205,8 @@ def rewritten_path(change: tuple[Literal["full", "prefix"], str], match: Match, 
     kind, value = change
     if kind == "full":
         return f"{value}{mark}{query}"
+    if match.path_kind == "text":
+        return f"{value}{path[len(match.path) :]}{mark}{query}"
     rest = path[len(match.path.rstrip("/")) :] if match.path_kind == "prefix" else ""
     joined = f"{value.rstrip('/')}/{rest.lstrip('/')}" if rest.strip("/") else (value.rstrip("/") + rest or "/")
     return f"{joined}{mark}{query}"
