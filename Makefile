@@ -18,6 +18,7 @@ ARGS ?=
 TARGET ?= both
 NAME ?=
 CHECK ?=
+PROCESSES ?= auto
 
 $(STAMP): pyproject.toml constraints.txt
 	@{ [ -n "$(PYTHON)" ] || { echo "Shipway needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)."; exit 2; }; \
@@ -34,7 +35,12 @@ demo: $(STAMP) ## the story on this machine; ARGS="--once --json" for programs
 	@$(BIN)/shipway demo $(ARGS)
 
 .PHONY: check
-check: $(STAMP) format lint types imports fast ## format, lint, types, import contracts, shape, unit and laws: under 60 s
+# The type checker takes as long as a third of the tests and has a core for itself; what it says is shown if it objects.
+check: $(STAMP) format lint imports ## format, lint, types, import contracts, shape, unit and laws: under 60 s
+	@mkdir -p .cache; $(BIN)/basedpyright >.cache/types.txt 2>&1 & types=$$!; \
+	$(MAKE) fast && tests=0 || tests=$$?; \
+	wait $$types || { cat .cache/types.txt; exit 1; }; \
+	exit $$tests
 
 .PHONY: format lint types imports fast deep
 format: $(STAMP)
@@ -46,9 +52,10 @@ types: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
 fast: $(STAMP)
-	@$(BIN)/pytest -q -rs tests/shape tests/unit tests/laws
+	@$(BIN)/pytest -q -rs -n $(PROCESSES) tests/shape tests/unit tests/laws
+# Whole files stay in one process, and all that need the real control plane in the same one (tests/conftest.py).
 deep: $(STAMP)
-	@$(BIN)/pytest -q -rs $(DEEP)
+	@$(BIN)/pytest -q -rs -n $(PROCESSES) --dist loadscope $(DEEP)
 
 .PHONY: fix
 fix: $(STAMP) ## what ruff can mend by itself

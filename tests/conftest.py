@@ -4,17 +4,42 @@ On a laptop a test whose program is missing is skipped with one line that says h
 test is a failure: a green run there means that everything ran.
 """
 
+import functools
 import os
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.kube.control_plane import ControlPlane, built_binary
 
 IN_CI = os.environ.get("CI") == "true"
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands whole files to the processes of one run, and all that need the real control plane to the same one.
+
+    A file's tests share what is dear to make (a demo, a cluster); the control plane is the dearest and is made once.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "real control plane" if _needs_control_plane(self.config.rootpath / file) else file
+
+
+@functools.cache
+def _needs_control_plane(file: Path) -> bool:
+    return "real_control_plane" in file.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """`--dist loadscope` means our scopes; other ways stay as they are."""
+    return ByFile(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(hookwrapper=True)

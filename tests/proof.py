@@ -7,6 +7,7 @@ else is refused, so that a misspelt row cannot look proven.
 """
 
 import csv
+import functools
 import hashlib
 import json
 import re
@@ -37,6 +38,7 @@ class Record(TypedDict):
     passed: dict[str, list[str]]
 
 
+@functools.cache
 def read_rows(table: Path = TABLE) -> dict[str, Row]:
     """The rows by id, in the order of the table."""
     with table.open(newline="", encoding="utf-8") as lines:

@@ -1,4 +1,8 @@
-"""pytest plugin: records what each passing test proves, and refuses ids that do not exist. See tests/proof.py."""
+"""pytest plugin: records what each passing test proves, and refuses ids that do not exist. See tests/proof.py.
+
+What a test proves travels with its report, so that the record is the same whether the tests ran in this process or in
+several (pytest-xdist): only the process that was started by hand writes it.
+"""
 
 from pathlib import Path
 
@@ -6,9 +10,7 @@ import pytest
 
 from tests import proof
 
-_RAN = pytest.StashKey[dict[str, list[str]]]()
-_BAD = pytest.StashKey[set[str]]()
-_PASSED = pytest.StashKey[set[str]]()
+CLAIMS = "proves"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,41 +21,55 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Starts an empty run."""
     config.addinivalue_line("markers", "proves(*ids): rows of docs/requirements.csv, or `part:claim`, that this test proves")
-    config.stash[_RAN], config.stash[_BAD], config.stash[_PASSED] = {}, set(), set()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(config.option.proof_record))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Reads the marks; an id that is neither a row nor `part:claim` ends the run."""
-    rows, wrong = proof.read_rows(), []
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives each test what its marks say."""
     for item in items:
-        ids = [str(i) for mark in item.iter_markers("proves") for i in mark.args]
-        wrong += [f"{item.nodeid}: {i}" for i in proof.unknown_ids(ids, rows)]
-        config.stash[_RAN][item.nodeid] = sorted(set(ids))
-    if wrong:
-        raise pytest.UsageError("proves() names neither a row of docs/requirements.csv nor `part:claim`:\n" + "\n".join(wrong))
+        item.user_properties.append((CLAIMS, sorted({str(i) for mark in item.iter_markers("proves") for i in mark.args})))
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item):
-    """A test passed when its call passed and neither set-up nor tear-down failed."""
-    report: pytest.TestReport = (yield).get_result()
-    if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-        item.config.stash[_PASSED].add(item.nodeid)
-    if not report.passed:
-        item.config.stash[_BAD].add(item.nodeid)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """An id that is neither a row nor `part:claim` fails its test."""
+    if wrong := proof.unknown_ids(_claims(item.user_properties), proof.read_rows()):
+        pytest.fail(
+            f"proves() names neither a row of docs/requirements.csv nor `part:claim`: {', '.join(wrong)}", pytrace=False
+        )
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Adds this run to the record. A parametrised test proves something only if it passed for every value."""
-    stash = session.config.stash
-    finished = stash[_PASSED] | stash[_BAD]
-    if not finished:
-        return
-    ran = {node: ids for node, ids in stash[_RAN].items() if node in finished}
-    failed = {_function(node) for node in stash[_BAD]}
-    passed = {node for node in stash[_PASSED] if _function(node) not in failed}
-    path: Path = session.config.option.proof_record
-    proof.write_record(proof.merge(proof.read_record(path), proof.code_digest(), ran, passed), path)
+class Recorder:
+    """Reads the reports of all tests and adds the run to the record at its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ran: dict[str, list[str]] = {}
+        self._passed: set[str] = set()
+        self._bad: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test passed when its call passed and neither set-up nor tear-down failed."""
+        self._ran[report.nodeid] = _claims(report.user_properties)
+        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+            self._passed.add(report.nodeid)
+        if not report.passed:
+            self._bad.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        """A parametrised test proves something only if it passed for every value."""
+        finished = self._passed | self._bad
+        if not finished:
+            return
+        failed = {_function(node) for node in self._bad}
+        passed = {node for node in self._passed if _function(node) not in failed}
+        ran = {node: ids for node, ids in self._ran.items() if node in finished}
+        proof.write_record(proof.merge(proof.read_record(self._path), proof.code_digest(), ran, passed), self._path)
+
+
+def _claims(properties: list[tuple[str, object]]) -> list[str]:
+    return [str(claim) for name, claims in properties if name == CLAIMS and isinstance(claims, list) for claim in claims]
 
 
 def _function(node: str) -> str:

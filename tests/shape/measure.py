@@ -26,9 +26,8 @@ class Finding(NamedTuple):
         return f"{self.where} {self.rule} {self.value}"
 
 
-def findings(path: str, text: str) -> list[Finding]:
-    """What in this file is above a limit."""
-    tree = ast.parse(text, path)
+def findings(path: str, text: str, tree: ast.Module) -> list[Finding]:
+    """What in this file is above a limit; `tree` is the parsed `text`."""
     found = [Finding(path, "file_lines", text.count("\n"))]
     for name, function in functions(tree):
         where = f"{path}::{name}"
@@ -40,7 +39,7 @@ def findings(path: str, text: str) -> list[Finding]:
 
 def functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, Function]]:
     """Every function with its qualified name, nested ones too."""
-    for child in ast.iter_child_nodes(node):
+    for child in _statements(node):
         if isinstance(child, Function):
             yield f"{prefix}{child.name}", child
         deeper = f"{prefix}{child.name}." if isinstance(child, Function | ast.ClassDef) else prefix
@@ -72,7 +71,14 @@ def _depth(node: ast.AST) -> int:
     if isinstance(node, _SCOPE):
         return 0
     deepest = 0
-    for child in ast.iter_child_nodes(node):
+    for child in _statements(node):
         is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
         deepest = max(deepest, _depth(child) - is_elif)
     return deepest + isinstance(node, _FLOW)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly inside, and the branches that hold more: no expression contains one."""
+    for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inside = getattr(node, block, ())
+        yield from inside if isinstance(inside, list) else ()

@@ -65,22 +65,25 @@ def test_summary_counts_rows_and_claims_apart() -> None:
     assert (proven, len(missing), claims) == (["000-01"], 161, {"000-01": 2, "gitops:x": 1})
 
 
-def run_suite(folder: Path, text: str) -> tuple[str, Path]:
+def run_suite(folder: Path, text: str, *flags: str) -> tuple[str, Path]:
     """Runs `text` as a test file under the plugin, with its record in `folder`; returns (output, record)."""
     (folder / "test_suite.py").write_text(text)
     record = folder / "proof.json"
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), "-c", "/dev/null", "-p", "tests.proof_plugin"]
-    options = ["-p", "no:cacheprovider", "--proof-record", str(record), str(folder / "test_suite.py")]
+    options = ["-p", "no:cacheprovider", "--proof-record", str(record), *flags, str(folder / "test_suite.py")]
     ran = subprocess.run([*command, *options], capture_output=True, text=True, cwd=proof.ROOT, timeout=60, check=False)
     return ran.stdout + ran.stderr, record
 
 
-def test_only_what_passed_proves_anything(tmp_path: Path) -> None:
-    _, record = run_suite(tmp_path, SUITE)
+@pytest.mark.parametrize("flags", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_only_what_passed_proves_anything(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    output, record = run_suite(tmp_path, SUITE, *flags)
+    assert "2 failed, 3 passed, 1 skipped, 1 xfailed, 1 error" in output
     assert sorted(i for ids in json.loads(record.read_text())["passed"].values() for i in ids) == ["000-01", "gitops:claim"]
 
 
-def test_a_misspelt_row_ends_the_run(tmp_path: Path) -> None:
-    output, record = run_suite(tmp_path, SUITE.replace("000-06", "000-60"))
-    assert "test_expected_to_fail: 000-60" in output
-    assert not record.exists()
+@pytest.mark.parametrize("flags", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_a_misspelt_row_fails_its_test(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    output, record = run_suite(tmp_path, SUITE.replace("000-01", "000-60"), *flags)
+    assert "requirements.csv nor `part:claim`: 000-60" in output
+    assert json.loads(record.read_text())["passed"] == {}
