@@ -31,6 +31,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.client.watching import settle_collector
 from shipway.kube.objects.resource import Resource
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.runtime.controller import Controller, Resolver
@@ -129,6 +130,7 @@ class EngineProcess:
     async def _tell_ready(self, on_ready: Callable[[], None]) -> None:
         while not self.is_ready():
             await self._clock.sleep(0.02)
+        settle_collector()
         log.info("ready")
         on_ready()
 

@@ -5,7 +5,7 @@ It knows URLs, media types, paging and the error tree, and nothing about any kin
 given is never changed. Answers of lists and watches carry the kind's own apiVersion and kind, metadata-only ones too.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import orjson
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.client.discovery import discover
 from shipway.kube.client.errors import Expired, ensure_ok, error_of
-from shipway.kube.client.watching import Listing, WatchEvent, calm_collector, decode_page, events_of
+from shipway.kube.client.watching import Item, Listing, WatchEvent, calm_collector, decode_page, events_of, objects_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.objects.wire import Request, Response, Transport
@@ -34,6 +34,10 @@ _METADATA_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _PAGE_SIZE = 1000
 
 
+def _as_it_is(obj: Obj) -> Any:
+    return obj
+
+
 class Client:
     """One API server. `manager` is the field manager of writes that do not name another."""
 
@@ -49,15 +53,18 @@ class Client:
 
     async def list(
         self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = "",
-        metadata_only: bool = False,
-    ) -> Listing:  # fmt: skip
-        """All objects, page after page. A page token that expired on the way starts over without pages."""
+        metadata_only: bool = False, keep: Callable[[Obj], Item] = _as_it_is,
+    ) -> Listing[Item]:  # fmt: skip
+        """All objects, page after page. A page token that expired on the way starts over without pages.
+
+        `keep` makes of each object what is wanted of it before the next one is decoded, so that a long list never stands
+        in memory decoded."""
         query = _selectors(label_selector, field_selector)
         accept = _METADATA_LIST if metadata_only else "application/json"
         try:
-            return await self._pages(resource, namespace, [*query, ("limit", str(_PAGE_SIZE))], accept)
+            return await self._pages(resource, namespace, [*query, ("limit", str(_PAGE_SIZE))], accept, keep)
         except Expired:
-            return await self._pages(resource, namespace, query, accept)
+            return await self._pages(resource, namespace, query, accept, keep)
 
     async def watch(
         self, resource: Resource, namespace: str = "", *, resource_version: str, label_selector: str = "",
@@ -158,15 +165,18 @@ class Client:
     async def close(self) -> None:
         await self.transport.close()
 
-    async def _pages(self, resource: Resource, namespace: str, query: Query, accept: str) -> Listing:
-        items: list[Obj] = []
+    async def _pages(
+        self, resource: Resource, namespace: str, query: Query, accept: str, keep: Callable[[Obj], Item]
+    ) -> Listing[Item]:
+        items: list[Item] = []
         token = ""
         while True:
             asked = [*query, ("continue", token)] if token else query
             response = await self.raw("GET", resource.path(namespace), query=asked, headers={"accept": accept})
             ensure_ok(response, f"list {resource.plural}")
             page = decode_page(response.body, resource)
-            items += page.items or ()
+            with calm_collector():
+                items += map(keep, objects_of(page, resource))
             token = page.metadata.continue_token
             if not token:
                 return Listing(items, page.metadata.resource_version)

@@ -8,9 +8,10 @@ decoding allocates nothing but containers that live on, and walking those again 
 import gc
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, contextmanager
-from typing import Any, Literal, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
+import orjson
 from msgspec import Struct, field
 
 from shipway.base.errors import ShipwayError, Unavailable
@@ -20,13 +21,14 @@ from shipway.kube.objects.resource import Obj, Resource
 LONGEST_LINE = 64 << 20
 """Bytes: far above what one object may weigh (3 MiB); a longer line is not a watch."""
 
+Item = TypeVar("Item")
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-class Listing(Struct):
-    """All objects of a list, and the version to watch from."""
+class Listing(Struct, Generic[Item]):
+    """All objects of a list (as the caller keeps them), and the version to watch from."""
 
-    items: list[Obj]
+    items: list[Item]
     resource_version: str
 
 
@@ -45,10 +47,10 @@ class ListMeta(Struct, rename={"continue_token": "continue", "resource_version":
 
 
 class ListPage(Struct):
-    """One page as it is on the wire."""
+    """One page as it is on the wire; its items are decoded one by one (`objects_of`)."""
 
     metadata: ListMeta = field(default_factory=ListMeta)
-    items: list[dict[str, Any]] | None = None
+    items: list[msgspec.Raw] | None = None
 
 
 class _Line(Struct):
@@ -68,6 +70,12 @@ def tame_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def settle_collector() -> None:
+    """Once the first picture of the world is there: whatever lives now lives long, and is not walked again."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def calm_collector() -> Generator[None]:
     """No garbage collection inside; as it was afterwards."""
@@ -81,16 +89,22 @@ def calm_collector() -> Generator[None]:
 
 
 def decode_page(body: bytes, resource: Resource) -> ListPage:
-    """A list page whose items carry kind and apiVersion (built-in lists leave them out). Raises Unavailable."""
-    with calm_collector():
+    """A list page. Raises Unavailable."""
+    try:
+        return _decode_page(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unavailable(f"list {resource.plural}: the answer is not a list: {error}", reason="BadAnswer") from error
+
+
+def objects_of(page: ListPage, resource: Resource) -> Generator[Obj]:
+    """The items, with kind and apiVersion (built-in lists leave them out), decoded one by one. Raises Unavailable."""
+    for raw in page.items or ():
         try:
-            page = _decode_page(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unavailable(f"list {resource.plural}: the answer is not a list: {error}", reason="BadAnswer") from error
-        for item in page.items or ():
-            item["apiVersion"] = resource.api_version
-            item["kind"] = resource.kind
-    return page
+            item = orjson.loads(memoryview(raw))
+            item["apiVersion"], item["kind"] = resource.api_version, resource.kind
+        except (ValueError, TypeError) as error:
+            raise Unavailable(f"list {resource.plural}: an item is not an object: {error}", reason="BadAnswer") from error
+        yield item
 
 
 def decode_events(rows: Iterable[bytes], resource: Resource) -> tuple[list[WatchEvent], ShipwayError | None]:

@@ -24,7 +24,7 @@ from shipway.kube.client.errors import Expired
 from shipway.kube.client.watching import WatchEvent
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of, uid_of
-from shipway.kube.runtime.cache_store import CacheStore, IndexFunction
+from shipway.kube.runtime.cache_store import CacheStore, IndexFunction, Stored, stored
 
 log = structlog.get_logger()
 
@@ -115,8 +115,7 @@ class Informer:
         """Whether the object at `version`, a later one or its deletion has reached the cache."""
         if version.isdecimal():
             return int(version) <= self._highest
-        known = self._store.get(namespace, name)
-        return known is not None and resource_version_of(known) == version
+        return self._store.version_of(namespace, name) == version
 
     async def run(self) -> None:
         """Lists and watches until cancelled. Only bugs escape."""
@@ -142,9 +141,9 @@ class Informer:
     async def _list(self) -> None:
         listing = await self._client.list(
             self.resource, label_selector=self._label_selector, field_selector=self._field_selector,
-            metadata_only=self._metadata_only,
+            metadata_only=self._metadata_only, keep=self._stored,
         )  # fmt: skip
-        changes = self._store.replace(self._slim(obj) for obj in listing.items)
+        changes = self._store.replace(listing.items)
         self._highest = -1  # a restored server may count from a lower version
         self._met(listing.resource_version)
         self.synced.set()
@@ -177,8 +176,7 @@ class Informer:
             if gone is not None:
                 self._tell(gone, None)
             return
-        known = self._store.get(namespace_of(obj), name_of(obj))
-        if known is None or resource_version_of(known) != resource_version_of(obj):
+        if self._store.version_of(namespace_of(obj), name_of(obj)) != resource_version_of(obj):
             slim = self._slim(obj)
             self._tell(self._store.put(slim), slim)
 
@@ -186,6 +184,9 @@ class Informer:
         self._version = version or self._version
         if version.isdecimal():
             self._highest = max(self._highest, int(version))
+
+    def _stored(self, obj: Obj) -> Stored:
+        return stored(self._slim(obj))
 
     def _slim(self, obj: Obj) -> Obj:
         """Freshly decoded objects are ours to change: managedFields are a third of many and few read them."""

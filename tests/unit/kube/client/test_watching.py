@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shipway.base.errors import Unavailable
 from shipway.kube.client.errors import Expired
-from shipway.kube.client.watching import WatchEvent, decode_page, events_of, lines
+from shipway.kube.client.watching import WatchEvent, decode_page, events_of, lines, objects_of
 from shipway.kube.objects.resource import Resource
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 
@@ -75,7 +75,7 @@ async def test_blank_lines_are_nothing() -> None:
 
 def test_list_items_get_their_kind() -> None:
     page = decode_page(b'{"metadata":{"resourceVersion":"7","continue":"t"},"items":[{"metadata":{"name":"a"}}]}', PODS)
-    assert page.items == [{"metadata": {"name": "a"}, "apiVersion": "v1", "kind": "Pod"}]
+    assert list(objects_of(page, PODS)) == [{"metadata": {"name": "a"}, "apiVersion": "v1", "kind": "Pod"}]
     assert (page.metadata.resource_version, page.metadata.continue_token) == ("7", "t")
     assert decode_page(b'{"items":null}', PODS).items is None
 
@@ -83,3 +83,5 @@ def test_list_items_get_their_kind() -> None:
 def test_what_is_no_list_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         decode_page(b"<html>", PODS)
+    with pytest.raises(Unavailable):
+        list(objects_of(decode_page(b'{"items":[1]}', PODS), PODS))
