@@ -218,7 +218,15 @@ def test_a_list_is_complete_after_a_restart_without_a_write() -> None:
         ([{"repoURL": "", "path": "x"}], "spec.sources[0].repoURL is required"),
         (
             [{"repoURL": REPO}],
-            "spec.sources[0].path or ref is required: say which folder of the repository holds the manifests",
+            "spec.sources[0].path, chart or ref is required: say which folder of the repository holds the manifests",
+        ),
+        (
+            [{"repoURL": "https://charts.test", "chart": "web"}],
+            "spec.sources[0].targetRevision is required if the manifest source is a helm chart",
+        ),
+        (
+            [{"repoURL": "https://charts.test", "chart": "web", "targetRevision": "1.x", "ref": "v"}],
+            "spec.sources[0] has a 'chart' field defined, but Helm charts are not supported for 'ref' sources",
         ),
         (
             [{"repoURL": REPO, "ref": "a b", "path": "x"}],
@@ -229,7 +237,7 @@ def test_a_list_is_complete_after_a_restart_without_a_write() -> None:
             "invalid sources: multiple sources had the same `ref` key: v",
         ),
     ],
-    ids=["no-repository", "no-path", "bad-ref", "ref-twice"],
+    ids=["no-repository", "no-path", "no-version", "chart-ref", "bad-ref", "ref-twice"],
 )
 def test_a_list_that_cannot_work_is_an_invalid_spec(sources: list[Obj], message: str) -> None:
     async def story(there: World) -> None:

@@ -5,6 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
+import orjson
+
+from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.semver import parse_range
@@ -13,8 +17,8 @@ from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
-from shipway.api.snapshot import Engine
-from shipway.api.sources import Head, Rendered, SourceType
+from shipway.api.snapshot import Engine, Snapshot
+from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
@@ -28,11 +32,41 @@ RENDER_MEMORY = 4 << 30
 RENDER_WORKERS = 2
 
 
+class Places:
+    """Where sources come from, as one: Git repositories, and repositories of charts. The ids of trees tell them apart."""
+
+    def __init__(self, mirrors: Mirrors, charts: Charts) -> None:
+        self._mirrors = mirrors
+        self._charts = charts
+
+    async def head(self, request: HeadRequest) -> Head:
+        place = self._charts if is_packaged(orjson.loads(request.source)) else self._mirrors
+        return await place.head(request)
+
+    def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> Snapshot:
+        place = self._charts if _are_packaged(trees) else self._mirrors
+        return place.snapshot(repo_url, trees)
+
+    def narrow(self, repo_url: str, trees: tuple[PathTree, ...], paths: tuple[str, ...]) -> tuple[PathTree, ...]:
+        return trees if _are_packaged(trees) else self._mirrors.narrow(repo_url, trees, paths)
+
+    def remember_reads(self, repo_url: str, source: bytes, reads: tuple[str, ...]) -> None:
+        if not is_packaged(orjson.loads(source)):
+            self._mirrors.remember_reads(repo_url, source, reads)
+
+
+def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
+    return bool(trees) and trees[0].oid.startswith(DIGEST)
+
+
 class Sources:
     """Mirrors of repositories and renderers of what is in them; `render` and friends are resolvers of asks."""
 
-    def __init__(self, mirrors: Mirrors, renderer: Renderer, client: Client, repositories: Repositories) -> None:
+    def __init__(
+        self, mirrors: Mirrors, places: Places, renderer: Renderer, client: Client, repositories: Repositories
+    ) -> None:
         self.mirrors = mirrors
+        self._places = places
         self.renderer = renderer
         self.repositories = repositories
         self._client = client
@@ -53,15 +87,20 @@ class Sources:
             "Helm": HelmEngine(workers, program=shutil.which("helm") or ""),
             "Kustomize": KustomizeEngine(workers),
         }
-        renderer = Renderer(mirrors, engines, on_reads=mirrors.remember_reads)
-        try:
-            yield cls(mirrors, renderer, client, repositories)
-        finally:
-            await workers.close()
+        async with aiohttp.ClientSession() as session:
+            login = repositories.credentials
+            charts = Charts(cache / "charts", clock=clock, workers=workers, session=session, credentials=login)
+            repositories.on_change(charts.changed_where)
+            places = Places(mirrors, charts)
+            renderer = Renderer(places, engines, on_reads=places.remember_reads)
+            try:
+                yield cls(mirrors, places, renderer, client, repositories)
+            finally:
+                await workers.close()
 
     async def head(self, ask: HeadAsk) -> Head:
         await self.repositories.synced()
-        return await self.mirrors.head(ask.request)
+        return await self._places.head(ask.request)
 
     async def render(self, ask: RenderAsk) -> Rendered:
         return await self.renderer.render(ask.request)

@@ -59,10 +59,12 @@ def _check_source(source: Source, where: str, *, is_plural: bool) -> None:
         raise _refusal(f"{where}.repoURL is required")
     if source.plugin is not None:
         raise _refusal(f"{where}.plugin: config management plugins are not supported yet: render with Helm or Kustomize")
-    if source.chart:
-        raise _refusal(f"{where}.chart: chart repositories are not supported yet: put the chart into Git and name its path")
-    if not source.path and not (is_plural and source.ref):
-        needed = "path or ref" if is_plural else "path"
+    if source.chart and not source.target_revision:
+        raise _refusal(f"{where}.targetRevision is required if the manifest source is a helm chart")
+    if source.chart and source.ref:
+        raise _refusal(f"{where} has a 'chart' field defined, but Helm charts are not supported for 'ref' sources")
+    if not source.path and not source.chart and not (is_plural and source.ref):
+        needed = "path, chart or ref" if is_plural else "path or chart"
         raise _refusal(f"{where}.{needed} is required: say which folder of the repository holds the manifests")
 
 

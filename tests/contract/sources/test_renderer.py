@@ -120,7 +120,6 @@ async def test_which_tool(bench, source, tool):
         ({"path": "chart", "helm": {"releaseName": "x"}, "kustomize": {"namePrefix": "y"}}, "InvalidSource"),
         ({"path": "chart", "helm": ["x"]}, "InvalidSource"),
         ({"path": "plain", "kustomize": {"namePrefix": "y"}}, "InvalidKustomization"),
-        ({"chart": "nginx"}, "UnsupportedSource"),
         ({"path": "chart", "plugin": {"name": "x"}}, "UnsupportedSource"),
         ({"path": "../outside"}, "PathEscapes"),
     ],

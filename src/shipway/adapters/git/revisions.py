@@ -9,8 +9,8 @@ import re
 
 import pygit2
 
-from shipway.adapters.git.semver import highest_tag, parse_range
 from shipway.base.errors import NotFound
+from shipway.base.semver import highest_tag, parse_range
 
 HEAD_REF = "refs/shipway/HEAD"
 """Where the mirror keeps the remote's HEAD."""

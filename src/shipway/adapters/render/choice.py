@@ -30,12 +30,11 @@ class Choice(Struct, frozen=True):
 
 def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
     """Raises `InvalidInput` (PathNotFound, InvalidSource, UnsupportedSource) saying where to mend it."""
-    if source.get("chart") or source.get("plugin"):
-        what = "chart" if source.get("chart") else "plugin"
+    if source.get("plugin"):
         raise InvalidInput(
-            f"spec.source.{what} is not supported yet: use a path in a Git repository", reason="UnsupportedSource"
+            "spec.source.plugin is not supported yet: use a path in a Git repository", reason="UnsupportedSource"
         )
-    path = str(source.get("path") or "")
+    path = "" if source.get("chart") else str(source.get("path") or "")
     if snapshot.kind(path) != "dir":
         raise InvalidInput(
             f"{path}: app path does not exist: push the folder, or correct spec.source.path or targetRevision",
@@ -48,6 +47,8 @@ def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
             f"multiple application sources defined: {', '.join(stated)}: keep one of these blocks in spec.source",
             reason="InvalidSource",
         )
+    if source.get("chart"):
+        return Choice("Helm", merged.get("helm") or {}, path)
     block = stated[0] if stated else _discovered(snapshot, path)
     return Choice(_BLOCKS[block], merged.get(block) or {}, path)
 

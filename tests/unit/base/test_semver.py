@@ -2,7 +2,7 @@
 
 import pytest
 
-from shipway.adapters.git.semver import highest_tag, parse_range, parse_version
+from shipway.base.semver import highest_tag, parse_range, parse_version
 
 YES_NO = [
     (">= 1.2, < 3.0.0 || >= 4.2.3", ["1.2.0", "2.9.9", "4.2.3"], ["1.1.9", "3.0.0", "4.2.2"]),
