@@ -11,7 +11,6 @@ import orjson
 from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.revisions import is_sha
-from shipway.adapters.git.semver import parse_range
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
@@ -21,6 +20,7 @@ from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
+from shipway.base.semver import parse_range
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
