@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Starts an empty run."""
     config.addinivalue_line("markers", "proves(*ids): rows of docs/requirements.csv, or `part:claim`, that this test proves")
+    config.addinivalue_line("markers", "compat(*ids): rows of a compatibility page (tests/compat) that this test proves")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config.option.proof_record))
 

@@ -111,6 +111,7 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
+@pytest.mark.compat("rollouts:provider.prometheus")
 @pytest.mark.timeout(120)
 async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
     monitoring.shop.ratios["checkout"] = 0.25
@@ -193,6 +194,7 @@ async def ended(client: Client, name: str, query: str) -> Obj:
     return run
 
 
+@pytest.mark.compat("rollouts:provider.prometheus")
 @pytest.mark.timeout(120)
 async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client: Client) -> None:
     query = 'shop_error_ratio{service="{{args.service}}"}'

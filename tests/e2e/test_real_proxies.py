@@ -158,6 +158,7 @@ async def a_whole_canary(there: Shop, port: int) -> None:
     assert always.answers.total() > 500
 
 
+@pytest.mark.compat("rollouts:router.gatewayAPI")
 @pytest.mark.proves("000-35", "rollouts:envoy")
 async def test_an_envoy_carries_a_whole_canary(tmp_path: Path, program: Callable[[str], str]) -> None:
     path = program("envoy")
@@ -173,6 +174,7 @@ GATEWAY = {
 }
 
 
+@pytest.mark.compat("rollouts:router.gatewayAPI")
 @pytest.mark.proves("000-35", "rollouts:traefik")
 async def test_a_traefik_carries_a_whole_canary(tmp_path: Path, program: Callable[[str], str]) -> None:
     path = program("traefik")
@@ -182,6 +184,7 @@ async def test_a_traefik_carries_a_whole_canary(tmp_path: Path, program: Callabl
             await a_whole_canary(there, port)
 
 
+@pytest.mark.compat("rollouts:router.traefik")
 async def test_a_traefik_splits_by_the_weights_of_its_own_service(tmp_path: Path, program: Callable[[str], str]) -> None:
     path = program("traefik")
     async with shop() as (there, server):

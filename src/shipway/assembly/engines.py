@@ -227,6 +227,6 @@ def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controll
     if "gitops" in settings.engines:
         controllers["gitops"] = gitops_controllers(GitOpsSettings(settings.namespace, settings.application_namespaces, key=key))
     if "rollouts" in settings.engines:
-        analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""))
+        analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""), settings.instance_id)
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]
     return controllers

@@ -169,7 +169,7 @@ class RolloutMetrics(Collector):
         return self._passes[controller].setdefault((key.namespace, key.name), _Passes())
 
     def _is_ours(self, resource: Resource, obj: Obj) -> bool:
-        return resource != ROLLOUTS or labels_of(obj).get(INSTANCE_ID_LABEL, "") == self._instance_id
+        return resource not in (ROLLOUTS, ANALYSIS_RUNS) or labels_of(obj).get(INSTANCE_ID_LABEL, "") == self._instance_id
 
 
 def _pass_families(prefix: str, passes_by_name: Mapping[tuple[str, str], _Passes]) -> Iterator[Metric]:

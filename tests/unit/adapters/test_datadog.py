@@ -79,6 +79,7 @@ async def datadog() -> AsyncGenerator[Datadog, None]:
         yield Datadog(fetch, Login("api", "app", url))
 
 
+@pytest.mark.compat("rollouts:provider.datadog")
 @pytest.mark.parametrize(
     ("settings", "value", "text"),
     [

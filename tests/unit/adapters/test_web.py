@@ -39,6 +39,7 @@ async def session():
         yield HttpFetch(open_session)
 
 
+@pytest.mark.compat("rollouts:provider.web")
 async def test_a_value_is_picked_by_json_path(server, session) -> None:
     sample = await measure(session, {"url": server, "jsonPath": "{$.list[1].v}"})
     assert (sample.value, sample.text) == (2, "2")
@@ -56,6 +57,7 @@ async def test_numbers_are_floats_however_they_are_written(server, session) -> N
     assert sample.text == '[{"v":1},{"v":2}]'
 
 
+@pytest.mark.compat("rollouts:provider.web")
 async def test_text_that_is_not_json_is_measured_as_text(server, session) -> None:
     assert (await measure(session, {"url": f"{server}/plain"})).value == "fine"
 

@@ -24,6 +24,7 @@ def waiting() -> Sandbox:
     return world
 
 
+@pytest.mark.compat("rollouts:client.promote")
 def test_promote_resumes_a_pause() -> None:
     world = waiting()
     patches = actions.promote(world.rollout)
@@ -47,6 +48,7 @@ def test_promote_full() -> None:
     assert actions.promote_full(world.rollout).is_nothing
 
 
+@pytest.mark.compat("rollouts:client.abort")
 def test_abort_and_retry() -> None:
     world = waiting()
     assert actions.retry(world.rollout).is_nothing
@@ -57,6 +59,7 @@ def test_abort_and_retry() -> None:
     assert world.weights() == (20, 80)
 
 
+@pytest.mark.compat("rollouts:client.undo")
 def test_undo_puts_the_template_of_a_revision_back() -> None:
     world = waiting()
     sent(world, actions.promote_full(world.rollout))
@@ -70,6 +73,7 @@ def test_undo_puts_the_template_of_a_revision_back() -> None:
         actions.undo(world.rollout, world.list(REPLICA_SETS), 9)
 
 
+@pytest.mark.compat("rollouts:client.undo")
 def test_set_image_knows_the_containers() -> None:
     world = waiting()
     sent(world, actions.set_images(world.rollout, {"*": "shop/web:v3"}))
@@ -78,6 +82,7 @@ def test_set_image_knows_the_containers() -> None:
         actions.set_images(world.rollout, {"db": "x"})
 
 
+@pytest.mark.compat("rollouts:client.undo")
 def test_pause_and_restart() -> None:
     world = waiting()
     assert actions.pause(world.rollout) == actions.Patches(root={"spec": {"paused": True}})

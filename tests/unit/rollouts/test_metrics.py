@@ -33,6 +33,7 @@ def counted(world: Sandbox) -> RolloutMetrics:
     return metrics
 
 
+@pytest.mark.compat("rollouts:metrics")
 @pytest.mark.proves("rollouts:metrics")
 def test_a_rollout_in_the_middle_of_an_update() -> None:
     world = deployed(routed({"setWeight": 20}, {"pause": {}}, replicas=4))
@@ -60,6 +61,7 @@ RUN = {
 }
 
 
+@pytest.mark.compat("rollouts:metrics")
 @pytest.mark.proves("rollouts:metrics")
 def test_a_run_with_its_metrics() -> None:
     metrics = RolloutMetrics(RolloutSettings())

@@ -2,15 +2,20 @@
 
 from shipway.api.kinds import ANALYSIS_RUNS, JOBS
 from shipway.base.clock import Instant
+from shipway.kube.objects.views import labels_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.analysis.decide import ObservedRun, conclude, decide
 from shipway.rollouts.analysis.jobs import UID_LABEL, keys_of_run, run_uid
 from shipway.rollouts.analysis.observe import RUN_INDEX, observe
+from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 
 
 class AnalysisRunController:
-    """Measures until every metric has an answer. `job_namespace`: where `job` metrics run instead of the run's namespace."""
+    """Measures until every metric has an answer. `job_namespace`: where `job` metrics run instead of the run's namespace.
+
+    `instance_id`: only runs that carry it as label are ours; "" means only those without the label.
+    """
 
     name = "analysis"
     watches = (
@@ -18,11 +23,15 @@ class AnalysisRunController:
         Watch(JOBS, keys_of_run, indexes={RUN_INDEX: run_uid}, label_selector=UID_LABEL),
     )
 
-    def __init__(self, job_namespace: str = "") -> None:
+    def __init__(self, job_namespace: str = "", instance_id: str = "") -> None:
         self._job_namespace = job_namespace
+        self._instance_id = instance_id
 
     def observe(self, key: ObjectKey, world: World) -> ObservedRun | None:
-        return observe(key, world, self._job_namespace)
+        observed = observe(key, world, self._job_namespace)
+        if observed is None or labels_of(observed.run).get(INSTANCE_ID_LABEL, "") != self._instance_id:
+            return None
+        return observed
 
     def decide(self, observed: ObservedRun, now: Instant) -> Decision:
         return decide(observed, now)

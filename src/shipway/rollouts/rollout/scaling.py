@@ -56,6 +56,8 @@ def _stable(facts: Facts) -> Scaling:
 def _new(facts: Facts) -> Scaling:
     if facts.new is None:
         return Scaling()
+    if outlives_abort(facts):
+        return scale(facts, facts.new, facts.new.replicas)
     if not delays_scale_down(facts):
         return scale(facts, facts.new, wanted_counts(facts, carried_weights(facts))[0])
     return thrown_out(facts, facts.new)
@@ -72,6 +74,12 @@ def thrown_out(facts: Facts, new: ReplicaSet) -> Scaling:
     if due is not None and due > facts.now:
         return kept_until(facts, new, due)
     return scale(facts, new, 0, keep_deadline=True)
+
+
+def outlives_abort(facts: Facts) -> bool:
+    """Whether an aborted canary is to stay as it is (abortScaleDownDelaySeconds: 0), and nothing else says its size."""
+    stays = facts.aborted and facts.delays and facts.abort_delay is None and facts.stable is not None
+    return stays and not facts.canary.dynamic_stable_scale and facts.canary_scale is None
 
 
 def delays_scale_down(facts: Facts) -> bool:

@@ -74,6 +74,7 @@ def test_failing_more_often_than_the_limit_fails_the_run() -> None:
     assert len(asked) == 4
 
 
+@pytest.mark.compat("rollouts:metric.limits")
 @pytest.mark.proves("001-23")
 @pytest.mark.parametrize(
     ("fields", "values", "phase", "measured"),
@@ -105,6 +106,7 @@ def test_limits(fields, values, phase, measured) -> None:
     assert (run["status"]["phase"], len(asked)) == (phase, measured)
 
 
+@pytest.mark.compat("rollouts:metric.times")
 def test_initial_delay_interval_and_error_retry_are_kept() -> None:
     _, asked = play(run_of(metric(initialDelay="30s", interval="1m", count=3)), [1, Unavailable("down"), 1, 1])
     assert asked == pytest.approx([30, 90, 100, 160], abs=1.0)
@@ -118,17 +120,20 @@ def test_the_first_bad_metric_ends_its_siblings() -> None:
     assert run["status"]["message"].startswith('Metric "bad" assessed Failed')
 
 
+@pytest.mark.compat("rollouts:dryRun")
 def test_a_dry_run_metric_never_matters() -> None:
     run, _ = play(run_of(metric("real"), metric("trial"), dryRun=[{"metricName": "trial"}]), [1, 9])
     assert run["status"]["phase"] == "Successful"
     assert run["status"]["dryRunSummary"] == {"count": 1, "failed": 1}
 
 
+@pytest.mark.compat("rollouts:terminate")
 def test_terminating_ends_a_run_well() -> None:
     run, asked = play(run_of(metric(interval="1s"), terminate=True), [1])
     assert (run["status"]["phase"], run["status"]["message"], asked) == ("Successful", "Run Terminated", [])
 
 
+@pytest.mark.compat("rollouts:args")
 def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
     run = run_of(
         metric(
@@ -147,6 +152,7 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
     assert len(play(run, [1, 1])[1]) == 2
 
 
+@pytest.mark.compat("rollouts:provider.others")
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -184,6 +190,7 @@ def test_a_run_that_cannot_be_read_is_an_error_that_says_why(spec, message) -> N
     assert asked == []
 
 
+@pytest.mark.compat("rollouts:measurementRetention")
 def test_measurement_retention_says_how_many_are_kept() -> None:
     rules = [{"metricName": "err.*", "limit": 20}, {"metricName": "^errors$", "limit": 3}]
     run, _ = play(run_of(metric(interval="1s", count=25), measurementRetention=rules), [1])
@@ -215,6 +222,7 @@ def test_only_the_last_ten_measurements_are_kept() -> None:
     assert len(run["status"]["metricResults"][0]["measurements"]) == 10
 
 
+@pytest.mark.compat("rollouts:ttlStrategy")
 def test_a_finished_run_does_nothing_until_its_time_to_live_has_passed() -> None:
     run, _ = play(run_of(metric(), ttlStrategy={"secondsAfterCompletion": 60}), [1])
     run["status"]["completedAt"] = rfc3339(START)
@@ -234,6 +242,7 @@ def test_a_huge_value_does_not_fill_the_status() -> None:
     assert value.endswith("… (4995904 characters more)")
 
 
+@pytest.mark.compat("rollouts:metric.times")
 def test_count_zero_is_no_count() -> None:
     assert len(play(run_of(metric(count=0)), [1])[1]) == 1
     assert len(play(run_of(metric(count=0, interval="1s")), [1], seconds=20)[1]) > 10

@@ -65,6 +65,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.compat("rollouts:metric.conditions")
 @pytest.mark.parametrize(("expression", "result", "expected"), TABLE)
 def test_conditions(expression, result, expected) -> None:
     assert evaluate_condition(expression, result) is expected

@@ -100,6 +100,7 @@ def test_terminating_survives_a_crash_after_the_job_was_deleted() -> None:
     assert decision.change.status["metricResults"][0]["measurements"][0]["message"] == "Metric Terminated"
 
 
+@pytest.mark.compat("rollouts:args")
 def test_a_job_cannot_be_given_a_secret() -> None:
     run = run_of(args=[{"name": "token", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])
     run["spec"]["metrics"] = [{"name": "smoke", "provider": {"job": {"spec": {"x": "{{args.token}}"}}}}]

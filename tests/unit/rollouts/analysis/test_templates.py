@@ -18,6 +18,7 @@ def by_name(**templates) -> dict:
     return {TemplateRef(name): body for name, body in templates.items()}
 
 
+@pytest.mark.compat("rollouts:templates")
 def test_metrics_and_arguments_are_merged() -> None:
     spec = resolve(
         [TemplateRef("a"), TemplateRef("b")],
@@ -31,6 +32,7 @@ def test_metrics_and_arguments_are_merged() -> None:
     assert spec["args"] == [{"name": "svc", "value": "web"}, {"name": "n", "value": "3"}]
 
 
+@pytest.mark.compat("rollouts:args")
 @pytest.mark.parametrize(
     ("source", "value"),
     [
@@ -47,6 +49,7 @@ def test_arguments_of_a_rollout(source, value) -> None:
     assert spec["args"] == [{"name": "x", "value": value}]
 
 
+@pytest.mark.compat("rollouts:templates")
 def test_nested_templates_are_flattened_once() -> None:
     templates = by_name(
         top=template(templates=[{"templateName": "a"}, {"templateName": "b"}]),

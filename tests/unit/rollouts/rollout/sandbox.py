@@ -73,6 +73,9 @@ class Sandbox:
     def resource_for(self, group: str, kind: str) -> Resource | None:
         return HTTP_ROUTES if kind == "HTTPRoute" else None
 
+    def served(self) -> tuple[Resource, ...]:
+        return (HTTP_ROUTES,)
+
     def answer(self, ask: object) -> None:
         return None
 

@@ -1,5 +1,7 @@
 """Blue-green updates as stories: what the services select, how many pods there are, what the status says."""
 
+import pytest
+
 from shipway.kube.objects.resource import Obj
 from tests.unit.rollouts.rollout.sandbox import Sandbox, blue_green, deployed
 
@@ -14,6 +16,7 @@ def updated(world: Sandbox, image: str = "shop/web:v2") -> tuple[str, str]:
     return old, world.status["currentPodHash"]
 
 
+@pytest.mark.compat("rollouts:events", "rollouts:blueGreen.services")
 def test_the_events_of_an_update_are_those_of_argo_rollouts() -> None:
     """As Argo Rollouts' own end-to-end test lists them (1.9.1, functional_test.go)."""
     world = blue_green(preview=False)
@@ -37,6 +40,7 @@ def test_the_events_of_an_update_are_those_of_argo_rollouts() -> None:
     assert world.events[-1].message == f"Rollout completed update to revision 2 ({new}): Completed blue-green update"
 
 
+@pytest.mark.compat("rollouts:blueGreen.scaleDownDelaySeconds")
 def test_the_old_version_stays_for_a_while_after_the_switch() -> None:
     world = deployed(blue_green())
     old, new = updated(world)
@@ -49,6 +53,7 @@ def test_the_old_version_stays_for_a_while_after_the_switch() -> None:
     assert world.replica_sets() == {old: 0, new: 3}
 
 
+@pytest.mark.compat("rollouts:blueGreen.autoPromotionEnabled")
 def test_without_auto_promotion_a_person_switches() -> None:
     world = deployed(blue_green(autoPromotionEnabled=False))
     old, new = updated(world)
@@ -60,6 +65,7 @@ def test_without_auto_promotion_a_person_switches() -> None:
     assert world.status["phase"] == "Healthy"
 
 
+@pytest.mark.compat("rollouts:blueGreen.autoPromotionSeconds")
 def test_auto_promotion_after_seconds() -> None:
     world = deployed(blue_green(autoPromotionSeconds=20))
     old, new = updated(world)
@@ -69,6 +75,7 @@ def test_auto_promotion_after_seconds() -> None:
     assert (world.status["phase"], world.points_at("web")) == ("Healthy", new)
 
 
+@pytest.mark.compat("rollouts:blueGreen.previewReplicaCount")
 def test_the_preview_may_be_small_until_it_is_resumed() -> None:
     world = deployed(blue_green(autoPromotionEnabled=False, previewReplicaCount=1))
     old, new = updated(world)
@@ -92,6 +99,7 @@ def test_a_version_whose_pods_do_not_come_is_never_switched_to() -> None:
     assert "ProgressDeadlineExceeded" in world.status["message"]
 
 
+@pytest.mark.compat("rollouts:blueGreen.prePromotionAnalysis")
 def test_pre_promotion_analysis_gates_the_switch() -> None:
     world = deployed(blue_green(prePromotionAnalysis=ANALYSIS))
     old, new = updated(world)
@@ -118,6 +126,7 @@ def test_a_failed_pre_promotion_analysis_aborts_before_anybody_is_served() -> No
     assert world.replica_sets() == {old: 3, new: 0}
 
 
+@pytest.mark.compat("rollouts:blueGreen.postPromotionAnalysis")
 def test_a_failed_post_promotion_analysis_switches_back_in_one_pass() -> None:
     world = deployed(blue_green(postPromotionAnalysis=ANALYSIS))
     old, new = updated(world)
@@ -146,6 +155,7 @@ def test_the_old_version_waits_for_the_post_promotion_analysis() -> None:
     assert world.replica_sets() == {old: 0, new: 3}
 
 
+@pytest.mark.compat("rollouts:blueGreen.scaleDownDelaySeconds")
 def test_going_back_while_the_old_pods_are_there_is_immediate() -> None:
     world = deployed(blue_green(autoPromotionEnabled=False))
     old, new = updated(world)
@@ -177,6 +187,7 @@ def test_promote_full_skips_pause_and_analysis() -> None:
     assert world.status["phase"] == "Healthy"
 
 
+@pytest.mark.compat("rollouts:blueGreen.abort")
 def test_abort_and_retry() -> None:
     world = deployed(blue_green(autoPromotionEnabled=False))
     old, new = updated(world)

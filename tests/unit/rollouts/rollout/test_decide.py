@@ -1,5 +1,7 @@
 """Whole canaries over `decide`: each test tells a story and looks at the world, never at calls."""
 
+import pytest
+
 from shipway.rollouts.rollout.names import HASH_LABEL
 from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, plain, routed
 
@@ -34,6 +36,13 @@ def test_the_first_deploy_runs_no_steps() -> None:
     ]
 
 
+@pytest.mark.compat(
+    "rollouts:phase",
+    "rollouts:canary.services",
+    "rollouts:step.setWeight",
+    "rollouts:step.pause",
+    "rollouts:canary.scaleDownDelaySeconds",
+)
 def test_a_canary_walks_its_steps_and_is_promoted() -> None:
     world = deployed(routed(weight(5), PAUSE, weight(30), {"pause": {"duration": "10s"}}, weight(100)))
     v1 = world.status["stableRS"]
@@ -64,6 +73,7 @@ def test_a_canary_walks_its_steps_and_is_promoted() -> None:
     }
 
 
+@pytest.mark.compat("rollouts:canary.analysis")
 def test_a_failed_background_analysis_takes_all_traffic_back_in_one_pass() -> None:
     world = deployed(routed(weight(50), PAUSE, canary={"analysis": {"templates": [{"templateName": "errors"}]}}))
     v1 = world.status["stableRS"]
@@ -91,6 +101,7 @@ def test_a_failed_background_analysis_takes_all_traffic_back_in_one_pass() -> No
     assert world.writes == before
 
 
+@pytest.mark.compat("rollouts:events")
 def test_the_events_of_an_update_come_in_order() -> None:
     world = deployed(plain(weight(50), {"pause": {"duration": 3}}, replicas=1, canary={"maxSurge": 1, "maxUnavailable": 0}))
     updated(world)
@@ -111,6 +122,7 @@ def test_the_events_of_an_update_come_in_order() -> None:
     assert messages[5] == "Rollout is paused (CanaryPauseStep)"
 
 
+@pytest.mark.compat("rollouts:events")
 def test_the_events_of_abort_retry_and_promotion_are_those_of_argo_rollouts() -> None:
     """The list that Argo Rollouts' own end-to-end test expects (1.9.1, TestRolloutAbortRetryPromote)."""
     limits = {"maxSurge": 1, "maxUnavailable": 0}
@@ -165,6 +177,7 @@ def test_a_client_abort_between_actions_and_status_wins() -> None:
     assert world.status["phase"] == "Degraded"
 
 
+@pytest.mark.compat("rollouts:client.abort")
 def test_retry_starts_over() -> None:
     world = deployed(routed(weight(20), PAUSE))
     updated(world)
@@ -190,6 +203,7 @@ def test_retry_judges_anew_even_while_the_aborted_pods_still_run() -> None:
     assert world.status["canary"]["currentBackgroundAnalysisRunStatus"]["name"] == f"{first}.1"
 
 
+@pytest.mark.compat("rollouts:client.promote")
 def test_promote_full_skips_what_is_left() -> None:
     world = deployed(routed(weight(20), PAUSE, weight(40), PAUSE))
     updated(world)
@@ -201,6 +215,7 @@ def test_promote_full_skips_what_is_left() -> None:
     assert "Full promotion requested" in " ".join(note.message for note in world.events)
 
 
+@pytest.mark.compat("rollouts:client.promote")
 def test_a_step_index_patch_moves_on() -> None:
     world = deployed(routed(weight(20), PAUSE, weight(40), PAUSE))
     updated(world)
@@ -210,6 +225,7 @@ def test_a_step_index_patch_moves_on() -> None:
     assert world.status["currentStepIndex"] == 3
 
 
+@pytest.mark.compat("rollouts:reset")
 def test_going_back_to_stable_in_the_middle_skips_the_steps() -> None:
     world = deployed(routed(weight(20), PAUSE))
     v1 = world.status["stableRS"]
@@ -233,6 +249,7 @@ def test_changing_ones_mind_drops_the_version_in_between() -> None:
     assert world.replica_sets() == {v1: 4, v2: 0, v3: 1}
 
 
+@pytest.mark.compat("rollouts:step.analysis")
 def test_inline_analysis_gates_the_step() -> None:
     analysis = {"analysis": {"templates": [{"templateName": "errors"}]}}
     world = deployed(routed(weight(20), analysis, weight(60), PAUSE))
@@ -300,6 +317,7 @@ def test_a_canary_without_pods_gets_no_traffic() -> None:
     assert "ProgressDeadlineExceeded" in world.status["message"]
 
 
+@pytest.mark.compat("rollouts:spec.progressDeadlineAbort")
 def test_a_missed_deadline_can_abort() -> None:
     world = deployed(routed(weight(50), PAUSE, progressDeadlineAbort=True))
     world.set_image("shop/web:v2")
@@ -324,6 +342,7 @@ def test_scaling_is_followed_in_the_middle_of_a_pause() -> None:
     assert world.status["currentStepIndex"] == 1
 
 
+@pytest.mark.compat("rollouts:spec.paused")
 def test_a_user_pause_stops_the_canary() -> None:
     world = deployed(routed(weight(50), PAUSE))
     world.edit(paused=True)
@@ -336,6 +355,7 @@ def test_a_user_pause_stops_the_canary() -> None:
     assert world.weights() == (50, 50)
 
 
+@pytest.mark.compat("rollouts:spec.revisionHistoryLimit")
 def test_history_is_cut_off() -> None:
     world = deployed(plain(revisionHistoryLimit=1))
     for number in range(2, 6):
@@ -343,6 +363,7 @@ def test_history_is_cut_off() -> None:
     assert sorted(world.replica_sets().values()) == [0, 4]
 
 
+@pytest.mark.compat("rollouts:step.setCanaryScale")
 def test_set_canary_scale_holds_until_it_is_taken_back() -> None:
     scale = {"setCanaryScale": {"replicas": 3}}
     match = {"setCanaryScale": {"matchTrafficWeight": True}}
@@ -357,6 +378,7 @@ def test_set_canary_scale_holds_until_it_is_taken_back() -> None:
     assert world.replica_sets() == {v1: 4, v2: 1}
 
 
+@pytest.mark.compat("rollouts:step.setHeaderRoute")
 def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     match = [{"headerName": "x-canary", "headerValue": {"exact": "yes"}}]
     routing = {"trafficRouting": {"managedRoutes": [{"name": "by-header"}]}}
@@ -373,6 +395,7 @@ def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     assert len(world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"]) == 1
 
 
+@pytest.mark.compat("rollouts:spec.restartAt")
 def test_pods_are_restarted_a_few_at_a_time() -> None:
     world = deployed(plain(weight(50), replicas=4))
     world.grow_pods()
@@ -388,6 +411,7 @@ def test_pods_are_restarted_a_few_at_a_time() -> None:
     assert world.status["phase"] == "Healthy"
 
 
+@pytest.mark.compat("rollouts:canary.metadata")
 def test_metadata_follows_the_role() -> None:
     roles = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"labels": {"role": "stable"}}}
     world = deployed(plain(weight(50), PAUSE, canary=roles))
@@ -406,6 +430,7 @@ def test_metadata_follows_the_role() -> None:
     assert world.status["currentPodHash"] == v2
 
 
+@pytest.mark.compat("rollouts:antiAffinity.requiredDuringSchedulingIgnoredDuringExecution")
 def test_new_pods_keep_away_from_stable_ones() -> None:
     wanted = {"requiredDuringSchedulingIgnoredDuringExecution": {}}
     world = deployed(plain(weight(50), PAUSE, canary={"antiAffinity": wanted}))
@@ -424,6 +449,7 @@ def test_new_pods_keep_away_from_stable_ones() -> None:
     assert world.status["currentPodHash"] == "other", "the rule is no part of the template"
 
 
+@pytest.mark.compat("rollouts:canary.replicaProgressThreshold")
 def test_a_step_may_be_content_with_part_of_its_pods() -> None:
     threshold = {"replicaProgressThreshold": {"type": "Percent", "value": 50}}
     world = deployed(routed(weight(100), PAUSE, canary=threshold))
@@ -446,6 +472,7 @@ def test_a_step_may_be_content_with_part_of_its_pods() -> None:
     assert world.weights() == (100, 0)
 
 
+@pytest.mark.compat("rollouts:invalid-spec")
 def test_an_invalid_spec_says_so_and_touches_nothing() -> None:
     world = deployed(routed(weight(20), PAUSE))
     world.edit(strategy={"canary": {"steps": [{"setWeight": 120}]}})
@@ -461,6 +488,7 @@ def test_an_invalid_spec_says_so_and_touches_nothing() -> None:
     assert all(condition["type"] != "InvalidSpec" for condition in world.status["conditions"])
 
 
+@pytest.mark.compat("rollouts:invalid-spec")
 def test_a_missing_service_is_named_and_its_arrival_mends_it() -> None:
     world = routed(weight(20))
     gone = world.objs.pop(("Service", "shop", "web-canary"))
@@ -473,6 +501,7 @@ def test_a_missing_service_is_named_and_its_arrival_mends_it() -> None:
     assert world.status["phase"] == "Healthy"
 
 
+@pytest.mark.compat("rollouts:template-hash")
 def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() -> None:
     world = deployed(plain(weight(50), PAUSE))
     (key,) = [key for key in world.objs if key[0] == "ReplicaSet"]
@@ -493,6 +522,7 @@ def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() ->
     assert world.status["phase"] == "Healthy"
 
 
+@pytest.mark.compat("rollouts:spec.replicas")
 def test_replicas_that_are_not_stated_become_one() -> None:
     world = plain(weight(50), replicas=None)
     world.settle()

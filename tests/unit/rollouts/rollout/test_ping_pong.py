@@ -22,6 +22,7 @@ def test_ping_is_the_first_to_be_stable() -> None:
     assert world.status["canary"]["weights"]["stable"]["serviceName"] == "web-stable"
 
 
+@pytest.mark.compat("rollouts:canary.pingPong")
 @pytest.mark.proves("rollouts:ping-pong")
 def test_an_update_moves_the_traffic_and_no_selector_under_it() -> None:
     world = shop()

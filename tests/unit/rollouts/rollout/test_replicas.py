@@ -108,6 +108,7 @@ def test_the_split_closest_to_the_weight(replicas: int, weight: int, most: int, 
     assert nearest_split(replicas, weight, most, surge) == (canary, stable)
 
 
+@pytest.mark.compat("rollouts:canary.maxSurge")
 @pytest.mark.parametrize("row", BASIC, ids=[f"{number}-{row[0]}" for number, row in enumerate(BASIC)])
 def test_counts_without_a_router(row: tuple[Any, ...]) -> None:
     _, replicas, weight, surge, unavailable, stable, canary, old, expected = row
@@ -150,6 +151,7 @@ def test_stable_follows_its_traffic(
     assert dynamic_counts(10, Aim(weight), carried, aborted=aborted) == expected
 
 
+@pytest.mark.compat("rollouts:canary.maxSurge")
 @pytest.mark.parametrize(
     ("replicas", "surge", "unavailable", "expected"),
     [(10, "25%", "25%", (3, 2)), (10, "25", "25", (3, 2)), (1, 0, 0, (0, 1)), (3, "0%", "10%", (0, 1)), (2, 1, 5, (1, 2))],

@@ -23,6 +23,7 @@ def canary(**fields: object) -> Obj:
     return {"strategy": {"canary": fields}}
 
 
+@pytest.mark.compat("rollouts:spec.selector", "rollouts:spec.workloadRef", "rollouts:invalid-spec")
 @pytest.mark.parametrize(
     ("patch", "message"),
     [
@@ -71,6 +72,7 @@ def test_refusals(patch: Obj, message: str) -> None:
     assert message in broken(patch)
 
 
+@pytest.mark.compat("rollouts:router.ambassador", "rollouts:router.plugin", "rollouts:invalid-spec")
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -110,6 +112,7 @@ def test_header_routes_must_be_managed_and_match_one_way() -> None:
     assert "does not exist in spec.strategy.canary" in broken(canary(steps=steps, trafficRouting=managed), routed=True)
 
 
+@pytest.mark.compat("rollouts:canary.maxTrafficWeight")
 def test_weights_may_go_up_to_max_traffic_weight() -> None:
     spec = canary(steps=[{"setWeight": 900}], trafficRouting={"maxTrafficWeight": 1000})
     assert isinstance(parse(merge_patch(rollout(routed=True), {"spec": spec})), RolloutSpec)

@@ -34,6 +34,7 @@ FACTS = [
 ]
 
 
+@pytest.mark.compat("rollouts:step.experiment", "rollouts:step.plugin")
 def test_every_kind_of_step_either_runs_or_is_refused() -> None:
     assert set(STEP_TABLE) | set(UNSUPPORTED_STEPS) == set(STEP_KINDS)
     assert not set(STEP_TABLE) & set(UNSUPPORTED_STEPS)

@@ -15,6 +15,7 @@ def template(name: str, **spec: object) -> dict:
     return {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container], **spec}}
 
 
+@pytest.mark.compat("rollouts:template-hash")
 @pytest.mark.parametrize(
     ("pods", "expected"),
     [

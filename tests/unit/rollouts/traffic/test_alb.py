@@ -25,6 +25,7 @@ def ingress(*paths: Obj, name: str = "main", **annotations: str) -> Obj:
     return made("networking.k8s.io/v1", "Ingress", name, spec, **meta)
 
 
+@pytest.mark.compat("rollouts:router.alb")
 def test_the_split_is_a_forward_action() -> None:
     patched = after(ROUTER, split(5), ingress())["main"]
     assert patched["metadata"]["annotations"] == {
@@ -99,6 +100,7 @@ def test_problems(objs: tuple[Obj, ...], detail: str | None) -> None:
     assert (problem is None) if detail is None else (problem is not None and detail in problem.detail)
 
 
+@pytest.mark.compat("rollouts:router.alb")
 def test_a_regular_expression_is_refused() -> None:
     route = SetHeaderRoute("staff", (HeaderMatch("x", StringMatch(regex="a.*")),))
     problem = ROUTER.problem(look(ROUTER, ingress()), split(0, header_routes=(route,)))

@@ -32,11 +32,13 @@ def route(*rules: Obj, name: str = "web", **meta: object) -> Obj:
     return made("apisix.apache.org/v2", "ApisixRoute", name, {"http": list(rules)}, **meta)
 
 
+@pytest.mark.compat("rollouts:router.apisix")
 def test_weights_in_the_named_rules() -> None:
     patched = after(ROUTER, split(20), route(rule("web"), rule("other")))["web"]
     assert patched["spec"]["http"] == [rule("web", ("stable", 80), ("canary", 20)), rule("other")]
 
 
+@pytest.mark.compat("rollouts:router.apisix")
 def test_a_header_route_comes_and_goes() -> None:
     live = route(rule("web", priority=4), rule("other"))
     objs = after(ROUTER, split(10, header_routes=(HEADER,), managed=MANAGED), live)

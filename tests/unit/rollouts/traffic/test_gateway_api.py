@@ -42,6 +42,7 @@ def weights(patched: Obj, rule: int = 0) -> list[int | None]:
 EXACT = SetHeaderRoute("by-header", (HeaderMatch("x-canary", StringMatch(exact="yes")),))
 
 
+@pytest.mark.compat("rollouts:router.gatewayAPI")
 @pytest.mark.parametrize(
     ("canary", "most", "expected"), [(0, 100, [100, 0]), (30, 100, [70, 30]), (100, 100, [0, 100]), (1, 1000, [999, 1])]
 )
@@ -102,6 +103,7 @@ def test_the_label_is_there_while_the_canary_may_get_traffic() -> None:
     assert KEY not in after(before, split(10), Config(label_off=True))["metadata"]["labels"]
 
 
+@pytest.mark.compat("rollouts:router.gatewayAPI")
 def test_header_routes_are_copies_of_the_rules_that_split() -> None:
     rule = {
         "matches": [
@@ -151,6 +153,7 @@ def test_missing_backends_are_named() -> None:
     assert missing_backends(route({"backendRefs": [ref("stable")]}, {"backendRefs": [ref("canary")]}), split(0)) == ()
 
 
+@pytest.mark.compat("rollouts:canary.verified")
 @pytest.mark.parametrize(
     ("condition", "accepted"),
     [

@@ -70,6 +70,7 @@ def weights(obj: Obj, protocol: str = "http", route: int = 0) -> list[int | None
     return [entry.get("weight") for entry in obj["spec"][protocol][route]["route"]]
 
 
+@pytest.mark.compat("rollouts:router.istio")
 @pytest.mark.parametrize("canary", [0, 5, 100])
 @pytest.mark.parametrize("suffix", ["", ".shop", ".shop.svc.cluster.local"])
 def test_weights_by_host(canary: int, suffix: str) -> None:
@@ -98,6 +99,7 @@ def test_only_the_named_routes_split() -> None:
     assert [weights(patched, route=index) for index in range(3)] == [[80, 20], [100, 0], [80, 20]]
 
 
+@pytest.mark.compat("rollouts:router.istio")
 def test_tls_and_tcp_routes_are_found_by_port_and_names() -> None:
     pair = [to("stable", 100), to("canary", 0)]
     tls = [
@@ -146,6 +148,7 @@ MIRROR = MirrorRoute(
 )
 
 
+@pytest.mark.compat("rollouts:router.istio", "rollouts:step.setMirrorRoute")
 def test_managed_routes_stand_on_top_in_their_order() -> None:
     port = {"port": {"number": 80}}
     own = {"match": [{"uri": {"prefix": "/"}}], "route": [to("stable.shop", 100, **port), to("canary.shop", 0, **port)]}

@@ -87,6 +87,7 @@ def test_a_sum_other_than_100_is_told() -> None:
     assert annotations[f"{PREFIX}/canary-weight-total"] == "1000"
 
 
+@pytest.mark.compat("rollouts:router.nginx")
 def test_several_ingresses() -> None:
     objs = after(router(stableIngresses=["main", "edge"]), split(5), ingress(), ingress("edge"))
     assert set(objs) == {"main", "web-main-canary", "edge", "web-edge-canary"}

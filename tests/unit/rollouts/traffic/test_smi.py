@@ -7,6 +7,7 @@ from shipway.rollouts.traffic.smi import Smi, read_config
 from tests.unit.rollouts.traffic.looking import OWNER, after, look, made, split
 
 
+@pytest.mark.compat("rollouts:router.smi")
 def test_it_is_made_moved_and_mended() -> None:
     objs = after(Smi(), split(5))
     assert objs["web"]["spec"] == {

@@ -14,6 +14,7 @@ def service(*names: str, group: str = "traefik.io") -> Obj:
     return made(f"{group}/v1alpha1", "TraefikService", "web", {"weighted": {"services": services, "sticky": {}}})
 
 
+@pytest.mark.compat("rollouts:router.traefik")
 @pytest.mark.parametrize("group", ["traefik.io", "traefik.containo.us"])
 def test_weights_of_the_two_services(group: str) -> None:
     patched = after(ROUTER, split(20), service("stable", "other", "canary", group=group))["web"]
