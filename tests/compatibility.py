@@ -58,13 +58,16 @@ def read_marks(root: Path = ROOT) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted((root / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if "mark.compat(" not in text:
-            continue
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                for one in _ids_in(node):
-                    found.setdefault(one, []).append(f"{path.relative_to(root)}::{node.name}")
+        for test, one in _marks_in(text) if "mark.compat(" in text else ():
+            found.setdefault(one, []).append(f"{path.relative_to(root)}::{test}")
     return found
+
+
+def _marks_in(text: str) -> Iterator[tuple[str, str]]:
+    """(test, id) of a file."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from ((node.name, one) for one in _ids_in(node))
 
 
 def _ids_in(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:

@@ -411,44 +411,6 @@ def test_pods_are_restarted_a_few_at_a_time() -> None:
     assert world.status["phase"] == "Healthy"
 
 
-@pytest.mark.compat("rollouts:canary.metadata")
-def test_metadata_follows_the_role() -> None:
-    roles = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"labels": {"role": "stable"}}}
-    world = deployed(plain(weight(50), PAUSE, canary=roles))
-    v1 = world.status["stableRS"]
-    updated(world)
-    v2 = world.status["currentPodHash"]
-
-    def role(pod_hash: str) -> str | None:
-        rs = world.objs[("ReplicaSet", "shop", f"web-{pod_hash}")]
-        return rs["spec"]["template"]["metadata"]["labels"].get("role")
-
-    assert (role(v1), role(v2)) == ("stable", "canary")
-    world.patch_status(promoteFull=True)
-    world.settle()
-    assert (role(v1), role(v2)) == (None, "stable")
-    assert world.status["currentPodHash"] == v2
-
-
-@pytest.mark.compat("rollouts:antiAffinity.requiredDuringSchedulingIgnoredDuringExecution")
-def test_new_pods_keep_away_from_stable_ones() -> None:
-    wanted = {"requiredDuringSchedulingIgnoredDuringExecution": {}}
-    world = deployed(plain(weight(50), PAUSE, canary={"antiAffinity": wanted}))
-    v1 = world.status["stableRS"]
-    updated(world)
-    v2 = world.status["currentPodHash"]
-    rs = world.objs[("ReplicaSet", "shop", f"web-{v2}")]
-    (rule,) = rs["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    assert rule == {
-        "labelSelector": {"matchExpressions": [{"key": HASH_LABEL, "operator": "In", "values": [v1]}]},
-        "namespaces": ["shop"],
-        "topologyKey": "kubernetes.io/hostname",
-    }
-    rs["metadata"]["labels"][HASH_LABEL] = "other"
-    world.settle()
-    assert world.status["currentPodHash"] == "other", "the rule is no part of the template"
-
-
 @pytest.mark.compat("rollouts:canary.replicaProgressThreshold")
 def test_a_step_may_be_content_with_part_of_its_pods() -> None:
     threshold = {"replicaProgressThreshold": {"type": "Percent", "value": 50}}

@@ -97,8 +97,8 @@ def test_a_template_of_the_cluster_that_is_not_there_is_named() -> None:
 
 @pytest.mark.compat("rollouts:blueGreen.activeMetadata", "rollouts:blueGreen.previewMetadata")
 def test_blue_green_pods_wear_their_role_and_change_it_in_place() -> None:
-    roles = {"activeMetadata": {"labels": {"role": "active"}}, "previewMetadata": {"labels": {"role": "preview"}}}
-    world = deployed(blue_green(autoPromotionEnabled=False, **roles))
+    active, preview = {"labels": {"role": "active"}}, {"labels": {"role": "preview"}}
+    world = deployed(blue_green(autoPromotionEnabled=False, activeMetadata=active, previewMetadata=preview))
     world.grow_pods()
     updated(world)
     world.grow_pods()
@@ -255,3 +255,41 @@ def test_pods_that_never_start_end_the_update_within_its_deadline() -> None:
     assert world.status["phase"] == "Degraded"
     assert world.status["message"] == f'ProgressDeadlineExceeded: ReplicaSet "web-{new}" has timed out progressing.'
     assert world.weights() == (0, 100)
+
+
+@pytest.mark.compat("rollouts:canary.metadata")
+def test_metadata_follows_the_role() -> None:
+    roles = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"labels": {"role": "stable"}}}
+    world = deployed(plain({"setWeight": 50}, PAUSE, canary=roles))
+    v1 = world.status["stableRS"]
+    updated(world)
+    v2 = world.status["currentPodHash"]
+
+    def role(pod_hash: str) -> str | None:
+        rs = world.objs[("ReplicaSet", "shop", f"web-{pod_hash}")]
+        return rs["spec"]["template"]["metadata"]["labels"].get("role")
+
+    assert (role(v1), role(v2)) == ("stable", "canary")
+    world.patch_status(promoteFull=True)
+    world.settle()
+    assert (role(v1), role(v2)) == (None, "stable")
+    assert world.status["currentPodHash"] == v2
+
+
+@pytest.mark.compat("rollouts:antiAffinity.requiredDuringSchedulingIgnoredDuringExecution")
+def test_new_pods_keep_away_from_stable_ones() -> None:
+    wanted = {"requiredDuringSchedulingIgnoredDuringExecution": {}}
+    world = deployed(plain({"setWeight": 50}, PAUSE, canary={"antiAffinity": wanted}))
+    v1 = world.status["stableRS"]
+    updated(world)
+    v2 = world.status["currentPodHash"]
+    rs = world.objs[("ReplicaSet", "shop", f"web-{v2}")]
+    (rule,) = rs["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert rule == {
+        "labelSelector": {"matchExpressions": [{"key": HASH_LABEL, "operator": "In", "values": [v1]}]},
+        "namespaces": ["shop"],
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    rs["metadata"]["labels"][HASH_LABEL] = "other"
+    world.settle()
+    assert world.status["currentPodHash"] == "other", "the rule is no part of the template"
