@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
@@ -18,7 +19,7 @@ from shipway.api.sources import Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
-from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, RenderAsk
+from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -76,6 +77,11 @@ class Repository:
         return digest(str(content)) if isinstance(content, ShipwayError) else digest(orjson.dumps(content))
 
 
+async def selected_by_jq(ask: JqPathsAsk) -> Any:
+    """The real jq, without a worker around it."""
+    return worker.paths({"expressions": ask.expressions, "obj": ask.body.decode()})
+
+
 async def health_by_script(ask: HealthAsk) -> Any:
     """The real sandbox, without a worker around it."""
     return {"returned": sandbox.run({"script": ask.script, "obj": ask.body.decode(), "seconds": 0.5})}
@@ -125,7 +131,13 @@ class World:
         async def render(ask: RenderAsk) -> Rendered:
             return await self.repositories[ask.request.repo_url].render(ask)
 
-        resolvers = {HeadAsk: head_of, RenderAsk: render, DryRunAsk: dry_run, HealthAsk: health_by_script}
+        resolvers = {
+            HeadAsk: head_of,
+            RenderAsk: render,
+            DryRunAsk: dry_run,
+            HealthAsk: health_by_script,
+            JqPathsAsk: selected_by_jq,
+        }
         return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
 
     def restart(self) -> None:

@@ -8,7 +8,7 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, SERV
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, dig
 from tests.sim.gitops_objects import config, deployment, hook, service
-from tests.sim.gitops_world import World, application, end_job, rows, simulate
+from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
 
 KINDS: dict[str, Resource] = {"ConfigMap": CONFIG_MAPS, "Service": SERVICES, "Deployment": DEPLOYMENTS}
 LEFT_TO_OTHERS = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
@@ -148,3 +148,61 @@ def test_helm_hooks_run_before_the_workloads_and_are_cleaned_up_unless_they_fail
         assert dig(live, "spec", "template", "spec", "containers", 0, "image") == "builtin/echo:v1"
 
     simulate(story, [job, deployment()])
+
+
+def sidecar(image: str) -> Obj:
+    found = deployment()
+    found["spec"]["template"]["spec"]["containers"].append({"name": "proxy", "image": image})
+    return found
+
+
+PROXY = '.spec.template.spec.containers[] | select(.name == "proxy") | .image'
+IGNORED = [{"group": "apps", "kind": "Deployment", "jqPathExpressions": [PROXY]}]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_what_jq_selects_is_left_to_others_and_kept_where_the_user_says_so(keeps: bool) -> None:
+    policy = {"automated": {"selfHeal": True}, "syncOptions": [f"RespectIgnoreDifferences={str(keeps).lower()}"]}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(ignoreDifferences=IGNORED, syncPolicy=policy))
+        await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        containers = [*live["spec"]["template"]["spec"]["containers"]]
+        containers = [{"name": "first", "image": "others:v1"}, containers[0], {**containers[1], "image": "proxy:v9"}]
+        body = {"spec": {"template": {"spec": {"containers": containers}}}}
+        await there.user.patch(DEPLOYMENTS, "shop", "web", body)
+        there.engine.writes.clear()
+        await there.settle(30)
+        assert not [path for _, path in there.engine.writes if "applications" not in path]
+        assert dig(await there.app(), "status", "sync", "status") == "Synced"
+        changed = sidecar("proxy:v2")
+        changed["spec"]["template"]["metadata"]["labels"]["edition"] = "2"
+        await there.push([changed])
+        await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        images = {one["name"]: one["image"] for one in live["spec"]["template"]["spec"]["containers"]}
+        assert images["proxy"] == ("proxy:v9" if keeps else "proxy:v2")
+        assert live["spec"]["template"]["metadata"]["labels"]["edition"] == "2"
+
+    simulate(story, [sidecar("proxy:v1")])
+
+
+def test_a_rule_for_a_whole_kind_in_argocd_cm_counts_at_once_and_a_wrong_one_is_told() -> None:
+    key = "resource.customizations.ignoreDifferences.apps_Deployment"
+
+    async def story(there: World) -> None:
+        settings: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}}
+        await there.user.create(CONFIG_MAPS, settings)
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
+        await there.synced()
+        await there.user.patch(DEPLOYMENTS, "shop", "web", {"spec": {"replicas": 3}})
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": {key: "jqPathExpressions: [.spec.replicas]"}})
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced")
+        await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": {key: "jqPathExpressions: ['.spec[']"}})
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        (told,) = [one["message"] for one in app["status"]["conditions"]]
+        assert told.startswith("ignoreDifferences of Deployment.apps shop/web: jq expression '.spec[': syntax error")
+
+    simulate(story, [deployment()])

@@ -12,12 +12,13 @@ from msgspec import Struct
 
 from shipway.assembly.installation import applied_key
 from shipway.assembly.repositories import Repositories
+from shipway.assembly.scripts import Scripts
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.comparison import Item
 from shipway.gitops.ownership import comparable, to_apply
 from shipway.gitops.settings import GitOpsSettings
@@ -52,8 +53,14 @@ async def difference(client: Client, application: Obj, cache: Path) -> list[Obje
     settings = GitOpsSettings(namespace=namespace, key=await applied_key(client, namespace))
     onlooker = _Onlooker(settings, ObjectKey(namespace, name_of(application)))
     repositories = Repositories(client, clock, namespace)
-    async with Sources.open(cache, client, clock, repositories) as sources:
-        resolvers = {HeadAsk: sources.head, RenderAsk: sources.render, DryRunAsk: sources.dry_run}
+    async with Sources.open(cache, client, clock, repositories) as sources, Scripts.open(clock) as scripts:
+        resolvers = {
+            HeadAsk: sources.head,
+            RenderAsk: sources.render,
+            DryRunAsk: sources.dry_run,
+            HealthAsk: scripts.health,
+            JqPathsAsk: scripts.jq_paths,
+        }
         runtime = Runtime(client, [onlooker], clock=clock, resolvers=resolvers, read_only=[onlooker.name])
         observed = await _seen(runtime, onlooker, repositories)
     comparison = observed.comparison

@@ -75,6 +75,17 @@ class HealthAsk(Ask, frozen=True):
         return "scripts"
 
 
+class JqPathsAsk(Ask, frozen=True):
+    """Which fields of `body` (canonical JSON of an object) do these jq expressions select? Answered by a list of paths."""
+
+    expressions: tuple[str, ...]
+    body: bytes
+
+    @property
+    def lane(self) -> str:
+        return "jq"
+
+
 def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str) -> DryRunAsk:
     meta = obj.get("metadata") or {}
     return DryRunAsk(resource, meta.get("namespace", ""), meta.get("name", ""), canonical(obj), live_version, manager)

@@ -34,7 +34,7 @@ class Desired(Struct, frozen=True):
     """One object that Git wants. `resource` is None while its kind is unknown to the cluster and to this application.
 
     `digest` is of the whole object, computed once ("" where nobody asks for it). `origin` says where its text stands
-    (`apps/web/deployment.yaml:12`), "" where the renderer cannot tell.
+    (`apps/web/deployment.yaml:12`), "" where the renderer cannot tell. `ignored` are pointers to what jq rules leave to others.
     """
 
     ref: Ref
@@ -42,6 +42,7 @@ class Desired(Struct, frozen=True):
     resource: Resource | None
     digest: bytes = b""
     origin: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 class Prepared(Struct, frozen=True):

@@ -23,7 +23,7 @@ from shipway.gitops.adoption import FORMER, has_leftovers
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
-from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, without
+from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, with_live_fields, without
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.field_sets import owner_of, paths, uncovered
@@ -77,11 +77,11 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
             if has_leftovers(live, desired.obj, context.former)
             else _settle(desired, live, claims, context, ())
         )
-    if applied != wanted:
+    if applied not in (wanted, _whole_hash(desired, claims, context)):
         drifts = _drifts(live, [f".metadata.annotations.{APPLIED}"], context) if applied is None else ()
         return Judgement("OutOfSync", drifts)
     rules = rules_for(desired.ref, context.ignored)
-    expected = with_applied(without(strip(desired.obj, claims), pointers_of(rules)), wanted)
+    expected = with_applied(without(strip(desired.obj, claims), _left_alone(desired, context)), wanted)
     atomic = [row.path for row in rows_for(desired.obj, claims) if row.is_atomic]
     changed = _missing(entry, _without_paths(expected, atomic), live, rules, context)
     if any(drift.manager for drift in changed):
@@ -92,8 +92,15 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
 
 def wanted_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
     """What `shipway.dev/applied` says once `desired` has been applied: handed-over and ignored leaves do not count."""
-    pointers = pointers_of(rules_for(desired.ref, context.ignored))
-    return keyed_hash(context.settings.key, desired, without(strip(desired.obj, claims), pointers))
+    plain = without(strip(desired.obj, claims), _left_alone(desired, context))
+    return keyed_hash(context.settings.key, desired, plain)
+
+
+def _whole_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
+    """The hash of an apply from before the user left anything to others: a new rule must not make an object differ."""
+    if not _left_alone(desired, context):
+        return ""
+    return keyed_hash(context.settings.key, desired, strip(desired.obj, claims))
 
 
 def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:
@@ -105,8 +112,8 @@ def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], contex
     if live is not None:
         body, carries = merge(body, live, claims), bool(rows_for(desired.obj, claims))
         if context.keeps_ignored:
-            pointers = pointers_of(rules_for(desired.ref, context.ignored))
-            body, carries = with_live(body, live, pointers), carries or bool(pointers)
+            body, is_kept = _with_ignored(body, live, desired, context)
+            carries = carries or is_kept
     stamped = with_applied(body, wanted_hash(desired, claims, context))
     if live is not None and carries:
         stamped["metadata"]["resourceVersion"] = resource_version_of(live)
@@ -119,6 +126,21 @@ def dry_run_of(desired: Desired, live: Obj | None, claims: Sequence[Claim], cont
         return None
     version = resource_version_of(live) if live else ""
     return dry_run_ask(desired.resource, to_apply(desired, live, claims, context), version, context.settings.manager)
+
+
+def _left_alone(desired: Desired, context: Context) -> tuple[str, ...]:
+    """Pointers to what the user leaves to others."""
+    return (*pointers_of(rules_for(desired.ref, context.ignored)), *desired.ignored)
+
+
+def _with_ignored(body: Obj, live: Obj, desired: Desired, context: Context) -> tuple[Obj, bool]:
+    """`body` with the live values of what the user leaves to others, and whether there is anything of the kind."""
+    pointers, managers = _left_alone(desired, context), managers_of(rules_for(desired.ref, context.ignored))
+    kept = with_live(body, live, pointers)
+    for entry in metadata(live).get("managedFields") or []:
+        if entry.get("manager") in managers and not entry.get("subresource"):
+            kept = with_live_fields(kept, live, entry.get("fieldsV1") or {})
+    return kept, bool(pointers or managers)
 
 
 def our_entry(live: Obj, manager: str) -> Obj | None:

@@ -12,6 +12,7 @@ from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, Applicat
 from shipway.api.sources import Head, HeadRequest, Lent, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
+from shipway.gitops.ignore import problem_of
 from shipway.gitops.pinned import Pinned, spec_sources
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
@@ -169,11 +170,8 @@ def _check_options(spec: ApplicationSpec) -> None:
         if name not in _KNOWN_OPTIONS:
             raise _refusal(f"spec.syncPolicy.syncOptions: {name}={value} is not known: mind the spelling")
     for index, rule in enumerate(spec.ignore_differences or ()):
-        if rule.jq_path_expressions:
-            raise _refusal(
-                f"spec.ignoreDifferences[{index}].jqPathExpressions is not supported yet: use jsonPointers or "
-                "managedFieldsManagers"
-            )
+        if problem := problem_of(rule):
+            raise _refusal(f"spec.ignoreDifferences[{index}].{problem}")
 
 
 def _refusal(message: str) -> InvalidInput:

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, Operation, ProjectSpec, parse_operation, parse_spec
+from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec, parse_operation, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.api.sources import PathTree
@@ -28,6 +28,7 @@ from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.desired import Terms
 from shipway.gitops.health.scripted import scripted_health
+from shipway.gitops.ignore import rules_in
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
@@ -82,6 +83,20 @@ class Observed(Struct, frozen=True):
         return self.status.get("operationState") or {}
 
 
+class _Read(Struct, frozen=True):
+    """One version of `argocd-cm`, read."""
+
+    version: tuple[str, str]
+    said: Customizations
+    ignored: tuple[IgnoreDifference, ...]
+
+
+def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
+    said = read_customizations(config_map)
+    ignored, problems = rules_in(said)
+    return _Read(version, replace(said, problems=(*said.problems, *problems)), ignored)
+
+
 class Observer:
     """Looks at the world for one installation. Holds settings, and memories that may be dropped at any moment."""
 
@@ -92,7 +107,7 @@ class Observer:
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
-        self._read_customizations = (("", ""), read_customizations(None))
+        self._read_customizations = _read(("", ""), None)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
@@ -110,6 +125,7 @@ class Observer:
         is_listed = all(world.is_synced(resource) for resource in kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
+        context = replace(context, ignored=self._ignore_rules(world, spec))
         customizations = self._customizations(world)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         live = tuple(replace(one, scripted=scripted_health(one.obj, customizations, world.answer)) for one in live)
@@ -165,14 +181,20 @@ class Observer:
         """Read once for each version of `argocd-cm`."""
         config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
         version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
-        if self._read_customizations[0] != version:
-            self._read_customizations = (version, read_customizations(config_map))
-        return self._read_customizations[1]
+        if self._read_customizations.version != version:
+            self._read_customizations = _read(version, config_map)
+        return self._read_customizations.said
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
         terms = Terms(instance, spec.destination.namespace, sync_options(spec).get("Validate") != "false")
-        return prepared(target_of(world, app, wanted), self._preparations, world, terms)
+        rules = self._ignore_rules(world, spec)
+        return prepared(target_of(world, app, wanted), self._preparations, world, terms, rules)
+
+    def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
+        """What the application leaves to others, and what the team does for whole kinds."""
+        self._customizations(world)
+        return (*((spec.ignore_differences or ()) if spec else ()), *self._read_customizations.ignored)
 
     def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
         """Remembers what the sources read at the revisions that the status names, to tell a commit that changed it."""
@@ -206,9 +228,12 @@ class Observer:
         answer: Callable[[DryRunAsk], Answer | None],
     ) -> Context:
         keeps = operation_options(spec, operation).get("RespectIgnoreDifferences") == "true"
-        rules = (spec.ignore_differences or ()) if spec else ()
         return Context(
-            instance_name(key, self._settings.namespace), self._settings, answer, rules, keeps, _former_managers(app)
+            instance_name(key, self._settings.namespace),
+            self._settings,
+            answer,
+            keeps_ignored=keeps,
+            former=_former_managers(app),
         )
 
     def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:

@@ -8,17 +8,19 @@ back only the applications that use it. A source with a `ref` lends its files to
 may read them there is one more standing question about the lent repository, which remembers what that source read of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.application import IgnoreDifference
 from shipway.api.sources import Head, Lent, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import HeadAsk
+from shipway.gitops.asks import HeadAsk, JqPathsAsk
 from shipway.gitops.desired import Prepared, Terms
+from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned
 from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask
 from shipway.kube.objects.resource import Obj
@@ -51,6 +53,9 @@ class Target(Struct, frozen=True):
     parts: tuple[Part, ...]
     is_plural: bool = False
     prepared: Prepared = Prepared()
+    jq_asks: tuple[JqPathsAsk, ...] = ()
+    is_resolving: bool = False
+    """What jq rules select in the objects is not known yet."""
     problem: str = ""
     """Why the rendered objects cannot be applied."""
     is_news: bool = False
@@ -62,7 +67,7 @@ class Target(Struct, frozen=True):
 
     @property
     def asks(self) -> tuple[Ask, ...]:
-        return tuple(dict.fromkeys(ask for part in self.parts for ask in part.asks))
+        return (*dict.fromkeys(ask for part in self.parts for ask in part.asks), *self.jq_asks)
 
     @property
     def head_asks(self) -> tuple[Ask, ...]:
@@ -112,7 +117,7 @@ class Target(Struct, frozen=True):
     @property
     def is_waiting(self) -> bool:
         """Something that it wants is not known yet."""
-        return not self.error and any(part.rendered is None for part in self.parts)
+        return not self.error and (self.is_resolving or any(part.rendered is None for part in self.parts))
 
     @property
     def type_fields(self) -> Obj:
@@ -132,7 +137,9 @@ def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
     return Target(tuple(parts), wanted.is_plural)
 
 
-def prepared(target: Target, preparations: Preparations, world: World, terms: Terms) -> Target:
+def prepared(
+    target: Target, preparations: Preparations, world: World, terms: Terms, rules: Sequence[IgnoreDifference]
+) -> Target:
     """With the objects made ready to apply, once every source has been rendered."""
     if target.is_waiting or target.error:
         return target
@@ -140,7 +147,8 @@ def prepared(target: Target, preparations: Preparations, world: World, terms: Te
         ready = preparations.prepare(target.renders, terms, world.resource_for)
     except InvalidInput as error:
         return replace(target, problem=error.message)
-    return replace(target, prepared=ready)
+    found = resolved(ready, rules, world.answer)
+    return replace(target, prepared=found.prepared, jq_asks=found.asks, is_resolving=found.is_pending, problem=found.problem)
 
 
 def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders") -> Part:

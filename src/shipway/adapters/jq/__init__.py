@@ -1,0 +1,1 @@
+"""jq expressions that users wrote, evaluated in a killable worker."""
