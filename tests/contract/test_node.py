@@ -14,8 +14,8 @@ from shipway.kube.objects.views import condition_of, dig
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.pid_files import started_at
 from shipway.localcluster.node.probes import Probe, knock
-from shipway.localcluster.node.process import started_at
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

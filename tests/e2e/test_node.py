@@ -17,8 +17,8 @@ from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node, Tuning
+from shipway.localcluster.node.pid_files import started_at
 from shipway.localcluster.node.probes import Probe, knock
-from shipway.localcluster.node.process import started_at
 from tests.waiting import eventually
 
 CLOCK = SystemClock()
@@ -273,46 +273,93 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.node.addresses import AddressBook
-from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.node import Node, Tuning
 
-async def main(home):
+async def main(home, mode, orphan_seconds):
     clock = SystemClock()
     server = await ApiServer.open(path=home / "state.db", clock=clock, ids=RandomIds())
-    async with Node(Client(server), name="local", home=home, clock=clock, addresses=AddressBook()):
+    tuning = Tuning(orphan_seconds=float(orphan_seconds))
+    async with Node(Client(server), name="local", home=home, clock=clock, addresses=AddressBook(mode), tuning=tuning):
         print("up", flush=True)
         await asyncio.Event().wait()
 
-asyncio.run(main(Path(sys.argv[1])))
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_a_cluster_that_is_killed_leaves_no_process_and_comes_back(tmp_path, number):
-    async def with_client(act):
-        server = await ApiServer.open(path=tmp_path / "state.db", clock=CLOCK, ids=RandomIds())
-        try:
-            return await act(Client(server))
-        finally:
-            await server.close()
-
-    await with_client(lambda client: client.create(PODS, pod()))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WHOLE_CLUSTER, tmp_path, stdout=asyncio.subprocess.PIPE
-    )
-    pid_files = tmp_path / "node" / "local" / "pids"
+@asynccontextmanager
+async def api(home):
+    """The state of a cluster whose process is gone."""
+    server = await ApiServer.open(path=home / "state.db", clock=CLOCK, ids=RandomIds())
     try:
-        await asyncio.wait_for(process.stdout.readline(), 20)
-        (file,) = await eventually(lambda: list(pid_files.glob("*.pid")))
+        yield Client(server), server
+    finally:
+        await server.close()
+
+
+async def end_cluster(home, number, *, mode="loopback", orphan_seconds=60.0):
+    """Runs a cluster until its pod is ready, ends it with a signal, and returns the pid of the pod's process."""
+    async with api(home) as (client, _):
+        await client.create(PODS, pod())
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WHOLE_CLUSTER, home, mode, str(orphan_seconds), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        await asyncio.wait_for(process.stdout.readline(), 30)
+        await eventually(lambda: b'"ready":true' in (home / "state.db-wal").read_bytes(), within=30)
+        (file,) = (home / "node" / "local" / "pids").glob("*.pid")
         pid = json.loads(file.read_text())["pid"]
         assert started_at(pid) is not None
     finally:
         process.send_signal(number)
         await process.wait()
+    return pid
+
+
+async def test_a_cluster_that_is_stopped_leaves_no_process_and_comes_back(tmp_path):
+    pid = await end_cluster(tmp_path, signal.SIGINT)
+    assert started_at(pid) is None
+    async with (
+        api(tmp_path) as (client, _),
+        Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(), tuning=FAST),
+    ):
+        assert pid_of(await pod_that(client, lambda obj: is_ready(obj) and pid_of(obj) != pid)) is not None
+
+
+async def test_a_process_whose_node_does_not_come_back_ends(tmp_path):
+    pid = await end_cluster(tmp_path, signal.SIGKILL, orphan_seconds=0.3)
     await eventually(lambda: started_at(pid) is None)
 
-    async def comes_back(client):
-        async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(), tuning=FAST):
-            found = await pod_that(client, is_ready)
-            assert pid_of(found) != pid
 
-    await with_client(comes_back)
+@pytest.mark.parametrize("mode", ["loopback", "ports"])
+@pytest.mark.proves("node:adopts-after-crash")
+async def test_a_node_that_was_killed_takes_its_processes_over_again(tmp_path, mode):
+    pid = await end_cluster(tmp_path, signal.SIGKILL, mode=mode)
+    async with api(tmp_path) as (client, server):
+        before = await client.get(PODS, "default", "web")
+        where = dig(before, "metadata", "annotations", "shipway.dev/listens-at").removeprefix("http://").split(":")
+        address = (where[0], int(where[1]))
+        assert (await knock(Probe("http"), address))[0], "it serves while there is no node"
+        async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(mode), tuning=FAST) as node:
+            server.attach_logs(node.logs)
+            async with asyncio.timeout(20):
+                while "Adopted" not in await reasons(client):
+                    assert (await knock(Probe("http"), address))[0]
+            after = await client.get(PODS, "default", "web")
+            assert after["status"] == before["status"], "nothing has happened to the pod"
+            assert (await knock(Probe("http"), address))[0]
+            await client.delete(PODS, "default", "web")
+            async for _ in client.logs("default", "web", follow=True):
+                pass
+            await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=20)
+        assert started_at(pid) is None
+
+
+async def test_a_process_whose_pod_went_away_meanwhile_is_ended(tmp_path):
+    pid = await end_cluster(tmp_path, signal.SIGKILL)
+    async with api(tmp_path) as (client, _):
+        await client.delete(PODS, "default", "web", grace_seconds=0)
+        assert started_at(pid) is not None
+        async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(), tuning=FAST):
+            assert started_at(pid) is None
+            assert list((tmp_path / "node/local/pids").glob("*.pid")) == []

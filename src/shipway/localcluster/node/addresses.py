@@ -91,6 +91,11 @@ class AddressBook:
         self._mapped[ip, port] = here
         return here
 
+    def restore(self, ip: str, port: int, here: HostPort) -> None:
+        """What an earlier book said of a process that still runs."""
+        if here != (loopback_of(ip), port):
+            self._mapped[ip, port] = here
+
     def resolve(self, ip: str, port: int) -> HostPort | None:
         """Where (ip, port) is reached; None when nothing of ours can be listening there (port mode, no process)."""
         here = self._mapped.get((ip, port))

@@ -2,10 +2,11 @@
 
     waiting ──start──> starting ──> running ──> terminated ──start (restart policy, backoff)──> starting …
 
-The API server holds the only durable copy (the pod's status). A node that comes back reads it: what was a process has died
-with the old node and counts as terminated, what was simulated simply goes on.
+The API server holds the only durable copy (the pod's status). A node that comes back reads it: a process that still runs is
+taken over, any other counts as terminated, and what was simulated simply goes on.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -60,14 +61,15 @@ def fresh(pod: Obj) -> tuple[Container, ...]:
     return tuple(Container(spec["name"]) for spec in (*init_containers_of(pod), *containers_of(pod)))
 
 
-def restored(pod: Obj, now: Instant) -> tuple[Container, ...]:
-    """The containers as the pod's own status tells of them, once the node that ran them is gone."""
+def restored(pod: Obj, now: Instant, alive: Collection[str] = ()) -> tuple[Container, ...]:
+    """The containers as the pod's own status tells of them, once the node that ran them is gone. `alive`: those whose process
+    still runs."""
     status = status_of(pod)
     known = {s["name"]: s for s in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))}
-    return tuple(_restored(c, known[c.name], now) if c.name in known else c for c in fresh(pod))
+    return tuple(_restored(c, known[c.name], now, is_alive=c.name in alive) if c.name in known else c for c in fresh(pod))
 
 
-def _restored(container: Container, status: dict[str, Any], now: Instant) -> Container:
+def _restored(container: Container, status: dict[str, Any], now: Instant, *, is_alive: bool) -> Container:
     restarts = status.get("restartCount") or 0
     last = _exit(dig(status, "lastState", "terminated"))
     failures = 1 if last else 0
@@ -75,7 +77,7 @@ def _restored(container: Container, status: dict[str, Any], now: Instant) -> Con
     running, identifier = dig(status, "state", "running"), status.get("containerID") or ""
     if running is not None:
         started_at = _instant(running.get("startedAt")) or now
-        if identifier.startswith(SIMULATED_ID):
+        if is_alive or identifier.startswith(SIMULATED_ID):
             return Container(
                 container.name, "running", id=identifier, image=image, started_at=started_at, exit=last, restarts=restarts,
                 failures=failures, is_started=bool(status.get("started")), is_ready=bool(status.get("ready")),

@@ -8,24 +8,27 @@ It can be told to misbehave: of every ten requests `ERROR_PER_TEN` are answered 
 that a share is a fact and not a chance), and each is answered `LATENCY_MS` late.
 
 Drain: after SIGTERM it says `Connection: close`, goes on serving for at least `DRAIN_MS` and until nobody has asked for
-that long, finishes what is open, and exits 0. When its stdin ends, the agent that started it is gone, and it ends
-too: no process outlives the node. It imports next to nothing, so that it serves within a blink.
+that long, finishes what is open, and exits 0. When its stdin ends, the node that started it is gone: it goes on for
+`SHIPWAY_ORPHAN_SECONDS`, in which the next node may open its stdin again, and then ends too. It imports next to nothing, so
+that it serves within a blink.
 """
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from shipway.base.clock import SystemClock
 
 HEAD_LIMIT = 32 * 1024
+_LOOKS_EVERY_SECONDS = 0.1
 _REASONS = {200: "OK", 400: "Bad Request", 413: "Content Too Large", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 
@@ -230,23 +233,28 @@ def _parse(arguments: Sequence[str], environment: dict[str, str]) -> tuple[Behav
     return behaviour, [(host, int(port)) for host, _, port in (address.rpartition(":") for address in listen)]
 
 
-def _die_with_parent() -> None:
-    """Linux: the kernel kills us when the agent dies, even if our loop is stuck. Elsewhere the end of stdin has to do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+def _watch_node(orphan_seconds: float) -> None:
+    """A thread, so that it works even if our loop is stuck: ends the process once it has had no node for that long."""
+    pause = threading.Event()
+    while True:
+        if os.read(0, 1):
+            continue
+        os.set_blocking(0, False)
+        for _ in range(max(1, int(orphan_seconds / _LOOKS_EVERY_SECONDS))):
+            if _has_node():
+                break
+            pause.wait(_LOOKS_EVERY_SECONDS)
+        else:
+            os._exit(0)
+        os.set_blocking(0, True)
 
 
-class _Orphaned(asyncio.Protocol):
-    """Reads stdin, which the agent holds open for as long as it lives."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        os._exit(0)
-
-    def eof_received(self) -> None:
-        os._exit(0)
+def _has_node() -> bool:
+    """A named pipe without a writer ends at once; with one there is nothing to read yet."""
+    try:
+        return bool(os.read(0, 1))
+    except BlockingIOError:
+        return True
 
 
 async def _serve(behaviour: Behaviour, addresses: list[tuple[str, int]]) -> None:
@@ -254,8 +262,6 @@ async def _serve(behaviour: Behaviour, addresses: list[tuple[str, int]]) -> None
     server, stop = Server(behaviour), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    if os.environ.get("SHIPWAY_STDIN") == "agent":
-        await loop.connect_read_pipe(lambda: _Orphaned(stop), sys.stdin)
     listeners = [await loop.create_server(lambda: Connection(server), host, port) for host, port in addresses]
     bound = [sock.getsockname() for listener in listeners for sock in listener.sockets]
     where = ", ".join(f"http://{host}:{port}" for host, port, *_ in bound)
@@ -269,10 +275,17 @@ async def _serve(behaviour: Behaviour, addresses: list[tuple[str, int]]) -> None
 
 
 def main() -> None:
-    _die_with_parent()
     behaviour, addresses = _parse(sys.argv[1:], dict(os.environ))
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(behaviour, addresses))
+    if seconds := os.environ.get("SHIPWAY_ORPHAN_SECONDS"):
+        threading.Thread(target=_watch_node, args=(float(seconds),), daemon=True).start()
+    code = 1
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_serve(behaviour, addresses))
+        code = 0
+    finally:
+        if path := os.environ.get("SHIPWAY_EXIT_FILE"):  # a node that has adopted us is not told by the kernel
+            Path(path).write_text(str(code))
 
 
 if __name__ == "__main__":

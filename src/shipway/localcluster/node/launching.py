@@ -13,6 +13,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, uid_of
 from shipway.localcluster.node.environment import Facts, environment, expand
 from shipway.localcluster.node.images import Echo
+from shipway.localcluster.node.pid_files import SUFFIX, stem_of
 from shipway.localcluster.node.process import Launch
 
 DEFAULT_PORT = 8080
@@ -49,6 +50,8 @@ def echo_launch(pod: Obj, container: Obj, echo: Echo, facts: Facts, listens_at: 
         (*program, f"--version={echo.version}", *addresses, *arguments),
         variables,
         home / "run" / uid_of(pod),
-        home / "pids" / f"{uid_of(pod)}_{container['name']}.pid",
+        home / "pids" / f"{stem_of(uid_of(pod), container['name'])}{SUFFIX}",
         what,
+        facts.pod_ip,
+        dict(zip(ports_of(container), listens, strict=True)),
     )

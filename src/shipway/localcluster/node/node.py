@@ -27,8 +27,9 @@ from shipway.kube.runtime.recorder import Recorder
 from shipway.localcluster.node.addresses import AddressBook, Range
 from shipway.localcluster.node.alongside import alongside
 from shipway.localcluster.node.logs import NodeLogs, PodLogs
+from shipway.localcluster.node.pid_files import PidFile, left_behind, stem_of, sweep, unchanged
 from shipway.localcluster.node.pod import PodHost, PodWorker
-from shipway.localcluster.node.process import sweep
+from shipway.localcluster.node.process import ORPHAN_SECONDS
 from shipway.localcluster.node.registration import (
     LEASE_NAMESPACE,
     MANAGER,
@@ -57,6 +58,7 @@ class Tuning(Struct, frozen=True):
     capacity: Capacity = Capacity()
     renew_seconds: float = RENEW_SECONDS
     backoff_scale: float = 1.0
+    orphan_seconds: float = ORPHAN_SECONDS
     endpoint: EndpointTls | None = None
 
 
@@ -78,6 +80,7 @@ class Node:
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], PodWorker] = {}
         self._free: list[str] = []
+        self._left: dict[str, PidFile] = {}
         self._endpoint: Obj = {}
         self._block = AsyncExitStack()
         self.logs = NodeLogs(self._find_logs)
@@ -95,7 +98,6 @@ class Node:
 
     async def run(self) -> None:
         """Until cancelled; then every process of the node is dead."""
-        await sweep(self._home / "pids", self._clock)
         claimed = self._addresses.claim_range(self._last_range())
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "range").write_text(str(claimed.number))
@@ -115,6 +117,7 @@ class Node:
     async def _serve(self, claimed: Range) -> None:
         begun = self._clock.now()
         node = await self._register(begun)
+        await self._take_stock()
         log.info("node_registered", node=self.name, addresses=f"10.244.{claimed.number}.0/24", mode=self._addresses.mode)
         pods = Informer(self._client, PODS, field_selector=f"spec.nodeName={self.name}", clock=self._clock)
         async with asyncio.TaskGroup() as tasks:
@@ -123,7 +126,29 @@ class Node:
             tasks.create_task(self._keep_fresh(node, begun))
             tasks.create_task(self._write_events())
             await pods.synced.wait()
+            unclaimed, self._left = self._left, {}
+            await sweep(self._home / "pids", self._clock, keep=lambda stem: stem not in unclaimed)
             self.registered.set()
+
+    async def _take_stock(self) -> None:
+        """Of what an earlier node left behind, keeps what is still what the API server says; the rest is ended before anything
+        new is started in its place."""
+        left = left_behind(self._home / "pids")
+        kept: dict[str, PidFile] = {}
+        for pod in await self._pods_of_this_node() if left else ():
+            for container, process in unchanged(pod, left).items():
+                if process.ip in self._free:
+                    kept[stem_of(uid_of(pod), container)] = process
+        await sweep(self._home / "pids", self._clock, keep=lambda stem: stem in kept)
+        self._left = kept
+
+    async def _pods_of_this_node(self) -> list[Obj]:
+        while True:
+            try:
+                return list((await self._client.list(PODS, field_selector=f"spec.nodeName={self.name}")).items)
+            except ShipwayError as error:
+                log.warning("pods_not_listed", node=self.name, reason=error.reason, message=error.message)
+                await self._clock.sleep(_RETRY_SECONDS)
 
     async def _register(self, begun: Instant) -> Obj:
         """Creates the Node, or takes over the one that an earlier run left; tries until the API server answers."""
@@ -184,11 +209,20 @@ class Node:
             self._adopt(tasks, new)
 
     def _adopt(self, tasks: asyncio.TaskGroup, pod: Obj) -> None:
-        host = PodHost(self._client, self._clock, self._addresses, self._home, self._tell, self._tuning.backoff_scale)
-        worker = PodWorker(pod, self._address_for(pod), host)
+        host = PodHost(self._client, self._clock, self._addresses, self._home, self._tell)
+        host.backoff_scale, host.orphan_seconds = self._tuning.backoff_scale, self._tuning.orphan_seconds
+        ip = self._address_for(pod)
+        worker = PodWorker(pod, ip, host, self._claim_left(pod, ip))
         self._workers[uid_of(pod)] = worker
         self._by_name[namespace_of(pod), name_of(pod)] = worker
         tasks.create_task(self._run_worker(worker))
+
+    def _claim_left(self, pod: Obj, ip: str) -> dict[str, PidFile]:
+        """The pod's processes of an earlier node. What is not claimed is ended once all pods are known."""
+        found = {name: process for name, process in unchanged(pod, self._left).items() if process.ip == ip}
+        for name in found:
+            del self._left[stem_of(uid_of(pod), name)]
+        return found
 
     async def _run_worker(self, worker: PodWorker) -> None:
         """A bug in one pod's handling is reported once and costs only that pod."""

@@ -6,7 +6,7 @@ everything, decide, act, report. Each running container is one task; all of them
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import is_deleting, name_of, namespace_of, status_of, uid_of
 from shipway.localcluster.node.addresses import AddressBook
-from shipway.localcluster.node.containers import SIMULATED_ID, Container, Exit, restored
+from shipway.localcluster.node.containers import Container, Exit, restored
 from shipway.localcluster.node.decide import Observed, Stop, decide, failures_after, spec_for
 from shipway.localcluster.node.environment import Facts, needed
 from shipway.localcluster.node.images import (
@@ -37,8 +37,9 @@ from shipway.localcluster.node.images import (
 )
 from shipway.localcluster.node.launching import echo_launch, ports_of
 from shipway.localcluster.node.logs import ContainerLog, PodLogs
+from shipway.localcluster.node.pid_files import PidFile
 from shipway.localcluster.node.probing import watch_probes
-from shipway.localcluster.node.process import Launch, Process
+from shipway.localcluster.node.process import ORPHAN_SECONDS, Launch, Process
 from shipway.localcluster.node.registration import MANAGER
 from shipway.localcluster.node.simulation import Simulation, introduce
 from shipway.localcluster.node.status import pod_status, with_conditions
@@ -74,19 +75,22 @@ class PodHost(Struct):
     home: Path
     tell: Callable[[Obj, str, str, str], None]
     backoff_scale: float = 1.0
+    orphan_seconds: float = ORPHAN_SECONDS
 
 
 class PodWorker:
     """`update` and `vanish` are called by the node's watch; `run` lives until the pod is gone."""
 
-    def __init__(self, pod: Obj, ip: str, host: PodHost) -> None:
+    def __init__(self, pod: Obj, ip: str, host: PodHost, left: Mapping[str, PidFile] | None = None) -> None:
+        """`left`: the processes of an earlier node that go on, by container."""
         self.pod = pod
         self.ip = ip
         self.logs = PodLogs(host.home / "logs" / uid_of(pod), host.clock)
         self._host = host
         now = host.clock.now()
         self._begun = now
-        self._containers = {c.name: c for c in restored(pod, now)}
+        self._containers = {c.name: c for c in restored(pod, now, left or ())}
+        self._left = dict(left or {})
         self._running: dict[str, Running] = {}
         self._processes: dict[str, tuple[Launch, asyncio.Event]] = {}
         self._stopping: set[str] = set()
@@ -160,7 +164,9 @@ class PodWorker:
             self.logs.close()
         if self._is_gone:
             self.logs.delete()
-            await asyncio.to_thread(shutil.rmtree, self._host.home / "run" / uid_of(self.pod), ignore_errors=True)
+            directory = self._host.home / "run" / uid_of(self.pod)
+            if directory.exists():  # a simulated pod has none
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
     async def _pass(self, tasks: asyncio.TaskGroup) -> Instant | None:
         """Decide, act, report; returns when to look again."""
@@ -237,9 +243,9 @@ class PodWorker:
         self._is_confirmed = True
 
     def _resume(self, tasks: asyncio.TaskGroup) -> None:
-        """Simulated containers of an earlier node go on where they were."""
+        """What still runs of an earlier node goes on where it was."""
         for container in list(self._containers.values()):
-            if container.phase == "running" and container.id.startswith(SIMULATED_ID):
+            if container.phase == "running":
                 self._begin(container.name, tasks)
 
     def _tell_unpullable(self) -> None:
@@ -264,7 +270,8 @@ class PodWorker:
             now = clock.now()
             resumed = before.phase == "running"
             self._set(
-                name, phase="running", id=running.id, image=spec.get("image") or "", restarts=restarts,
+                name, phase="running", id=running.id, restarts=restarts,
+                image=(before.image if resumed else "") or spec.get("image") or "",
                 started_at=before.started_at if resumed else now, is_started=resumed, is_ready=resumed and before.is_ready,
             )  # fmt: skip
             self._running[name] = running
@@ -288,13 +295,31 @@ class PodWorker:
         if isinstance(what, Unpullable):
             raise InvalidInput(what.message, reason="ErrImagePull")
         if isinstance(what, Echo):
-            facts = await self._facts(spec)
-            launch = echo_launch(self.pod, spec, what, facts, self._listens_at, self._host.home)
-            process = await Process.start(launch, output)
-            self._processes[name] = launch, asyncio.Event()
-            self._host.tell(self.pod, "Normal", "Started", f"Started container {name} as process {process.pid}")
-            return process
+            return await self._run_echo(name, spec, what, output)
         return await self._simulate(name, spec, what, output)
+
+    async def _run_echo(self, name: str, spec: Obj, what: Echo, output: ContainerLog) -> Process:
+        """A new process, or the one that an earlier node left."""
+        left = self._left.pop(name, None)
+        for port, here in left.listens.items() if left else ():
+            self._host.addresses.restore(self.ip, port, here)
+        launch = self._launch(spec, what, await self._facts(spec), is_running=left is not None)
+        process = Process.adopt(launch, left, output, self._host.clock) if left else await Process.start(launch, output)
+        self._processes[name] = launch, asyncio.Event()
+        done = f"Took over process {process.pid} of an earlier node as" if left else f"Started process {process.pid} as"
+        self._host.tell(self.pod, "Normal", "Adopted" if left else "Started", f"{done} container {name}")
+        return process
+
+    def _launch(self, spec: Obj, what: Echo, facts: Facts, *, is_running: bool) -> Launch:
+        """What runs already has its environment; if that cannot be told any more, commands beside it go without."""
+        try:
+            launch = echo_launch(self.pod, spec, what, facts, self._listens_at, self._host.home)
+        except InvalidInput:
+            if not is_running:
+                raise
+            bare = {key: value for key, value in spec.items() if key not in ("env", "envFrom")}
+            launch = echo_launch(self.pod, bare, what, facts, self._listens_at, self._host.home)
+        return replace(launch, orphan_seconds=self._host.orphan_seconds)
 
     async def _simulate(self, name: str, spec: Obj, what: Simulated, output: ContainerLog) -> Running:
         container, now = self._containers[name], self._host.clock.now()
@@ -324,9 +349,10 @@ class PodWorker:
         if isinstance(running, Simulation):
             self._set(name, is_started=True, is_ready=True)
             return await running.run()
+        known = self._containers[name]
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(
-                watch_probes(spec, self._listens_at, self._host.clock, lambda **is_: self._probed(name, **is_))
+                watch_probes(spec, self._listens_at, self._host.clock, lambda **is_: self._probed(name, **is_), known)
             )
             code = await running.run()
             probing.cancel()

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj
+from shipway.localcluster.node.containers import Container
 from shipway.localcluster.node.launching import ports_of
 from shipway.localcluster.node.probes import EAGER_SECONDS, Probe, Streak, judge, knock, probe_of
 
@@ -20,17 +21,22 @@ class Verdicts(Protocol):
     def __call__(self, *, problem: str = "", **changes: bool) -> None: ...
 
 
-async def watch_probes(container: Obj, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts) -> None:
-    """Runs until cancelled. A process without a readiness probe is ready once it accepts connections."""
+async def watch_probes(
+    container: Obj, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts, known: Container
+) -> None:
+    """Runs until cancelled. A process without a readiness probe is ready once it accepts connections. `known`: what was found
+    out before, by a node that had the process before this one."""
     startup = probe_of(container, "startupProbe")
-    if startup is not None:
+    if startup is not None and not known.is_started:
         await _until_started(startup, listens_at, clock, tell)
     tell(is_started=True)
     readiness = probe_of(container, "readinessProbe")
     liveness = probe_of(container, "livenessProbe")
     async with asyncio.TaskGroup() as tasks:
         accepts = Probe("tcp", ports_of(container)[0])
-        tasks.create_task(_readiness(readiness or accepts, listens_at, clock, tell, forever=readiness is not None))
+        tasks.create_task(
+            _readiness(readiness or accepts, listens_at, clock, tell, known.is_ready, forever=readiness is not None)
+        )
         if liveness is not None:
             tasks.create_task(_liveness(liveness, listens_at, clock, tell))
 
@@ -48,11 +54,11 @@ async def _until_started(probe: Probe, listens_at: Callable[[int], tuple[str, in
 
 
 async def _readiness(
-    probe: Probe, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts, *, forever: bool
+    probe: Probe, listens_at: Callable[[int], tuple[str, int]], clock: Clock, tell: Verdicts, is_ready: bool, *, forever: bool
 ) -> None:
     """Knocks eagerly until the first success, then every period; ends after it when `forever` is False."""
     await clock.sleep(probe.initial_delay)
-    streak, begun, due = Streak(), clock.now(), clock.now() + probe.period
+    streak, begun, due = Streak(verdict=is_ready or None), clock.now(), clock.now() + probe.period
     while True:
         now = clock.now()
         eager = streak.verdict is None and now < due and now - begun < EAGER_FOR_SECONDS

@@ -1,96 +1,116 @@
-"""A container as a local process: its own process group, its output as a log, and no way to outlive the node.
+"""A container as a local process: its own process group, its output as a log, and a node that it belongs to.
 
-A process ends by SIGTERM, a grace period, and SIGKILL to the whole group. If the node itself is killed, the kernel kills the
-process (Linux) and the end of its stdin tells it (everywhere). Whatever might be left after that is found by its pid file
-when the next node starts: `sweep` kills what is there, but only if it was started when the file says it was, so that a
-number that now belongs to somebody else is left alone.
+A process ends by SIGTERM, a grace period, and SIGKILL to the whole group. Between it and the node are two named pipes beside
+its pid file: `.out` carries its output, `.in` nothing at all: its end tells the process that the node has died. It then goes
+on for `ORPHAN_SECONDS`, in which the next node may adopt it (by opening both pipes again), and ends by itself.
 """
 
 import asyncio
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-import msgspec
-import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput
 from shipway.localcluster.node.logs import ContainerLog
+from shipway.localcluster.node.pid_files import PROCESS_ID, PidFile, note_process, noted
 
-log = structlog.get_logger()
-
+ORPHAN_SECONDS = 60.0
 _CHUNK = 64 * 1024
 _DRAIN_SECONDS = 1.0
-
-
-class PidFile(Struct, frozen=True):
-    """What is needed to recognise a process again. `started` is the kernel's word for when, compared as text."""
-
-    pid: int
-    started: str
-    what: str
+_LOOKS_EVERY_SECONDS = 0.1
+_KILLED = 128 + signal.SIGKILL
 
 
 class Launch(Struct, frozen=True):
-    """How to start one process. `environment` is all it gets."""
+    """How to start one process. `environment` is all it gets; `listens` is where its ports are reached."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     directory: Path
     pid_file: Path
     what: str
+    ip: str = ""
+    listens: Mapping[int, tuple[str, int]] = {}
+    orphan_seconds: float = ORPHAN_SECONDS
+
+    def beside(self, suffix: str) -> Path:
+        return self.pid_file.with_suffix(suffix)
 
 
 class Process:
     """A running process. `run` pumps its output and returns its exit code; `stop` ends it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, pid_file: Path, output: ContainerLog) -> None:
-        self._process = process
-        self._pid_file = pid_file
+    def __init__(self, pid: int, launch: Launch, output: ContainerLog, wait: Callable[[], Awaitable[int]]) -> None:
+        self.pid = pid
+        self.id = f"{PROCESS_ID}{pid}"
+        self._launch = launch
         self._output = output
-        self.pid = process.pid
-        self.id = f"process://{process.pid}"
+        self._wait = wait
+        self._in = os.open(launch.beside(".in"), os.O_WRONLY | os.O_NONBLOCK)
+        self._out = os.open(launch.beside(".out"), os.O_RDONLY | os.O_NONBLOCK)
 
     @classmethod
     async def start(cls, launch: Launch, output: ContainerLog) -> "Process":
         """Raises InvalidInput (reason StartError) when the program cannot be started."""
         launch.directory.mkdir(parents=True, exist_ok=True)
+        stdin, stdout = _make_pipes(launch)
         try:
             process = await asyncio.create_subprocess_exec(
                 *launch.argv,
-                env={**launch.environment, "SHIPWAY_STDIN": "agent"},
+                env={**launch.environment, **_told(launch)},
                 cwd=launch.directory,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=stdin,
+                stdout=stdout,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            started = cls(process.pid, launch, output, process.wait)
         except OSError as error:
             raise InvalidInput(f"{launch.argv[0]} cannot be started: {error.strerror}", reason="StartError") from error
-        started = cls(process, launch.pid_file, output)
+        finally:
+            os.close(stdin)
+            os.close(stdout)
         try:
-            note_process(launch.pid_file, process.pid, launch.what)
+            note_process(launch.pid_file, replace(noted(process.pid, launch.what), ip=launch.ip, listens=launch.listens))
         except OSError as error:
             await started.stop(0.0)
             raise InvalidInput(f"{launch.pid_file} cannot be written: {error.strerror}", reason="StartError") from error
         return started
 
+    @classmethod
+    def adopt(cls, launch: Launch, left: PidFile, output: ContainerLog, clock: Clock) -> "Process":
+        """Takes over what an earlier node has started. Raises InvalidInput when it has ended meanwhile."""
+
+        async def wait() -> int:
+            while left.is_alive:
+                await clock.sleep(_LOOKS_EVERY_SECONDS)
+            return _exit_code(launch.beside(".exit"))
+
+        try:
+            return cls(left.pid, launch, output, wait)
+        except OSError as error:
+            message = f"process {left.pid} of an earlier node has ended: {error.strerror}"
+            raise InvalidInput(message, reason="ContainerStatusUnknown") from error
+
     async def run(self) -> int:
         """The exit code (128 + signal when a signal ended it). Cancelled: kills the process first."""
         try:
             await self._pump()
-            code = await self._process.wait()
+            code = await self._wait()
         finally:
             self._signal(signal.SIGKILL)  # what the process left behind in its group
-            await self._process.wait()
-            self._pid_file.unlink(missing_ok=True)
-            self._close_stdin()
+            await self._wait()
+            os.close(self._in)
+            for suffix in (".pid", ".in", ".out", ".exit"):
+                self._launch.beside(suffix).unlink(missing_ok=True)
         return 128 - code if code < 0 else code
 
     async def stop(self, grace_seconds: float) -> None:
@@ -98,19 +118,24 @@ class Process:
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_seconds):
-                await self._process.wait()
+                await self._wait()
         except TimeoutError:
             self._signal(signal.SIGKILL)
-            await self._process.wait()
+            await self._wait()
 
     async def _pump(self) -> None:
         """Copies the output until its end. A child that keeps the pipe open is not waited for once the process has ended."""
-        assert self._process.stdout is not None
-        async with asyncio.TaskGroup() as tasks:
-            copying = tasks.create_task(self._copy(self._process.stdout))
-            await self._process.wait()
-            await asyncio.wait({copying}, timeout=_DRAIN_SECONDS)
-            copying.cancel()
+        reader = asyncio.StreamReader()
+        made = asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), _file(self._out))
+        transport, _ = await made
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                copying = tasks.create_task(self._copy(reader))
+                await self._wait()
+                await asyncio.wait({copying}, timeout=_DRAIN_SECONDS)
+                copying.cancel()
+        finally:
+            transport.close()
 
     async def _copy(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(_CHUNK):
@@ -120,54 +145,31 @@ class Process:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def _close_stdin(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+
+def _make_pipes(launch: Launch) -> tuple[int, int]:
+    """The process' ends. It holds its output open for reading too, so that it can write while it has no node."""
+    launch.pid_file.parent.mkdir(parents=True, exist_ok=True)
+    launch.beside(".exit").unlink(missing_ok=True)
+    for suffix in (".in", ".out"):
+        launch.beside(suffix).unlink(missing_ok=True)
+        os.mkfifo(launch.beside(suffix), 0o600)
+    stdin = os.open(launch.beside(".in"), os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(stdin, True)
+    return stdin, os.open(launch.beside(".out"), os.O_RDWR)
 
 
-def note_process(pid_file: Path, pid: int, what: str) -> None:
-    """Writes what is needed to recognise a process again. Raises OSError."""
-    pid_file.parent.mkdir(parents=True, exist_ok=True)
-    pid_file.write_bytes(msgspec.json.encode(PidFile(pid, started_at(pid) or "", what)))
+def _told(launch: Launch) -> dict[str, str]:
+    """What a process is told about its node."""
+    return {"SHIPWAY_ORPHAN_SECONDS": f"{launch.orphan_seconds:g}", "SHIPWAY_EXIT_FILE": str(launch.beside(".exit"))}
 
 
-def started_at(pid: int) -> str | None:
-    """When a process was started, in whatever unit this system tells it; None when there is no such process."""
-    if sys.platform == "linux":
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return None
-        fields = text.rpartition(")")[2].split()
-        return None if fields[0] == "Z" else fields[19]
-    found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
-    return found.stdout.strip() or None
+def _exit_code(path: Path) -> int:
+    """What an adopted process has written, as only a parent is told; nothing: it was killed."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return _KILLED
 
 
-async def sweep(directory: Path, clock: Clock, *, grace_seconds: float = 1.0) -> int:
-    """Kill the processes that an earlier node left behind, going by the pid files in `directory`. Returns how many."""
-    ours: list[tuple[Path, PidFile]] = []
-    for path in sorted(directory.glob("*.pid")):
-        try:
-            left = msgspec.json.decode(path.read_bytes(), type=PidFile)
-        except (msgspec.DecodeError, OSError):
-            left = None
-        if left is not None and started_at(left.pid) == left.started:
-            ours.append((path, left))
-            log.info("process_left_behind_killed", pid=left.pid, what=left.what)
-        else:
-            path.unlink(missing_ok=True)
-    for number, waits in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
-        await _end(ours, number, clock, until=clock.now() + waits)
-    for path, _ in ours:
-        path.unlink(missing_ok=True)
-    return len(ours)
-
-
-async def _end(ours: list[tuple[Path, PidFile]], number: signal.Signals, clock: Clock, *, until: float) -> None:
-    alive = [left for _, left in ours if started_at(left.pid) == left.started]
-    for left in alive:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(left.pid, number)
-    while any(started_at(left.pid) == left.started for left in alive) and clock.now() < until:
-        await clock.sleep(0.02)
+def _file(descriptor: int) -> BinaryIO:
+    return os.fdopen(descriptor, "rb", 0)  # pyright: ignore[reportReturnType]

@@ -12,7 +12,8 @@ import pytest
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
 from shipway.localcluster.node.logs import ContainerLog, LogQuery
-from shipway.localcluster.node.process import Launch, PidFile, Process, started_at, sweep
+from shipway.localcluster.node.pid_files import PidFile, left_behind, started_at, sweep
+from shipway.localcluster.node.process import Launch, Process
 from tests.waiting import eventually
 
 CLOCK = SystemClock()
@@ -137,7 +138,9 @@ async def main(home):
     log = ContainerLog(home / "0.log", SystemClock())
     log.open()
     argv = (sys.executable, "-m", "shipway.localcluster.node.echo", "--listen=127.0.0.1:0")
-    process = await Process.start(Launch(argv, dict(os.environ), home / "run", home / "x.pid", "echo"), log)
+    orphan_seconds = float(sys.argv[2])
+    launch = Launch(argv, dict(os.environ), home / "run", home / "x.pid", "echo", orphan_seconds=orphan_seconds)
+    process = await Process.start(launch, log)
     running = asyncio.ensure_future(process.run())
     while not log.path.read_bytes():
         await asyncio.sleep(0.01)
@@ -148,8 +151,8 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_an_echo_dies_with_a_node_that_is_killed(tmp_path):
-    node = await asyncio.create_subprocess_exec(*python(NODE), str(tmp_path), stdout=asyncio.subprocess.PIPE)
+async def test_an_echo_ends_a_while_after_its_node_was_killed(tmp_path):
+    node = await asyncio.create_subprocess_exec(*python(NODE), str(tmp_path), "0.5", stdout=asyncio.subprocess.PIPE)
     assert node.stdout is not None
     async with asyncio.timeout(20):
         echo = int(await node.stdout.readline())
@@ -157,3 +160,25 @@ async def test_an_echo_dies_with_a_node_that_is_killed(tmp_path):
         node.kill()
         await node.wait()
         await eventually(lambda: started_at(echo) is None)
+
+
+async def test_an_echo_is_adopted_and_its_end_is_known(tmp_path):
+    node = await asyncio.create_subprocess_exec(*python(NODE), str(tmp_path), "60", stdout=asyncio.subprocess.PIPE)
+    assert node.stdout is not None
+    async with asyncio.timeout(30):
+        echo = int(await node.stdout.readline())
+    node.kill()
+    await node.wait()
+    left = left_behind(tmp_path)["x"]
+    log = ContainerLog(tmp_path / "0.log", CLOCK)
+    log.open()
+    process = Process.adopt(Launch((), {}, tmp_path / "run", tmp_path / "x.pid", "echo"), left, log, CLOCK)
+    assert process.pid == echo
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(process.run())
+        await process.stop(20.0)
+    log.close()
+    assert running.result() == 0
+    said = await lines(log)
+    assert (said[0][:15], said[1:]) == (b"echo v1 serving", [b"SIGTERM: draining\n", b"drained\n"])
+    assert {path.name for path in tmp_path.iterdir()} == {"0.log", "run"}

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
-from shipway.localcluster.node.process import note_process
+from shipway.localcluster.node.pid_files import SUFFIX, note_process, noted
 from shipway.localcluster.node.streaming.channels import PIECE, STDERR, STDOUT, TerminalSize
 
 ENTER = Path(__file__).parent / "enter.py"
@@ -149,10 +149,10 @@ async def running(place: Place, command: Sequence[str], wanted: Wanted) -> Async
         raise InvalidInput(f"the command cannot be started: {error.strerror}", reason="StartError") from error
     finally:
         _close(slave)
-    pid_file = place.pids.with_name(f"{place.pids.name}.{process.pid}.pid")
+    pid_file = place.pids.with_name(f"{place.pids.name}.{process.pid}{SUFFIX}")
     child = Child(process, master)
     try:
-        note_process(pid_file, process.pid, place.what)
+        note_process(pid_file, noted(process.pid, place.what))
         await child.open_terminal()
         yield child
     finally:
