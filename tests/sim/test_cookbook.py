@@ -1,0 +1,260 @@
+"""Every recipe of docs/cookbook.md, applied as it stands there: a good version arrives, a bad one is thrown out."""
+
+import asyncio
+import random
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import CRDS, HTTP_ROUTES, JOBS, NAMESPACES, REPLICA_SETS, ROLLOUTS, SERVICES
+from shipway.api.metrics import Sample
+from shipway.kube.client.client import Client
+from shipway.kube.objects import yaml
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import dig, labels_of
+from shipway.kube.runtime.runtime import Runtime
+from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.controller import AnalysisRunController
+from shipway.rollouts.controllers import rollout_controllers
+from shipway.rollouts.rollout.names import HASH_LABEL
+from shipway.rollouts.settings import RolloutSettings
+from tests.sim.cluster_world import Cluster, simulate
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cookbook.md").read_text(encoding="utf-8")
+NS = "shop"
+HEADER_TESTS = "Tests behind a header, then 5 → 30 → 100"
+SMALL_SHARES = "1 → 10 → 50"
+BLUE_GREEN = "Blue-green with a smoke test"
+DATADOG = "Thrown out by Datadog's error rate"
+
+
+def listings(heading: str) -> list[Obj]:
+    """The objects of a recipe, after those that the page gives to all."""
+    parts = re.split(r"^## (.*)$", PAGE, flags=re.MULTILINE)
+    chapters = dict(zip(parts[1::2], parts[2::2], strict=True))
+    text = parts[0] + chapters[heading]
+    return [
+        obj for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for obj in yaml.load_all(block)
+    ]
+
+
+def weight_in(route: Obj) -> int:
+    return {ref["name"]: ref.get("weight", 1) for ref in route["spec"]["rules"][0]["backendRefs"]}["web-canary"]
+
+
+class Kitchen:
+    """A cluster in which a recipe runs. `measured` answers metrics by name; a list is worked off, its last value stays."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.measured: dict[str, list[Any]] = {}
+        self.weights_seen: list[int] = []
+
+    async def apply(self, objs: list[Obj], tests_image: str) -> None:
+        known: dict[str, Resource] = {
+            one.kind: one for one in await self.cluster.user.discover() if one.version == "v1" or "argo" in one.group
+        }
+        for obj in objs:
+            cooked = yaml.load(yaml.dump(obj).replace("registry.example/web-tests:v1", tests_image))
+            cooked["metadata"]["namespace"] = NS
+            await self.cluster.user.create(known[obj["kind"]], cooked)
+
+    async def measure(self, ask: MeasureAsk) -> Sample:
+        values = self.measured[ask.metric]
+        value = values.pop(0) if len(values) > 1 else values[0]
+        return Sample(value, str(value))
+
+    async def until(self, condition: Callable[[Obj], Any], seconds: float = 4000.0) -> Obj:
+        for _ in range(int(seconds)):
+            found = await self.cluster.user.get(ROLLOUTS, NS, "web")
+            if condition(found.get("status") or {}):
+                return found
+            await self.cluster.clock.sleep(1)
+        raise AssertionError("never came true")
+
+    def route_changed(self, old: Obj | None, new: Obj | None) -> None:
+        weight = weight_in(new) if new is not None else None
+        if weight is not None and self.weights_seen[-1:] != [weight]:
+            self.weights_seen.append(weight)
+
+    async def canary_weight(self) -> int | None:
+        routes = (await self.cluster.user.list(HTTP_ROUTES, NS)).items
+        return weight_in(routes[0]) if routes else None
+
+    async def phase(self, wanted: str, message: str = "") -> Obj:
+        def is_so(status: Obj) -> bool:
+            return status.get("phase") == wanted and message in status.get("message", "")
+
+        return await self.until(is_so)
+
+    async def release(self) -> str:
+        """A new image; the hash of the stable version before."""
+        before = (await self.phase("Healthy"))["status"]["stableRS"]
+        del self.weights_seen[:-1]
+        container = {"name": "web", "image": "registry.example/web:v2", "ports": [{"containerPort": 8080}]}
+        body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        await self.cluster.user.patch(ROLLOUTS, NS, "web", body)
+        await self.until(lambda status: status.get("currentPodHash") not in ("", before))
+        return before
+
+    async def sizes(self) -> dict[str, int]:
+        return {
+            labels_of(rs)[HASH_LABEL]: rs["spec"]["replicas"] for rs in (await self.cluster.user.list(REPLICA_SETS, NS)).items
+        }
+
+    async def is_thrown_out(self, stable: str) -> None:
+        found = await self.phase("Degraded", "RolloutAborted")
+        assert found["status"]["stableRS"] == stable
+        assert await self.canary_weight() in (0, None)
+
+
+def cooked(
+    heading: str, story: Callable[[Kitchen], Awaitable[None]], *, tests_image: str = "job:2", **measured: list[Any]
+) -> None:
+    """Applies a recipe in a fresh cluster and lets `story` look at it."""
+
+    async def main(cluster: Cluster) -> None:
+        for crd in load_crds():
+            await cluster.user.create(CRDS, crd)
+        while not {ROLLOUTS, HTTP_ROUTES} <= set(await cluster.user.discover()):
+            await cluster.clock.sleep(0.1)
+        await cluster.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}})
+        kitchen = Kitchen(cluster)
+        kitchen.measured = {name.replace("_", "-"): values for name, values in measured.items()}
+        controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
+        client = Client(cluster.server, manager="shipway")
+        resolvers = {MeasureAsk: kitchen.measure}
+        engine = Runtime(client, controllers, clock=cluster.clock, resolvers=resolvers, rng=random.Random(7))
+        engine.follow(HTTP_ROUTES, kitchen.route_changed)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(engine.run())
+            await kitchen.apply(listings(heading), tests_image)
+            await story(kitchen)
+            running.cancel()
+
+    simulate(main)
+
+
+GOOD = {"error_rate": [[0.001], []], "latency_p95": [[0.2]]}
+
+
+@pytest.mark.proves("000-36", "000-37", "rollouts:cookbook")
+def test_a_good_version_passes_its_tests_and_takes_over() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        await kitchen.release()
+        await kitchen.until(lambda status: status.get("currentStepIndex") == 2)
+        jobs = await kitchen.cluster.until(lambda: two_jobs(kitchen))
+        assert len({dig(job, "metadata", "name") for job in jobs}) == 2
+        assert await kitchen.canary_weight() == 0
+        await kitchen.phase("Healthy")
+        assert kitchen.weights_seen == [0, 5, 30, 100, 0]
+
+    cooked(HEADER_TESTS, story, **GOOD)
+
+
+async def two_jobs(kitchen: Kitchen) -> list[Obj] | None:
+    """Both test suites at work side by side."""
+    jobs = [job for job in (await kitchen.cluster.user.list(JOBS, NS)).items if not dig(job, "status", "completionTime")]
+    return jobs if len(jobs) == 2 else None
+
+
+@pytest.mark.proves("000-36", "rollouts:cookbook")
+def test_failed_tests_end_it_before_anybody_is_served() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.is_thrown_out(stable)
+        assert kitchen.weights_seen == [0]
+
+    cooked(HEADER_TESTS, story, tests_image="crash:2", **GOOD)
+
+
+@pytest.mark.proves("000-37", "rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("measured", "most"),
+    [
+        ({"error_rate": [[0.3]], "latency_p95": [[0.2]]}, 5),
+        ({"error_rate": [[0.001]], "latency_p95": [[0.2]] * 12 + [[2.0]]}, 30),
+    ],
+)
+def test_bad_metrics_end_it_at_any_weight(measured: dict[str, list[Any]], most: int) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.is_thrown_out(stable)
+        assert max(kitchen.weights_seen) == most
+
+    cooked(HEADER_TESTS, story, **measured)
+
+
+@pytest.mark.proves("rollouts:cookbook")
+def test_one_bad_measurement_is_no_verdict() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        await kitchen.release()
+        await kitchen.phase("Healthy")
+
+    cooked(HEADER_TESTS, story, error_rate=[[0.3], [0.001]], latency_p95=[[0.2]])
+
+
+@pytest.mark.proves("rollouts:cookbook")
+def test_small_shares_wait_for_a_person() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.phase("Paused")
+        assert kitchen.weights_seen[-1] == 1
+        assert sorted((await kitchen.sizes()).values()) == [1, 10]
+        await kitchen.cluster.user.patch(ROLLOUTS, NS, "web", {"status": {"pauseConditions": None}}, subresource="status")
+        await kitchen.until(lambda status: status.get("currentStepIndex") == 5)
+        assert kitchen.weights_seen == [0, 1, 10, 50]
+        await kitchen.cluster.user.patch(ROLLOUTS, NS, "web", {"status": {"abort": True}}, subresource="status")
+        await kitchen.is_thrown_out(stable)
+
+    cooked(SMALL_SHARES, story)
+
+
+@pytest.mark.proves("001-19", "rollouts:cookbook")
+@pytest.mark.parametrize(("image", "switches"), [("job:2", True), ("crash:2", False)])
+def test_a_smoke_test_decides_whether_all_traffic_is_switched(image: str, switches: bool) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        if not switches:
+            await kitchen.is_thrown_out(stable)
+            assert await points_at(kitchen, "web-active") == stable
+            return
+        done = await kitchen.phase("Healthy")
+        assert await points_at(kitchen, "web-active") == done["status"]["stableRS"] != stable
+        await kitchen.cluster.clock.sleep(500)
+        assert (await kitchen.sizes())[stable] == 3
+        await kitchen.cluster.clock.sleep(150)
+        assert (await kitchen.sizes())[stable] == 0
+
+    cooked(BLUE_GREEN, story, tests_image=image)
+
+
+async def points_at(kitchen: Kitchen, service: str) -> str:
+    return dig(await kitchen.cluster.user.get(SERVICES, NS, service), "spec", "selector", HASH_LABEL)
+
+
+@pytest.mark.proves("rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("answers", "good"),
+    [([0.001, None], True), ([0.3, 0.3, 0.001], True), ([0.001, 0.3], False)],
+    ids=["good", "spikes", "bad"],
+)
+def test_the_third_bad_answer_of_datadog_ends_it(answers: list[Any], good: bool) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        if good:
+            assert (await kitchen.phase("Healthy", ""))["status"]["stableRS"] != stable
+            assert kitchen.weights_seen == [0, 20, 60, 100, 0]
+        else:
+            await kitchen.is_thrown_out(stable)
+            assert max(kitchen.weights_seen) == 20
+
+    cooked(DATADOG, story, error_rate=answers)
+
+
+def test_every_recipe_is_run() -> None:
+    assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG}
