@@ -21,6 +21,7 @@ from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
 from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
+from shipway.gitops.dry_run import dry_run
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -122,8 +123,8 @@ class World:
         settings = GitOpsSettings("argocd", ("team-*",), key=b"a key of the test")
         client = Client(self.engine, manager=settings.manager)
 
-        async def dry_run(ask: DryRunAsk) -> Obj:
-            return await client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
+        async def tried(ask: DryRunAsk) -> Obj:
+            return await dry_run(client, ask)
 
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
@@ -134,7 +135,7 @@ class World:
         resolvers = {
             HeadAsk: head_of,
             RenderAsk: render,
-            DryRunAsk: dry_run,
+            DryRunAsk: tried,
             HealthAsk: health_by_script,
             JqPathsAsk: selected_by_jq,
         }

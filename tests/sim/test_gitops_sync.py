@@ -401,3 +401,77 @@ def test_a_wave_gives_watchers_a_moment_before_the_next() -> None:
 
 def hook_map(name: str, phase: str) -> Obj:
     return config(name, annotations={"argocd.argoproj.io/hook": phase})
+
+
+def twice(value: str = "2", *more: Obj) -> Obj:
+    found = deployment()
+    pair = [{"name": "A", "value": "1"}, {"name": "A", "value": value}]
+    found["spec"]["template"]["spec"]["containers"] = [{"name": "main", "image": "builtin/echo:v1", "env": pair}, *more]
+    return found
+
+
+def variables(live: Obj) -> list[Obj]:
+    return live["spec"]["template"]["spec"]["containers"][0]["env"]
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does_and_that_is_said() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        (warning,) = [one for one in app["status"]["conditions"] if one["type"] == "ClientSideApplyWarning"]
+        assert "is there twice, which server-side apply refuses" in warning["message"]
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert variables(live) == [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+        assert LAST_APPLIED in live["metadata"]["annotations"]
+        await there.settle(5)
+        there.engine.writes.clear()
+        await there.settle(700)
+        assert there.engine.writes == []
+        # Drift is healed, what left Git goes, what others added stays.
+        await there.user.patch(DEPLOYMENTS, "shop", "web", {"spec": {"paused": True, "replicas": 2}})
+        await there.until(lambda app: dig(app, "status", "operationState", "operation", "sync", "autoHealAttemptsCount") == 1)
+        await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert (live["spec"]["replicas"], live["spec"]["paused"]) == (0, True)
+        await there.push([twice("3")])
+        await there.synced()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert [one["value"] for one in variables(live)] == ["1", "3"]
+        # Once Git is mended the warning goes, and everything goes on.
+        await there.push([deployment()])
+        app = await there.synced()
+        assert condition_types(app) == set()
+        live = await there.user.get(DEPLOYMENTS, "shop", "web")
+        assert "env" not in live["spec"]["template"]["spec"]["containers"][0]
+        await there.settle(5)
+        there.engine.writes.clear()
+        await there.settle(700)
+        assert there.engine.writes == []
+
+    simulate(story, [twice(), config()])
+
+
+def test_a_user_may_ask_for_client_side_apply() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=prefer("ServerSideApply=false")))
+        app = await there.synced()
+        assert condition_types(app) == set()
+        live = await there.user.get(CONFIG_MAPS, "shop", "settings")
+        assert LAST_APPLIED in live["metadata"]["annotations"]
+        by_server = await there.user.get(SERVICES, "shop", "web")
+        assert LAST_APPLIED not in by_server["metadata"]["annotations"], "its own annotation says otherwise"
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red", "size": "xl"}})
+        await there.until(lambda app: dig(app, "status", "operationState", "operation", "sync", "autoHealAttemptsCount") == 1)
+        await there.synced()
+        assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "blue", "size": "xl"}
+        await there.push([{**config(), "data": {"taste": "sweet"}}, web])
+        app = await there.synced()
+        assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"taste": "sweet", "size": "xl"}
+        assert rows(app)["settings"]["message"] == "configmap/settings configured"
+
+    web = service()
+    web["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "ServerSideApply=true"}
+    simulate(story, [config(), web])

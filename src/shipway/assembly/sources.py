@@ -22,6 +22,7 @@ from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
 from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.server.webhook import PushEvent
@@ -106,7 +107,7 @@ class Sources:
         return await self.renderer.render(ask.request)
 
     async def dry_run(self, ask: DryRunAsk) -> Obj:
-        return await self._client.apply(ask.resource, ask.obj, manager=ask.manager, dry_run=True)
+        return await dry_run(self._client, ask)
 
 
 def concerns(ask: HeadAsk, push: PushEvent) -> bool:

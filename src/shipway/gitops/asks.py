@@ -7,7 +7,7 @@
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import orjson
@@ -39,7 +39,9 @@ class RenderAsk(Ask, frozen=True):
 
 
 class DryRunAsk(Ask, frozen=True):
-    """What would a server-side apply of `body` (canonical JSON) make of the object at `live_version` ("" = none live)?
+    """What would a write of `body` (canonical JSON) make of the object at `live_version` ("" = none live)?
+
+    `how`: a server-side apply, or what a client-side one sends (the creation of an object, or one of two patches).
 
     Answered by the object as the server returns it, or by the server's refusal.
     """
@@ -51,6 +53,7 @@ class DryRunAsk(Ask, frozen=True):
     body: bytes
     live_version: str
     manager: str
+    how: Literal["apply", "create", "strategic", "merge"] = "apply"
 
     @property
     def lane(self) -> str:

@@ -20,6 +20,7 @@ from shipway.gitops.annotations import APPLIED, SYNC_OPTIONS, TRACKING_ID, comma
 from shipway.gitops.asks import canonical
 from shipway.gitops.order import DELETION_HOOKS, hook_types, is_hook, is_skipped, unknown_hook_types
 from shipway.gitops.tracking import tracking_id
+from shipway.kube.objects.client_side import duplicate_key
 from shipway.kube.objects.pruning import prune
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_version
 from shipway.kube.objects.schema import builtin_schema
@@ -35,6 +36,7 @@ class Desired(Struct, frozen=True):
 
     `digest` is of the whole object, computed once ("" where nobody asks for it). `origin` says where its text stands
     (`apps/web/deployment.yaml:12`), "" where the renderer cannot tell. `ignored` are pointers to what jq rules leave to others.
+    `is_client_side`: it is merged as kubectl does without server-side apply, by the user's wish or because it has to be.
     """
 
     ref: Ref
@@ -43,6 +45,7 @@ class Desired(Struct, frozen=True):
     digest: bytes = b""
     origin: str = ""
     ignored: tuple[str, ...] = ()
+    is_client_side: bool = False
 
 
 class Prepared(Struct, frozen=True):
@@ -64,11 +67,12 @@ class Prepared(Struct, frozen=True):
 
 class Terms(Struct, frozen=True):
     """For which application objects are made ready, and into which namespace. `validates`: fields that nobody knows are an
-    error (the server's); otherwise they are dropped."""
+    error (the server's); otherwise they are dropped. `server_side`: applied by the server, unless an object says otherwise."""
 
     instance: str
     namespace: str = ""
     validates: bool = True
+    server_side: bool = True
 
 
 def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, origins: Sequence[str] = ()) -> Prepared:
@@ -87,7 +91,17 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
         ref = ref_of(obj)
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
-        desired = Desired(ref_of(ready), ready, _at_version(resource, ready), _digest(ready), place)
+        twice = _duplicate_key(ready)
+        if twice:
+            warnings.append(("ClientSideApplyWarning", _twice_told(ready, twice, place)))
+        desired = Desired(
+            ref_of(ready),
+            ready,
+            _at_version(resource, ready),
+            _digest(ready),
+            place,
+            is_client_side=bool(twice) or not _is_server_side(obj, terms),
+        )
         if runs_at_deletion:
             deletion_hooks.append(desired)
         if is_skipped(obj):
@@ -156,6 +170,25 @@ def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:
     meta.setdefault("annotations", {}).pop(APPLIED, None)
     meta["annotations"][TRACKING_ID] = tracking_id(terms.instance, ready)
     return ready
+
+
+def _is_server_side(obj: Obj, terms: Terms) -> bool:
+    own = [option for option in comma_list(annotations_of(obj), SYNC_OPTIONS) if option.startswith("ServerSideApply=")]
+    return own[-1] != "ServerSideApply=false" if own else terms.server_side
+
+
+def _duplicate_key(obj: Obj) -> str:
+    group, version = split_api_version(obj["apiVersion"])
+    schema = builtin_schema(group, version, obj["kind"])
+    return duplicate_key(obj, schema) if schema else ""
+
+
+def _twice_told(obj: Obj, twice: str, place: str) -> str:
+    where = f" ({place})" if place else ""
+    return (
+        f"{obj['kind']}/{name_of(obj)}{where}: {twice} is there twice, which server-side apply refuses: it is "
+        "merged as kubectl does, by last-applied-configuration. Mend it in Git"
+    )
 
 
 def _known_fields(obj: Obj) -> Obj:

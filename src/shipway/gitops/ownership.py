@@ -13,6 +13,7 @@ to live means in sync) is put only where ownership cannot know:
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import orjson
 from msgspec import Struct
 
 from shipway.api.application import IgnoreDifference
@@ -21,13 +22,15 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, Unavailable
 from shipway.gitops.adoption import FORMER, has_leftovers
 from shipway.gitops.annotations import APPLIED
-from shipway.gitops.asks import DryRunAsk, dry_run_ask
+from shipway.gitops.asks import DryRunAsk, canonical, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
 from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, with_live_fields, without
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
+from shipway.kube.objects.client_side import LAST_APPLIED, client_side_patch
 from shipway.kube.objects.field_sets import owner_of, paths, uncovered
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Ref, Resource
+from shipway.kube.objects.schema import builtin_schema
 from shipway.kube.objects.views import annotations_of, copy_obj, metadata, resource_version_of
 from shipway.kube.runtime.decision import Answer
 
@@ -68,6 +71,8 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
     """The state of one object that Git wants."""
     if live is None or context.instance not in tracked_by(live):
         return Judgement("OutOfSync")
+    if is_client_side(desired, live, context):
+        return _judge_client_side(desired, live, claims, context)
     wanted = wanted_hash(desired, claims, context)
     applied = annotations_of(live).get(APPLIED)
     entry = our_entry(live, context.settings.manager)
@@ -124,8 +129,83 @@ def dry_run_of(desired: Desired, live: Obj | None, claims: Sequence[Claim], cont
     """The question what an apply would make of the object; None while its kind is not known."""
     if desired.resource is None:
         return None
+    if is_client_side(desired, live, context):
+        return _trial(desired.resource, desired.ref, client_side_body(desired, live, claims, context), live, context)
     version = resource_version_of(live) if live else ""
     return dry_run_ask(desired.resource, to_apply(desired, live, claims, context), version, context.settings.manager)
+
+
+def is_client_side(desired: Desired, live: Obj | None, context: Context) -> bool:
+    """Whether the object is merged as kubectl does without server-side apply. What was once, stays so: fields that such a write
+    owns would outlive their leaving Git."""
+    if desired.is_client_side or live is None:
+        return desired.is_client_side
+    annotations, manager = annotations_of(live), context.settings.manager
+    if LAST_APPLIED not in annotations or APPLIED not in annotations or our_entry(live, manager) is not None:
+        return False
+    return any(_is_update_of(manager, entry) for entry in metadata(live).get("managedFields") or [])
+
+
+def client_side_body(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:
+    """What is wanted, with the annotation that remembers it for the next time."""
+    body = copy_obj(to_apply(desired, live, claims, context))
+    body["metadata"].pop("resourceVersion", None)
+    body["metadata"]["annotations"][LAST_APPLIED] = canonical(desired.obj).decode() + "\n"
+    return body
+
+
+def client_side_change(resource: Resource, body: Obj, live: Obj) -> tuple[Obj, Literal["strategic", "merge"]]:
+    """The patch that makes `live` what `body` wants, and its type."""
+    schema = builtin_schema(resource.group, resource.version, resource.kind)
+    return client_side_patch(_last_applied(live), body, live, schema), "strategic" if schema else "merge"
+
+
+def _judge_client_side(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> Judgement:
+    """By what was applied last, and (where the patch is not empty) by what the server would make of it."""
+    applied = annotations_of(live).get(APPLIED)
+    if (
+        applied not in (wanted_hash(desired, claims, context), _whole_hash(desired, claims, context))
+        or desired.resource is None
+    ):
+        return Judgement("OutOfSync")
+    body = without(client_side_body(desired, live, claims, context), _left_alone(desired, context))
+    body["metadata"]["annotations"][APPLIED] = applied
+    patch, _ = client_side_change(desired.resource, body, live)
+    if not patch:
+        return Judgement("Synced")
+    return _answered(
+        _trial(desired.resource, desired.ref, body, live, context), live, context, _drifts(live, _leaves(patch), context)
+    )
+
+
+def _trial(resource: Resource, ref: Ref, body: Obj, live: Obj | None, context: Context) -> DryRunAsk:
+    version, manager = resource_version_of(live) if live else "", context.settings.manager
+    if live is None:
+        return DryRunAsk(resource, ref.namespace, ref.name, canonical(body), version, manager, "create")
+    patch, how = client_side_change(resource, body, live)
+    return DryRunAsk(resource, ref.namespace, ref.name, canonical(patch), version, manager, how)
+
+
+def _leaves(patch: Obj, prefix: str = "") -> list[str]:
+    """The paths that a patch speaks of, down to the first list."""
+    found: list[str] = []
+    for key, value in patch.items():
+        if not key.startswith("$"):
+            path = f"{prefix}.{key}"
+            found += _leaves(value, path) if isinstance(value, dict) and value else [path]
+    return found
+
+
+def _last_applied(live: Obj) -> Obj:
+    try:
+        found = orjson.loads(annotations_of(live).get(LAST_APPLIED) or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_update_of(manager: str, entry: Obj) -> bool:
+    return entry.get("manager") == manager and entry.get("operation") == "Update" and not entry.get("subresource")
 
 
 def _left_alone(desired: Desired, context: Context) -> tuple[str, ...]:
@@ -176,7 +256,11 @@ def _settle(desired: Desired, live: Obj, claims: Sequence[Claim], context: Conte
     """Lets a dry run decide: equal to live means in sync."""
     if desired.resource is None:
         return Judgement("OutOfSync", drifts)
-    ask = dry_run_of(desired, live, claims, context)
+    return _answered(dry_run_of(desired, live, claims, context), live, context, drifts)
+
+
+def _answered(ask: DryRunAsk | None, live: Obj, context: Context, drifts: tuple[Drift, ...]) -> Judgement:
+    """By the object that the server would make: equal to live means in sync."""
     answer = context.answer(ask) if ask else None
     if answer is None or (answer.value is None and answer.error is None):
         return Judgement("Pending", drifts, ask)

@@ -14,7 +14,13 @@ from shipway.gitops.sync.tasks import images_of
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
 
 ERROR_CONDITIONS = ("InvalidSpecError", "ComparisonError", "SyncError", "DeletionError", "UnknownError")
-WARNINGS = ("SharedResourceWarning", "RepeatedResourceWarning", "ExcludedResourceWarning", "OrphanedResourceWarning")
+WARNINGS = (
+    "SharedResourceWarning",
+    "RepeatedResourceWarning",
+    "ExcludedResourceWarning",
+    "OrphanedResourceWarning",
+    "ClientSideApplyWarning",
+)
 EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS})
 
 

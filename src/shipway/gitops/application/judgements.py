@@ -25,7 +25,8 @@ class Judgements:
         if live is None or not desired.digest:
             self._kept.pop(desired.ref, None)
             return judge(desired, live, claims, context)
-        rests_on = (desired.digest, uid_of(live), resource_version_of(live), tuple(claims), context.ignored, desired.ignored)
+        own = (desired.digest, desired.ignored, desired.is_client_side)
+        rests_on = (own, uid_of(live), resource_version_of(live), tuple(claims), context.ignored)
         kept = self._kept.get(desired.ref)
         if kept is not None and kept[0] == rests_on:
             return kept[1]

@@ -187,7 +187,13 @@ class Observer:
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
-        terms = Terms(instance, spec.destination.namespace, sync_options(spec).get("Validate") != "false")
+        options = sync_options(spec)
+        terms = Terms(
+            instance,
+            spec.destination.namespace,
+            validates=options.get("Validate") != "false",
+            server_side=options.get("ServerSideApply") != "false",
+        )
         rules = self._ignore_rules(world, spec)
         return prepared(target_of(world, app, wanted), self._preparations, world, terms, rules)
 

@@ -12,7 +12,8 @@ from shipway.api.kinds import NAMESPACES
 from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.gitops.adoption import takeover
 from shipway.gitops.asks import DryRunAsk
-from shipway.gitops.ownership import Context, dry_run_of, to_apply
+from shipway.gitops.desired import Desired
+from shipway.gitops.ownership import Context, client_side_body, client_side_change, dry_run_of, is_client_side, to_apply
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
 from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
@@ -87,7 +88,7 @@ def record(tasks: Sequence[Task], outcomes: Sequence[Outcome], rows: Rows, hand:
         if isinstance(outcome.error, NotFound) and crd_of(task, tasks) is not None:
             continue  # its definition comes with this sync and is not served yet
         row = _row(task, outcome, hand, before.get(task.row_key, ""))
-        if row is not None and not (isinstance(outcome.action, Replace | Patch) and outcome.is_done):
+        if row is not None and not (_is_preparation(outcome.action) and outcome.is_done):
             rows[task.row_key] = row
     return rows
 
@@ -139,6 +140,8 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
     if desired is None:
         return ()
     manager = hand.context.settings.manager
+    if is_client_side(desired, live, hand.context) and not (live is not None and forces(task, hand.options)):
+        return (_merged(task, resource, desired, hand),)
     body = to_apply(desired, live, task.item.claims, hand.context)
     if live is None:
         return (Apply(resource, body, manager),)
@@ -154,6 +157,22 @@ def _apply(task: Task, resource: Resource, hand: Hand) -> tuple[Action, ...]:
         return (Replace(resource, whole), Apply(resource, unguarded, manager))
     # A takeover ends the pass: the apply is made from a fresh look.
     return (takeover_of(task, hand) or Apply(resource, body, manager),)
+
+
+def _merged(task: Task, resource: Resource, desired: Desired, hand: Hand) -> Create | Patch:
+    """What kubectl sends without server-side apply."""
+    live = task.item.live_obj
+    body = client_side_body(desired, live, task.item.claims, hand.context)
+    if live is None:
+        return Create(resource, body, adopt_if_exists=False)
+    patch, how = client_side_change(resource, body, live)
+    version = resource_version_of(live)
+    return Patch(resource, task.ref.namespace, task.ref.name, patch, type=how, uid=uid_of(live), resource_version=version)
+
+
+def _is_preparation(action: Action) -> bool:
+    """A takeover or a replace: the apply comes after it."""
+    return isinstance(action, Replace) or (isinstance(action, Patch) and action.type == "json")
 
 
 def forces(task: Task, options: dict[str, str]) -> bool:
