@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from shipway.kube.objects.views import dig
+from tests.contract.api_table.rules import gauges
 from tests.contract.api_table.steps import CRDS, Case, Step, crd
 from tests.contract.servers import Server
 
@@ -35,9 +36,11 @@ def _decoded(body: bytes) -> Any:
 
 async def prepare(server: Server) -> None:
     """What all cases share."""
-    await ask(server, Step("POST", ""), CRDS, crd())
-    while (await ask(server, Step("GET", ""), "/apis/oracle.shipway.dev/v1/namespaces/default/widgets", None))[0] != 200:
-        pass  # a real server takes a moment; every question is a wait
+    for path, definition in (("oracle.shipway.dev/v1/widgets", crd()), ("rules.shipway.dev/v1/gauges", gauges())):
+        code, said, _ = await ask(server, Step("POST", ""), CRDS, definition)
+        assert code == 201, said
+        while (await ask(server, Step("GET", ""), f"/apis/{path}", None))[0] != 200:
+            pass  # a real server takes a moment; every question is a wait
 
 
 async def run(server: Server, case: Case) -> list[Any]:

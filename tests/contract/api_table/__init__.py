@@ -7,6 +7,7 @@ differs from run to run masked, are recorded. The real server runs without contr
 from tests.contract.api_table.kinds import CUSTOM, DISCOVERY, SUBRESOURCES, TABLES
 from tests.contract.api_table.objects import DEFAULTS, VALIDATION
 from tests.contract.api_table.reads import DELETES, LISTS
+from tests.contract.api_table.rules import RULES
 from tests.contract.api_table.served import DEFAULTS_OF_STORED, MORE_DISCOVERY, NAMESPACES, REVIEWS, TABLES_OF_STORED
 from tests.contract.api_table.steps import Case
 from tests.contract.api_table.writes import APPLIES, CREATE, ERRORS, PATCHES, UPDATE
@@ -19,7 +20,7 @@ GROUPS: dict[str, list[Case]] = {
     "delete": DELETES,
     "watch": LISTS,
     "apply": APPLIES,
-    "crds": CUSTOM,
+    "crds": CUSTOM + RULES,
     "namespaces": NAMESPACES,
     "discovery": DISCOVERY + MORE_DISCOVERY,
     "defaults": DEFAULTS + DEFAULTS_OF_STORED,

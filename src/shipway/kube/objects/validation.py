@@ -2,7 +2,7 @@
 
 Order and texts follow kube-openapi's validator as the API server uses it for custom resources: type, junctors (allOf, anyOf,
 oneOf, not), strings, formats, numbers, lists, enum, objects; then embedded resources and duplicates in lists of type set and
-map. Rules in CEL (`x-kubernetes-validations`) are not evaluated here.
+map. Rules in CEL (`x-kubernetes-validations`) are the API server's to ask.
 """
 
 import base64

@@ -13,7 +13,7 @@ from shipway.localcluster.apiserver import custom
 from shipway.localcluster.apiserver.defaults import fill_builtin_defaults
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
 from shipway.localcluster.apiserver.options import WriteOptions
-from shipway.localcluster.apiserver.problems import Named, Refused, bad_request, invalid, invalid_value
+from shipway.localcluster.apiserver.problems import FieldProblem, Named, Refused, bad_request, invalid, invalid_value
 from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.validation import creation_problems, update_problems
 
@@ -93,16 +93,22 @@ def admit(kind: Kind, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, 
     return settled, tuple(texts) if options.validation == "Warn" else ()
 
 
-def check_new(kind: Kind, obj: Obj) -> None:
-    """Raises Refused(422) when the object may not be created."""
-    _refuse(kind, obj, creation_problems(kind, obj))
+def check_new(kind: Kind, obj: Obj) -> tuple[str, ...]:
+    """Warnings about a new object. Raises Refused(422) when it may not be created."""
+    return _checked(kind, obj, None, creation_problems(kind, obj))
 
 
-def check_changed(kind: Kind, live: Obj, obj: Obj, subresource: str) -> None:
-    """Raises Refused(422) when `live` may not become `obj`."""
-    _refuse(kind, obj, update_problems(kind, live, obj, subresource))
+def check_changed(kind: Kind, live: Obj, obj: Obj, subresource: str) -> tuple[str, ...]:
+    """Warnings about a change. Raises Refused(422) when `live` may not become `obj`."""
+    return _checked(kind, obj, live, update_problems(kind, live, obj, subresource))
 
 
-def _refuse(kind: Kind, obj: Obj, problems: Sequence[object]) -> None:
+def _checked(kind: Kind, obj: Obj, live: Obj | None, problems: Sequence[FieldProblem]) -> tuple[str, ...]:
+    judged = custom.judge_rules(kind, obj, live, problems)
+    _refuse(kind, obj, [*problems, *judged.problems])
+    return tuple(judged.warnings)
+
+
+def _refuse(kind: Kind, obj: Obj, problems: Sequence[FieldProblem]) -> None:
     if problems:
-        raise invalid(kind.named(obj["metadata"].get("name") or obj["metadata"].get("generateName") or ""), problems)  # type: ignore[arg-type]
+        raise invalid(kind.named(obj["metadata"].get("name") or obj["metadata"].get("generateName") or ""), problems)

@@ -15,6 +15,7 @@ from shipway.kube.objects.schema import crd_schema
 from shipway.kube.objects.views import is_deleting
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.registry import CUSTOM_VERBS, CrdVersion, Kind, PrinterColumn, ScalePaths
+from shipway.localcluster.apiserver.rules.compiled import rule_tree
 from shipway.localcluster.apiserver.store import ShelfKey, decode_object
 
 SHELF = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -136,6 +137,7 @@ def _row(crd: Obj, version: Obj) -> Kind:
     spec = crd["spec"]
     names, parts = spec["names"], version.get("subresources") or {}
     schema_json = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    schema = crd_schema(schema_json)
     columns = convert(version.get("additionalPrinterColumns") or [], tuple[PrinterColumn, ...])
     return Kind(
         group=spec["group"],
@@ -152,12 +154,13 @@ def _row(crd: Obj, version: Obj) -> Kind:
         storage=(spec["group"], names["plural"]),
         scale=_scale(parts["scale"]) if parts.get("scale") is not None else None,
         crd=CrdVersion(
-            schema=crd_schema(schema_json),
+            schema=schema,
             schema_json=schema_json,
             columns=columns,
             crd_name=crd["metadata"]["name"],
             terminating=is_deleting(crd),
             defaults_on_read=(crd["metadata"].get("generation") or 1) > 1,
+            rules=rule_tree(schema_json, schema),
             selectable=tuple(field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()),
         ),
     )

@@ -4,12 +4,22 @@ In: metadata in normal form, then pruned, without nulls, with defaults. Out: def
 was written. Validation forgives what was already wrong before a change and stays as it is.
 """
 
+from collections.abc import Sequence
+
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.structural import fill_defaults, prune, unknown_fields, validate
 from shipway.kube.objects.views import dig
 from shipway.localcluster.apiserver.gotypes import Found, WrongType, normal_form
 from shipway.localcluster.apiserver.problems import FieldProblem, bad_request, invalid_value
 from shipway.localcluster.apiserver.registry import CrdVersion, Kind
+from shipway.localcluster.apiserver.rules.judge import Verdicts, judge
+
+_BLOCKING = {
+    "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid",
+}  # fmt: skip
+_NOT_ASKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+)
 
 
 def _crd(kind: Kind) -> CrdVersion:
@@ -39,6 +49,17 @@ def problems(kind: Kind, obj: Obj, live: Obj | None = None) -> list[FieldProblem
     forgiven = set(validate(live, schema)) if live else set()
     found = [FieldProblem(p.path, p.type, p.detail) for p in validate(obj, schema) if p not in forgiven]
     return found + _scale_problems(kind, obj)
+
+
+def judge_rules(kind: Kind, obj: Obj, live: Obj | None, found: Sequence[FieldProblem]) -> Verdicts:
+    """What the CEL rules of the CRD version have against `obj`. They are not asked about an object whose form is wrong already
+    (`found`)."""
+    tree = kind.crd.rules if kind.crd else None
+    if tree is None:
+        return Verdicts([], [])
+    if any(problem.reason in _BLOCKING for problem in found):
+        return Verdicts([invalid_value("<nil>", None, _NOT_ASKED)], [])
+    return judge(tree, obj, live)
 
 
 def _scale_problems(kind: Kind, obj: Obj) -> list[FieldProblem]:

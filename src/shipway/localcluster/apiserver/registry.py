@@ -39,7 +39,8 @@ class PrinterColumn(Struct, frozen=True, rename="camel"):
 
 
 class CrdVersion(Struct, frozen=True):
-    """What a version of a CRD adds to its row: the compiled schema, its JSON, and the columns of its tables."""
+    """What a version of a CRD adds to its row: the compiled schema, its JSON, its rules (`rules.compiled.RuleNode`), and the
+    columns of its tables."""
 
     schema: Any
     schema_json: Obj
@@ -48,6 +49,7 @@ class CrdVersion(Struct, frozen=True):
     terminating: bool = False
     defaults_on_read: bool = False
     selectable: tuple[str, ...] = ()
+    rules: Any = None
 
 
 class Kind(Struct, frozen=True):

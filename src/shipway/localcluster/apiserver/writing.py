@@ -66,8 +66,7 @@ def create(backend: Backend, target: Target, body: object, options: WriteOptions
     obj, warnings = admit(kind, strip_status(kind, obj), options)
     obj = record_write(kind, None, obj, options, target.subresource, backend.clock.now())
     obj = complete_new(backend, kind, obj)
-    check_new(kind, obj)
-    warnings += advice(kind, obj)
+    warnings += check_new(kind, obj) + advice(kind, obj)
     if backend.store.get(kind.shelf, target.namespace, obj["metadata"]["name"]):
         refusal = already_exists(kind.named(obj["metadata"]["name"]))
         refusal.headers = warning_headers(warnings)
@@ -223,7 +222,7 @@ def finish_change(
     kind = target.kind
     if kind.generation and _spec_changed(kind, live, obj):
         obj["metadata"]["generation"] = (live["metadata"].get("generation") or 0) + 1
-    check_changed(kind, live, obj, target.subresource)
+    warnings += check_changed(kind, live, obj, target.subresource)
     if is_released(kind, obj):
         if not options.dry_run:
             remove(backend, kind, live)

@@ -4,6 +4,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.structural import structural_problems
 from shipway.localcluster.apiserver.naming import label_1035_errors, subdomain_errors
 from shipway.localcluster.apiserver.problems import FieldProblem, invalid_value, not_supported, required
+from shipway.localcluster.apiserver.rules.compiled import definition_problems
 
 
 def custom_resource_definition(obj: Obj) -> list[FieldProblem]:
@@ -78,7 +79,8 @@ def _schemas(versions: list[Obj]) -> list[FieldProblem]:
 def _schema(schema: Obj | None, where: str) -> list[FieldProblem]:
     if not schema:
         return []
-    return [FieldProblem(f"{where}.{p.path}", p.type, p.detail) for p in structural_problems(schema)]
+    found = [FieldProblem(f"{where}.{p.path}", p.type, p.detail) for p in structural_problems(schema)]
+    return found or [FieldProblem(f"{where}.{p.field}", p.reason, p.message) for p in definition_problems(schema)]
 
 
 def custom_resource_definition_change(live: Obj, obj: Obj) -> list[FieldProblem]:
