@@ -17,7 +17,7 @@ from shipway.kube.objects.views import labels_of, name_of
 SECRET_TYPE = "argocd.argoproj.io/secret-type"
 REPOSITORY, TEMPLATE = "repository", "repo-creds"
 
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("", "0", "f", "F", "FALSE", "false", "False")
+TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("", "0", "f", "F", "FALSE", "false", "False")
 _NOT_YET = (
     "githubAppID",
     "githubAppInstallationID",
@@ -48,6 +48,8 @@ class Credentials(Struct, frozen=True):
     proxy: str = ""
     no_proxy: str = ""
     lfs: bool = False
+    project: str = ""
+    """The AppProject that the login is for; "" serves all."""
 
     def __repr__(self) -> str:
         return f"Credentials({'with' if self.has_login else 'without'} a login)"
@@ -58,6 +60,14 @@ class Credentials(Struct, frozen=True):
     @property
     def has_login(self) -> bool:
         return any((self.username, self.password, self.bearer_token, self.ssh_key))
+
+    @property
+    def authorization(self) -> str:
+        """The HTTP header of that name, "" without a token and a password."""
+        if self.bearer_token:
+            return f"Bearer {self.bearer_token.strip()}"
+        pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return f"Basic {pair}" if self.password else ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -77,7 +87,8 @@ class Credentials(Struct, frozen=True):
             return self
         lent = ("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "proxy", "no_proxy")
         filled = {name: getattr(self, name) or getattr(template, name) for name in lent}
-        return replace(self, **filled, force_basic=self.force_basic or template.force_basic)
+        project = self.project or template.project
+        return replace(self, **filled, project=project, force_basic=self.force_basic or template.force_basic)
 
 
 class Repository(Struct, frozen=True):
@@ -105,8 +116,8 @@ def parse_repository(secret: Obj) -> Repository | None:
         return None
     name = name_of(secret)
     flags = ("insecure", "insecureIgnoreHostKey", "forceHttpBasicAuth", "enableLfs")
-    wrong = [flag for flag in flags if values.get(flag, "") not in (*_TRUE, *_FALSE)]
-    later = [field for field in _NOT_YET if values.get(field, "") not in _FALSE]
+    wrong = [flag for flag in flags if values.get(flag, "") not in (*TRUE, *FALSE)]
+    later = [field for field in _NOT_YET if values.get(field, "") not in FALSE]
     problem = ""
     if later:
         problem = f"Secret {name}: {later[0]} is not supported yet: log in by password, token or SSH key"
@@ -114,7 +125,7 @@ def parse_repository(secret: Obj) -> Repository | None:
         problem = f"Secret {name}: {wrong[0]} must be true or false"
     elif bool(values.get("tlsClientCertData")) != bool(values.get("tlsClientCertKey")):
         problem = f"Secret {name}: tlsClientCertData and tlsClientCertKey belong together: one is missing"
-    is_on = {flag: values.get(flag, "") in _TRUE for flag in flags}
+    is_on = {flag: values.get(flag, "") in TRUE for flag in flags}
     return Repository(
         url=url,
         secret=name,
@@ -135,6 +146,7 @@ def parse_repository(secret: Obj) -> Repository | None:
             proxy=values.get("proxy", ""),
             no_proxy=values.get("noProxy", ""),
             lfs=is_on["enableLfs"],
+            project=values.get("project", ""),
         ),
     )
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from shipway.adapters.git.urls import normalize, redact
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
-from shipway.api.repositories import REPOSITORY, SECRET_TYPE, TEMPLATE, Credentials, Repository, parse_repository
+from shipway.api.repositories import FALSE, REPOSITORY, SECRET_TYPE, TEMPLATE, Credentials, Repository, parse_repository
 from shipway.assembly.polling import TIMEOUT, Polling, read_polling
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import InvalidInput, Unavailable
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE})"
 KNOWN_HOSTS, CERTIFICATES, SETTINGS = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-cm"
+PARAMETERS, SUBMODULES = "argocd-cmd-params-cm", "reposerver.enable.git.submodule"
 PATIENCE = 20.0
 """Seconds to wait for the Secrets before a repository is called unreachable for the lack of them."""
 
@@ -92,7 +93,7 @@ class Repositories:
         self._secrets.on_event(self._secret_changed)
         self._maps = {
             name: Informer(client, CONFIG_MAPS, field_selector=f"metadata.name={name}", clock=clock)
-            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS)
+            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, PARAMETERS)
         }
         for informer in self._maps.values():
             informer.on_event(self._map_changed)
@@ -143,6 +144,11 @@ class Repositories:
         return self._polling.seconds_until_next(key_of(url), now)
 
     @property
+    def has_submodules(self) -> bool:
+        """Whether submodules are fetched (Argo CD's switch; on unless it says false)."""
+        return (self._data(PARAMETERS) or {}).get(SUBMODULES, "true") not in FALSE
+
+    @property
     def _informers(self) -> Sequence[Informer]:
         return (self._secrets, *self._maps.values())
 
@@ -166,6 +172,8 @@ class Repositories:
     def _map_changed(self, old: Obj | None, new: Obj | None) -> None:
         obj = new or old or {}
         if namespace_of(obj) != self._namespace:
+            return
+        if name_of(obj) == PARAMETERS:
             return
         if name_of(obj) == SETTINGS:
             self._read_polling((new or {}).get("data") or {})

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
-from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.helm.engine import HelmEngine
@@ -78,7 +78,12 @@ class Sources:
         cls, cache: Path, client: Client, clock: Clock, repositories: Repositories, *, allow_local: bool = True
     ) -> AsyncIterator["Sources"]:
         """Starts the workers; ends them with the block. `allow_local`: repositories of this machine too."""
-        mirrors = Mirrors(cache / "mirrors", clock=clock, credentials=repositories.credentials, allow_local=allow_local)
+        mirrors = Mirrors(
+            cache / "mirrors",
+            clock=clock,
+            credentials=repositories.credentials,
+            reach=Reach(allow_local, lambda: repositories.has_submodules),
+        )
         repositories.on_change(mirrors.changed_where)
         workers = WorkerPool(
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
@@ -104,7 +109,7 @@ class Sources:
         return await self._places.head(ask.request)
 
     async def render(self, ask: RenderAsk) -> Rendered:
-        return await self.renderer.render(ask.request)
+        return await self.mirrors.supplied(lambda: self.renderer.render(ask.request))
 
     async def dry_run(self, ask: DryRunAsk) -> Obj:
         return await dry_run(self._client, ask)

@@ -49,6 +49,7 @@ def test_every_field_that_counts() -> None:
             lfs=True,
             proxy="http://proxy",
             no_proxy="a,b",
+            project="shop",
         ),
     )
 

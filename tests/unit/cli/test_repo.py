@@ -54,7 +54,7 @@ async def test_from_adding_to_removing(shop: Shop, door: Door, capsys: pytest.Ca
     found = parse_repository(secret)
     assert found is not None
     assert (found.url, found.name, found.project, found.type) == (url, "the-shop", "shop", "git")
-    assert found.credentials == Credentials(username="me", password="s3cr3t-one", lfs=True)
+    assert found.credentials == Credentials(username="me", password="s3cr3t-one", lfs=True, project="shop")
 
     assert await list_repositories(shop.session) == 0
     for which in (url, url.removesuffix(".git"), "the-shop", name):
@@ -68,7 +68,7 @@ async def test_from_adding_to_removing(shop: Shop, door: Door, capsys: pytest.Ca
         await add_repository(shop.session, url, RepositoryFlags(project="shop"), GOOD)
     assert await add_repository(shop.session, url, RepositoryFlags(project="shop", upsert=True, check=False), BAD) == 0
     (secret,) = (await shop.client.list(SECRETS)).items
-    assert parse_repository(secret).credentials == Credentials(username="me", password="s3cr3t-wrong")  # type: ignore[union-attr]
+    assert parse_repository(secret).credentials == Credentials(username="me", password="s3cr3t-wrong", project="shop")  # type: ignore[union-attr]
     assert parse_repository(secret).name == ""  # type: ignore[union-attr]
     assert await show_repository(shop.session, name) == 1
 

@@ -4,7 +4,6 @@ Nothing secret stands on a command line. Passwords are told by an askpass script
 for: a redirect to another host, or from https to http, gets none. Tokens go as a header, and then no redirect is followed.
 """
 
-import base64
 import contextlib
 import os
 import tempfile
@@ -96,13 +95,10 @@ def _proxy(who: Credentials) -> dict[str, str]:
 
 def _settings(who: Credentials) -> dict[str, str]:
     """Settings that hold a secret; git reads them from the environment as it does from a file."""
-    if who.bearer_token:
-        header = f"Bearer {who.bearer_token.strip()}"
-    elif who.password and (who.force_basic or not who.username):  # git asks for a name until it is given one
-        header = "Basic " + base64.b64encode(f"{who.username}:{who.password}".encode()).decode()
-    else:
+    # Git asks for a name until it is given one.
+    if not who.bearer_token and not (who.password and (who.force_basic or not who.username)):
         return {}
-    settings = {"http.extraHeader": f"Authorization: {header}", "http.followRedirects": "false"}
+    settings = {"http.extraHeader": f"Authorization: {who.authorization}", "http.followRedirects": "false"}
     pairs = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):
         pairs |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}

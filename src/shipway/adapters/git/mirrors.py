@@ -6,12 +6,15 @@ the next render teaches the paths again.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pygit2
+from msgspec import Struct
 from pygit2.enums import ObjectType
 
+from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
+from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.revisions import is_sha, resolve
@@ -20,7 +23,7 @@ from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of,
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
 
 MAX_REMEMBERED = 20_000
@@ -38,12 +41,22 @@ def no_credentials(_key: str) -> Credentials:
     return Credentials()
 
 
+class Reach(Struct, frozen=True):
+    """Where sources may lead. Without `has_local` a repository on this machine (`file://`, a path) is refused: whoever may
+    write an Application could read every repository that this process can. `has_submodules` may change its answer."""
+
+    has_local: bool = True
+    has_submodules: Callable[[], bool] = lambda: True
+
+
+EVERYWHERE = Reach()
+
+
 class Mirrors:
     """One bare mirror per repository below `home`, which belongs to one process at a time.
 
     `credentials` maps a repository's normalised URL to how to log in. Answers of a remote, good or bad, serve everybody
-    for `fresh_seconds`. Without `allow_local` a repository on this machine (`file://`, a path) is refused: whoever may
-    write an Application could read every repository that this process can.
+    for `fresh_seconds`.
     """
 
     def __init__(
@@ -54,14 +67,15 @@ class Mirrors:
         credentials: Callable[[str], Credentials] = no_credentials,
         timeout_seconds: float = 90.0,
         fresh_seconds: float = 5.0,
-        allow_local: bool = True,
+        reach: Reach = EVERYWHERE,
     ) -> None:
         pygit2.settings.cache_object_limit(ObjectType.TREE, _LARGEST_CACHED_TREE)
         self._home = home.absolute()
         self._clock = clock
         self._credentials = credentials
         self._fresh_seconds = fresh_seconds
-        self._allow_local = allow_local
+        self._reach = reach
+        self._large_files = LargeFiles(self._home / "lfs")
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
         self._mirrors: dict[str, Mirror] = {}
         self._by_place: defaultdict[str, list[Mirror]] = defaultdict(list)
@@ -123,7 +137,52 @@ class Mirrors:
     def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> GitSnapshot:
         """A fresh look at `trees`, with a handle of its own: usable on one other thread."""
         mirror = self._mirror(repo_url)
-        return GitSnapshot(mirror.open(), trees, self._root(mirror, trees))
+        return GitSnapshot(mirror.open(), trees, self._root(mirror, trees), Beyond(repo_url, self))
+
+    async def supplied(self, attempt: Callable[[], Awaitable[Made]]) -> Made:
+        """What `attempt` makes of snapshots, once the submodules and large files that it reads have been fetched."""
+        return await supplied(attempt, self._supply)
+
+    def module(self, repo_url: str, commit: str) -> pygit2.Repository | None:
+        """A submodule's repository (see `beyond.Stock`); usable on any thread."""
+        if not self._reach.has_submodules():
+            return None
+        mirror = self._mirrors.get(normalize(repo_url))
+        if mirror is None or not mirror.is_on_disk():
+            raise Wanted(repo_url, commit)
+        repository = mirror.open()
+        if commit not in repository:
+            raise Wanted(repo_url, commit)
+        return repository
+
+    def large(self, repo_url: str, pointer: Pointer) -> bytes | None:
+        """A large file (see `beyond.Stock`); usable on any thread."""
+        if not self._credentials(normalize(repo_url)).lfs:
+            return None
+        content = self._large_files.read(pointer)
+        if content is None:
+            raise Wanted(repo_url, pointer=pointer)
+        return content
+
+    async def _supply(self, repo_url: str, commit: str, pointer: Pointer | None) -> None:
+        credentials = self._login(parse_remote(repo_url))
+        if pointer is not None:
+            await self._large_files.fetch(repo_url, pointer, credentials)
+            return
+        if credentials.project:
+            # Whoever may write a commit could otherwise read what another project keeps to itself.
+            raise Denied(
+                f"submodule {redact(repo_url)}: its Secret is for project {credentials.project} only: give it another",
+                reason="InvalidSubmodule",
+            )
+        mirror = self._mirror(repo_url)
+        if not mirror.has(commit):
+            mirror.changed()
+            await mirror.refresh(credentials)
+            await mirror.fetch_commit(credentials, commit)
+        if not mirror.has(commit):
+            where = redact(repo_url)
+            raise Unavailable(f"submodule {where}: it has no commit {commit[:12]}: was it pushed?", reason="RevisionNotFound")
 
     def materialize(self, repo_url: str, trees: tuple[PathTree, ...], into: Path) -> None:
         """Write `trees` below the local folder `into`, nothing else, links replaced by what they lead to. Blocks."""
@@ -142,7 +201,7 @@ class Mirrors:
 
     def _mirror(self, repo_url: str) -> Mirror:
         remote = parse_remote(repo_url)
-        if remote.key.startswith("file:") and not self._allow_local:
+        if remote.key.startswith("file:") and not self._reach.has_local:
             raise InvalidInput(
                 f"repository {redact(repo_url)} lies on this machine, which is not allowed here: use http, https or ssh",
                 reason="InvalidRepository",

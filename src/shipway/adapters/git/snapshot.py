@@ -12,8 +12,12 @@ from typing import Literal
 
 import pygit2
 from msgspec import Struct
+from msgspec.structs import replace
 from pygit2.enums import FileMode
 
+from shipway.adapters.git.beyond import Beyond
+from shipway.adapters.git.lfs import MAX_POINTER, pointer_in
+from shipway.adapters.git.modules import GITMODULES
 from shipway.api.snapshot import EntryKind
 from shipway.api.sources import PathTree
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
@@ -24,6 +28,8 @@ MAX_WRITTEN_FILES = 200_000
 MAX_LISTED = 500_000
 """Entries that one render may list: a few hundred bytes of git objects can describe 10^10 files."""
 
+_COMMIT = "commit:"
+"""Before the id of a path that is a submodule: it names a commit of another repository."""
 _MAX_LINKS = 40
 _MAX_DEPTH = 200
 _Folders = Literal["flat", "stay", "follow"]
@@ -31,11 +37,12 @@ _Folders = Literal["flat", "stay", "follow"]
 
 
 class _Entry(Struct, frozen=True):
-    """What stands at the real path `path`; `mode` None: nothing."""
+    """What stands at the real path `path` of the snapshot `home` (None: the one that was asked); `mode` None: nothing."""
 
     path: str
     oid: str = ""
     mode: FileMode | None = None
+    home: "GitSnapshot | None" = None
 
     @property
     def kind(self) -> EntryKind:
@@ -44,16 +51,35 @@ class _Entry(Struct, frozen=True):
         return "dir" if self.mode == FileMode.TREE else "file"
 
 
-class GitSnapshot:
-    """`trees` at fixed ids; `root`, the id of a whole tree that contains them, answers for paths they do not cover."""
+class _Spent(Struct):
+    """What one render has listed and written, its submodules' share included."""
 
-    def __init__(self, repository: pygit2.Repository, trees: tuple[PathTree, ...], root: str = "") -> None:
+    listed: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+class GitSnapshot:
+    """`trees` at fixed ids; `root`, the id of a whole tree that contains them, answers for paths they do not cover.
+
+    `beyond` leads into submodules and to large files; without it the ones are empty and the others pointers.
+    """
+
+    def __init__(
+        self,
+        repository: pygit2.Repository,
+        trees: tuple[PathTree, ...],
+        root: str = "",
+        beyond: Beyond | None = None,
+    ) -> None:
         self._repository = repository
+        self._beyond = beyond
+        self._modules: dict[str, GitSnapshot] = {}
+        self._spent = _Spent()
         self._oids = {tree.path: tree.oid for tree in trees}
         if root:
             self._oids.setdefault("", root)
         self._looked_at: set[str] = set()
-        self._files = self._bytes = self._listed = 0
 
     def kind(self, path: str) -> EntryKind:
         return self._find(path).kind
@@ -84,8 +110,11 @@ class GitSnapshot:
         return tuple(sorted(_outermost(self._looked_at)))
 
     def oid(self, path: str) -> str:
-        """The git id at a path without following links, "" for nothing and for a submodule. Not counted as read."""
+        """The git id at a path without following links, "" for nothing, a marked commit for a submodule. Not counted as
+        read."""
         entry = self._walk(path)
+        if entry.mode == FileMode.COMMIT:
+            return f"{_COMMIT}{entry.oid}" if entry.path == path else ""
         return "" if entry.kind == "missing" else entry.oid
 
     def _find(self, path: str) -> _Entry:
@@ -93,11 +122,39 @@ class GitSnapshot:
         clean = clean_path(path)
         for _ in range(_MAX_LINKS):
             entry = self._walk(clean)
+            if entry.mode == FileMode.COMMIT:
+                return self._beyond_module(entry, clean[len(entry.path) :].strip("/"))
             if entry.mode != FileMode.LINK:
                 self._looked_at.add(clean if entry.mode is not None else entry.path)
                 return entry
             clean = self._link_target(entry, clean)
         raise InvalidInput(f"{path}: too many links, or links in a circle", reason="PathEscapes")
+
+    def _beyond_module(self, entry: _Entry, rest: str) -> _Entry:
+        """What stands at `rest` in the submodule `entry`. Its commit counts as read, so all of it does."""
+        self._looked_at.add(entry.path)
+        module = self._module(entry)
+        if module is None:
+            return _Entry(entry.path)
+        found = module._find(rest)
+        return found if found.home else replace(found, home=module)
+
+    def _module(self, entry: _Entry) -> "GitSnapshot | None":
+        known = self._modules.get(entry.path)
+        if known is None and self._beyond is not None:
+            listed = self._find(GITMODULES)
+            gitmodules = self._content(listed) if listed.kind == "file" else b""
+            found = self._beyond.module(gitmodules, entry.path, entry.oid)
+            if found is None:
+                return None
+            repository, beyond = found
+            try:
+                root = str(repository[entry.oid].peel(pygit2.Tree).id)
+            except (KeyError, pygit2.GitError) as error:
+                raise Unavailable(f"submodule {entry.path} cannot be read: {error}", reason="DamagedMirror") from None
+            known = self._modules[entry.path] = GitSnapshot(repository, (PathTree("", root),), beyond=beyond)
+            known._spent = self._spent
+        return known
 
     def _link_target(self, link: _Entry, path: str) -> str:
         """Where `path` leads through the link that stands at one of its prefixes."""
@@ -119,7 +176,8 @@ class GitSnapshot:
         for name in rest.split("/") if rest else ():
             step = f"{here.path}/{name}" if here.path else name
             if here.kind != "dir":
-                return here if here.mode == FileMode.LINK else _Entry(here.path if here.mode is None else step)
+                stops = here.mode in (FileMode.LINK, FileMode.COMMIT)
+                return here if stops else _Entry(here.path if here.mode is None else step)
             here = self._child(here, name, step)
         return here
 
@@ -143,6 +201,8 @@ class GitSnapshot:
         oid = self._oids[prefix]
         if not oid:
             return _Entry(prefix)
+        if oid.startswith(_COMMIT):
+            return _Entry(prefix, oid.removeprefix(_COMMIT), FileMode.COMMIT)
         held = self._object(oid, prefix)
         return _Entry(prefix, oid, FileMode.TREE if isinstance(held, pygit2.Tree) else FileMode.BLOB)
 
@@ -155,14 +215,22 @@ class GitSnapshot:
             raise Unavailable(f"{path or 'the root'} at {oid[:12]} cannot be read: {error}", reason="DamagedMirror") from None
 
     def _content(self, entry: _Entry) -> bytes:
+        if entry.home is not None:
+            return entry.home._content(replace(entry, home=None))
         blob = self._object(entry.oid, entry.path)
         assert isinstance(blob, pygit2.Blob)
         if blob.size > MAX_FILE:
             raise InvalidInput(f"{entry.path}: {blob.size >> 20} MiB, more than {MAX_FILE >> 20} MiB", reason="SourceTooLarge")
-        return blob.data
+        pointer = pointer_in(blob.data) if self._beyond is not None and blob.size <= MAX_POINTER else None
+        large = self._beyond.large(pointer) if pointer and self._beyond else None
+        return blob.data if large is None else large
 
     def _below(self, folder: _Entry, shown: str, links: int, folders: _Folders) -> Iterator[tuple[str, _Entry]]:
         """Files below a folder as (path shown, entry). Links to files always count, links to folders where asked."""
+        if folder.home is not None:
+            for path, entry in folder.home._below(replace(folder, home=None), shown, links, folders):
+                yield path, entry if entry.home else replace(entry, home=folder.home)
+            return
         if links > _MAX_LINKS:
             raise InvalidInput(f"{shown}: links in a circle", reason="PathEscapes")
         if shown.count("/") > _MAX_DEPTH:
@@ -170,8 +238,8 @@ class GitSnapshot:
         tree = self._object(folder.oid, folder.path)
         assert isinstance(tree, pygit2.Tree)
         for found in tree:
-            self._listed += 1
-            if self._listed > MAX_LISTED:
+            self._spent.listed += 1
+            if self._spent.listed > MAX_LISTED:
                 raise InvalidInput(
                     f"{shown}: more than {MAX_LISTED} entries below it: narrow the path", reason="SourceTooLarge"
                 )
@@ -181,6 +249,8 @@ class GitSnapshot:
             through = entry.mode == FileMode.LINK
             if through:
                 entry = self._find(self._link_target(entry, entry.path))
+            elif entry.mode == FileMode.COMMIT and folders != "flat":
+                entry = self._beyond_module(entry, "")
             if entry.kind == "file":
                 yield path, entry
             elif entry.kind == "dir" and (folders == "follow" or (folders == "stay" and not through)):
@@ -188,8 +258,9 @@ class GitSnapshot:
 
     def _write_file(self, entry: _Entry, shown: str, into: str) -> None:
         content = self._content(entry)
-        self._files, self._bytes = self._files + 1, self._bytes + len(content)
-        if self._bytes > MAX_WRITTEN_BYTES or self._files > MAX_WRITTEN_FILES:
+        spent = self._spent
+        spent.files, spent.bytes = spent.files + 1, spent.bytes + len(content)
+        if spent.bytes > MAX_WRITTEN_BYTES or spent.files > MAX_WRITTEN_FILES:
             raise InvalidInput(f"{shown}: the source is too large to be written out", reason="SourceTooLarge")
         target = os.path.join(into, shown)
         os.makedirs(os.path.dirname(target), exist_ok=True)

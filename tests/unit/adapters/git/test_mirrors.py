@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from shipway.adapters.git.mirror import Mirror
-from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.urls import parse_remote
 from shipway.api.repositories import Credentials
@@ -68,7 +68,7 @@ async def test_commits_may_hold_any_bytes(mirrors, shop):
 
 
 async def test_local_repositories_can_be_switched_off(shop, tmp_path, clock):
-    mirrors = Mirrors(tmp_path / "home", clock=clock, allow_local=False)
+    mirrors = Mirrors(tmp_path / "home", clock=clock, reach=Reach(has_local=False))
     for url in (shop.url, shop.url.removeprefix("file://")):
         with pytest.raises(InvalidInput, match="lies on this machine"):
             await mirrors.head(HeadRequest(url, "main", b"{}"))

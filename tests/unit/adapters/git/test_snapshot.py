@@ -6,7 +6,7 @@ import pygit2
 import pytest
 from pygit2.enums import FileMode
 
-from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.snapshot import clean_path
 from shipway.api.sources import HeadRequest, PathTree
 from shipway.base.clock import SystemClock
@@ -105,18 +105,21 @@ async def test_a_git_bomb_is_refused(tmp_path, depth, width):
     assert caught.value.reason == "SourceTooLarge"
 
 
-async def test_a_submodule_is_nothing(tmp_path):
+async def test_a_submodule_is_the_commit_it_names_and_nothing_where_they_are_switched_off(tmp_path):
     shop, _ = seed(tmp_path, "shop", FILES)
     other, _ = seed(tmp_path, "other", {"x.yaml": "x"})
-    shop.git("update-index", "--add", "--cacheinfo", f"160000,{other.git('rev-parse', 'HEAD')},sub")
+    commit = other.git("rev-parse", "HEAD")
+    shop.commit({".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = ../other.git\n'})
+    shop.git("update-index", "--add", "--cacheinfo", f"160000,{commit},sub")
     shop.git("commit", "-qm", "A submodule")
     shop.push()
-    mirrors = Mirrors(tmp_path / "home", clock=SystemClock())
+    mirrors = Mirrors(tmp_path / "home", clock=SystemClock(), reach=Reach(has_submodules=lambda: False))
     head = await mirrors.head(HeadRequest(f"file://{tmp_path}/shop.git", "main", b"{}"))
     ids = mirrors.narrow(f"file://{tmp_path}/shop.git", head.trees, ("sub", "sub/x.yaml"))
-    assert ids == (PathTree("sub", ""), PathTree("sub/x.yaml", ""))
-    snapshot = mirrors.snapshot(f"file://{tmp_path}/shop.git", ids)
+    assert ids == (PathTree("sub", f"commit:{commit}"), PathTree("sub/x.yaml", ""))
+    snapshot = mirrors.snapshot(f"file://{tmp_path}/shop.git", head.trees)
     assert (snapshot.kind("sub"), snapshot.kind("sub/x.yaml")) == ("missing", "missing")
+    assert "sub" in snapshot.reads()
 
 
 @pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "x/\0"])
