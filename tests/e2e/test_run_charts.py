@@ -1,6 +1,8 @@
 """An application of two sources through the running program: a chart of a chart repository, its values in Git."""
 
-from shipway.api.kinds import APPLICATIONS, SECRETS
+import orjson
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.contract.sources.chart_places import ChartHost, packed
@@ -8,12 +10,17 @@ from tests.e2e.places import Place, banner_says
 from tests.e2e.running import app_is, application
 from tests.git_hosts import basic
 
-TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: banner}\ndata: {text: {{ .Values.text | quote }}}\n"
+TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: banner}\ndata:\n"
+TEMPLATE += "  text: {{ .Values.text | quote }}\n"
+TEMPLATE += "  version: {{ .Capabilities.KubeVersion.Version | quote }}\n"
+TEMPLATE += '  knows: {{ .Capabilities.APIVersions.Has "argoproj.io/v1alpha1/Application" | quote }}\n'
+TEMPLATE += "  chart: {{ .Values.chart | quote }}\n"
 SECRET: Obj = {
     "apiVersion": "v1",
     "kind": "Secret",
     "metadata": {"name": "charts", "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": "repository"}},
 }
+REVISION = {"name": "chart", "value": "$ARGOCD_APP_REVISION", "forceString": True}
 GITHUB = {"X-GitHub-Event": "push"}
 
 
@@ -34,7 +41,7 @@ async def test_a_chart_of_a_repository_takes_its_values_from_git(place: Place) -
         await place.client.create(SECRETS, {**SECRET, "stringData": login})
         chart = {"repoURL": host.url, "chart": "web", "targetRevision": "1.x"}
         sources = [
-            {**chart, "helm": {"valueFiles": ["$values/values/shop.yaml"]}},
+            {**chart, "helm": {"valueFiles": ["$values/values/shop.yaml"], "parameters": [REVISION]}},
             {"repoURL": place.copy.url, "targetRevision": "main", "ref": "values"},
         ]
         app = application("shop", "", "", sources=sources)
@@ -45,6 +52,9 @@ async def test_a_chart_of_a_repository_takes_its_values_from_git(place: Place) -
             app = await app_is(place.client, "shop", synced_to("1.2.0", head))
             assert dig(app, "status", "sourceTypes") == ["Helm", ""]
             await banner_says(place.client, "from git")
+            banner = await place.client.get(CONFIG_MAPS, "shop", "banner")
+            version = orjson.loads((await place.client.raw("GET", "/version")).body)["gitVersion"]
+            assert banner["data"] == {"text": "from git", "version": version, "knows": "true", "chart": "1.2.0"}
             downloads = host.downloads
             head = await place.push({"values/shop.yaml": "text: pushed\n"})
             pushed = b'{"ref": "refs/heads/main", "repository": {"url": "%s"}}' % place.copy.url.encode()

@@ -15,11 +15,11 @@ from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
-from shipway.api.sources import Head, PathTree, Rendered
+from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
-from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.dry_run import dry_run
 from shipway.gitops.settings import GitOpsSettings
@@ -46,6 +46,8 @@ class Repository:
         self.head = ""
         self.unreachable: ShipwayError | None = None
         self.hangs = False
+        self.asks_for: tuple[Fact, ...] = ()
+        """What a render here depends on beside the content; one is missed after the other, as real tools do."""
         self.renders = 0
         self.heads = 0
 
@@ -71,6 +73,9 @@ class Repository:
         found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
         if isinstance(found, ShipwayError):
             raise found
+        missing: list[Fact] = [fact for fact in self.asks_for if not _is_told(fact, ask)]
+        if missing:
+            return Rendered((), "Helm", ("",), lacks=(missing[0],))
         return Rendered(objects=tuple(found), source_type="Directory", reads=("",))
 
     def _tree(self, commit: str) -> str:
@@ -86,6 +91,10 @@ async def selected_by_jq(ask: JqPathsAsk) -> Any:
 async def health_by_script(ask: HealthAsk) -> Any:
     """The real sandbox, without a worker around it."""
     return {"returned": sandbox.run({"script": ask.script, "obj": ask.body.decode(), "seconds": 0.5})}
+
+
+def _is_told(fact: Fact, ask: RenderAsk) -> bool:
+    return "ARGOCD_APP_REVISION" in dict(ask.request.build_env) if fact == "revision" else bool(ask.request.kube_version)
 
 
 class Recording:
@@ -126,6 +135,9 @@ class World:
         async def tried(ask: DryRunAsk) -> Obj:
             return await dry_run(client, ask)
 
+        async def cluster(_: ClusterAsk) -> ClusterFacts:
+            return ClusterFacts("v1.36.0", await client.api_versions())
+
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
 
@@ -135,6 +147,7 @@ class World:
         resolvers = {
             HeadAsk: head_of,
             RenderAsk: render,
+            ClusterAsk: cluster,
             DryRunAsk: tried,
             HealthAsk: health_by_script,
             JqPathsAsk: selected_by_jq,

@@ -164,6 +164,21 @@ def test_a_client_syncs_several_sources_to_revisions_of_its_own() -> None:
     simulate(story, [config()])
 
 
+def test_a_source_that_lacks_facts_is_asked_again_and_never_taken_for_an_empty_one() -> None:
+    async def story(there: World) -> None:
+        other = there.add_repository(TOOLS, [service("tool")])
+        other.asks_for = ("revision", "cluster")
+        await there.user.create(APPLICATIONS, listed(tools()))
+        app = await there.until(synced_to(there.repository.head, other.head))
+        assert [len(entry["revisions"]) for entry in app["status"]["history"]] == [2]
+        assert not await there.gone(SERVICES, "shop", "tool")
+        assert other.renders == 3
+        await there.settle(300)
+        assert other.renders == 3
+
+    simulate(story, [config()])
+
+
 def test_hooks_of_several_sources_take_their_names_from_the_first() -> None:
     async def story(there: World) -> None:
         migrate = hook("migrate", "PreSync")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from shipway.api.sources import PathTree
+from shipway.api.sources import Fact, PathTree
 from shipway.kube.objects.resource import Obj
 
 EntryKind = Literal["file", "dir", "missing"]
@@ -76,6 +76,7 @@ class Manifests(Struct, frozen=True):
     tool: str
     warnings: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    lacks: tuple[Fact, ...] = ()
 
 
 class Engine(Protocol):

@@ -12,6 +12,15 @@ from msgspec import Struct
 from shipway.kube.objects.resource import Obj
 
 SourceType = Literal["Directory", "Helm", "Kustomize"]
+Fact = Literal["revision", "cluster"]
+"""What few sources depend on, so that few renders are keyed by it: the commit itself, and what the cluster serves."""
+
+
+class ClusterFacts(Struct, frozen=True):
+    """What the cluster is, for charts that ask: its version (`v1.36.0`), what it serves (`apps/v1`, `apps/v1/Deployment`)."""
+
+    kube_version: str
+    api_versions: tuple[str, ...]
 
 
 class HeadRequest(Struct, frozen=True):
@@ -84,3 +93,5 @@ class Rendered(Struct, frozen=True):
     tool: str = ""
     warnings: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    lacks: tuple[Fact, ...] = ()
+    """What the source asks for that the request did not hold. There are no objects then: ask again with it."""

@@ -18,7 +18,7 @@ from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.comparison import Item
 from shipway.gitops.ownership import comparable, to_apply
 from shipway.gitops.settings import GitOpsSettings
@@ -60,6 +60,7 @@ async def difference(client: Client, application: Obj, cache: Path) -> list[Obje
             DryRunAsk: sources.dry_run,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
+            ClusterAsk: sources.cluster,
         }
         runtime = Runtime(client, [onlooker], clock=clock, resolvers=resolvers, read_only=[onlooker.name])
         observed = await _seen(runtime, onlooker, repositories)

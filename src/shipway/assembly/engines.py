@@ -25,7 +25,7 @@ from shipway.assembly.settings import RunSettings, check_engines, check_namespac
 from shipway.assembly.sources import Sources, concerns
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -171,6 +171,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             HeadAsk: sources.head,
             RenderAsk: sources.render,
             DryRunAsk: sources.dry_run,
+            ClusterAsk: sources.cluster,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
             MeasureAsk: metric_servers.measure,

@@ -2,6 +2,7 @@
 
     HeadAsk     standing   lane: the repository    -> api.sources.Head
     RenderAsk   immutable  lane: the repository    -> api.sources.Rendered
+    ClusterAsk  standing   lane: the cluster       -> api.sources.ClusterFacts
     DryRunAsk   immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
@@ -36,6 +37,17 @@ class RenderAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return self.request.repo_url
+
+
+class ClusterAsk(Ask, frozen=True):
+    """What the cluster is. Only charts that read it make anybody ask."""
+
+    standing: ClassVar[bool] = True
+    poll_seconds: ClassVar[float] = 60.0
+
+    @property
+    def lane(self) -> str:
+        return "cluster"
 
 
 class DryRunAsk(Ask, frozen=True):

@@ -1,15 +1,15 @@
 """From an Application's spec to the questions about its sources, and the refusals of what is not supported.
 
 The canonical source is the JSON of a source without its targetRevision: what a source reads does not depend on where
-its branch stands. Build variables are passed only where the source mentions them, so that a commit hash in the environment
-does not make every commit a new render.
+its branch stands. What names the revision or the cluster is passed only to a source whose render said that it lacks it, so that
+a commit hash in the environment does not make every commit a new render.
 """
 
 import re
 from collections.abc import Sequence
 
 from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
-from shipway.api.sources import Head, HeadRequest, Lent, RenderRequest
+from shipway.api.sources import ClusterFacts, Fact, Head, HeadRequest, Lent, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
 from shipway.gitops.ignore import problem_of
@@ -129,7 +129,15 @@ def lent_ask(lender: Obj, revision: str, borrower: Obj) -> HeadAsk:
     return HeadAsk(HeadRequest(repo_url=lender.get("repoURL", ""), revision=revision, source=memory))
 
 
-def render_ask(app: Obj, source: Obj, head: Head, lent: tuple[Lent, ...] = ()) -> RenderAsk:
+def render_ask(
+    app: Obj,
+    source: Obj,
+    head: Head,
+    lent: tuple[Lent, ...] = (),
+    facts: Sequence[Fact] = (),
+    cluster: ClusterFacts | None = None,
+) -> RenderAsk:
+    """What the content of a source gives. `facts` and `cluster`: what it is known to ask for besides."""
     body = _body(source)
     destination = (app.get("spec") or {}).get("destination") or {}
     return RenderAsk(
@@ -139,8 +147,10 @@ def render_ask(app: Obj, source: Obj, head: Head, lent: tuple[Lent, ...] = ()) -
             source=body,
             app_name=name_of(app),
             namespace=destination.get("namespace") or "",
-            build_env=_build_env(app, source, head, body.decode()),
+            build_env=_build_env(app, source, head, with_revision="revision" in facts),
             lent=lent,
+            kube_version=cluster.kube_version if cluster else "",
+            api_versions=cluster.api_versions if cluster else (),
         )
     )
 
@@ -149,20 +159,18 @@ def _body(source: Obj) -> bytes:
     return canonical({key: value for key, value in source.items() if key != "targetRevision"})
 
 
-def _build_env(app: Obj, source: Obj, head: Head, text: str) -> tuple[tuple[str, str], ...]:
+def _build_env(app: Obj, source: Obj, head: Head, *, with_revision: bool) -> tuple[tuple[str, str], ...]:
     variables = {
         "ARGOCD_APP_NAME": name_of(app),
         "ARGOCD_APP_NAMESPACE": ((app.get("spec") or {}).get("destination") or {}).get("namespace") or "",
         "ARGOCD_APP_PROJECT_NAME": (app.get("spec") or {}).get("project") or "default",
-        "ARGOCD_APP_REVISION": head.commit,
-        "ARGOCD_APP_REVISION_SHORT": head.commit[:7],
-        "ARGOCD_APP_REVISION_SHORT_8": head.commit[:8],
         "ARGOCD_APP_SOURCE_PATH": source.get("path") or "",
         "ARGOCD_APP_SOURCE_REPO_URL": source.get("repoURL") or "",
-        "ARGOCD_APP_SOURCE_TARGET_REVISION": source.get("targetRevision") or "",
     }
-    mentioned = set(re.findall(r"\$\{?([A-Z0-9_]+)\}?", text))
-    return tuple((name, value) for name, value in variables.items() if name in mentioned)
+    told = {"ARGOCD_APP_SOURCE_TARGET_REVISION": source.get("targetRevision") or ""}
+    lengths = {"ARGOCD_APP_REVISION": None, "ARGOCD_APP_REVISION_SHORT": 7, "ARGOCD_APP_REVISION_SHORT_8": 8}
+    told |= {name: head.commit[:length] for name, length in lengths.items()}
+    return tuple({**variables, **(told if with_revision else {})}.items())
 
 
 def _check_options(spec: ApplicationSpec) -> None:

@@ -19,6 +19,7 @@ data:
   kube: {{ .Capabilities.KubeVersion.Version | quote }}
   has: {{ .Capabilities.APIVersions.Has "x.io/v1" | quote }}
 """
+PLAIN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: {{ .Values.a | quote }}}\n"
 HOOK = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s, annotations: {helm.sh/hook: '%s'}}\n"
 CRD = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: foos.x.io}\n"
 FILES = {
@@ -208,3 +209,46 @@ async def test_a_bomb_ends_only_its_worker(bench):
         await bench.render({"path": "bomb"})
     assert caught.value.reason == "RenderOutOfMemory"
     assert (await data_of(bench))["a"] == "chart"
+
+
+@pytest.mark.parametrize(
+    ("files", "helm", "lacks"),
+    [
+        ({}, {}, ("cluster",)),
+        ({}, {"kubeVersion": "1.30.0", "apiVersions": ["x.io/v1"]}, ()),
+        ({}, {"kubeVersion": "1.30.0"}, ("cluster",)),
+        ({"apps/shop/templates/config.yaml": PLAIN}, {}, ()),
+        (
+            {"apps/shop/templates/config.yaml": PLAIN, "apps/shop/Chart.yaml": CHART + "kubeVersion: '>=1.30.0-0'\n"},
+            {},
+            ("cluster",),
+        ),
+        ({"apps/shop/templates/config.yaml": PLAIN}, {"parameters": [{"name": "a", "value": "$KUBE_VERSION"}]}, ("cluster",)),
+        (
+            {"apps/shop/templates/config.yaml": PLAIN},
+            {"parameters": [{"name": "a", "value": "x-${ARGOCD_APP_REVISION}"}]},
+            ("revision",),
+        ),
+    ],
+    ids=["reads-both", "says-both", "says-one", "reads-nothing", "wants-a-version", "kube-variable", "revision"],
+)
+async def test_the_cluster_and_the_revision_are_asked_for_only_where_they_are_read(bench, files, helm, lacks):
+    bench.push(files)
+    rendered = await bench.renderer.render(await bench.request({**SOURCE, "helm": helm}))
+    assert rendered.lacks == lacks
+    assert bool(rendered.objects) == (not lacks)
+    assert only(await bench.render({**SOURCE, "helm": helm}), "ConfigMap")
+
+
+async def test_what_a_chart_is_told_of_the_cluster(bench):
+    found = await data_of(
+        bench, {"parameters": [{"name": "a", "value": "$KUBE_VERSION of $ARGOCD_APP_SOURCE_TARGET_REVISION"}]}
+    )
+    assert found["kube"] == "v1.33.1+k3s1"
+    assert found["a"] == "1.33.1 of main"
+
+
+async def test_a_version_of_helm_that_there_is_not(bench):
+    assert await data_of(bench, {"version": "v3"})
+    with pytest.raises(InvalidInput, match=r"spec\.source\.helm\.version 'v2' is not known"):
+        await data_of(bench, {"version": "v2"})

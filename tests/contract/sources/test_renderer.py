@@ -155,3 +155,11 @@ async def test_applications_whose_files_differ_by_name_do_not_hide_each_others(b
     bench.push({"values/stage.yaml": "a: later\n"})
     assert only(await bench.render(source, "stage", **env["stage"]), "ConfigMap")["data"]["a"] == "later"
     assert only(await bench.render(source, "prod", **env["prod"]), "ConfigMap")["data"]["a"] == "prod"
+
+
+async def test_overrides_may_mention_the_revision(bench):
+    bench.push({"overlay/.argocd-source-mine.yaml": "kustomize:\n  namePrefix: p-\n  images: ['x=y:${ARGOCD_APP_REVISION}']\n"})
+    rendered = await bench.renderer.render(await bench.request(SOURCES["overlay"], "mine"))
+    assert (rendered.lacks, rendered.objects) == (("revision",), ())
+    assert (await bench.renderer.render(await bench.request(SOURCES["overlay"], "other"))).lacks == ()
+    assert named(await bench.render(SOURCES["overlay"], "mine"))

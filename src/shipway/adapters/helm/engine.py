@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from shipway.adapters.helm.sources import ChartSources, gather
 from shipway.api.snapshot import Manifests, RenderJob, Snapshot
@@ -32,6 +33,8 @@ class HelmEngine:
         scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="shipway-helm-")
         try:
             sources = await asyncio.to_thread(_gathered, snapshot, job, scratch)
+            if not job.kube_version and await asyncio.to_thread(_reads_cluster, job, scratch):
+                return Manifests((), tool="helm", lacks=("cluster",))
             made = await self._workers.call(_WORKER, self._payload(job, sources, scratch))
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
@@ -54,6 +57,22 @@ class HelmEngine:
             "skip_crds": bool(options.get("skipCrds")),
             "skip_schema": bool(options.get("skipSchemaValidation")),
         }
+
+
+def _reads_cluster(job: RenderJob, scratch: str) -> bool:
+    """Whether a chart asks what the cluster is, and the source does not say it. What is packed inside it may."""
+    if job.options.get("kubeVersion") and job.options.get("apiVersions"):
+        return False
+    for file in Path(scratch, "chart").rglob("*"):
+        if file.suffix == ".tgz":
+            return True
+        if file.is_file() and (b".Capabilities" in (content := file.read_bytes()) or _wants_version(file.name, content)):
+            return True
+    return False
+
+
+def _wants_version(name: str, content: bytes) -> bool:
+    return name == "Chart.yaml" and b"kubeVersion" in content
 
 
 def _gathered(snapshot: Snapshot, job: RenderJob, scratch: str) -> ChartSources:

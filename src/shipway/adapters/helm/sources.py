@@ -15,6 +15,7 @@ from shipway.base.errors import InvalidInput, NotFound
 from shipway.base.globs import compile_glob, fixed_folder, has_magic
 from shipway.kube.objects import yaml
 
+_VERSIONS = ("", "v3", "v4")
 _MAX_CHART_YAML = 1 << 20
 _MAX_LOCAL_CHARTS = 100
 
@@ -31,6 +32,11 @@ class ChartSources(Struct, frozen=True):
 def gather(snapshot: Snapshot, job: RenderJob) -> ChartSources:
     """Raises `InvalidInput` (MissingValueFile, UnsupportedSource, PathEscapes, …) naming the file and the field to mend."""
     env = dict(job.build_env)
+    version = job.options.get("version") or ""
+    if version not in _VERSIONS:
+        raise InvalidInput(
+            f"spec.source.helm.version {version!r} is not known: v3 or v4, or leave it out", reason="UnsupportedSource"
+        )
     if snapshot.kind(posixpath.join(job.path, "Chart.yaml")) != "file":
         raise InvalidInput(
             f"{job.path}: no Chart.yaml here: spec.source.helm needs a chart's folder in spec.source.path",

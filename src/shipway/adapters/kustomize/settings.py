@@ -21,7 +21,9 @@ def merged(kustomization: Kustomization, options: Mapping[str, Any], env: Mappin
         if options.get(key):
             result[key] = str(options[key])
     if options.get("images"):
-        result["images"] = images(_list(result.get("images")), _list(options["images"], "images"))
+        result["images"] = images(
+            _list(result.get("images")), [substitute(str(image), env) for image in _list(options["images"], "images")]
+        )
     if options.get("replicas"):
         result["replicas"] = _replicas(_list(result.get("replicas")), _list(options["replicas"], "replicas"))
     _add_labels(result, options, env)

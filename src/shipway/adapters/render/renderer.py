@@ -6,15 +6,18 @@ for with the root tree, already answers the next question, which is narrower.
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
 
 from shipway.adapters.render.choice import choose
+from shipway.api.build_env import OF_THE_CLUSTER, REVISIONS, TARGET_REVISION, mentioned
 from shipway.api.snapshot import Engine, RenderJob, Snapshot, Snapshots
-from shipway.api.sources import PathTree, Rendered, RenderRequest, SourceType
+from shipway.api.sources import Fact, PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.errors import InvalidInput
 
 OnReads = Callable[[str, bytes, tuple[str, ...]], None]
@@ -88,18 +91,39 @@ class Renderer:
         engine = self._engines.get(choice.source_type)
         if engine is None:
             raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
+        lacks = _lacking(choice.options, request)
+        if lacks:
+            return Rendered((), choice.source_type, snapshot.reads(), lacks=lacks)
         job = RenderJob(
             path=choice.path,
             options=choice.options,
             app_name=request.app_name,
             namespace=request.namespace,
-            build_env=request.build_env,
+            build_env=(*request.build_env, *_told_of_the_cluster(request)),
             kube_version=request.kube_version,
             api_versions=request.api_versions,
             lent=lent,
         )
         made = await engine.render(snapshot, job)
-        return Rendered(made.objects, choice.source_type, snapshot.reads(), made.tool, made.warnings, made.origins)
+        reads = snapshot.reads()
+        return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks)
+
+
+def _lacking(options: dict[str, Any], request: RenderRequest) -> tuple[Fact, ...]:
+    """What the options of a source, overrides applied, mention and the request does not hold."""
+    missing = mentioned(orjson.dumps(options).decode()) - {name for name, _ in request.build_env}
+    facts: list[Fact] = ["revision"] if missing & {*REVISIONS, TARGET_REVISION} else []
+    if missing & set(OF_THE_CLUSTER) and not request.kube_version:
+        facts.append("cluster")
+    return tuple(facts)
+
+
+def _told_of_the_cluster(request: RenderRequest) -> tuple[tuple[str, str], ...]:
+    """As Argo CD tells it: the version without what follows its number, all that is served in one text."""
+    if not request.kube_version:
+        return ()
+    number = re.split(r"[-+]", request.kube_version.removeprefix("v"))[0]
+    return ("KUBE_VERSION", number), ("KUBE_API_VERSIONS", ",".join(request.api_versions))
 
 
 def _covers(trees: tuple[PathTree, ...], reads: tuple[str, ...]) -> bool:

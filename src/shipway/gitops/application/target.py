@@ -9,16 +9,17 @@ may read them there is one more standing question about the lent repository, whi
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Head, Lent, Rendered
+from shipway.api.sources import Fact, Head, Lent, Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import HeadAsk, JqPathsAsk
+from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk
 from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned
@@ -169,14 +170,32 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
             return replace(part, error=f"ref {name!r}: {told}" if told else "")
         part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
         lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
-    rendering = render_ask(app, source, head, tuple(lent))
-    part = replace(part, asks=(*part.asks, rendering))
-    rendered = world.answer(rendering)
-    if rendered is None or (rendered.value is None and rendered.error is None):
-        return part
-    if rendered.value is None:
-        return replace(part, error=_told(rendered))
-    return replace(part, rendered=rendered.value)
+    return _rendered(world, app, part, head, tuple(lent))
+
+
+def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...]) -> Part:
+    """With what the source gives. A source that lacks a fact says so instead, and is asked again with it."""
+    facts: tuple[Fact, ...] = ()
+    cluster = None
+    while True:
+        part, found = _asked(world, part, render_ask(app, part.source, head, lent, facts, cluster))
+        if found is None or not found.lacks:
+            return replace(part, rendered=found)
+        if set(found.lacks) <= set(facts):
+            return replace(part, error=f"the source asks for {', '.join(found.lacks)} again and again: this is a bug of ours")
+        facts = (*facts, *(fact for fact in found.lacks if fact not in facts))
+        if "cluster" in facts and cluster is None:
+            part, cluster = _asked(world, part, ClusterAsk())
+            if cluster is None:
+                return part
+
+
+def _asked(world: World, part: Part, ask: Ask) -> tuple[Part, Any]:
+    """The part with one more question, and the value of its answer if it has come."""
+    part, answer = replace(part, asks=(*part.asks, ask)), world.answer(ask)
+    if answer is None or answer.value is not None:
+        return part, answer.value if answer else None
+    return replace(part, error=_told(answer)), None
 
 
 def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, rendered: Rendered | None = None) -> Part:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from shipway.base.errors import InvalidInput, Unavailable
-from shipway.kube.client.discovery import discover
+from shipway.kube.client.discovery import api_versions, discover
 from shipway.kube.client.errors import Expired, ensure_ok, error_of
 from shipway.kube.client.watching import Item, Listing, WatchEvent, calm_collector, decode_page, events_of, objects_of
 from shipway.kube.objects.resource import Obj, Resource
@@ -154,6 +154,10 @@ class Client:
     async def discover(self) -> tuple[Resource, ...]:
         """All kinds that can be listed and watched, preferred version first."""
         return await discover(lambda path, accept: self.raw("GET", path, headers={"accept": accept}))
+
+    async def api_versions(self) -> tuple[str, ...]:
+        """Everything served, as `group/version` and `group/version/Kind`."""
+        return await api_versions(lambda path, accept: self.raw("GET", path, headers={"accept": accept}))
 
     async def raw(
         self, method: str, path: str, *, query: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None,

@@ -40,6 +40,25 @@ async def discover(fetch: Fetch) -> tuple[Resource, ...]:
     return tuple(found)
 
 
+async def api_versions(fetch: Fetch) -> tuple[str, ...]:
+    """Everything served, as Helm's `.Capabilities.APIVersions` spells it: `apps/v1`, `apps/v1/Deployment`; sorted."""
+    found: set[str] = set()
+    for root in ("/api", "/apis"):
+        response = await fetch(root, f"{AGGREGATED},application/json")
+        ensure_ok(response, f"get {root}")
+        document = _document(response, root)
+        if document.get("kind") != "APIGroupDiscoveryList":
+            served = await discover(fetch)
+            return tuple(sorted({text for kind in served for text in (kind.api_version, f"{kind.api_version}/{kind.kind}")}))
+        for group in document.get("items") or ():
+            name = dig(group, "metadata", "name", default="")
+            for version in group["versions"]:
+                spelled = f"{name}/{version['version']}" if name else version["version"]
+                kinds = {row["responseKind"]["kind"] for row in version.get("resources") or () if row.get("responseKind")}
+                found |= {spelled, *(f"{spelled}/{kind}" for kind in kinds)}
+    return tuple(sorted(found))
+
+
 def _aggregated(document: dict[str, Any]) -> Iterable[Resource]:
     groups: list[Obj] = document.get("items") or []
     for group in groups:
