@@ -163,3 +163,92 @@ async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_p
         assert rows(app)["web"]["status"] == "SyncFailed"
         assert await there.gone(CONFIG_MAPS, name, "settings")
         await there.until(lambda app: "SyncError" in condition_types(app), name=name, seconds=10)
+
+
+async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does(real_control_plane: Any) -> None:
+    name = "gitops-twice"
+    twice = deployment()
+    pair = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    twice["spec"]["template"]["spec"]["containers"][0]["env"] = pair
+    async with world(real_control_plane, name, [twice, config()]) as there:
+        await there.user.create(APPLICATIONS, app_in(name))
+        app = await there.synced(name)
+        assert condition_types(app) == {"ClientSideApplyWarning"}
+        await there.settle(3)
+        there.engine.writes.clear()
+        await there.settle(5)
+        assert not [path for _, path in there.engine.writes if name in path]
+        await there.user.patch(DEPLOYMENTS, name, "web", {"spec": {"replicas": 2, "minReadySeconds": 7}})
+        await there.until(lambda app: heals(app) == 1, name=name, seconds=20)
+        await there.synced(name)
+        live = await there.user.get(DEPLOYMENTS, name, "web")
+        assert (live["spec"]["replicas"], live["spec"]["minReadySeconds"]) == (0, 7)
+        assert live["spec"]["template"]["spec"]["containers"][0]["env"] == pair
+        await there.push([deployment(), config()])
+        app = await there.synced(name)
+        assert condition_types(app) == set()
+        assert "env" not in (await there.user.get(DEPLOYMENTS, name, "web"))["spec"]["template"]["spec"]["containers"][0]
+
+
+async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any) -> None:
+    name = "gitops-force"
+    options = {"automated": {}, "syncOptions": ["Force=true"], "retry": {"limit": 0}}
+    async with world(real_control_plane, name, [deployment(), config()]) as there:
+        await there.user.create(APPLICATIONS, app_in(name, syncPolicy=options))
+        await there.synced(name)
+        before = await there.user.get(DEPLOYMENTS, name, "web")
+        changed = deployment()
+        changed["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+        changed["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+        await there.push([changed, config()])
+        await there.synced(name)
+        after = await there.user.get(DEPLOYMENTS, name, "web")
+        assert after["spec"]["selector"] == {"matchLabels": {"app": "other"}}
+        assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any) -> None:
+    name = "gitops-ignore"
+    rules = [
+        {
+            "group": "apps",
+            "kind": "Deployment",
+            "jqPathExpressions": [".spec.template.spec.containers[] | select(.image) | .image"],
+        },
+        {"group": "apps", "kind": "Deployment", "managedFieldsManagers": ["kubectl-edit"]},
+    ]
+    policy = {"automated": {"selfHeal": True}, "syncOptions": ["RespectIgnoreDifferences=true"]}
+    async with world(real_control_plane, name, [deployment()]) as there:
+        await there.user.create(APPLICATIONS, app_in(name, ignoreDifferences=rules, syncPolicy=policy))
+        await there.synced(name)
+        image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "theirs:v9"}]
+        await there.user.patch(DEPLOYMENTS, name, "web", image, type="json", manager="image-writer")
+        await there.user.patch(DEPLOYMENTS, name, "web", {"spec": {"replicas": 3}})
+        await there.settle(3)
+        assert dig(await there.app(name), "status", "sync", "status") == "Synced"
+        changed = deployment()
+        changed["metadata"]["labels"] = {"edition": "2"}
+        await there.push([changed])
+        await there.synced(name)
+        live = await there.user.get(DEPLOYMENTS, name, "web")
+        assert live["spec"]["replicas"] == 3
+        assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "theirs:v9"
+        assert live["metadata"]["labels"] == {"edition": "2"}
+
+
+async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control_plane: Any) -> None:
+    name = "gitops-delete"
+    hooks = [config("before", annotations={"argocd.argoproj.io/hook": "PreDelete"})]
+    last = {"argocd.argoproj.io/hook": "PostDelete", "argocd.argoproj.io/hook-delete-policy": "HookSucceeded"}
+    hooks.append(config("after", annotations=last))
+    app = app_in(name)
+    app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    async with world(real_control_plane, name, [config(), deployment(), *hooks]) as there:
+        await there.user.create(APPLICATIONS, app)
+        await there.synced(name)
+        await there.user.delete(APPLICATIONS, "argocd", name)
+        async with asyncio.timeout(60):
+            while not await there.gone(APPLICATIONS, "argocd", name):
+                await asyncio.sleep(0.1)
+        assert await there.gone(CONFIG_MAPS, name, "settings") and await there.gone(DEPLOYMENTS, name, "web")
+        assert await there.gone(CONFIG_MAPS, name, "after")
