@@ -16,6 +16,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.kube import installation
 from tests.kube.control_plane import ControlPlane, built_binary
 
 # Laws are about what holds, not about how fast this machine is today.
@@ -91,3 +92,9 @@ async def real_control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncG
     async with ControlPlane.start(binary, tmp_path_factory.mktemp("kube")) as plane:
         print(f"real control plane ready after {plane.ready_after:.1f} s")
         yield plane
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shipway_account(real_control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of Shipway's ServiceAccount on the real control plane, with exactly the rules of `deploy/`."""
+    return await installation.install(real_control_plane.kubeconfig, tmp_path_factory.mktemp("account"))

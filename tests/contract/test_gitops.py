@@ -33,12 +33,13 @@ def everything() -> list[Obj]:
 
 
 @asynccontextmanager
-async def world(plane: Any, name: str, objects: list[Obj]) -> AsyncGenerator[World, None]:
-    """The engine on the real server; `name` is the namespace of the objects and the name of the application."""
+async def world(plane: Any, account: Path, name: str, objects: list[Obj]) -> AsyncGenerator[World, None]:
+    """The engine on the real server, as its account; `name` is the namespace of the objects and of the application."""
     transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
     repository = Repository()
     repository.commit(objects)
-    there = World(transport, repository, SystemClock(), lambda server: server)
+    engine = HttpTransport(load_kubeconfig(account))
+    there = World(transport, repository, SystemClock(), lambda _: engine)
     try:
         await prepare(there.user, name)
         async with asyncio.TaskGroup() as group:
@@ -48,6 +49,7 @@ async def world(plane: Any, name: str, objects: list[Obj]) -> AsyncGenerator[Wor
             finally:
                 running.cancel()
     finally:
+        await engine.close()
         await transport.close()
 
 
@@ -71,8 +73,8 @@ def app_in(name: str, **spec: Any) -> Obj:
     return application(name, destination={"server": "https://kubernetes.default.svc", "namespace": name}, **spec)
 
 
-async def test_many_kinds_are_synced_and_then_nothing_is_written(real_control_plane: Any) -> None:
-    async with world(real_control_plane, "gitops-many", everything()) as there:
+async def test_many_kinds_are_synced_and_then_nothing_is_written(real_control_plane: Any, shipway_account: Path) -> None:
+    async with world(real_control_plane, shipway_account, "gitops-many", everything()) as there:
         await there.user.create(APPLICATIONS, app_in("gitops-many"))
         app = await there.synced("gitops-many")
         assert {row["status"] for row in rows(app).values()} == {"Synced"}
@@ -105,9 +107,9 @@ def forget_owners(obj: Obj) -> None:
 
 
 @pytest.mark.parametrize("edit", [scale, change_env, drop_env, drop_label, forget_owners])
-async def test_a_hand_edit_is_healed(real_control_plane: Any, edit: Callable[[Obj], None]) -> None:
+async def test_a_hand_edit_is_healed(real_control_plane: Any, shipway_account: Path, edit: Callable[[Obj], None]) -> None:
     name = f"gitops-{edit.__name__.replace('_', '-')}"
-    async with world(real_control_plane, name, everything()[:2]) as there:
+    async with world(real_control_plane, shipway_account, name, everything()[:2]) as there:
         await there.user.create(APPLICATIONS, app_in(name))
         await there.synced(name)
         wanted = await there.user.get(DEPLOYMENTS, name, "web")
@@ -134,9 +136,9 @@ def plain(name: str, objects: list[Obj]) -> list[Obj]:
 
 
 @pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "helm", "argocd-controller"])
-async def test_adoption_changes_no_spec(real_control_plane: Any, manager: str) -> None:
+async def test_adoption_changes_no_spec(real_control_plane: Any, shipway_account: Path, manager: str) -> None:
     name = f"gitops-adopt-{manager.split('-')[0]}"
-    async with world(real_control_plane, name, [deployment(), service(), config()]) as there:
+    async with world(real_control_plane, shipway_account, name, [deployment(), service(), config()]) as there:
         kinds = (DEPLOYMENTS, SERVICES, CONFIG_MAPS)
         for resource, obj in zip(kinds, plain(name, [deployment(), service(), config()]), strict=True):
             obj["metadata"]["labels"] = {"from": "before"}
@@ -153,11 +155,11 @@ async def test_adoption_changes_no_spec(real_control_plane: Any, manager: str) -
             assert manager not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
 
 
-async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_plane: Any) -> None:
+async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-refused"
     twice = deployment()
     twice["spec"]["template"]["spec"]["containers"][0]["ports"].append({"containerPort": "eighty"})
-    async with world(real_control_plane, name, [config(), twice]) as there:
+    async with world(real_control_plane, shipway_account, name, [config(), twice]) as there:
         await there.user.create(APPLICATIONS, app_in(name, syncPolicy={"automated": {}, "retry": {"limit": 0}}))
         app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed", name=name, seconds=20)
         assert rows(app)["web"]["status"] == "SyncFailed"

@@ -27,9 +27,28 @@ from shipway.kube.client.transport import HttpTransport
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.proxy.proxy import Proxy
 from shipway.server.http import HttpServer
+from tests.kube.installation import MANAGED, Access, Audited, granted
 
 CLOCK = SystemClock()
+A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
+JOB_METRIC, RESTART = "a job metric", "a restart"
+SELDOM = {
+    Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
+    Access("get", "argoproj.io", "rollouts"): A_WRITE_WAS_BEATEN,
+    Access("get", "argoproj.io", "analysisruns"): A_WRITE_WAS_BEATEN,
+    Access("get", "apps", "replicasets"): A_WRITE_WAS_BEATEN,
+    Access("delete", "apps", "replicasets"): HISTORY,
+    Access("delete", "argoproj.io", "analysisruns"): HISTORY,
+    Access("create", "batch", "jobs"): JOB_METRIC,
+    Access("delete", "batch", "jobs"): JOB_METRIC,
+    Access("list", "", "pods"): RESTART,
+    Access("watch", "", "pods"): RESTART,
+    Access("create", "", "pods/eviction"): RESTART,
+    Access("patch", "", "pods"): METADATA,
+}
+"""What is granted though this story never needs it, and what does."""
 
 
 class RouteWatcher:
@@ -71,16 +90,21 @@ async def metric_server(client: Client) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def shipway_on(kubeconfig: Path, home: Path) -> AsyncIterator[tuple[Client, GitServer]]:
-    """A node with simulated pods, the engines, and a Git server that tells them of pushes."""
+async def shipway_on(kubeconfig: Path, account: Path, home: Path) -> AsyncIterator[tuple[Client, GitServer, Audited]]:
+    """A node with simulated pods, a gateway, the engines with their account's rights, a Git server that tells of pushes."""
     async with AsyncExitStack() as stack:
         client = Client(HttpTransport(load_kubeconfig(kubeconfig, None)), user_agent="shipway-test", manager="shipway-test")
         stack.push_async_callback(client.close)
         await install_crds(client)
-        settings = RunSettings(kubeconfig=kubeconfig, namespace=ARGOCD, cache=home / "cache")
-        await prepare(client, settings)
-        await stack.enter_async_context(Node(client, name="simulated", home=home, clock=CLOCK, addresses=AddressBook()))
-        process = await stack.enter_async_context(engine_process(client, CLOCK, settings))
+        settings = RunSettings(kubeconfig=account, namespace=ARGOCD, cache=home / "cache")
+        audited = Audited(HttpTransport(load_kubeconfig(account)))
+        stack.push_async_callback(audited.close)
+        engines = Client(audited, user_agent="shipway", manager="shipway")
+        await prepare(engines, settings)
+        addresses = AddressBook()
+        await stack.enter_async_context(Node(client, name="simulated", home=home, clock=CLOCK, addresses=addresses))
+        await stack.enter_async_context(Proxy(client, clock=CLOCK, addresses=addresses))
+        process = await stack.enter_async_context(engine_process(engines, CLOCK, settings))
         server = HttpServer(process, process.runtime.metrics.registry, process.webhook_secrets)
         await server.start("127.0.0.1", 0)
         stack.push_async_callback(server.stop)
@@ -92,14 +116,15 @@ async def shipway_on(kubeconfig: Path, home: Path) -> AsyncIterator[tuple[Client
         async with asyncio.TaskGroup() as group:
             running = group.create_task(process.run(ready.set))
             await asyncio.wait_for(ready.wait(), 30)
-            yield client, git
+            yield client, git, audited
             running.cancel()
 
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.timeout(300)
-async def test_the_story_on_a_real_kubernetes(real_control_plane, tmp_path: Path) -> None:
-    async with shipway_on(real_control_plane.kubeconfig, tmp_path) as (client, git), metric_server(client) as metrics_url:
+async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_account: Path, tmp_path: Path) -> None:
+    there = shipway_on(real_control_plane.kubeconfig, shipway_account, tmp_path)
+    async with there as (client, git, audited), metric_server(client) as metrics_url:
         shop = SampleShop(tmp_path / "shop", git.create("shop"), os.environ.get("PATH", os.defpath))
         await shop.create(metrics_url, web_image="shop/web")
         story = CanaryStory(client, shop, RouteWatcher(client), CLOCK, Timeline(CLOCK))
@@ -112,3 +137,7 @@ async def test_the_story_on_a_real_kubernetes(real_control_plane, tmp_path: Path
         assert found.pruned
         assert found.drift_manager == "ada-by-hand"
         assert all(word in found.why for word in ("Degraded", "v3", "v2", "error-rate"))
+    assert audited.refused == []
+    own = granted("engines.yaml")
+    assert audited.used <= own | granted(*MANAGED)
+    assert own - audited.used == set(SELDOM)

@@ -84,7 +84,8 @@ class WebhookSecrets:
 
     def __init__(self, client: Client, clock: Clock, namespace: str) -> None:
         self._namespace = namespace
-        self._informer = Informer(client, SECRETS, field_selector="metadata.name=argocd-secret", clock=clock)
+        ours = "metadata.name=argocd-secret"
+        self._informer = Informer(client, SECRETS, namespace=namespace, field_selector=ours, clock=clock)
 
     async def run(self) -> None:
         await self._informer.run()

@@ -84,10 +84,16 @@ def _is_established(crd: Obj | None) -> bool:
 
 
 async def create_missing(client: Client, resource: Resource, body: Obj) -> bool:
-    """Creates the object unless one of its name is there, which stays as it is. Whether it was created."""
-    with suppress(Conflict):
-        await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
-        return True
+    """Creates the object unless one of its name is there, which stays as it is. Whether it was created.
+
+    It looks first: who may not create namespaces can still work in one that is there."""
+    meta = body["metadata"]
+    try:
+        await client.get(resource, meta.get("namespace", ""), meta["name"])
+    except NotFound:
+        with suppress(Conflict):
+            await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
+            return True
     return False
 
 

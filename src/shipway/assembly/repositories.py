@@ -89,10 +89,10 @@ class Repositories:
         self._logins = Logins()
         self._polling = Polling()
         self._listeners: list[Callable[[Concerns], None]] = []
-        self._secrets = Informer(client, SECRETS, label_selector=SELECTOR, clock=clock)
+        self._secrets = Informer(client, SECRETS, namespace=namespace, label_selector=SELECTOR, clock=clock)
         self._secrets.on_event(self._secret_changed)
         self._maps = {
-            name: Informer(client, CONFIG_MAPS, field_selector=f"metadata.name={name}", clock=clock)
+            name: Informer(client, CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={name}", clock=clock)
             for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, PARAMETERS)
         }
         for informer in self._maps.values():

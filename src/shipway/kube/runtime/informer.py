@@ -42,6 +42,7 @@ WATCH_SECONDS = 300.0
 class Scope(TypedDict, total=False):
     """Which objects of the kind, and how much of each: `metadata_only` brings PartialObjectMetadata."""
 
+    namespace: str
     label_selector: str
     field_selector: str
     metadata_only: bool
@@ -63,6 +64,7 @@ class Informer:
         self.resource = resource
         self.synced = asyncio.Event()
         self._client = client
+        self._namespace = scope.get("namespace", "")
         self._label_selector = scope.get("label_selector", "")
         self._field_selector = scope.get("field_selector", "")
         self._metadata_only = scope.get("metadata_only", False)
@@ -140,7 +142,7 @@ class Informer:
 
     async def _list(self) -> None:
         listing = await self._client.list(
-            self.resource, label_selector=self._label_selector, field_selector=self._field_selector,
+            self.resource, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector,
             metadata_only=self._metadata_only, keep=self._stored,
         )  # fmt: skip
         changes = self._store.replace(listing.items)
@@ -158,7 +160,7 @@ class Informer:
 
     async def _watch(self) -> None:
         stream = self._client.watch(
-            self.resource, resource_version=self._version, label_selector=self._label_selector,
+            self.resource, self._namespace, resource_version=self._version, label_selector=self._label_selector,
             field_selector=self._field_selector, metadata_only=self._metadata_only,
             timeout_seconds=WATCH_SECONDS * self._rng.uniform(1.0, 2.0),
         )  # fmt: skip
