@@ -39,6 +39,7 @@ from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.leader import Leadership, LeaseName
 from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.sharing import Membership, Sharing
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
@@ -98,19 +99,45 @@ class WebhookSecrets:
         return secret_values(secret) if secret else {}
 
 
+class Tenure:
+    """By what right this process writes: as the only one, or as one of several that share the keys.
+
+    Those that share hold the Lease of the only one together, so that the two kinds never work at the same time.
+    """
+
+    def __init__(self, client: Client, clock: Clock, settings: RunSettings) -> None:
+        identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
+        lease = LeaseName(settings.namespace, LEASE, identity, settings.lease_seconds)
+        self._sharing: Sharing | None = None
+        if settings.is_shared:
+            member = f"{LEASE}-replica-{secrets.token_hex(8)}"
+            self._sharing = Sharing(client, clock, Membership(settings.namespace, LEASE, member, settings.lease_seconds))
+            lease = LeaseName(settings.namespace, LEASE, "replicas that share", settings.lease_seconds, is_shared=True)
+        self.leadership = Leadership(client, clock, lease)
+
+    async def run(self, runtime: Runtime) -> None:
+        """Works as long as the right lasts."""
+        sharing = self._sharing
+        if sharing is None:
+            await self.leadership.run(runtime.run)
+            return
+        runtime.share_by(sharing.owns)
+        await self.leadership.run(lambda: sharing.run(runtime))
+
+
 class EngineProcess:
-    """The engines of one process, and what the HTTP server asks of them. Without `leadership` it only looks."""
+    """The engines of one process, and what the HTTP server asks of them. Without `tenure` it only looks."""
 
     def __init__(
         self,
         runtime: Runtime,
-        leadership: Leadership | None,
+        tenure: Tenure | None,
         sources: Sources,
         secrets_of_webhooks: WebhookSecrets,
         clock: Clock,
     ) -> None:
         self.runtime = runtime
-        self._leadership = leadership
+        self._tenure = tenure
         self._sources = sources
         self._webhook_secrets = secrets_of_webhooks
         self._clock = clock
@@ -120,10 +147,10 @@ class EngineProcess:
         async with asyncio.TaskGroup() as group:
             besides = (self._webhook_secrets.run(), self._sources.repositories.run(), self._tell_ready(on_ready))
             others = [group.create_task(one) for one in besides]
-            if self._leadership is None:
+            if self._tenure is None:
                 await self.runtime.run()
             else:
-                await self._leadership.run(self.runtime.run)
+                await self._tenure.run(self.runtime)
             for task in others:
                 task.cancel()
         raise Unavailable("leadership was lost: another process took the Lease over, or the API server was away too long")
@@ -136,7 +163,7 @@ class EngineProcess:
         on_ready()
 
     def is_ready(self) -> bool:
-        return (self._leadership is None or self._leadership.is_leader) and self.runtime.is_synced
+        return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
         if not any([self._sources.mirrors.changed(url) for url in event.repo_urls]):
@@ -188,9 +215,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         )
         if "rollouts" in settings.engines:
             count_rollouts(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
-        leadership = None if settings.is_read_only else Leadership(client, clock, _lease(settings))
+        tenure = None if settings.is_read_only else Tenure(client, clock, settings)
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
-        process = EngineProcess(runtime, leadership, sources, webhook_secrets, clock)
+        process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock)
         repositories.on_change(process.logins_changed)
         runtime.poll_by(lambda ask, now: _poll(ask, now, repositories))
         yield process
@@ -208,11 +235,6 @@ def count_rollouts(runtime: Runtime, metrics: RolloutMetrics) -> None:
         runtime.follow(resource, metrics.on_change_of(resource))
     runtime.metrics.listen(metrics)
     runtime.metrics.registry.register(metrics)
-
-
-def _lease(settings: RunSettings) -> LeaseName:
-    identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
-    return LeaseName(settings.namespace, LEASE, identity, settings.lease_seconds)
 
 
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:

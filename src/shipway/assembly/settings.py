@@ -15,6 +15,7 @@ class RunSettings(Struct, frozen=True):
 
     `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
+    `is_shared`: replicas share the work instead of standing by.
     """
 
     kubeconfig: Path | None = None
@@ -27,7 +28,8 @@ class RunSettings(Struct, frozen=True):
     instance_id: str = ""
     is_read_only: bool = False
     cache: Path = Path(".cache")
-    lease_seconds: int = 15
+    lease_seconds: int = 10
+    is_shared: bool = False
     allow_local: bool = False
 
 

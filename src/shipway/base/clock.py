@@ -3,11 +3,16 @@
 An `Instant` is seconds since the Unix epoch. Whoever needs "now" is given it as an argument; whoever must wait is given a
 `Clock`. The simulation runs the same code on an event loop whose time is virtual, so `LoopClock` follows the loop and
 `SystemClock` the machine.
+
+Wall clocks jump. `now` never goes back: after a jump backwards it runs on at its old pace until the wall has caught up, so
+that a pause of five minutes does not last an hour longer. What is measured and not written down (leases, backoffs, how
+long something took) uses `elapsed`, which no jump touches in either direction.
 """
 
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NewType, Protocol
 
@@ -21,14 +26,28 @@ class Clock(Protocol):
 
     def now(self) -> Instant: ...
 
+    def elapsed(self) -> float:
+        """Seconds since some moment in the past, at an even pace."""
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The machine's clocks; `wall` and `steady` are others in a simulation of jumps."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._ahead = wall() - steady()
 
     def now(self) -> Instant:
-        return Instant(time.time())
+        steady = self._steady()
+        self._ahead = max(self._ahead, self._wall() - steady)
+        return Instant(steady + self._ahead)
+
+    def elapsed(self) -> float:
+        return self._steady()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
@@ -44,6 +63,9 @@ class LoopClock:
 
     def now(self) -> Instant:
         return Instant(self._epoch + self._loop.time() - self._start)
+
+    def elapsed(self) -> float:
+        return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))

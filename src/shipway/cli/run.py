@@ -41,7 +41,9 @@ class RunFlags:
     "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
     local_repositories: bool = False
     "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
-    lease_seconds: Annotated[int, Parameter(show=False)] = 15
+    share: bool = False
+    "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
+    lease_seconds: Annotated[int, Parameter(show=False)] = 10
     url_file: Annotated[Path | None, Parameter(show=False)] = None
     with_parent: Annotated[bool, Parameter(show=False)] = False
 
@@ -61,6 +63,7 @@ def run(flags: RunFlags | None = None) -> int:
         is_read_only=chosen.read_only,
         cache=chosen.cache or user_cache_path("shipway"),
         lease_seconds=chosen.lease_seconds,
+        is_shared=chosen.share,
         allow_local=chosen.local_repositories,
     )
     configure_logs()

@@ -50,3 +50,37 @@ async def test_the_system_clock_never_sleeps_backwards() -> None:
     before = clock.now()
     await clock.sleep(-5)
     assert 0 <= clock.now() - before < 1
+
+
+class Machine:
+    """A machine whose wall clock is set by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = float(NOON), 100.0
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall, self.steady = self.wall + seconds, self.steady + seconds
+
+    def clock(self) -> SystemClock:
+        return SystemClock(wall=lambda: self.wall, steady=lambda: self.steady)
+
+
+def test_a_wall_clock_that_jumps_back_does_not_stop_time() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.pass_time(10)
+    machine.wall -= 3600
+    assert clock.now() == NOON + 10
+    machine.pass_time(50)
+    assert clock.now() == NOON + 60
+    machine.pass_time(3600)
+    assert (clock.now(), clock.elapsed()) == (NOON + 3660, 100.0 + 3660)
+
+
+def test_a_wall_clock_that_jumps_forward_is_followed_and_measures_nothing() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wall += 3600
+    assert (clock.now(), clock.elapsed()) == (NOON + 3600, 100.0)
+    machine.pass_time(5)
+    assert (clock.now(), clock.elapsed()) == (NOON + 3605, 105.0)

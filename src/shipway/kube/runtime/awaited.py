@@ -85,7 +85,7 @@ class Parking:
         if not pending:
             return
         self._waiting[key] = pending
-        self._deadlines[key] = self._clock.now() + self._patience
+        self._deadlines[key] = self._clock.elapsed() + self._patience
         for write in pending:
             self._by_object[(write.resource, write.namespace, write.name)][key] = None
 
@@ -94,7 +94,7 @@ class Parking:
         pending = self._waiting.get(key)
         if pending is None:
             return False
-        if self._clock.now() >= self._deadlines[key] or all(
+        if self._clock.elapsed() >= self._deadlines[key] or all(
             is_seen(write, self._informers_of(write.resource)) for write in pending
         ):
             self._forget(key)

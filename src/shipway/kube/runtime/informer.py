@@ -123,17 +123,17 @@ class Informer:
         """Lists and watches until cancelled. Only bugs escape."""
         failures = 0
         while True:
-            started = self._clock.now()
+            started = self._clock.elapsed()
             try:
                 if not self._version:
                     await self._list()
                 await self._watch()
-                failures = 0 if self._clock.now() - started >= SHORT_WATCH else failures + 1
+                failures = 0 if self._clock.elapsed() - started >= SHORT_WATCH else failures + 1
             except Expired:
                 self._version = ""
                 failures += 1
             except ShipwayError as error:
-                failures = 1 if self._clock.now() - started >= LONGEST_PAUSE else failures + 1
+                failures = 1 if self._clock.elapsed() - started >= LONGEST_PAUSE else failures + 1
                 self._report(error, failures)
                 await self._clock.sleep(self._pause(error, failures))
                 continue
@@ -207,9 +207,8 @@ class Informer:
         elif isinstance(error, NotFound):
             # The kind is not served yet; whoever installs it does not want to wait for us.
             pause = min(pause, UNSERVED_PAUSE)
-        elif isinstance(error, Unavailable) and error.after:
-            pause = max(pause, error.after)
-        return pause * self._rng.uniform(0.75, 1.25)
+        after = error.after if isinstance(error, Unavailable) and error.after else 0.0
+        return max(after, pause) * self._rng.uniform(1.0 if after else 0.75, 1.25)
 
     def _report(self, error: ShipwayError, failures: int) -> None:
         level = log.info if isinstance(error, NotFound) else log.warning

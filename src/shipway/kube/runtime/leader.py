@@ -1,11 +1,12 @@
 """Leadership by Lease: of several processes on one namespace, one works and the others stand by.
 
-The holder renews every third of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
+The holder renews every fifth of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
 may take over (clocks of two machines are never compared, as in client-go's leader election). A holder that cannot renew
 before its lease runs out gives up by itself and `run` returns, so two never work at once.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -25,12 +26,16 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", status_subreso
 
 
 class LeaseName(Struct, frozen=True):
-    """Which Lease, who we are, and for how many seconds a renewal counts."""
+    """Which Lease, who we are, and for how many seconds a renewal counts.
+
+    `is_shared`: several processes hold it together under one identity, to keep others out; none hands it back alone.
+    """
 
     namespace: str
     name: str
     identity: str
-    seconds: int = 15
+    seconds: int = 10
+    is_shared: bool = False
 
 
 class Leadership:
@@ -58,14 +63,20 @@ class Leadership:
                 renewing.cancel()
         finally:
             self.is_leader = False
-            await self._release()
+            if not self._lease.is_shared:
+                await self._release()
 
     async def _renew(self) -> None:
-        renewed = self._clock.now()
-        while self._clock.now() - renewed < self._lease.seconds * 2 / 3:
-            await self._clock.sleep(self._lease.seconds / 3)
-            if await self._took():
-                renewed = self._clock.now()
+        """Returns when the lease could run out before we have renewed it; a server that hangs counts as one that refuses."""
+        term = self._lease.seconds * 2 / 3
+        until = self._clock.elapsed() + term
+        while (left := until - self._clock.elapsed()) > 0:
+            await self._clock.sleep(min(left, self._lease.seconds / 5))
+            begun = self._clock.elapsed()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, until - begun)):
+                    if await self._took():
+                        until = begun + term
         log.warning("leadership_lost", lease=self._lease.name, identity=self._lease.identity)
 
     async def _took(self) -> bool:
@@ -91,15 +102,20 @@ class Leadership:
         try:
             await self._client.replace(LEASES, wanted)
         except Conflict:
-            return False
+            return lease.is_shared and await self._is_held_by_us()
         return True
+
+    async def _is_held_by_us(self) -> bool:
+        """After a conflict: whether it was one of us who renewed."""
+        current = await self._client.get(LEASES, self._lease.namespace, self._lease.name)
+        return spec_of(current).get("holderIdentity") == self._lease.identity
 
     def _has_run_out(self, current: Obj) -> bool:
         version = resource_version_of(current)
         if version != self._seen[0]:
-            self._seen = (version, self._clock.now())
+            self._seen = (version, self._clock.elapsed())
         seconds = spec_of(current).get("leaseDurationSeconds") or self._lease.seconds
-        return self._clock.now() - self._seen[1] >= seconds
+        return self._clock.elapsed() - self._seen[1] >= seconds
 
     async def _create(self) -> bool:
         lease = self._lease

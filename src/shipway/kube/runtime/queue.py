@@ -7,7 +7,7 @@ back off after a failure: the delay doubles with every failure in a row up to a 
 
 import asyncio
 import random
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
 from shipway.base.clock import Clock, Instant
@@ -38,6 +38,11 @@ class WorkQueue(Generic[K]):
     def is_idle(self) -> bool:
         """Nothing ready, nothing running; sleepers do not count."""
         return not self._ready and not self._running
+
+    @property
+    def running(self) -> Collection[K]:
+        """Keys whose pass is under way."""
+        return self._running
 
     @property
     def next_wake(self) -> Instant | None:

@@ -62,6 +62,20 @@ class Runtime:
         """From now on `poll` says when a standing ask is asked again."""
         self._lanes.poll = poll
 
+    def share_by(self, owns: Callable[[str], bool]) -> None:
+        """From now on only keys are worked on that `owns` says are this replica's (`sharing`): "<controller> <key>"."""
+        for shell in self._shells.values():
+            shell.owns = owns
+
+    def is_working_for_others(self) -> bool:
+        """Whether a pass is under way for a key that is another replica's (`sharing`)."""
+        return any(shell.is_working_for_others() for shell in self._shells.values())
+
+    def share_again(self) -> None:
+        """Other keys may be ours now."""
+        for shell in self._shells.values():
+            shell.share_again()
+
     @property
     def is_synced(self) -> bool:
         """Every controller has its first picture of the world."""

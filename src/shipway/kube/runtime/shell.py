@@ -11,7 +11,7 @@ Engines hold no try/except, no status patch, no retry loop and no logging of pro
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -69,6 +69,9 @@ class Shell:
         self._clock = around.clock
         self._metrics = around.metrics
         self._is_read_only = is_read_only
+        self.owns: Callable[[str], bool] | None = None
+        self._ours: dict[Any, None] = {}
+        self._others: dict[Any, None] = {}
         self._workers = workers
         self._recorder = Recorder(around.client, around.clock, controller.name)
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
@@ -97,6 +100,21 @@ class Shell:
     def wake(self, key: Any) -> None:
         self._queue.add(key)
 
+    def is_working_for_others(self) -> bool:
+        """Whether a pass is under way for a key that is another replica's."""
+        return any(not self._is_ours(key) for key in self._queue.running)
+
+    def share_again(self) -> None:
+        """Keys may have moved: wakes those that are ours now, and those that are no longer, to be let go."""
+        for key in [key for key in self._others if self._is_ours(key)]:
+            del self._others[key]
+            self._queue.add(key)
+        for key in [key for key in self._ours if not self._is_ours(key)]:
+            self._queue.add(key)
+
+    def _is_ours(self, key: Any) -> bool:
+        return self.owns is None or self.owns(f"{self.name} {key}")
+
     async def run(self) -> None:
         """Watches, waits for the first lists, then works until it is cancelled."""
         self._watches.need(FOR_GOOD, self._controller.watches)
@@ -111,6 +129,11 @@ class Shell:
         while True:
             key = await self._queue.get()
             try:
+                if not self._is_ours(key):
+                    self._forget(key)
+                    self._others[key] = None
+                    continue
+                self._ours[key] = None
                 if self._parking.must_wait(key):
                     self._queue.add_at(key, Instant(self._clock.now() + CACHE_PATIENCE))
                     continue
@@ -260,6 +283,7 @@ class Shell:
             )
 
     def _forget(self, key: Any) -> None:
+        self._ours.pop(key, None)
         self._queue.forget_failures(key)
         self._queue.add_at(key, None)
         self._parking.give_up(key)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 from shipway.api.kinds import CONFIG_MAPS
@@ -23,12 +24,17 @@ class Wire:
     def __init__(self, server: Transport) -> None:
         self._server = server
         self.is_cut = False
+        self.retry_after = 0
+        self.refused_at: list[float] = []
         self.lists = 0
         self._cut = asyncio.Event()
 
     async def send(self, request: Request) -> Response:
         if self.is_cut:
             return Response(503, {"retry-after": "1"}, b"down")
+        if self.retry_after:
+            self.refused_at.append(asyncio.get_running_loop().time())
+            return Response(429, {"retry-after": str(self.retry_after)}, b"storage is (re)initializing")
         self.lists += "limit" in dict(request.query)
         response = await self._server.send(request)
         if response.stream is not None:
@@ -172,6 +178,22 @@ def test_a_watch_that_breaks_is_taken_up_where_it_was() -> None:
         await scene.clock.sleep(40)
         assert scene.told == [("first", None, "1"), ("first", "1", "2"), ("second", None, "1")]
         assert scene.wire.lists == 1
+
+    play(story)
+
+
+def test_a_server_that_asks_for_time_gets_it() -> None:
+    async def story(scene: Scene) -> None:
+        scene.wire.retry_after = 7
+        await scene.wire.cut()
+        scene.wire.mend()
+        await scene.put("second", "1")
+        await scene.clock.sleep(60)
+        asked = scene.wire.refused_at
+        assert len(asked) > 3 and all(later - earlier >= 7 for earlier, later in pairwise(asked))
+        scene.wire.retry_after = 0
+        await scene.clock.sleep(60)
+        assert scene.names() == ["first", "second"]
 
     play(story)
 

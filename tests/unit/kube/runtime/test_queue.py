@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from shipway.base.clock import Instant, LoopClock
+from shipway.base.clock import Instant, LoopClock, SystemClock
 from shipway.kube.runtime.queue import LONGEST_BACKOFF, WorkQueue
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 
@@ -25,6 +25,24 @@ def test_a_key_added_many_times_is_one_key() -> None:
         assert queue.is_idle
 
     in_virtual_time(scenario)
+
+
+def test_a_wake_is_not_put_off_by_a_wall_clock_that_jumps_back() -> None:
+    async def main() -> None:
+        loop, jumped = asyncio.get_running_loop(), 0.0
+        clock = SystemClock(wall=lambda: 1_000_000.0 + loop.time() - jumped, steady=loop.time)
+        queue: WorkQueue[str] = WorkQueue(clock)
+        due = Instant(clock.now() + 600)
+        queue.add_at("a", due)
+        jumped = 3600.0
+        await queue.get()
+        assert loop.time() == 600 and clock.now() >= due
+        queue.add_at("a", Instant(clock.now() + 60))  # as a pass that looked at the clock would
+        queue.done("a")
+        await queue.get()
+        assert loop.time() == 660
+
+    run_in_virtual_time(main())
 
 
 def test_a_key_added_while_it_runs_runs_again() -> None:

@@ -20,6 +20,7 @@ from shipway.kube.objects.wire import Request, Response
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Delete, Note, Outcome, Watch
 from shipway.kube.runtime.runtime import Runtime
+from shipway.kube.runtime.sharing import Membership, Sharing
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 
@@ -237,3 +238,40 @@ def test_an_object_that_goes_while_its_change_is_on_the_way_is_no_failure() -> N
         assert controller.passes == passes, "nothing is tried again"
 
     play(scenario)
+
+
+def test_replicas_share_the_keys_and_take_over_from_one_that_dies() -> None:
+    async def main() -> None:
+        clock = LoopClock(asyncio.get_running_loop(), Instant(1_800_000_000.0))
+        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
+        user, wires = Client(server), [Recorded(server), Recorded(server)]
+        controllers = [FamilyController(), FamilyController()]
+
+        async def replica(number: int) -> None:
+            client = Client(wires[number])
+            sharing = Sharing(client, clock, Membership("default", "test", f"replica-{number}"))
+            runtime = Runtime(client, [controllers[number]], clock=clock)
+            runtime.share_by(sharing.owns)
+            await sharing.run(runtime)
+
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(replica(number)) for number in range(2)]
+            await clock.sleep(20)
+            for number in range(12):
+                await user.create(CONFIG_MAPS, parent(f"p{number}", 2))
+            await clock.sleep(10)
+            assert {await have(user, f"p{number}") for number in range(12)} == {"2"}
+            made = [wire.writes.count("POST configmaps") for wire in wires]
+            assert sum(made) == 24 and all(made)
+            running[0].cancel()
+            await clock.sleep(5)
+            passes = controllers[0].passes
+            for number in range(12):
+                await user.patch(CONFIG_MAPS, "default", f"p{number}", {"data": {"want": "3"}})
+            await clock.sleep(10)
+            assert {await have(user, f"p{number}") for number in range(12)} == {"3"}
+            assert controllers[0].passes == passes
+            running[1].cancel()
+        await server.close()
+
+    run_in_virtual_time(main())

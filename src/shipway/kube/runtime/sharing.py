@@ -1,0 +1,232 @@
+"""Several replicas share the keys: each works on those that fall to it, and no two ever work on one key at once.
+
+Every replica keeps a Lease of its own in the group and looks at the others' every fifth of a term. A key falls to the member
+with the highest hash of (member, key), so whoever joins takes only its own part from each, and of one who leaves only that
+one's part moves. Two views that both know both members can then not both give a key to each: what remains is members that do
+not know of one another, and for those there are three rules.
+
+- A newcomer works on nothing until every member has acknowledged it, by name, in its own Lease. A member does so when it has
+  stopped working on what is no longer its own, passes under way included.
+- Who cannot renew within two thirds of a term stops everything (`run` returns). The others wait a whole term, by their own
+  steady clocks, from when they saw the last renewal, before they take it for dead.
+- A replica that stopped comes back under a new identity and is a newcomer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+from msgspec import Struct
+
+from shipway.base.clock import Clock, rfc3339_micro
+from shipway.base.errors import Conflict, NotFound, ShipwayError
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, name_of, resource_version_of, spec_of, uid_of
+from shipway.kube.runtime.leader import LEASES, RELEASE_SECONDS
+
+log = structlog.get_logger()
+
+GROUP_LABEL = "shipway.dev/sharing"
+KNOWN_ANNOTATION = "shipway.dev/knows"
+CLEAR_AFTER_TERMS = 6
+DRAIN_LOOK = 0.05
+"""Seconds between two looks at whether passes for others have ended."""
+
+
+class Membership(Struct, frozen=True):
+    """Who we are, in which group of which namespace, and for how many seconds a renewal counts."""
+
+    namespace: str
+    group: str
+    identity: str
+    seconds: int = 10
+
+
+class Shared(Protocol):
+    """What does the work; `Runtime` is one."""
+
+    async def run(self) -> None: ...
+
+    def is_working_for_others(self) -> bool:
+        """Whether a pass is under way for a key that is not ours."""
+        ...
+
+    def share_again(self) -> None:
+        """Other keys may be ours now."""
+        ...
+
+
+def falls_to(members: Iterable[str], key: str) -> str:
+    """The member that a key falls to."""
+    return max(members, key=lambda member: blake2b(f"{member}\0{key}".encode(), digest_size=8).digest())
+
+
+class _Other(Struct, frozen=True):
+    """What was seen of another member: its Lease's version, since when, and whom it knows."""
+
+    version: str
+    since: float
+    knows: frozenset[str]
+
+
+class Sharing:
+    """Our place in the group. `owns` may be asked at any time and is false as long as it is not certain."""
+
+    def __init__(self, client: Client, clock: Clock, membership: Membership) -> None:
+        self._client = client
+        self._clock = clock
+        self._me = membership
+        self._others: dict[str, _Other] = {}
+        self._gone: dict[str, float] = {}
+        self._knows: frozenset[str] = frozenset()
+        self._version = ""
+        self._has_looked = False
+        self._until = 0.0
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Who is alive as far as we know, we among them."""
+        return frozenset((self._me.identity, *self._others))
+
+    def owns(self, key: str) -> bool:
+        """Whether we may work on `key` now."""
+        if not self._has_looked or self._clock.elapsed() >= self._until:
+            return False
+        me = self._me.identity
+        return all(me in other.knows for other in self._others.values()) and falls_to(self.members, key) == me
+
+    async def run(self, shared: Shared) -> None:
+        """Joins and works until cancelled, or until we could not renew in time."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep(shared))
+                working = group.create_task(_await(shared.run))
+                await asyncio.wait((working, keeping), return_when=asyncio.FIRST_COMPLETED)
+                self._until = 0.0
+                working.cancel()
+                keeping.cancel()
+        finally:
+            await self._leave()
+
+    async def _keep(self, shared: Shared) -> None:
+        """Looks and renews until the term has ended without a renewal."""
+        self._until = self._clock.elapsed() + self._term
+        while (left := self._until - self._clock.elapsed()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._look(shared)
+                    await self._clock.sleep(self._me.seconds / 5)
+            except (ShipwayError, TimeoutError) as error:
+                log.warning("membership_not_renewed", identity=self._me.identity, message=str(error))
+                await self._clock.sleep(min(0.5, max(0.0, self._until - self._clock.elapsed())))
+        log.warning("membership_lost", identity=self._me.identity)
+
+    @property
+    def _term(self) -> float:
+        return self._me.seconds * 2 / 3
+
+    async def _look(self, shared: Shared) -> None:
+        """One round: who is there, stop what is others', then say whom we know and that we live.
+
+        Our Lease is written before the first look: of two that join at once, the later one to look sees the other.
+        """
+        begun = self._clock.elapsed()
+        if not self._version:
+            self._version = await self._join()
+        listing = await self._client.list(LEASES, self._me.namespace, label_selector=f"{GROUP_LABEL}={self._me.group}")
+        before = self._picture()
+        leases = {name_of(lease): lease for lease in listing.items}
+        self._others = self._seen(leases)
+        if self._picture() != before:
+            shared.share_again()
+        await self._acknowledge(shared)
+        self._version = resource_version_of(await self._client.replace(LEASES, self._lease()))
+        self._until = begun + self._term
+        if not self._has_looked:
+            self._has_looked = True
+            shared.share_again()
+        await self._clear_away(leases)
+
+    def _picture(self) -> dict[str, frozenset[str]]:
+        return {name: other.knows for name, other in self._others.items()}
+
+    async def _acknowledge(self, shared: Shared) -> None:
+        """Knows all others once no pass is under way for a key that fell to one of them; a slow pass is asked for next time."""
+        patience = self._clock.elapsed() + self._me.seconds / 10
+        while (is_busy := shared.is_working_for_others()) and self._clock.elapsed() < patience:
+            await self._clock.sleep(DRAIN_LOOK)
+        self._knows = self._knows & set(self._others) if is_busy else frozenset(self._others)
+
+    def _seen(self, leases: Mapping[str, Obj]) -> dict[str, _Other]:
+        """The living others. One whose Lease is gone is as alive as one that does not renew: it may not know yet."""
+        now = self._clock.elapsed()
+        alive: dict[str, _Other] = {}
+        for name in dict.fromkeys((*self._others, *leases)):
+            lease, known = leases.get(name), self._others.get(name)
+            if name == self._me.identity or name in self._gone:
+                continue
+            if lease is not None and (known is None or known.version != resource_version_of(lease)):
+                known = _Other(resource_version_of(lease), now, _known_by(lease))
+            has_left = lease is not None and not spec_of(lease).get("holderIdentity")
+            if known is not None and not has_left and now - known.since < self._me.seconds:
+                alive[name] = known
+            else:
+                self._gone[name] = now  # for good: whoever comes back does so under a new name
+                log.info("member_gone", member=name)
+        return alive
+
+    async def _clear_away(self, leases: Mapping[str, Obj]) -> None:
+        """Deletes the Lease of somebody who has been gone so long that all others have noticed too."""
+        now = self._clock.elapsed()
+        for name in [name for name, since in self._gone.items() if now - since > CLEAR_AFTER_TERMS * self._me.seconds]:
+            if name in leases:
+                with contextlib.suppress(NotFound, Conflict):
+                    await self._client.delete(LEASES, self._me.namespace, name, uid=uid_of(leases[name]))
+            del self._gone[name]
+
+    def _lease(self) -> Obj:
+        meta: Obj = {
+            "namespace": self._me.namespace,
+            "name": self._me.identity,
+            "labels": {GROUP_LABEL: self._me.group},
+            "annotations": {KNOWN_ANNOTATION: ",".join(sorted(self._knows))},
+        }
+        spec: Obj = {
+            "holderIdentity": self._me.identity,
+            "leaseDurationSeconds": self._me.seconds,
+            "renewTime": rfc3339_micro(self._clock.now()),
+        }
+        return {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": spec}
+
+    async def _join(self) -> str:
+        """Makes our Lease; its version. One that is there already is ours, from a try whose answer was lost."""
+        try:
+            return resource_version_of(await self._client.create(LEASES, self._lease()))
+        except Conflict:
+            return resource_version_of(await self._client.get(LEASES, self._me.namespace, self._me.identity))
+
+    async def _leave(self) -> None:
+        """Says that our keys are free; who cannot in time lets the term run out."""
+        self._until = 0.0
+        if not self._version:
+            return
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                freed = {"spec": {"holderIdentity": ""}}
+                await self._client.patch(LEASES, self._me.namespace, self._me.identity, freed)
+        except NotFound:
+            return
+        except (ShipwayError, TimeoutError) as error:
+            log.info("membership_not_released", message=str(error))
+
+
+def _known_by(lease: Obj) -> frozenset[str]:
+    return frozenset(filter(None, (annotations_of(lease).get(KNOWN_ANNOTATION) or "").split(",")))
+
+
+async def _await(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
