@@ -19,7 +19,7 @@ from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, RecallAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.dry_run import dry_run
 from shipway.gitops.settings import GitOpsSettings
@@ -48,6 +48,7 @@ class Repository:
         self.hangs = False
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
+        self.kept: dict[tuple[str, str], tuple[Rendered, ...]] = {}
         self.renders = 0
         self.heads = 0
 
@@ -69,14 +70,30 @@ class Repository:
 
     async def render(self, ask: RenderAsk) -> Rendered:
         self.renders += 1
-        oid = ask.request.trees[0].oid
-        found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
-        if isinstance(found, ShipwayError):
-            raise found
+        rendered = self._rendered(ask.request.trees[0].oid)
         missing: list[Fact] = [fact for fact in self.asks_for if not _is_told(fact, ask)]
         if missing:
             return Rendered((), "Helm", ("",), lacks=(missing[0],))
+        return rendered
+
+    def _rendered(self, oid: str) -> Rendered:
+        found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
+        if isinstance(found, ShipwayError):
+            raise found
         return Rendered(objects=tuple(found), source_type="Directory", reads=("",))
+
+    async def keep(self, ask: KeepAsk) -> bool:
+        """As the history keeps what a deployment applied; it outlives commits that are lost."""
+        if (ask.application, ask.deployment) not in self.kept:
+            self.kept[(ask.application, ask.deployment)] = tuple(
+                [self._rendered(one.trees[0].oid) for one in ask.requests if one and one.repo_url == REPO]
+            )
+        return True
+
+    async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:
+        if (ask.application, ask.deployment) not in self.kept:
+            raise NotFound("not kept")
+        return self.kept[(ask.application, ask.deployment)]
 
     def _tree(self, commit: str) -> str:
         content = self.commits[commit]
@@ -151,6 +168,8 @@ class World:
             DryRunAsk: tried,
             HealthAsk: health_by_script,
             JqPathsAsk: selected_by_jq,
+            KeepAsk: self.repository.keep,
+            RecallAsk: self.repository.recall,
         }
         return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
 

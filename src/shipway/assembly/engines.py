@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 
 from shipway.api.kinds import SECRETS
+from shipway.assembly.deployments import Deployments
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.neighbours import find_neighbours
@@ -25,7 +26,7 @@ from shipway.assembly.settings import RunSettings, check_engines, check_namespac
 from shipway.assembly.sources import Sources, concerns
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, RecallAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -187,6 +188,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         opened = Sources.open(settings.cache, client, clock, repositories, allow_local=settings.allow_local)
         sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
+        key = await applied_key(client, settings.namespace)
+        opened_history = Deployments.open(settings.cache, key, sources.renderer.render, clock)
+        deployments = await stack.enter_async_context(opened_history)
         metric_servers = MetricServers(
             client,
             session,
@@ -202,9 +206,11 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             ClusterAsk: sources.cluster,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
+            KeepAsk: deployments.keep,
+            RecallAsk: deployments.recall,
             MeasureAsk: metric_servers.measure,
         }
-        controllers = controllers_of(settings, await applied_key(client, settings.namespace))
+        controllers = controllers_of(settings, key)
         reporting = await _engines_that_only_report(client, clock, settings)
         runtime = Runtime(
             client,

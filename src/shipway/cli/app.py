@@ -28,7 +28,7 @@ from shipway.cli.output import (
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import controller_of, namespace_of, spec_of, status_of, uid_of
+from shipway.kube.objects.views import controller_of, name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.waiting import TookTooLong
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
@@ -37,6 +37,12 @@ app.command(
     name="diff",
     help="Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference.",
 )
+app.command(
+    "shipway.cli.app_rollback:rollback_command",
+    name="rollback",
+    help="Go back to an earlier deployment and stay there, also with automated sync.",
+)
+app.command("shipway.cli.app_rollback:resume_command", name="resume", help="Lift a hold: what Git says counts again.")
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 
@@ -137,15 +143,20 @@ async def sync_app(session: Session, name: str, flags: SyncFlags, output: Output
         print_object(asked, "name" if output == "table" else output)
         return 0
     print(f"syncing {name} ...", file=sys.stderr)
+    return await wait_for_sync(session, asked, flags.timeout, output)
+
+
+async def wait_for_sync(session: Session, asked: Obj, seconds: float, output: Output = "table") -> int:
+    """Waits for the end of the operation in `asked`, telling its progress, and prints the result; 1 when it is late."""
     try:
-        done = await app_sync.ended(session, asked, flags.timeout, lambda message: print(message, file=sys.stderr))
+        done = await app_sync.ended(session, asked, seconds, lambda message: print(message, file=sys.stderr))
     except TookTooLong:
-        late = await find_app(session, name)
+        late = await find_app(session, name_of(asked))
         state = status_of(late).get("operationState") or {}
         waiting = (
             state.get("message") if app_sync.is_taken_up(late, asked) else "nobody has taken it up: is `shipway run` running?"
         )
-        print(f"the sync of {name} has not ended after {flags.timeout:g} s: {waiting}", file=sys.stderr)
+        print(f"the sync of {name_of(asked)} has not ended after {seconds:g} s: {waiting}", file=sys.stderr)
         return 1
     return print_result(done, output)
 

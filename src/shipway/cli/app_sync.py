@@ -59,15 +59,24 @@ def operation(app: Obj, flags: SyncFlags) -> Obj:
 
 
 async def request(session: Session, app: Obj, flags: SyncFlags) -> Obj:
-    """Writes the operation; the Application as it is then. Raises NotYet while another operation is under way."""
+    """Asks for a sync; the Application as it is then. Raises NotYet while another operation is under way."""
+    return await ask(session, app, lambda fresh: {"operation": operation(fresh, flags)})
+
+
+async def ask(session: Session, app: Obj, body_of: Callable[[Obj], Obj]) -> Obj:
+    """Writes `body_of` the Application, an operation in it, onto exactly the version that it was made from.
+
+    Raises NotYet while another operation is under way.
+    """
     fresh = app
     for _ in range(TRIES):
         if fresh.get("operation"):
             message = f"another operation of {name_of(app)} is under way: see `shipway app get {name_of(app)}`"
             raise NotYet(message, reason="OperationInProgress")
-        asked = {"metadata": {"resourceVersion": resource_version_of(fresh)}, "operation": operation(fresh, flags)}
+        body = body_of(fresh)
+        body = {**body, "metadata": {**(body.get("metadata") or {}), "resourceVersion": resource_version_of(fresh)}}
         try:
-            return await session.client.patch(APPLICATIONS, namespace_of(app), name_of(app), asked)
+            return await session.client.patch(APPLICATIONS, namespace_of(app), name_of(app), body)
         except Conflict:
             fresh = await session.client.get(APPLICATIONS, namespace_of(app), name_of(app))
     raise Conflict(f"{name_of(app)} is being written all the time: try again")

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from shipway.base.clock import Instant
 from shipway.cli.output import MOODS, PLAIN, Column, Paint, age, since, table
+from shipway.gitops.annotations import HOLD
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, name_of, namespace_of, spec_of, status_of
+from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, spec_of, status_of
 
 HISTORY_HEADINGS = ("ID", "DEPLOYED AT", "AGE", "REVISION", "BY")
 RESULT_HEADINGS = ("KIND", "NAMESPACE", "NAME", "RESULT", "MESSAGE")
@@ -22,13 +23,18 @@ def columns(now: Instant) -> tuple[Column, ...]:
     return (
         Column("NAME", name_of),
         Column("PROJECT", lambda app: dig(app, "spec", "project", default="default")),
-        Column("SYNC", lambda app: dig(app, "status", "sync", "status", default="Unknown")),
+        Column("SYNC", _sync),
         Column("HEALTH", lambda app: dig(app, "status", "health", "status", default="Unknown")),
         Column("REVISION", lambda app: revision_of(dig(app, "status", "sync", default={}))),
         Column("TARGET", lambda app: target_of(sources_of(app)[0])),
         Column("PATH", lambda app: path_of(sources_of(app)[0])),
         Column("AGE", lambda app: age(app, now)),
     )
+
+
+def _sync(app: Obj) -> str:
+    held = " (held)" if HOLD in annotations_of(app) else ""
+    return f"{dig(app, 'status', 'sync', 'status', default='Unknown')}{held}"
 
 
 def sources_of(app: Obj) -> Sequence[Obj]:

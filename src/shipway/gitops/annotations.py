@@ -24,6 +24,8 @@ OPERATION = "shipway.dev/operation"
 """On hooks: which sync operation created them."""
 KINDS = "shipway.dev/kinds"
 """On an Application: every kind it was ever about to apply, so that no crash makes it forget an object of its own."""
+HOLD = "shipway.dev/hold"
+"""On an Application: the earlier deployment it is to stay at, until when, by whom and why (`hold.Hold` as JSON)."""
 REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 

@@ -76,6 +76,34 @@ class DryRunAsk(Ask, frozen=True):
         return orjson.loads(self.body)
 
 
+class KeepAsk(Ask, frozen=True):
+    """Are the manifests of this deployment kept? They are, once it is answered: `requests` are the renders it applies.
+
+    `deployment` is the identity of the sources at their revisions; `remembered` are those that the history of `application` (a
+    uid) names besides. All others may be forgotten.
+    """
+
+    application: str
+    deployment: str
+    requests: tuple[RenderRequest | None, ...]
+    remembered: tuple[str, ...]
+
+    @property
+    def lane(self) -> str:
+        return "history"
+
+
+class RecallAsk(Ask, frozen=True):
+    """What did this deployment apply? Answered by one `Rendered` for each source, from what was kept."""
+
+    application: str
+    deployment: str
+
+    @property
+    def lane(self) -> str:
+        return "history"
+
+
 class HealthAsk(Ask, frozen=True):
     """What does a team's Lua script say of the health of `body` (canonical JSON of a live object)?
 

@@ -8,8 +8,10 @@ such a pair goes through here.
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from msgspec import Struct
 
+from shipway.base.ids import digest
 from shipway.kube.objects.resource import Obj
 
 
@@ -26,6 +28,11 @@ class Pinned(Struct, frozen=True):
         return shown(self.revisions, is_plural=self.is_plural)
 
     @property
+    def identity(self) -> str:
+        """The same for the same sources at the same revisions, and for nothing else."""
+        return digest(orjson.dumps([self.sources, self.revisions], option=orjson.OPT_SORT_KEYS))
+
+    @property
     def revision_fields(self) -> Obj:
         """`revision` or `revisions`."""
         if self.is_plural:
@@ -38,6 +45,11 @@ class Pinned(Struct, frozen=True):
         if self.is_plural:
             return {"sources": list(self.sources)}
         return {"source": self.sources[0] if self.sources else {}}
+
+
+def pinned_in(told: Mapping[str, Any]) -> Pinned:
+    """What a history entry says that was deployed."""
+    return Pinned(sources_in(told), revisions_in(told), is_plural=bool(told.get("sources")))
 
 
 def spec_sources(app: Obj) -> tuple[tuple[Obj, ...], bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.comparison import Comparison, Item, item_wave
+from shipway.gitops.hold import CONDITION as HELD
 from shipway.gitops.pinned import Pinned
 from shipway.gitops.sync.tasks import images_of
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
@@ -21,7 +22,7 @@ WARNINGS = (
     "OrphanedResourceWarning",
     "ClientSideApplyWarning",
 )
-EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS})
+EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD})
 
 
 REVISIONS = ("revision", "revisions")
@@ -78,7 +79,8 @@ def summary(items: Sequence[Item]) -> Obj:
 
 def merged_conditions(existing: Sequence[Obj], found: Sequence[tuple[str, str]], now: Instant) -> list[Obj]:
     """`found` (type, message) replaces what is evaluated at every pass; the time stays while a condition says the same."""
-    kept = [condition for condition in existing if condition.get("type") not in EVALUATED]
+    ours = EVALUATED | {kind for kind, _ in found}
+    kept = [condition for condition in existing if condition.get("type") not in ours]
     for kind, message in dict.fromkeys(found):
         same = next((c for c in existing if (c.get("type"), c.get("message")) == (kind, message)), None)
         time = same.get("lastTransitionTime") if same else None

@@ -16,6 +16,7 @@ from shipway.api.application import parse_project, parse_spec
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.auto_sync import is_automated
+from shipway.gitops.hold import hold_of, sentence
 from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.tasks import images_of
 from shipway.gitops.windows import gate_of
@@ -37,7 +38,7 @@ def why(app: Obj, children: Iterable[Obj] = (), now: Instant | None = None) -> s
     if not status.get("sync"):
         return f"{name} has not been looked at yet: is `shipway run` (or `shipway up`) running?"
     found = list(children)
-    for explain in (_error, _running, _aborted, partial(_shut, now), _unhealthy, _failed, _out_of_sync):
+    for explain in (_error, _running, _aborted, _held, partial(_shut, now), _unhealthy, _failed, _out_of_sync):
         if text := explain(app, found):
             return f"{name} {text}"
     return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}."
@@ -73,6 +74,14 @@ def _aborted(app: Obj, children: Sequence[Obj]) -> str:
         text += f" because {reason}" if (reason := _reason(rollout, match[2] or "", children)) else " by hand"
         return f"{text}; all traffic is on {stable}. Fix the cause and push, or revert the commit."
     return ""
+
+
+def _held(app: Obj, _: Sequence[Obj]) -> str:
+    try:
+        hold = hold_of(app)
+    except InvalidInput:
+        return ""  # `_error` tells of it
+    return f"is {_sync(app)} and {_health(app)}, {sentence(app, hold)}." if hold else ""
 
 
 def _unhealthy(app: Obj, _: Sequence[Obj]) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
-from shipway.gitops.annotations import KINDS, REFRESH, SKIP_RECONCILE
+from shipway.gitops.annotations import HOLD, KINDS, REFRESH, SKIP_RECONCILE
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
@@ -84,7 +84,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
         asks=tuple(dict.fromkeys(asks)),
         watches=observed.watches,
         change=_change(observed, draft, now),
-        wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now)),
+        wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed)),
         notes=_notes(observed, draft),
         memo=draft.progress.before if draft.progress else {},
         refresh=asked_again(observed, now),
@@ -167,7 +167,7 @@ def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Ob
 
 def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, draft: Draft, now: Instant) -> Draft:
     spec = observed.spec
-    if spec is None or target.at is None or not is_automated(spec):
+    if spec is None or target.at is None or not is_automated(spec) or _lifted(observed, now):
         return draft
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
@@ -199,7 +199,7 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
     """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
-    annotations = refresh_change(observed, now)
+    annotations = {**refresh_change(observed, now), **_lifted(observed, now)}
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     finalizers = _hook_finalizers(observed)
@@ -227,6 +227,15 @@ def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:
     if target is None or not target.is_known:
         return None
     return with_hook_finalizers(observed.app, target.prepared.deletion_hooks)
+
+
+def _lifted(observed: Observed, now: Instant) -> Obj:
+    """The annotation of a hold whose time is over goes."""
+    return {HOLD: None} if observed.hold is not None and observed.hold.is_over(now) else {}
+
+
+def _hold_ends(observed: Observed) -> Instant | None:
+    return observed.hold.ends_at if observed.hold else None
 
 
 def _sweep(observed: Observed, draft: Draft, now: Instant) -> Instant | None:

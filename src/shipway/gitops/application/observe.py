@@ -22,18 +22,19 @@ from shipway.gitops.annotations import MIGRATION_MANAGER
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
-from shipway.gitops.application.target import Target, prepared, target_of
-from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.application.target import Target, prepared, recalled, target_of
+from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.desired import Terms
 from shipway.gitops.health.scripted import scripted_health
+from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
-from shipway.gitops.pinned import Pinned, revisions_in
+from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
 from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
@@ -53,6 +54,8 @@ class Observed(Struct, frozen=True):
     settings: GitOpsSettings
     spec: ApplicationSpec | None
     spec_error: str
+    hold: Hold | None
+    """The earlier deployment that takes the place of what Git says."""
     project: ProjectSpec | None
     project_error: str
     has_project: bool
@@ -64,6 +67,8 @@ class Observed(Struct, frozen=True):
     sync_target: Target | None
     """What the running operation applies; often the same as `target`."""
     sync_comparison: Comparison | None
+    is_kept: bool
+    """The manifests that the running operation applies are in the history (or cannot be put there)."""
     context: Context
     live: tuple[Live, ...]
     asks: tuple[Ask, ...]
@@ -118,7 +123,9 @@ class Observer:
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, key, spec)
         operation, operation_error = _parsed_operation(app)
-        target = self._target(world, app, spec, wanted_of(app)) if spec else None
+        hold, hold_error = _parsed_hold(app)
+        spec = None if hold_error else spec
+        target = self._target(world, app, spec, hold.pinned if hold else wanted_of(app), hold) if spec else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(world, app, spec, operation, target)
         kinds = self._kinds(world, app, target, sync_target)
@@ -138,16 +145,17 @@ class Observer:
         if operation:
             has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
             _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
-        asks: list[Ask] = [ask for one in (target, sync_target) if one for ask in one.asks]
-        asks += [one.scripted.ask for one in live if one.scripted]
-        asks += [ask for compared in (comparison, sync_comparison) if compared for ask in compared.asks]
+        keeping = _keeping(app, operation, sync_target)
+        asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
+        asks += [*(one.scripted.ask for one in live if one.scripted), *([keeping] if keeping else [])]
         namespace = spec.destination.namespace if spec else ""
         return Observed(
             key=key,
             app=app,
             settings=self._settings,
             spec=spec,
-            spec_error=spec_error,
+            spec_error=spec_error or hold_error,
+            hold=hold,
             project=project,
             project_error=project_error,
             has_project=has_project,
@@ -158,6 +166,7 @@ class Observer:
             operation_error=operation_error,
             sync_target=sync_target,
             sync_comparison=sync_comparison,
+            is_kept=keeping is None or world.answer(keeping) is not None,
             context=replace(context, answer=answers.get),
             live=live,
             asks=tuple(dict.fromkeys(asks)),
@@ -185,7 +194,7 @@ class Observer:
             self._read_customizations = _read(version, config_map)
         return self._read_customizations.said
 
-    def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned) -> Target:
+    def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned, hold: Hold | None = None) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
         options = sync_options(spec)
         terms = Terms(
@@ -194,8 +203,11 @@ class Observer:
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
         )
-        rules = self._ignore_rules(world, spec)
-        return prepared(target_of(world, app, wanted), self._preparations, world, terms, rules)
+        target = target_of(world, app, wanted)
+        if hold is not None and target.error:
+            ask = RecallAsk(uid_of(app), hold.pinned.identity)
+            target = recalled(target, ask, world.answer(ask))
+        return prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""
@@ -285,6 +297,18 @@ class Observer:
         return compare(desired, mine, claims, context, judged)
 
 
+def _keeping(app: Obj, operation: Operation | None, target: Target | None) -> KeepAsk | None:
+    """The question that keeps what a running sync deploys. A part of it, or a dry run, is no deployment."""
+    sync = operation.sync if operation else None
+    if sync is None or sync.resources or sync.dry_run:
+        return None
+    if target is None or target.at is None or not target.is_known or target.recalled:
+        return None
+    history: list[Obj] = status_of(app).get("history") or []
+    remembered = tuple(pinned_in(entry).identity for entry in history)
+    return KeepAsk(uid_of(app), target.at.identity, target.requests, remembered)
+
+
 def _look_up_dry_runs(comparison: Comparison | None, context: Context, options: dict[str, str], *, only_forced: bool) -> None:
     """Takes the answers into the snapshot that a sync asks for before its first action, and before it deletes an object that
     cannot be changed."""
@@ -336,6 +360,13 @@ def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:
     except InvalidInput as error:
         return None, error.message
     return spec, ""
+
+
+def _parsed_hold(app: Obj) -> tuple[Hold | None, str]:
+    try:
+        return hold_of(app), ""
+    except InvalidInput as error:
+        return None, error.message
 
 
 def _parsed_operation(app: Obj) -> tuple[Operation | None, str]:

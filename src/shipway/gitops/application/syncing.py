@@ -29,6 +29,7 @@ from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Batch
 
 TERMINATED = "Operation terminated"
+KEEPING = "waiting for the manifests to be kept"
 
 
 class Progress(Struct, frozen=True):
@@ -180,6 +181,8 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             )
         case Wait(message, until):
             return Progress({**written, "message": message}, wake=until)
+        case Done(phase, _) if phase == "Succeeded" and not observed.is_kept:
+            return Progress({**written, "message": KEEPING})
         case Done(phase, message) if phase == "Succeeded":
             return _over(finish(written, "Succeeded", message, now), succeeded=True)
         case Done(_, message):

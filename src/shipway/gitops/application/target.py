@@ -15,11 +15,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Fact, Head, Lent, Rendered
+from shipway.api.sources import Fact, Head, Lent, Rendered, RenderRequest
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk
+from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, RecallAsk, RenderAsk
 from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned
@@ -46,6 +46,8 @@ class Part(Struct, frozen=True):
     """When the question where the branch stands was last put."""
     lent: tuple[Head, ...] = ()
     """Where the repositories stand whose files it borrows."""
+    recalled: str = ""
+    """Why it was taken from the kept manifests: what Git said instead."""
 
 
 class Target(Struct, frozen=True):
@@ -112,6 +114,16 @@ class Target(Struct, frozen=True):
         return next((part.stale for part in self.parts if part.stale), "")
 
     @property
+    def recalled(self) -> str:
+        return next((part.recalled for part in self.parts if part.recalled), "")
+
+    @property
+    def requests(self) -> tuple[RenderRequest | None, ...]:
+        """The render of each source; None for one that only lends its files."""
+        asked = [[ask.request for ask in part.asks if isinstance(ask, RenderAsk)] for part in self.parts]
+        return tuple(requests[-1] if requests else None for requests in asked)
+
+    @property
     def is_known(self) -> bool:
         return not self.is_waiting and not self.error
 
@@ -136,6 +148,28 @@ def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
     lenders = _Lenders(wanted)
     parts = [_part(world, app, wanted, index, lenders) for index in range(len(wanted.sources))]
     return Target(tuple(parts), wanted.is_plural)
+
+
+def recalled(target: Target, ask: RecallAsk, answer: Answer | None) -> Target:
+    """What a deployment applied, from the history, where Git cannot give it any more; Git's error where nothing was kept."""
+    first = target.parts[0]
+    asking = replace(target, parts=(replace(first, asks=(*first.asks, ask)), *target.parts[1:]))
+    if answer is None or (answer.value is None and answer.error is None):
+        return replace(asking, parts=tuple(replace(part, error="", rendered=None) for part in asking.parts))
+    if answer.value is None or len(answer.value) != len(target.parts):
+        return asking
+    parts = [
+        replace(
+            part,
+            head=part.head or Head(part.revision, ()),
+            rendered=rendered,
+            error="",
+            stale="",
+            recalled=target.error,
+        )
+        for part, rendered in zip(asking.parts, answer.value, strict=True)
+    ]
+    return replace(asking, parts=tuple(parts))
 
 
 def prepared(

@@ -9,6 +9,7 @@ from msgspec import Struct
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.comparison import Item, health_of_all
+from shipway.gitops.hold import CONDITION, sentence
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.objects.views import condition_of, dig
@@ -43,12 +44,22 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     conditions = list(target.prepared.warnings)
     conditions += [("ExcludedResourceWarning", text) for rendered in target.renders for text in rendered.warnings]
     conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
+    conditions += held(observed)
     conditions += [("UnknownError", problem) for problem in observed.customizations.problems]
     sync = comparison.state
     if target.stale:
         conditions.append(("ComparisonError", target.stale))
         sync = "Unknown" if _is_overdue(observed, now) else sync
     return Verdict(sync, health_of_all(comparison.items), tuple(conditions), is_known=True)
+
+
+def held(observed: Observed) -> list[tuple[str, str]]:
+    """The condition that tells everybody of a hold."""
+    if observed.hold is None or observed.target is None:
+        return []
+    text = f"{observed.key.name} is {sentence(observed.app, observed.hold)}"
+    away = f". Git cannot give it ({observed.target.recalled}), so the kept manifests count" if observed.target.recalled else ""
+    return [(CONDITION, text + away)]
 
 
 def _shared(item: Item, observed: Observed) -> str:

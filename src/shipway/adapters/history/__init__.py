@@ -1,0 +1,1 @@
+"""What was deployed, kept where Git is not needed to read it again."""

@@ -1,0 +1,168 @@
+"""`shipway app rollback` and `resume`: back to an earlier deployment, and staying there until somebody lifts the hold.
+
+One patch writes both: the operation that goes back (as Argo CD's clients write it) and the hold, so that automated sync does
+not undo it a moment later. The hold is on the Application itself, for everybody to see; see `gitops/hold.py`.
+"""
+
+import getpass
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from shipway.api.kinds import APPLICATIONS
+from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.base.errors import InvalidInput, NotFound
+from shipway.cli import app_sync
+from shipway.cli.app import find_app, wait_for_sync
+from shipway.cli.durations import Duration
+from shipway.cli.output import Output, OutputFlag, print_object
+from shipway.cli.session import MANAGER, Place, Session, connected
+from shipway.gitops.annotations import HOLD
+from shipway.gitops.hold import Hold, annotation, hold_at
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of
+
+DAY = 24 * 3600.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RollbackFlags:
+    """Where to go back to, and for how long to stay."""
+
+    to: Annotated[str, Parameter(show_default=False)] = ""
+    "The commit (or its first letters) that was deployed."
+    at: Annotated[str, Parameter(show_default=False)] = ""
+    "What was deployed at this time (RFC 3339)."
+    hold: Duration = DAY
+    "How long to stay there, like 24h; 0: until somebody resumes."
+    reason: Annotated[str, Parameter(show_default=False)] = ""
+    "Why; everybody sees it."
+    prune: Annotated[bool, Parameter(negative="")] = False
+    "Delete objects that the earlier deployment did not have."
+    wait: bool = True
+    "Wait for the end and print what became of every object."
+    timeout: Duration = 300.0
+    "How long to wait, in seconds or like 5m."
+
+
+async def rollback_command(
+    name: str,
+    number: Annotated[int | None, Parameter(show_default=False)] = None,
+    /,
+    *,
+    flags: RollbackFlags | None = None,
+    output: OutputFlag = "table",
+    place: Place | None = None,
+) -> int:
+    """Go back to an earlier deployment and stay there, also with automated sync. Exit code 1: it failed or did not end.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    number
+        The deployment's ID, as `shipway app history` lists it; the one before the current otherwise.
+    output
+        table, json, yaml or name.
+    """
+    async with connected(place) as session:
+        return await roll_back(session, name, number, flags or RollbackFlags(), output)
+
+
+async def resume_command(name: str, /, *, place: Place | None = None) -> int:
+    """Lift the hold of an Application: what Git says counts again.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    """
+    async with connected(place) as session:
+        return await resume(session, name)
+
+
+async def roll_back(session: Session, name: str, number: int | None, flags: RollbackFlags, output: Output = "table") -> int:
+    """Writes the hold with its operation and waits for the end of that."""
+    application = await find_app(session, name)
+    entry = chosen(status_of(application).get("history") or [], number, flags, name)
+    now = session.clock.now()
+    hold = hold_at(
+        entry,
+        since=rfc3339(now),
+        until=rfc3339(Instant(now + flags.hold)) if flags.hold else "",
+        by=getpass.getuser(),
+        reason=flags.reason,
+    )
+    asked = await app_sync.ask(session, application, lambda fresh: _body(fresh, hold, prune=flags.prune))
+    until = f"until {hold.until}" if hold.until else "until it is lifted"
+    print(f"{name} is held at deployment {hold.id} {until}: `shipway app resume {name}` lifts the hold", file=sys.stderr)
+    if not flags.wait:
+        print_object(asked, "name" if output == "table" else output)
+        return 0
+    return await wait_for_sync(session, asked, flags.timeout, output)
+
+
+async def resume(session: Session, name: str) -> int:
+    application = await find_app(session, name)
+    if HOLD not in annotations_of(application):
+        print(f"{name} is not held", file=sys.stderr)
+        return 0
+    lifted = {"metadata": {"annotations": {HOLD: None}}}
+    await session.client.patch(APPLICATIONS, namespace_of(application), name, lifted)
+    print(f"{name}: the hold is lifted; what Git says counts again", file=sys.stderr)
+    return 0
+
+
+def chosen(history: Sequence[Obj], number: int | None, flags: RollbackFlags, name: str) -> Obj:
+    """The entry to go back to. Raises NotFound and InvalidInput saying what there is."""
+    ways = [number is not None, bool(flags.to), bool(flags.at)]
+    if sum(ways) > 1:
+        raise InvalidInput("say where to go back to in one way: an ID, --to or --at")
+    if number is not None:
+        found = [entry for entry in history if entry.get("id", 0) == number]
+    elif flags.to:
+        found = [entry for entry in history if any(one.startswith(flags.to) for one in _revisions(entry))]
+    elif flags.at:
+        found = [entry for entry in history if parse_rfc3339(entry.get("deployedAt") or "") <= _time(flags.at)]
+    else:
+        found = list(history[:-1])
+    if not found:
+        known = ", ".join(str(entry.get("id", 0)) for entry in history) or "none"
+        raise NotFound(f"{name} has no such deployment to go back to (recorded: {known}): see `shipway app history {name}`")
+    return found[-1]
+
+
+def _revisions(entry: Obj) -> Sequence[str]:
+    return entry.get("revisions") or [entry.get("revision") or ""]
+
+
+def _time(text: str) -> Instant:
+    try:
+        return parse_rfc3339(text)
+    except ValueError:
+        raise InvalidInput(f'--at {text}: write the time like "2026-11-26T18:00:00Z"') from None
+
+
+def operation(app: Obj, hold: Hold, *, prune: bool) -> Obj:
+    """The sync that goes back, with the source as it was then."""
+    sync: Obj = {"prune": prune, "syncOptions": dig(app, "spec", "syncPolicy", "syncOptions")}
+    if hold.sources:
+        sync |= {"sources": list(hold.sources), "revisions": list(hold.revisions)}
+    else:
+        sync |= {"source": hold.source, "revision": hold.revision}
+    return {
+        "sync": {key: value for key, value in sync.items() if value},
+        "initiatedBy": {"username": MANAGER},
+        "info": [
+            {"name": app_sync.REQUEST, "value": resource_version_of(app)},
+            {"name": "Reason", "value": hold.reason or "rollback"},
+        ],
+    }
+
+
+def _body(app: Obj, hold: Hold, *, prune: bool) -> Obj:
+    return {"metadata": {"annotations": {HOLD: annotation(hold)}}, "operation": operation(app, hold, prune=prune)}

@@ -1,0 +1,130 @@
+"""Back to an earlier deployment and staying there: with automated sync on, with Git away, and until its time is over."""
+
+import json
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.base.clock import Instant, rfc3339
+from shipway.base.errors import Unavailable
+from shipway.cli.app_rollback import RollbackFlags, chosen, operation
+from shipway.gitops.annotations import HOLD
+from shipway.gitops.hold import annotation, hold_at
+from shipway.gitops.why import why
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, dig
+from tests.sim.gitops_objects import config, service
+from tests.sim.gitops_world import World, application, condition_types, simulate
+
+
+def coloured(colour: str) -> Obj:
+    return config() | {"data": {"colour": colour}}
+
+
+async def colour(there: World) -> str:
+    await there.settle()
+    return dig(await there.user.get(CONFIG_MAPS, "shop", "settings"), "data", "colour", default="")
+
+
+async def roll_back(there: World, *, hold_seconds: float = 3600.0) -> None:
+    """As `shipway app rollback shop` writes it."""
+    app = await there.app()
+    now = there.clock.now()
+    until = rfc3339(Instant(now + hold_seconds))
+    entry = chosen(app["status"]["history"], None, RollbackFlags(), "shop")
+    hold = hold_at(entry, since=rfc3339(now), until=until, by="ada", reason="checkout is slow")
+    body = {"metadata": {"annotations": {HOLD: annotation(hold)}}, "operation": operation(app, hold, prune=False)}
+    await there.user.patch(APPLICATIONS, "argocd", "shop", body)
+
+
+async def two_deployments(there: World) -> str:
+    """Blue, then green; returns the commit that was blue."""
+    blue = there.repository.head
+    await there.user.create(APPLICATIONS, application())
+    await there.synced()
+    await there.push([coloured("green"), service()])
+    await there.synced()
+    return blue
+
+
+@pytest.mark.proves("gitops:rollback-with-auto-sync")
+def test_a_rollback_stays_although_automated_sync_is_on_and_git_goes_on() -> None:
+    async def story(there: World) -> None:
+        blue = await two_deployments(there)
+        await roll_back(there)
+        assert await colour(there) == "blue"
+        await there.push([coloured("red"), service()])
+        assert await colour(there) == "blue"
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "by hand"}})
+        assert await colour(there) == "blue"
+        app = await there.app()
+        assert (dig(app, "status", "sync", "status"), dig(app, "status", "sync", "revision")) == ("Synced", blue)
+        assert condition_types(app) == {"HeldWarning"}
+        assert f"held at {blue[:7]} (deployment 0) by ada until" in why(app)
+        assert [entry["revision"] for entry in app["status"]["history"]][-1] == blue
+        there.engine.writes.clear()
+        await there.settle(900)
+        assert there.engine.writes == []
+
+    simulate(story, [coloured("blue"), service()])
+
+
+def test_lifting_the_hold_lets_git_count_again() -> None:
+    async def story(there: World) -> None:
+        await two_deployments(there)
+        await roll_back(there)
+        assert await colour(there) == "blue"
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"annotations": {HOLD: None}}})
+        assert await colour(there) == "green"
+        assert condition_types(await there.synced()) == set()
+
+    simulate(story, [coloured("blue"), service()])
+
+
+def test_a_hold_ends_by_itself_when_its_time_is_over() -> None:
+    async def story(there: World) -> None:
+        await two_deployments(there)
+        await roll_back(there, hold_seconds=600)
+        await there.settle(500)
+        assert await colour(there) == "blue"
+        await there.settle(200)
+        assert await colour(there) == "green"
+        assert HOLD not in annotations_of(await there.app())
+
+    simulate(story, [coloured("blue"), service()])
+
+
+@pytest.mark.proves("gitops:rollback-without-git")
+def test_a_rollback_works_when_git_is_away_and_heals_from_what_was_kept() -> None:
+    async def story(there: World) -> None:
+        await two_deployments(there)
+        await there.settle()
+        there.repository.unreachable = Unavailable("https://git.test/shop.git did not answer")
+        there.restart()
+        await there.settle(5)
+        await roll_back(there)
+        assert await colour(there) == "blue"
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "by hand"}})
+        assert await colour(there) == "blue"
+        held = next(one["message"] for one in (await there.app())["status"]["conditions"] if one["type"] == "HeldWarning")
+        assert "did not answer" in held and "kept manifests" in held
+        there.repository.unreachable = None
+        there.webhook()
+        await there.settle(120)
+        assert await colour(there) == "blue"
+
+    simulate(story, [coloured("blue"), service()])
+
+
+@pytest.mark.parametrize("text", ["not json", '{"id": 1}', '{"id": 1, "since": "x", "revision": "a", "until": "soon"}'])
+def test_a_hold_that_cannot_be_read_stops_everything_and_says_so(text: str) -> None:
+    async def story(there: World) -> None:
+        await two_deployments(there)
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"annotations": {HOLD: text}}})
+        await there.push([coloured("red"), service()])
+        assert await colour(there) == "green"
+        app = await there.app()
+        assert condition_types(app) == {"InvalidSpecError"}
+        assert "shipway app resume shop" in json.dumps(app["status"]["conditions"])
+
+    simulate(story, [coloured("blue"), service()])
