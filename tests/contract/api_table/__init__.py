@@ -4,6 +4,7 @@ A case is a list of steps against one namespace (`{ns}` in paths); the status co
 differs from run to run masked, are recorded. The real server runs without controllers, so nobody else writes.
 """
 
+from tests.contract.api_table.bad_input import BAD_INPUT
 from tests.contract.api_table.kinds import CUSTOM, DISCOVERY, SUBRESOURCES, TABLES
 from tests.contract.api_table.objects import DEFAULTS, VALIDATION
 from tests.contract.api_table.reads import DELETES, LISTS
@@ -13,7 +14,7 @@ from tests.contract.api_table.steps import Case
 from tests.contract.api_table.writes import APPLIES, CREATE, ERRORS, PATCHES, UPDATE
 
 GROUPS: dict[str, list[Case]] = {
-    "errors": ERRORS,
+    "errors": ERRORS + BAD_INPUT,
     "create": CREATE + VALIDATION,
     "conflicts": UPDATE,
     "patches": PATCHES,

@@ -18,11 +18,12 @@ from shipway.localcluster.apiserver.registry import Kind
 from shipway.localcluster.apiserver.validation import creation_problems, update_problems
 
 
-class UnknownFields(Refused):
-    """A body with fields that its kind does not have, and `fieldValidation=Strict`."""
+class Unfit(Refused):
+    """A body that is not of its kind: wrong types, another kind, or unknown fields under `fieldValidation=Strict`. `texts` says
+    what is wrong; where a patch came to it, the answer speaks of the patch."""
 
-    def __init__(self, kind: Kind, texts: str) -> None:
-        super().__init__(400, "BadRequest", f"{_unfit(kind, kind.kind)}: {texts}")
+    def __init__(self, kind: Kind, found: str, texts: str) -> None:
+        super().__init__(400, "BadRequest", f"{_unfit(kind, found)}: {texts}")
         self.texts = texts
 
 
@@ -32,13 +33,17 @@ def _unfit(kind: Kind, found: str) -> str:
 
 def check_type(kind: Kind, body: object) -> Obj:
     """The body as an object of `kind`; missing kind and apiVersion are taken from the URL. Raises Refused(400)."""
+    if body is None and not kind.crd:
+        body = {}
     if not isinstance(body, dict):
         raise bad_request(f"the body must be a {kind.kind} object")
     found_version, found_kind = body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind
+    if not all(isinstance(body.get(key), str | None) for key in ("apiVersion", "kind")):
+        raise bad_request("couldn't get version/kind; json parse error: kind and apiVersion must be texts")
     if kind.crd:
         _check_custom_type(kind, body)
     if found_kind != kind.kind:
-        raise bad_request(f"{_unfit(kind, found_kind)}: converting (v1.{found_kind}) to (core.{kind.kind}): unknown conversion")
+        raise Unfit(kind, found_kind, f"converting (v1.{found_kind}) to (core.{kind.kind}): unknown conversion")
     if found_version != kind.api_version:
         message = f"the API version in the data ({found_version}) does not match the expected API version ({kind.api_version})"
         raise bad_request(message)
@@ -78,7 +83,7 @@ def _settle(kind: Kind, obj: Obj, found: Found, *, sent: bool) -> Obj:
         fill_builtin_defaults(kind, formed)
         return normal_form(formed, kind.api_version, kind.kind, Found([], found.keep_empty))
     except WrongType as error:
-        raise bad_request(f"{_unfit(kind, kind.kind)}: {error}") from None
+        raise Unfit(kind, kind.kind, str(error)) from None
 
 
 def admit(kind: Kind, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, ...]]:
@@ -89,7 +94,7 @@ def admit(kind: Kind, obj: Obj, options: WriteOptions) -> tuple[Obj, tuple[str, 
     texts = [f'duplicate field "{path}"' for path in options.duplicates]
     texts += [f'unknown field "{path}"' for path in found.unknown]
     if texts and options.validation == "Strict":
-        raise UnknownFields(kind, f"strict decoding error: {', '.join(texts)}")
+        raise Unfit(kind, kind.kind, f"strict decoding error: {', '.join(texts)}")
     return settled, tuple(texts) if options.validation == "Warn" else ()
 
 

@@ -74,7 +74,9 @@ class Discovery:
                 return JSON, lambda: self._resources(group, version)
             case ["apis", group, _] if group and self._registry.has_group(group):
                 raise unknown_resource()
-            case ["apis", _] | ["apis", _, _] | ["api", _]:
+            case ["api", _]:
+                raise unknown_resource()
+            case ["apis", _] | ["apis", _, _]:
                 raise PlainNotFound("404 page not found")
         return None
 

@@ -275,9 +275,13 @@ def _string(value: Any, found: Found) -> str:
 
 
 def _int(value: Any, found: Found) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_int64(value):
         raise WrongType(go_type(value), "int32")
     return int(value)
+
+
+def _is_int64(value: float) -> bool:
+    return -(2**63) <= value < 2**63 and value == int(value)
 
 
 def _float(value: Any, found: Found) -> float:

@@ -4,6 +4,7 @@ Answers are always JSON: clients that prefer protobuf also accept it. An `as=` p
 prints) or for metadata only (what informers of the garbage collector keep).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -63,12 +64,18 @@ def _shape(parameters: Mapping[str, str]) -> Wanted | None:
     return None
 
 
+_PARAMETERS = re.compile(r"(\s*[^\s;=]+\s*=[^;]*(;|$))*\s*")
+
+
 def decode_body(body: bytes, content_type: str, api_version: str = "", kind: str = "") -> Any:
     """The JSON value of a body; `api_version` and `kind` say what a body without them is. No Content-Type means JSON.
 
     Raises Refused: 415 for an unknown media type, 400 for a body that cannot be read, 413 for one that is too large.
     """
-    media = content_type.split(";")[0].strip().lower() or JSON
+    media, _, parameters = content_type.partition(";")
+    media = media.strip().lower() or JSON
+    if not _PARAMETERS.fullmatch(parameters):
+        raise unsupported_media_type(OFFERED)
     if media == JSON and not body:
         why = "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {why}")

@@ -95,7 +95,7 @@ def list_options(request: Request) -> ListOptions:
         fields=query.text("fieldSelector"),
         version=_version(query.text("resourceVersion")),
         match=query.text("resourceVersionMatch"),
-        limit=query.number("limit") or 0,
+        limit=max(0, query.number("limit") or 0),
         token=query.text("continue"),
         watch=query.flag("watch"),
         bookmarks=query.flag("allowWatchBookmarks"),
@@ -202,6 +202,8 @@ def read_delete_body(request: Request) -> Obj:
     body = decode_body(request.body, request.headers.get("content-type", ""), "v1", "DeleteOptions")
     if not isinstance(body, dict):
         raise bad_request("the body of a delete must be DeleteOptions")
+    if (found := body.get("kind") or "DeleteOptions") != "DeleteOptions":
+        raise bad_request(f"the object provided is unrecognized (must be of type DeleteOptions): it is a {found}")
     try:
         return normal_form(body, "v1", "DeleteOptions")
     except WrongType as error:

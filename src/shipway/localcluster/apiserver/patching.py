@@ -15,7 +15,7 @@ from shipway.kube.objects.patches import json_patch, merge_patch
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.views import copy_obj
-from shipway.localcluster.apiserver.admission import UnknownFields, check_new, check_type, settle
+from shipway.localcluster.apiserver.admission import Unfit, check_new, check_type, settle
 from shipway.localcluster.apiserver.advice import advice
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.negotiation import decode_json, decode_yaml
@@ -77,10 +77,11 @@ def patch(backend: Backend, target: Target, body: bytes, content_type: str, opti
     if media == APPLY:
         return apply(backend, target, decode_yaml(body), options)
     live = backend.read(target.kind, target.namespace, target.name)
-    wanted = identified(target, patched(target.kind, live, media, body))
+    wanted = patched(target.kind, live, media, body)
     try:
+        wanted = identified(target, wanted)
         return change(backend, target, live, wanted, options)
-    except UnknownFields as error:
+    except Unfit as error:
         shown = body.decode() if media == STRATEGIC else orjson.dumps(wanted).decode()
         raise invalid(Named("", "", ""), [invalid_value("patch", shown, error.texts)]) from None
 
@@ -92,8 +93,11 @@ def patched(kind: Kind, live: Obj, media: str, body: bytes) -> Any:
         MERGE_PATCH: lambda value: merge_patch(live, value),
         STRATEGIC: lambda value: strategic_merge(live, value, schema_of(kind)),
     }
+    value = decode_json(body)
+    if media == STRATEGIC and not isinstance(value, dict):
+        raise bad_request("the patch must be an object")
     try:
-        return rules[media](decode_json(body))
+        return rules[media](value)
     except InvalidInput as error:
         raise refused_by(error) from None
 

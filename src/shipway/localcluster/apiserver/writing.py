@@ -20,6 +20,7 @@ from shipway.localcluster.apiserver.admission import admit, check_changed, check
 from shipway.localcluster.apiserver.advice import advice, warning_headers
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.expiry import EVENTS, expire_events
+from shipway.localcluster.apiserver.gotypes import WrongType, normal_form
 from shipway.localcluster.apiserver.options import WriteOptions
 from shipway.localcluster.apiserver.ownership import record_write, wants_reset
 from shipway.localcluster.apiserver.problems import (
@@ -30,6 +31,7 @@ from shipway.localcluster.apiserver.problems import (
     bad_request,
     conflict,
     forbidden,
+    go_value,
     invalid,
     invalid_value,
     method_not_allowed,
@@ -115,6 +117,8 @@ def new_metadata(backend: Backend, kind: Kind, metadata: Obj) -> Obj:
     """The metadata of a new object: name, uid, time and generation. Raises Refused(500) for one that carries a version."""
     if metadata.get("resourceVersion"):
         raise Refused(500, "", "resourceVersion should not be set on objects to be created")
+    if any(metadata.get(key) for key in _SERVERS):
+        _check_metadata(kind, metadata)
     stamped = {key: value for key, value in metadata.items() if key not in _SERVERS}
     if not stamped.get("name") and stamped.get("generateName"):
         stamped["name"] = _generate_name(backend, kind, stamped)
@@ -123,6 +127,14 @@ def new_metadata(backend: Backend, kind: Kind, metadata: Obj) -> Obj:
     if kind.generation:
         stamped["generation"] = 1
     return stamped
+
+
+def _check_metadata(kind: Kind, metadata: Obj) -> None:
+    """Raises Refused(400) for wrong types, also of what does not count."""
+    try:
+        normal_form({"metadata": metadata}, "v1", "ConfigMap")
+    except WrongType as error:
+        raise bad_request(f"{kind.kind} cannot be handled: {error}") from None
 
 
 def _generate_name(backend: Backend, kind: Kind, metadata: Obj) -> str:
@@ -183,6 +195,8 @@ def check_versions(kind: Kind, live: Obj, wanted: Obj) -> None:
     what = kind.named(live["metadata"]["name"])
     if uid and uid != live["metadata"]["uid"]:
         raise conflict(what, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live['metadata']['uid']}")
+    if version and not str(version).isdigit():
+        raise Refused(500, "", f"strconv.ParseUint: parsing {go_value(version)}: invalid syntax")
     if version and version != live["metadata"]["resourceVersion"]:
         raise conflict(what)
 

@@ -102,7 +102,7 @@ def config_map(obj: Obj) -> list[FieldProblem]:
     problems += [invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData") for key in data if key in binary]
     problems += [invalid_value(f"binaryData[{key}]", key, _KEY_TEXT) for key in binary if not _KEY.fullmatch(key)]
     if sum(len(v.encode()) for v in data.values()) + sum(len(v) * 3 // 4 for v in binary.values()) > _MAX_SECRET:
-        problems.append(too_long("", _MAX_SECRET))
+        problems.append(too_long("[]", _MAX_SECRET))
     return problems
 
 
