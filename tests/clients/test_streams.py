@@ -179,12 +179,44 @@ async def test_a_simulated_pod_says_that_it_is_one(kubectl: Program) -> None:
     assert "is simulated: there is no process to run a command in" in said
     forwarding = await kubectl.fails("port-forward", "pod/pretended", ":8080")
     assert "a simulated pod has no process" in forwarding
+    (row,) = (await kubectl.ok("get", "pods", "--no-headers")).splitlines()
+    assert row.split()[:3] == ["pretended", "1/1", "Simulated"]
+    described = await kubectl.ok("describe", "pod", "pretended")
+    for text in (
+        "shipway.dev/runtime: simulated",
+        "Reason:",
+        "Simulating container main",
+        "Image ID:       simulated://nginx:1.27",
+    ):
+        assert text in described
+    assert "nginx:1.27 is simulated" in await kubectl.ok("logs", "pretended")
 
 
 @on_clusters
 async def test_logs_of_a_pod(kubectl: Program) -> None:
     await made(kubectl)
     assert "echo v1 serving on http://127." in await kubectl.ok("logs", "web", "--tail=1")
+    assert await kubectl.ok("logs", "web", "--tail=0") == ""
+    assert re.match(r"\d{4}-\d\d-\d\dT\S+Z echo v1", await kubectl.ok("logs", "web", "--timestamps"))
+    assert "echo v1" in await kubectl.ok("logs", "web", "--since=1h")
+    assert "previous terminated container" in await kubectl.fails("logs", "web", "--previous")
+    command = (kubectl.path, "--namespace", kubectl.namespace, "logs", "-f", "web")
+    async with started(*command, env=kubectl.environment) as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert b"echo v1" in await process.stdout.readline()
+            deleted = await kubectl.ok("delete", "pod", "web")
+            assert (await process.stdout.read()).endswith(b"drained\n")
+    assert "deleted" in deleted
+
+
+@on_clusters
+async def test_logs_of_the_run_before(kubectl: Program) -> None:
+    broken = POD.replace("image: builtin/echo:v1", "image: builtin/echo:v1\n    args: [--no-such-option]")
+    await kubectl.ok("apply", "-f", "-", stdin=broken)
+    restarted = "jsonpath={.status.containerStatuses[0].restartCount}=1"
+    await kubectl.ok("wait", f"--for={restarted}", "pod/web", "--timeout=60s")
+    assert "unrecognized arguments: --no-such-option" in await kubectl.ok("logs", "web", "--previous")
 
 
 class Script(Struct, frozen=True):

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shipway.api.kinds import DEPLOYMENTS, ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, SERVICES
+from shipway.api.kinds import DEPLOYMENTS, ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS, SERVICES
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
@@ -13,9 +13,10 @@ from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.views import condition_of, dig
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.node.addresses import AddressBook
-from shipway.localcluster.node.node import Node
+from shipway.localcluster.node.node import Node, Tuning
 from shipway.localcluster.node.pid_files import started_at
 from shipway.localcluster.node.probes import Probe, knock
+from tests.contract.pod_cases import CASES
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
@@ -30,7 +31,8 @@ async def real_node(plane, home, namespace):
     try:
         await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         addresses = AddressBook()
-        async with Node(client, name=name, home=home, clock=CLOCK, addresses=addresses) as node:
+        tuning = Tuning(backoff_scale=0.1)
+        async with Node(client, name=name, home=home, clock=CLOCK, addresses=addresses, tuning=tuning) as node:
             await wait_until(client, One(NODES, "", name), is_schedulable, seconds=20)
             yield client, node, addresses
             await client.delete(NODES, "", name)
@@ -85,6 +87,18 @@ async def test_a_deployment_of_processes_and_of_simulations_becomes_available(re
         await client.delete(NAMESPACES, "", "node-serves")
         await wait_until(client, One(NAMESPACES, "", "node-serves"), lambda obj: obj is None, seconds=60)
         assert [started_at(pid) for pid in pids] == [None, None]
+
+
+async def test_what_becomes_of_a_pod(real_control_plane, tmp_path):
+    """The cases of the embedded cluster, all at once."""
+    namespace = "node-cases"
+    async with real_node(real_control_plane, tmp_path, namespace) as (client, _, _):
+        await wait_until(client, One(SERVICE_ACCOUNTS, namespace, "default"), bool, seconds=30)
+        async with asyncio.TaskGroup() as tasks:
+            for number, case in enumerate(CASES):
+                tasks.create_task(case.play(client, namespace, f"node-{namespace}", f"web-{number}"), name=case.why)
+        await client.delete(NAMESPACES, "", namespace)
+        await wait_until(client, One(NAMESPACES, "", namespace), lambda obj: obj is None, seconds=90)
 
 
 async def test_jobs_succeed_and_fail(real_control_plane, tmp_path):

@@ -62,12 +62,12 @@ NAME KIND STATUS AGE INFO
 ⟳ web Rollout ॥ Paused AGE
 ├──# revision:2
 │ └──⧉ web-NEW ReplicaSet ✔ Healthy AGE canary
-│ └──□ web-NEW-POD Pod ✔ Running AGE ready:1/1
+│ └──□ web-NEW-POD Pod ✔ Simulated AGE ready:1/1
 └──# revision:1
 └──⧉ web-OLD ReplicaSet ✔ Healthy AGE stable
-├──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
-├──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
-└──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
+├──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
+├──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
+└──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
 """
 
 ABORTED = """\
@@ -77,10 +77,10 @@ NAME KIND STATUS AGE INFO
 │ └──⧉ web-NEW ReplicaSet • ScaledDown AGE canary
 └──# revision:1
 └──⧉ web-OLD ReplicaSet ✔ Healthy AGE stable
-├──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
-├──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
-├──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
-└──□ web-OLD-POD Pod ✔ Running AGE ready:1/1
+├──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
+├──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
+├──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
+└──□ web-OLD-POD Pod ✔ Simulated AGE ready:1/1
 """
 
 PROMOTED = """\
@@ -88,10 +88,10 @@ NAME KIND STATUS AGE INFO
 ⟳ web Rollout ✔ Healthy AGE
 ├──# revision:2
 │ └──⧉ web-NEW ReplicaSet ✔ Healthy AGE stable
-│ ├──□ web-NEW-POD Pod ✔ Running AGE ready:1/1
-│ ├──□ web-NEW-POD Pod ✔ Running AGE ready:1/1
-│ ├──□ web-NEW-POD Pod ✔ Running AGE ready:1/1
-│ └──□ web-NEW-POD Pod ✔ Running AGE ready:1/1
+│ ├──□ web-NEW-POD Pod ✔ Simulated AGE ready:1/1
+│ ├──□ web-NEW-POD Pod ✔ Simulated AGE ready:1/1
+│ ├──□ web-NEW-POD Pod ✔ Simulated AGE ready:1/1
+│ └──□ web-NEW-POD Pod ✔ Simulated AGE ready:1/1
 └──# revision:1
 └──⧉ web-OLD ReplicaSet • ScaledDown AGE
 """

@@ -19,6 +19,7 @@ from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node, Tuning
 from shipway.localcluster.node.pid_files import started_at
 from shipway.localcluster.node.probes import Probe, knock
+from tests.contract.pod_cases import CASES, is_ready, pod, state, waiting_reason
 from tests.waiting import eventually
 
 CLOCK = SystemClock()
@@ -42,27 +43,8 @@ async def cluster(tmp_path):
     await server.close()
 
 
-def pod(name="web", image="builtin/echo:v1", *, labels=None, container=None, **spec):
-    body = {"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}], **(container or {})}
-    spec = {"nodeName": "local", "terminationGracePeriodSeconds": 3, "containers": [body], **spec}
-    metadata = {"name": name, "namespace": "default", "labels": labels or {}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
 async def pod_that(client, is_so, name="web", seconds=15.0):
     return await wait_until(client, One(PODS, "default", name), lambda obj: obj is not None and is_so(obj), seconds=seconds)
-
-
-def is_ready(obj):
-    return dig(condition_of(obj, "Ready"), "status") == "True"
-
-
-def state(obj):
-    return dig(obj, "status", "containerStatuses", 0, "state", default={})
-
-
-def waiting_reason(obj):
-    return dig(state(obj), "waiting", "reason")
 
 
 def pid_of(obj):
@@ -131,63 +113,11 @@ async def test_logs_of_a_real_process(cluster):
             break
 
 
-@pytest.mark.parametrize(
-    ("why", "spec", "is_so"),
-    [
-        ("no such image", pod(image="web:missing"), lambda obj: waiting_reason(obj) == "ImagePullBackOff"),
-        (
-            "it crashes again and again",
-            pod(image="busybox", container={"command": ["sh", "-c", "exit 3"]}),
-            lambda obj: (
-                waiting_reason(obj) == "CrashLoopBackOff"
-                and obj["status"]["containerStatuses"][0]["restartCount"] >= 2
-                and dig(obj, "status", "containerStatuses", 0, "lastState", "terminated", "exitCode") == 3
-            ),
-        ),
-        (
-            "a real process crashes",
-            pod(container={"args": ["--no-such-option"]}),
-            lambda obj: dig(obj, "status", "containerStatuses", 0, "lastState", "terminated", "exitCode") == 2,
-        ),
-        (
-            "a task succeeds",
-            pod(image="busybox", container={"command": ["sleep", "0.05"]}, restartPolicy="Never"),
-            lambda obj: obj["status"].get("phase") == "Succeeded",
-        ),
-        (
-            "a task fails",
-            pod(image="busybox", container={"command": ["sh", "-c", "exit 4"]}, restartPolicy="Never"),
-            lambda obj: obj["status"].get("phase") == "Failed" and state(obj)["terminated"]["exitCode"] == 4,
-        ),
-        (
-            "init containers run first",
-            pod(image="nginx", initContainers=[{"name": "setup", "image": "busybox", "command": ["sleep", "0.01"]}]),
-            lambda obj: (
-                is_ready(obj) and dig(obj, "status", "initContainerStatuses", 0, "state", "terminated", "exitCode") == 0
-            ),
-        ),
-        (
-            "a deadline passes",
-            pod(image="nginx", activeDeadlineSeconds=1),
-            lambda obj: (obj["status"].get("phase"), obj["status"].get("reason")) == ("Failed", "DeadlineExceeded"),
-        ),
-        (
-            "readiness fails",
-            pod(container={"readinessProbe": {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1}}),
-            lambda obj: "running" in state(obj) and dig(condition_of(obj, "Ready"), "status") == "False",
-        ),
-        (
-            "liveness fails, and it is restarted",
-            pod(container={"livenessProbe": {"tcpSocket": {"port": 9}, "periodSeconds": 1, "failureThreshold": 1}}),
-            lambda obj: obj["status"]["containerStatuses"][0]["restartCount"] >= 1,
-        ),
-    ],
-)
-async def test_what_becomes_of_a_pod(cluster, why, spec, is_so):
+@pytest.mark.parametrize("case", CASES, ids=[case.why for case in CASES])
+async def test_what_becomes_of_a_pod(cluster, case):
     client, run_node = cluster
     async with run_node():
-        await client.create(PODS, spec)
-        await pod_that(client, lambda obj: bool(obj["status"].get("containerStatuses")) and is_so(obj))
+        await case.play(client, "default", "local")
 
 
 async def test_a_missing_config_map_holds_back_until_it_is_there(cluster):

@@ -17,7 +17,7 @@ from shipway.cli.rollout_view import PodView, ReplicaSetView, RevisionView, Roll
 
 GOOD, BAD, BUSY, PAUSED, WARNING, UNKNOWN, NEUTRAL = "✔", "✖", "◌", "॥", "⚠", "?", "•"
 SIGNS = {
-    "Healthy": GOOD, "Running": GOOD, "Completed": GOOD, "Successful": GOOD, "Succeeded": GOOD,
+    "Healthy": GOOD, "Running": GOOD, "Simulated": GOOD, "Completed": GOOD, "Successful": GOOD, "Succeeded": GOOD,
     "Progressing": BUSY, "Pending": BUSY, "ContainerCreating": BUSY, "PodInitializing": BUSY, "Terminating": BUSY,
     "Paused": PAUSED, "Degraded": BAD, "Failed": BAD, "Error": WARNING, "Inconclusive": UNKNOWN, "Unknown": UNKNOWN,
     "ScaledDown": NEUTRAL, "ErrImagePull": WARNING, "ImagePullBackOff": WARNING, "NotReady": WARNING,

@@ -18,6 +18,7 @@ BACKOFF_FIRST_SECONDS = 10.0
 BACKOFF_LIMIT_SECONDS = 300.0
 BACKOFF_FORGET_SECONDS = 600.0
 DEFAULT_GRACE_SECONDS = 30
+PULL_SECONDS = 1.0
 
 Standing = Literal["due", "held", "crashed", "unpullable", "busy", "done", "failed"]
 """due: start it now. held: a start that failed waits. crashed: the backoff runs. busy: starting or running.
@@ -66,6 +67,8 @@ def decide(seen: Observed, now: Instant) -> Decision:
         return Decision()
     start = _starts(seen, now)
     wakes = [wake for c in seen.containers if (wake := due_at(seen, c)) is not None and wake > now]
+    if now < pulled_at(seen) and any(standing(seen, c, now) == "unpullable" for c in seen.containers):
+        wakes.append(pulled_at(seen))
     if deadline is not None:
         wakes.append(deadline)
     return Decision(start=start, stop=_stops(seen, now), wake=min(wakes, default=None))
@@ -138,6 +141,11 @@ def due_at(seen: Observed, container: Container) -> Instant | None:
 def backoff_seconds(failures: int) -> float:
     """The first restart is immediate, then 10 s doubling up to 5 minutes."""
     return 0.0 if failures <= 1 else min(BACKOFF_LIMIT_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(failures - 2, 8))
+
+
+def pulled_at(seen: Observed) -> Instant:
+    """When a pull that fails has failed; from then on it backs off."""
+    return Instant(seen.started_at + PULL_SECONDS)
 
 
 def failures_after(container: Container, now: Instant, scale: float) -> int:

@@ -89,11 +89,9 @@ def _simulated(command: Sequence[str], ready_after: float, *, must_end: bool) ->
     return Simulated(ready_after, ready_after if must_end else None)
 
 
-def sleep_seconds(command: Sequence[str]) -> float:
-    """Seconds that a command such as `["sh", "-c", "sleep 5"]` sleeps: what a preStop hook is mostly for."""
-    return sum(
-        float(number) * _UNIT_SECONDS[unit] for number, unit in _SLEEP.findall(" ".join(command)) if number != "infinity"
-    )
+def is_simulated(pod: Obj) -> bool:
+    """Whether nothing of a pod is a process."""
+    return all(isinstance(recipe(pod, container), Simulated) for container in containers_of(pod))
 
 
 def _must_end(pod: Obj) -> bool:

@@ -33,23 +33,24 @@ from shipway.localcluster.node.images import (
     containers_of,
     init_containers_of,
     recipe,
-    sleep_seconds,
 )
 from shipway.localcluster.node.launching import echo_launch, ports_of
 from shipway.localcluster.node.logs import ContainerLog, PodLogs
 from shipway.localcluster.node.pid_files import PidFile
+from shipway.localcluster.node.probes import Probe, knock
 from shipway.localcluster.node.probing import watch_probes
 from shipway.localcluster.node.process import ORPHAN_SECONDS, Launch, Process
 from shipway.localcluster.node.registration import MANAGER
 from shipway.localcluster.node.simulation import Simulation, introduce
 from shipway.localcluster.node.status import pod_status, with_conditions
-from shipway.localcluster.node.streaming.child import Place
+from shipway.localcluster.node.streaming.child import Place, outcome_of
 
 log = structlog.get_logger()
 
 SETTLE_SECONDS = 0.5
 """A start that takes less than this is reported only when it is through."""
 RETRY_SECONDS = 2.0
+LONGEST_HOOK_SECONDS = 3600.0
 RUNTIME = "shipway.dev/runtime"
 """Annotation of every pod of a local node: `process` or `simulated`."""
 LISTENS_AT = "shipway.dev/listens-at"
@@ -352,11 +353,23 @@ class PodWorker:
         known = self._containers[name]
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(
-                watch_probes(spec, self._listens_at, self._host.clock, lambda **is_: self._probed(name, **is_), known)
+                watch_probes(
+                    spec, lambda probe: self._ask(name, probe), self._host.clock, lambda **is_: self._probed(name, **is_), known
+                )
             )
             code = await running.run()
             probing.cancel()
         return code
+
+    async def _ask(self, name: str, probe: Probe) -> tuple[bool, str]:
+        """Puts one probe to a running container."""
+        if probe.kind != "exec":
+            return await knock(probe, self._listens_at(probe.port))
+        try:
+            code, said = await outcome_of(self.place(name), probe.command, probe.timeout)
+        except (InvalidInput, NotFound) as error:
+            return False, error.message
+        return code == 0, said or f"command exited with {code}"
 
     def _listens_at(self, port: int) -> tuple[str, int]:
         return self._host.addresses.bind(self.ip, port)
@@ -387,11 +400,27 @@ class PodWorker:
         tasks.create_task(self._halt(stop, self._running[stop.name]))
 
     async def _halt(self, stop: Stop, running: Running) -> None:
-        hook = (spec_for(self.pod, stop.name).get("lifecycle") or {}).get("preStop") or {}
-        seconds = float((hook.get("sleep") or {}).get("seconds") or 0) or sleep_seconds(
-            (hook.get("exec") or {}).get("command") or ()
-        )
-        before = min(seconds, stop.grace_seconds)
-        if before and not isinstance(running, Simulation):
-            await self._host.clock.sleep(before)
-        await running.stop(max(0.0, stop.grace_seconds - before))
+        """The preStop hook first; what it takes counts against the grace period."""
+        begun = self._host.clock.now()
+        if not isinstance(running, Simulation):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(stop.grace_seconds):
+                    await self._before_stop(
+                        stop.name, (spec_for(self.pod, stop.name).get("lifecycle") or {}).get("preStop") or {}
+                    )
+        await running.stop(max(0.0, stop.grace_seconds - (self._host.clock.now() - begun)))
+
+    async def _before_stop(self, name: str, hook: Obj) -> None:
+        problem = ""
+        if seconds := (hook.get("sleep") or {}).get("seconds"):
+            await self._host.clock.sleep(float(seconds))
+        elif command := (hook.get("exec") or {}).get("command"):
+            try:
+                code, said = await outcome_of(self.place(name), command, LONGEST_HOOK_SECONDS)
+                problem = f"exited with {code}: {said}" if code else ""
+            except (InvalidInput, NotFound) as error:
+                problem = error.message
+        elif hook.get("httpGet"):
+            problem = "httpGet hooks are not supported on this local node: use exec or sleep"
+        if problem:
+            self._host.tell(self.pod, "Warning", "FailedPreStopHook", f"PreStopHook of container {name} failed: {problem}")

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from shipway.kube.objects.resource import Obj
 
-Kind = Literal["http", "tcp", "other"]
+Kind = Literal["http", "tcp", "exec", "refused"]
 EAGER_SECONDS = 0.05
 _ANSWER_LIMIT = 64 * 1024
 
 
 class Probe(Struct, frozen=True):
-    """One probe in seconds and counts. `other` (exec, gRPC) cannot be asked of a process here and counts as a success."""
+    """One probe in seconds and counts. `refused`: what no local process can answer, so the probe fails and says why."""
 
     kind: Kind
     port: int = 0
@@ -29,6 +29,8 @@ class Probe(Struct, frozen=True):
     timeout: float = 1.0
     success_threshold: int = 1
     failure_threshold: int = 3
+    command: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 class Streak(Struct, frozen=True):
@@ -46,7 +48,9 @@ def probe_of(container: Obj, key: str) -> Probe | None:
         return None
     http, tcp = spec.get("httpGet"), spec.get("tcpSocket")
     target = http or tcp or {}
-    kind: Kind = "http" if http and (http.get("scheme") or "HTTP") == "HTTP" else "tcp" if target else "other"
+    command = tuple((spec.get("exec") or {}).get("command") or ())
+    refusal = _refusal(spec)
+    kind: Kind = "refused" if refusal else "http" if http else "tcp" if tcp else "exec"
     return Probe(
         kind,
         _port(container, target.get("port")),
@@ -58,7 +62,18 @@ def probe_of(container: Obj, key: str) -> Probe | None:
         float(spec.get("timeoutSeconds") or 1),
         int(spec.get("successThreshold") or 1),
         int(spec.get("failureThreshold") or 3),
+        command,
+        refusal,
     )
+
+
+def _refusal(spec: Obj) -> str:
+    """builtin/echo, the only image that is a process here, speaks plain HTTP/1.1."""
+    if "grpc" in spec:
+        return "gRPC probe failed: builtin/echo speaks no gRPC, use httpGet"
+    if ((spec.get("httpGet") or {}).get("scheme") or "HTTP") != "HTTP":
+        return "HTTPS probe failed: builtin/echo speaks no TLS, use scheme HTTP"
+    return ""
 
 
 def _port(container: Obj, port: object) -> int:
@@ -81,8 +96,8 @@ def judge(streak: Streak, probe: Probe, *, ok: bool, eager: bool = False) -> Str
 
 async def knock(probe: Probe, address: tuple[str, int]) -> tuple[bool, str]:
     """Whether the probe succeeds at (host, port), and what to say when it does not."""
-    if probe.kind == "other":
-        return True, ""
+    if probe.kind == "refused":
+        return False, probe.refusal
     try:
         async with asyncio.timeout(probe.timeout):
             return await _knock(probe, address)

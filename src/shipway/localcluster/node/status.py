@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import condition_of, dig, is_deleting, spec_of
+from shipway.kube.objects.views import condition_of, dig, is_deleting, spec_of, status_of
 from shipway.localcluster.node.containers import Container, Exit
 from shipway.localcluster.node.decide import (
     BACKOFF_FIRST_SECONDS,
@@ -18,10 +18,14 @@ from shipway.localcluster.node.decide import (
     is_finished,
     is_initialized,
     is_sidecar,
+    pulled_at,
     spec_for,
     standing,
 )
-from shipway.localcluster.node.images import containers_of, init_containers_of
+from shipway.localcluster.node.images import containers_of, init_containers_of, is_simulated
+
+SIMULATED = "Simulated"
+"""The reason in the status of a simulated pod, which kubectl shows in the place of Running."""
 
 
 def pod_status(seen: Observed, now: Instant) -> Obj:
@@ -40,6 +44,10 @@ def pod_status(seen: Observed, now: Instant) -> Obj:
         status |= {"podIP": seen.ip, "podIPs": [{"ip": seen.ip}]}
     if inits:
         status["initContainerStatuses"] = [_container_status(seen, c, now) for c in seen.containers if c.name in inits]
+    if phase == "Running" and is_simulated(seen.pod):
+        status |= {"reason": SIMULATED, "message": "This local node runs no process for this pod: its images are simulated"}
+    elif dig(seen.pod, "status", "reason") == SIMULATED:
+        status |= {"reason": None, "message": None}
     if phase == "Failed" and _is_past_deadline(seen, now):
         status |= {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}
     return status
@@ -163,6 +171,10 @@ def _state(seen: Observed, container: Container, now: Instant) -> dict[str, Any]
     if container.phase == "running" and container.started_at is not None:
         return {"running": {"startedAt": rfc3339(container.started_at)}}
     where = standing(seen, container, now)
+    if where == "unpullable" and (now < pulled_at(seen) or not status_of(seen.pod).get("containerStatuses")):
+        return {
+            "waiting": {"reason": "ErrImagePull", "message": f'failed to pull image "{_image(seen, container)}": not found'}
+        }
     if where == "unpullable":
         return {"waiting": {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{_image(seen, container)}"'}}
     if where == "crashed" and not is_deleting(seen.pod) and not _is_past_deadline(seen, now):

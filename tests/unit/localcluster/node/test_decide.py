@@ -155,6 +155,13 @@ def conditions(status):
             seen(pod(containers=[{"name": "web", "image": "x:missing"}])),
             "Pending",
             "False",
+            {"waiting": {"reason": "ErrImagePull", "message": 'failed to pull image "x:missing": not found'}},
+        ),
+        (
+            "no such image, and it was said",
+            seen({**pod(containers=[{"name": "web", "image": "x:missing"}]), "status": {"containerStatuses": [{}]}}),
+            "Pending",
+            "False",
             {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x:missing"'}},
         ),
         (

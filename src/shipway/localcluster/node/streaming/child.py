@@ -23,7 +23,7 @@ from shipway.localcluster.node.pid_files import SUFFIX, note_process, noted
 from shipway.localcluster.node.streaming.channels import PIECE, STDERR, STDOUT, TerminalSize
 
 ENTER = Path(__file__).parent / "enter.py"
-_DRAIN_SECONDS = 1.0
+_SAID_BYTES = 1024
 _END_OF_INPUT = b"\x04"
 _CONFINED = frozenset({"tar", "test"})
 
@@ -159,6 +159,21 @@ async def running(place: Place, command: Sequence[str], wanted: Wanted) -> Async
         await child.close()
         _close(master)
         pid_file.unlink(missing_ok=True)
+
+
+async def outcome_of(place: Place, command: Sequence[str], seconds: float) -> tuple[int, str]:
+    """Exit code and the first words of what a command says; -1 when it takes longer than that, and it is killed. Raises
+    InvalidInput when it cannot be started."""
+    said = b""
+    try:
+        async with asyncio.timeout(seconds), running(place, command, Wanted()) as child:
+            async for piece in child.read(child.outputs[STDOUT]):
+                said = (said + piece)[:_SAID_BYTES]
+            async for piece in child.read(child.outputs[STDERR]):
+                said = (said + piece)[:_SAID_BYTES]
+            return await child.wait(), said.decode(errors="replace").strip()
+    except TimeoutError:
+        return -1, f"command timed out after {seconds:g}s"
 
 
 def _file(descriptor: int, mode: str) -> BinaryIO:

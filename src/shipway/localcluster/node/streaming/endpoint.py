@@ -20,7 +20,7 @@ from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.objects.wire import Upgrade
 from shipway.localcluster.apiserver.backend import Streams
 from shipway.localcluster.apiserver.upgrading import upgraded
-from shipway.localcluster.node.logs import NodeLogs
+from shipway.localcluster.node.logs import LogOptions, NodeLogs
 from shipway.localcluster.node.streaming.service import NodeStreams
 
 
@@ -55,26 +55,26 @@ class _Endpoint:
             return web.Response(status=503, text=error.message)
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        namespace, pod, container = _names(request)
-        query = request.query
-        options = {
+        """A log that is not there is a bad request, as a kubelet has it: only then does the API server pass its words on."""
+        query, place = request.query, _names(request)
+        options: LogOptions = {
+            "follow": _flag(query.get("follow")),
             "tail_lines": _number(query.get("tailLines")),
             "since_seconds": self._since(request),
             "previous": _flag(query.get("previous")),
             "timestamps": _flag(query.get("timestamps")),
             "limit_bytes": _number(query.get("limitBytes")),
         }
-        follow = _flag(query.get("follow"))
+        try:
+            async for _ in self._logs.logs(*place, previous=options["previous"], tail_lines=0):
+                pass
+        except NotFound as error:
+            raise InvalidInput(error.message) from None
         response = web.StreamResponse(headers={"content-type": "text/plain"})
-        async with aclosing(self._logs.logs(namespace, pod, container, follow=follow, **options)) as chunks:
-            if follow:
-                await response.prepare(request)
+        await response.prepare(request)
+        async with aclosing(self._logs.logs(*place, **options)) as chunks:
             async for chunk in chunks:
-                if not response.prepared:
-                    await response.prepare(request)
                 await response.write(chunk)
-        if not response.prepared:
-            await response.prepare(request)
         await response.write_eof()
         return response
 
