@@ -64,7 +64,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         config = load_kubeconfig(settings.kubeconfig, settings.context)
-        client = Client(HttpTransport(config), user_agent="shipway", manager="shipway")
+        client = Client(HttpTransport(config, clock=clock, limits=settings.limits), user_agent="shipway", manager="shipway")
         stack.push_async_callback(client.close)
         await prepare(client, settings, kinds_needed(settings))
         process = await stack.enter_async_context(engine_process(client, clock, settings))

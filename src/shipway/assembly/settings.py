@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import glob_or_regex
+from shipway.kube.client.pacing import Limits
 
 ENGINES = ("gitops", "rollouts")
 
@@ -31,6 +32,7 @@ class RunSettings(Struct, frozen=True):
     lease_seconds: int = 10
     is_shared: bool = False
     allow_local: bool = False
+    limits: Limits | None = None
 
 
 def check_engines(engines: tuple[str, ...]) -> None:

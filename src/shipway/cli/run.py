@@ -12,6 +12,7 @@ from shipway.assembly.engines import run_engines
 from shipway.assembly.settings import ENGINES, RunSettings
 from shipway.assembly.supervise import on_ready_write
 from shipway.cli.process import configure_logs, until_stopped, with_parent
+from shipway.kube.client.pacing import Limits
 
 
 @Parameter(name="*")
@@ -37,6 +38,10 @@ class RunFlags:
     "Only Rollouts whose label argo-rollouts.argoproj.io/controller-instance-id has this value; none: those without it."
     read_only: bool = False
     "Observe and report, write nothing."
+    kube_api_qps: float | None = None
+    "Requests a second to the API server in the long run; 0: no limit. Without it 100, and no limit for one on this machine."
+    kube_api_burst: int = 200
+    "Requests that may go at once before that limit counts."
     cache: Path | None = None
     "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
     local_repositories: bool = False
@@ -61,6 +66,7 @@ def run(flags: RunFlags | None = None) -> int:
         listen=chosen.listen,
         instance_id=chosen.instance_id,
         is_read_only=chosen.read_only,
+        limits=None if chosen.kube_api_qps is None else Limits(chosen.kube_api_qps, chosen.kube_api_burst),
         cache=chosen.cache or user_cache_path("shipway"),
         lease_seconds=chosen.lease_seconds,
         is_shared=chosen.share,

@@ -1,8 +1,8 @@
 """Who we are to an API server, request by request: headers and, when a plugin says so, another client certificate.
 
 Three sources change while we run: a token file is read again every minute, an exec plugin is asked again when its answer
-expires, and both at once after a 401. A plugin runs without a shell, in its own process group, and is killed on every path.
-Nothing here is ever logged.
+expires, and both at once after a 401; certificate files are told by `files_stamp`. A plugin runs without a shell, in its own
+process group, and is killed on every path. Nothing here is ever logged.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Credentials:
     def _read_token_file(self) -> str:
         token, read_at = self._file_token
         now = self._clock.now()
-        if now - read_at >= _TOKEN_FILE_SECONDS:
+        if not 0 <= now - read_at < _TOKEN_FILE_SECONDS:  # a clock that was set back counts as too late
             try:
                 token = Path(self._config.token_file).read_text().strip() or token
             except OSError as error:
@@ -153,6 +153,18 @@ def _read_answer(out: bytes, plugin: ExecPlugin) -> PluginAnswer:
     if not status.get("token") and not (cert and key):
         raise InvalidInput(f"credential plugin {plugin.command} gave neither a token nor a certificate with its key")
     return PluginAnswer(str(status.get("token") or ""), cert.encode(), key.encode(), expires)
+
+
+def files_stamp(config: ClusterConfig) -> tuple[tuple[int, int, int], ...]:
+    """Changes whenever one of the files of `tls_context` does."""
+    stamps: list[tuple[int, int, int]] = []
+    for file in (config.ca_file, config.client_cert_file, config.client_key_file):
+        try:
+            found = os.stat(file) if file else None
+        except OSError:
+            found = None
+        stamps.append((found.st_mtime_ns, found.st_size, found.st_ino) if found else (0, 0, 0))
+    return tuple(stamps)
 
 
 def tls_context(config: ClusterConfig, plugin_certificate: tuple[bytes, bytes] | None = None) -> ssl.SSLContext:

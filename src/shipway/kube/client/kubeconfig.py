@@ -224,6 +224,9 @@ def _plugin(spec: Entry, user: str, folder: Path, cluster: Entry) -> ExecPlugin:
         raise InvalidInput(f'user "{user}": exec has no command')
     if version not in ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"):
         raise InvalidInput(f'user "{user}": exec apiVersion {version!r} is not supported: use client.authentication.k8s.io/v1')
+    if spec.get("interactiveMode") == "Always":
+        message = f'user "{user}": exec with interactiveMode Always cannot be used here: nobody could answer its questions'
+        raise InvalidInput(message, reason="InteractivePlugin")
     if os.sep in command and not os.path.isabs(command):
         command = str((folder / command).resolve())
     extensions: list[Entry] = cluster.get("extensions") or []

@@ -2,7 +2,8 @@
 
 A request whose answer never ends (a watch, a log) comes back as a stream; everything else as a whole body, bounded.
 Failures to reach the server are `Unavailable`; answers of any status are returned as they are. After a 401 credentials
-that can change are fetched again, once.
+that can change are fetched again, once; after a 429 that says when to come back soon, we come back. Certificates and CAs are
+read again when their files change.
 """
 
 import ssl
@@ -14,8 +15,10 @@ from yarl import URL
 
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
-from shipway.kube.client.credentials import Credentials, tls_context
+from shipway.kube.client.credentials import Credentials, files_stamp, tls_context
+from shipway.kube.client.errors import retry_after
 from shipway.kube.client.kubeconfig import ClusterConfig
+from shipway.kube.client.pacing import LONGEST_RETRY, RETRIES, UNLIMITED, Limits, Pace
 from shipway.kube.objects.wire import Request, Response
 
 _CONNECT_SECONDS = 10.0
@@ -30,14 +33,19 @@ _CHUNK = 256 << 10
 class HttpTransport:
     """A `Transport` over HTTP(S). Connections are opened on first use; `close` ends them."""
 
-    def __init__(self, config: ClusterConfig, *, clock: Clock | None = None, silence_seconds: float = WATCH_SILENCE) -> None:
-        """`silence_seconds`: a watch on which nothing at all arrives for so long has lost its server, and ends."""
+    def __init__(
+        self, config: ClusterConfig, *, clock: Clock | None = None, silence_seconds: float = WATCH_SILENCE,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        """`silence_seconds`: a watch on which nothing at all arrives for so long has lost its server, and ends.
+
+        Without `limits`, a server on this machine is not paced and any other is by the defaults."""
         self._config = config
         self._silence = silence_seconds
         self._clock = clock or SystemClock()
         self._credentials = Credentials(config, self._clock)
         self._session: aiohttp.ClientSession | None = None
-        self._tls: dict[tuple[bytes, bytes] | None, ssl.SSLContext] = {}
+        self._tls: tuple[object, ssl.SSLContext] | None = None
         parts = urlsplit(config.server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidInput(f"server {config.server!r} is not a URL like https://host:6443", reason="BadServer")
@@ -45,13 +53,19 @@ class HttpTransport:
             raise InvalidInput(f"proxy-url {config.proxy_url!r}: only http and https proxies are supported", reason="BadProxy")
         self._secure = parts.scheme == "https"
         self._near = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+        self._pace = Pace(limits or (UNLIMITED if self._near else Limits()), self._clock)
 
     async def send(self, request: Request) -> Response:
-        response = await self._send(request)
+        response = await self._paced(request)
         if response.status == 401 and self._credentials.refresh():
-            if response.stream is not None:
-                await response.stream.aclose()
-            response = await self._send(request)
+            response = await self._paced(request)
+        for _ in range(RETRIES):
+            after = retry_after(response.headers) if response.status == 429 else None
+            # An eviction that a budget forbids is no overload: who asked for it decides when to ask again.
+            if after is None or after > LONGEST_RETRY or request.path.endswith("/eviction"):
+                break
+            await self._clock.sleep(after)
+            response = await self._paced(request)
         return response
 
     async def close(self) -> None:
@@ -61,6 +75,13 @@ class HttpTransport:
             # Aborted connections give their sockets back on the loop's next turns.
             await self._clock.sleep(0)
             await self._clock.sleep(0)
+
+    async def _paced(self, request: Request) -> Response:
+        await self._pace.turn()
+        if _is_stream(request):  # it may last for hours, so it takes no place
+            return await self._send(request)
+        async with self._pace.place():
+            return await self._send(request)
 
     async def _send(self, request: Request) -> Response:
         headers = [*request.headers.items(), *await self._credentials.headers()]
@@ -92,9 +113,15 @@ class HttpTransport:
         if not self._secure:
             return True
         certificate = self._credentials.client_certificate()
-        if certificate not in self._tls:
-            self._tls = {certificate: tls_context(self._config, certificate)}
-        return self._tls[certificate]
+        state = (certificate, files_stamp(self._config))
+        if self._tls is None or self._tls[0] != state:
+            try:
+                self._tls = (state, tls_context(self._config, certificate))
+            except InvalidInput:
+                # A certificate without its new key yet: a rotation is under way, and what we had is still good.
+                if self._tls is None:
+                    raise
+        return self._tls[1]
 
     def _url(self, request: Request) -> URL:
         query = f"?{urlencode(request.query)}" if request.query else ""
