@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shipway.api.kinds import REPLICA_SETS
 from shipway.kube.objects.views import dig
+from shipway.rollouts.rollout.replicas import limits
 from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, blue_green, deployed, plain, routed
 
 BACKGROUND = {"analysis": {"templates": [{"templateName": "errors"}]}}
@@ -119,7 +120,7 @@ def begun(history: list[Callable[[Sandbox], None]]) -> list[Callable[[Sandbox], 
 
 
 histories = st.lists(events, max_size=25).map(begun)
-lawful = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+lawful = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 class Watchman:
@@ -205,12 +206,35 @@ def test_traffic_only_goes_where_pods_answer_and_every_history_ends(
     assert sum(world.replica_sets().values()) == world.rollout["spec"]["replicas"]
 
 
+class Counter:
+    """Looks at every write that makes a ReplicaSet smaller: enough pods that answer are left, or no fewer than before."""
+
+    def __init__(self, world: Sandbox, surge: int | str, unavailable: int | str) -> None:
+        self.bounds = (surge, unavailable)
+        self.left = self.answering(world)
+        world.on_write = self.look
+
+    def answering(self, world: Sandbox) -> int:
+        """Pods that answer and are asked for; those asked to go may be gone at any moment."""
+        sets = world.list(REPLICA_SETS)
+        return sum(min(dig(rs, "spec", "replicas"), dig(rs, "status", "availableReplicas", default=0)) for rs in sets)
+
+    def look(self, world: Sandbox) -> None:
+        least = limits(world.rollout["spec"]["replicas"], *self.bounds).least
+        before, self.left = self.left, self.answering(world)
+        assert self.left >= min(before, least), f"{self.left} pods answer, {least} have to"
+
+
 @lawful
-@given(plain_steps, histories)
-def test_without_a_router_every_history_ends_too(canary_steps: list[dict], history: list[Callable[[Sandbox], None]]) -> None:
-    world = deployed(plain(*canary_steps))
+@given(plain_steps, histories, st.sampled_from([("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (0, "100%")]))
+def test_without_a_router_every_history_ends_too_and_enough_pods_answer_on_the_way(
+    canary_steps: list[dict], history: list[Callable[[Sandbox], None]], bounds: tuple[int | str, int | str]
+) -> None:
+    world = deployed(plain(*canary_steps, canary={"maxSurge": bounds[0], "maxUnavailable": bounds[1]}))
+    counter = Counter(world, *bounds)
     for event in history:
         event(world)
+        counter.left = counter.answering(world)
     left_alone(world)
     assert world.status["phase"] in ("Healthy", "Degraded")
     assert sum(world.replica_sets().values()) == world.rollout["spec"]["replicas"]

@@ -282,22 +282,24 @@ async def _alive(work: Awaitable[None]) -> None:
 
 
 @asynccontextmanager
-async def world(wrap: Callable[[Transport, Clock], Transport] = lambda server, clock: server) -> AsyncGenerator[World, None]:
+async def world(
+    wrap: Callable[[Transport, Clock], Transport] = lambda server, clock: server, make: type[World] = World
+) -> AsyncGenerator[World, None]:
     """A running world on the embedded API server."""
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
-    there = World(server, clock, wrap)
+    there = make(server, clock, wrap)
     await furnished(there)
     async with running(there, there.cluster.run()):
         yield there
     await server.close()
 
 
-def simulate(story: Callable[[World], Awaitable[None]]) -> None:
+def simulate(story: Callable[[World], Awaitable[None]], make: type[World] = World) -> None:
     """Runs `story` in a fresh world, in virtual time."""
 
     async def main() -> None:
-        async with world() as there:
+        async with world(make=make) as there:
             await story(there)
 
     run_in_virtual_time(main())

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of
+from shipway.kube.runtime.controller import Resolver
+from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.runtime import Runtime
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
@@ -26,6 +28,7 @@ from tests.sim.cluster_world import Cluster, simulate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cookbook.md").read_text(encoding="utf-8")
 NS = "shop"
+NOTHING: Mapping[str, list[Any]] = {}
 HEADER_TESTS = "Tests behind a header, then 5 → 30 → 100"
 SMALL_SHARES = "1 → 10 → 50"
 BLUE_GREEN = "Blue-green with a smoke test"
@@ -113,7 +116,11 @@ class Kitchen:
 
 
 def cooked(
-    heading: str, story: Callable[[Kitchen], Awaitable[None]], *, tests_image: str = "job:2", **measured: list[Any]
+    heading: str,
+    story: Callable[[Kitchen], Awaitable[None]],
+    measured: Mapping[str, list[Any]] = NOTHING,
+    *,
+    tests_image: str = "job:2",
 ) -> None:
     """Applies a recipe in a fresh cluster and lets `story` look at it."""
 
@@ -124,10 +131,10 @@ def cooked(
             await cluster.clock.sleep(0.1)
         await cluster.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}})
         kitchen = Kitchen(cluster)
-        kitchen.measured = {name.replace("_", "-"): values for name, values in measured.items()}
+        kitchen.measured = {name: list(values) for name, values in measured.items()}
         controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
         client = Client(cluster.server, manager="shipway")
-        resolvers = {MeasureAsk: kitchen.measure}
+        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: kitchen.measure}
         engine = Runtime(client, controllers, clock=cluster.clock, resolvers=resolvers, rng=random.Random(7))
         engine.follow(HTTP_ROUTES, kitchen.route_changed)
         async with asyncio.TaskGroup() as group:
@@ -139,7 +146,7 @@ def cooked(
     simulate(main)
 
 
-GOOD = {"error_rate": [[0.001], []], "latency_p95": [[0.2]]}
+GOOD = {"error-rate": [[0.001], []], "latency-p95": [[0.2]]}
 
 
 @pytest.mark.proves("000-36", "000-37", "rollouts:cookbook")
@@ -153,7 +160,7 @@ def test_a_good_version_passes_its_tests_and_takes_over() -> None:
         await kitchen.phase("Healthy")
         assert kitchen.weights_seen == [0, 5, 30, 100, 0]
 
-    cooked(HEADER_TESTS, story, **GOOD)
+    cooked(HEADER_TESTS, story, GOOD)
 
 
 async def two_jobs(kitchen: Kitchen) -> list[Obj] | None:
@@ -169,15 +176,15 @@ def test_failed_tests_end_it_before_anybody_is_served() -> None:
         await kitchen.is_thrown_out(stable)
         assert kitchen.weights_seen == [0]
 
-    cooked(HEADER_TESTS, story, tests_image="crash:2", **GOOD)
+    cooked(HEADER_TESTS, story, tests_image="crash:2", measured=GOOD)
 
 
 @pytest.mark.proves("000-37", "rollouts:cookbook")
 @pytest.mark.parametrize(
     ("measured", "most"),
     [
-        ({"error_rate": [[0.3]], "latency_p95": [[0.2]]}, 5),
-        ({"error_rate": [[0.001]], "latency_p95": [[0.2]] * 12 + [[2.0]]}, 30),
+        ({"error-rate": [[0.3]], "latency-p95": [[0.2]]}, 5),
+        ({"error-rate": [[0.001]], "latency-p95": [[0.2]] * 12 + [[2.0]]}, 30),
     ],
 )
 def test_bad_metrics_end_it_at_any_weight(measured: dict[str, list[Any]], most: int) -> None:
@@ -186,7 +193,7 @@ def test_bad_metrics_end_it_at_any_weight(measured: dict[str, list[Any]], most: 
         await kitchen.is_thrown_out(stable)
         assert max(kitchen.weights_seen) == most
 
-    cooked(HEADER_TESTS, story, **measured)
+    cooked(HEADER_TESTS, story, measured)
 
 
 @pytest.mark.proves("rollouts:cookbook")
@@ -195,7 +202,7 @@ def test_one_bad_measurement_is_no_verdict() -> None:
         await kitchen.release()
         await kitchen.phase("Healthy")
 
-    cooked(HEADER_TESTS, story, error_rate=[[0.3], [0.001]], latency_p95=[[0.2]])
+    cooked(HEADER_TESTS, story, {"error-rate": [[0.3], [0.001]], "latency-p95": [[0.2]]})
 
 
 @pytest.mark.proves("rollouts:cookbook")
@@ -253,7 +260,7 @@ def test_the_third_bad_answer_of_datadog_ends_it(answers: list[Any], good: bool)
             await kitchen.is_thrown_out(stable)
             assert max(kitchen.weights_seen) == 20
 
-    cooked(DATADOG, story, error_rate=answers)
+    cooked(DATADOG, story, {"error-rate": answers})
 
 
 def test_every_recipe_is_run() -> None:
