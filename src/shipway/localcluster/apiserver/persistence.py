@@ -4,6 +4,9 @@ A commit is queued and answered when its transaction is on disk (the process may
 the last moments, as `synchronous=NORMAL` allows). A thread writes whatever has queued up meanwhile, so the more is written
 at once, the fewer transactions it takes. The current objects and the version counter are kept, the history is not: after a
 restart the counter jumps ahead, watchers of older versions get 410 and list again.
+
+A disk that is full refuses writes until it is not: the journal keeps what it could not store and tries again, and takes nothing
+more until it succeeded. What it keeps was answered with an error, so it may or may not be there after a restart.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,9 @@ _SCHEMA = (
 JUMP = 1_000
 """How far the counter jumps at a restart: past everything that was handed out but not written."""
 
+STORAGE_FAILED = "StorageFailed"
+_RETRY_SECONDS = 0.5
+
 _Change = tuple[int, ShelfKey, Key, bytes | None]
 
 
@@ -40,7 +47,8 @@ class SqliteJournal:
         self._loop = loop
         self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._safe = version
-        self._failure: str = ""
+        self.failure = ""
+        self._closing = threading.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._thread = threading.Thread(target=self._write, name="apiserver-journal", daemon=True)
         self._thread.start()
@@ -81,20 +89,22 @@ class SqliteJournal:
 
     async def safe(self, version: int) -> None:
         """Returns when everything up to `version` is on disk. Raises Unavailable when it cannot be written."""
-        if self._failure:
-            raise Unavailable(self._failure, reason="StorageFailed")
         if version <= self._safe:
             return
+        if self.failure:
+            raise Unavailable(self.failure, reason=STORAGE_FAILED)
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((version, future))
         await future
 
     async def close(self) -> None:
-        """Writes what is queued and ends the thread."""
+        """Writes what is queued, if it can be written, and ends the thread."""
         self._queue.put(None)
+        self._closing.set()
         await asyncio.to_thread(self._thread.join)
 
     def _written(self, version: int) -> None:
+        self.failure = ""
         self._safe = version
         self._on_safe(version)
         ready = [future for wanted, future in self._waiting if wanted <= version]
@@ -104,30 +114,38 @@ class SqliteJournal:
                 future.set_result(None)
 
     def _failed(self, why: str) -> None:
-        self._failure = why
+        self.failure = why
         for _, future in self._waiting:
             if not future.done():
-                future.set_exception(Unavailable(why, reason="StorageFailed"))
+                future.set_exception(Unavailable(why, reason=STORAGE_FAILED))
         self._waiting = []
 
     def _write(self) -> None:
-        """The thread: one transaction for whatever is waiting."""
-        connection = _connect(self._path)
-        try:
-            while (first := self._queue.get()) is not None:
-                batch = [first]
-                while not self._queue.empty() and batch[-1] is not None:
-                    batch.append(self._queue.get())  # type: ignore[arg-type]
-                ends = batch[-1] is None
-                changes = [change for change in batch if change is not None]
-                _store(connection, changes)
-                self._tell(self._written, changes[-1][0])
-                if ends:
+        """The thread: one transaction for whatever is waiting; what cannot be stored is tried again until it can."""
+        waiting: list[_Change] = []
+        ends = False
+        with closing(_connect(self._path)) as connection:
+            while not ends:
+                ends = self._take(waiting)
+                if not waiting:
                     return
-        except sqlite3.Error as error:
-            self._tell(self._failed, f"cannot write the cluster's state to {self._path}: {error}; free some space and restart")
-        finally:
-            connection.close()
+                try:
+                    _store(connection, waiting)
+                except sqlite3.Error as error:
+                    self._tell(self._failed, f"cannot write the cluster's state to {self._path}: {error}; free some space")
+                    self._closing.wait(_RETRY_SECONDS)
+                    continue
+                self._tell(self._written, waiting[-1][0])
+                waiting.clear()
+
+    def _take(self, waiting: list[_Change]) -> bool:
+        """Moves what is queued to `waiting`, for which it waits if nothing else is; whether the end was asked for."""
+        while not waiting or not self._queue.empty():
+            change = self._queue.get()
+            if change is None:
+                return True
+            waiting.append(change)
+        return False
 
     def _tell(self, what: Callable[[Any], None], value: Any) -> None:
         if not self._loop.is_closed():
@@ -156,6 +174,8 @@ def _prepare(path: Path) -> int:
 
 
 def _store(connection: sqlite3.Connection, changes: list[_Change]) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")  # of an attempt that failed
     connection.execute("BEGIN")
     for _, (group, plural), (namespace, name), data in changes:
         if data is None:

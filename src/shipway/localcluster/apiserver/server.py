@@ -5,6 +5,7 @@ A request is routed by its path: health and version, discovery, OpenAPI, or a re
 objects here and nowhere else; anything unforeseen is a 500 with a traceback in the log.
 """
 
+import sqlite3
 from pathlib import Path
 
 import orjson
@@ -22,7 +23,7 @@ from shipway.localcluster.apiserver.discovery import Discovery
 from shipway.localcluster.apiserver.negotiation import MAX_BODY
 from shipway.localcluster.apiserver.openapi import OpenApi
 from shipway.localcluster.apiserver.patching import refused_by
-from shipway.localcluster.apiserver.persistence import SqliteJournal
+from shipway.localcluster.apiserver.persistence import STORAGE_FAILED, SqliteJournal
 from shipway.localcluster.apiserver.problems import PlainNotFound, Refused, internal
 from shipway.localcluster.apiserver.registry import Registry
 from shipway.localcluster.apiserver.resources import Resources
@@ -40,6 +41,8 @@ VERSION = {
     "compiler": "",
     "platform": "python",
 }
+_READS = ("GET", "HEAD")
+"""These are answered also when nothing can be stored."""
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _log = structlog.get_logger(__name__)
 
@@ -84,16 +87,21 @@ class ApiServer:
     async def send(self, request: Request) -> Response:
         """Answers one request. Never raises for anything that a client did."""
         await self.backend.clock.sleep(0)
+        journal, reads = self.backend.store.journal, request.method in _READS
         try:
+            if journal.failure and not reads:
+                raise internal(journal.failure)
             response = await self._route(request)
-            await self.backend.store.journal.safe(self.backend.store.version)
+            if not (journal.failure and reads):
+                await journal.safe(self.backend.store.version)
             return response
         except Refused as refusal:
             return _status(refusal)
         except InvalidInput as error:
             return _status(refused_by(error))
         except Unavailable as error:
-            return _status(Refused(503, "ServiceUnavailable", error.message))
+            is_storage = error.reason == STORAGE_FAILED
+            return _status(internal(error.message) if is_storage else Refused(503, "ServiceUnavailable", error.message))
         except PlainNotFound as error:
             return Response(
                 404, {"content-type": "text/plain; charset=utf-8"}, f"{error.message}\n".encode() if error.message else b""
@@ -131,7 +139,7 @@ async def _load(backend: Backend, path: Path) -> SqliteJournal:
         crds.load(backend, journal.rows(crds.SHELF))
         backend.store.load(journal.rows(), journal.version)
         backend.signing_key = journal.signing_key(backend.signing_key)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, sqlite3.Error) as error:
         await journal.close()
         what = f"the cluster's state in {path} can not be read ({type(error).__name__}: {error})"
         raise InvalidInput(f"{what}; move the file away to start empty") from error

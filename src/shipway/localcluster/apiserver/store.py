@@ -24,7 +24,10 @@ Listener = Callable[[Event], None]
 
 
 class Journal(Protocol):
-    """Where commits are made to last. `append` returns at once; `on_safe(version)` is called when all up to `version` is."""
+    """Where commits are made to last. `append` returns at once; `on_safe(version)` is called when all up to `version` is.
+    `failure` says why nothing can be stored now, empty if it can."""
+
+    failure: str
 
     def append(self, version: int, shelf: ShelfKey, key: Key, data: bytes | None) -> None: ...
 
@@ -35,6 +38,8 @@ class Journal(Protocol):
 
 class MemoryJournal:
     """Forgets everything; commits are safe at once."""
+
+    failure = ""
 
     def __init__(self, on_safe: Callable[[int], None]) -> None:
         self._on_safe = on_safe

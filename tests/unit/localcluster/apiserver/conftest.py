@@ -33,6 +33,9 @@ class SteppedClock:
     def now(self) -> Instant:
         return self.time
 
+    def elapsed(self) -> float:
+        return self.time - START
+
     async def sleep(self, seconds: float) -> None:
         self.time = Instant(self.time + max(0.0, seconds))
         await asyncio.sleep(0)

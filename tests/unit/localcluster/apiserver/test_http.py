@@ -58,6 +58,28 @@ async def test_nobody_can_say_that_he_is_another(session: aiohttp.ClientSession)
         assert (await answer.json())["status"]["userInfo"] == {"username": "me", "groups": ["team"]}
 
 
+async def test_a_service_account_comes_in_by_its_token_until_it_expires(api: Api, session: aiohttp.ClientSession) -> None:
+    accounts = f"{CORE}/serviceaccounts"
+    await api.post(accounts, {"metadata": {"name": "robot"}})
+    token = (await api.post(f"{accounts}/robot/token", {"spec": {"expirationSeconds": 600}})).body["status"]["token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    async with session.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", data=b"{}", headers=headers) as answer:
+        assert (await answer.json())["status"]["userInfo"]["username"] == "system:serviceaccount:default:robot"
+    await api.clock.sleep(601)
+    async with session.get("/api", headers=headers) as answer:
+        assert (answer.status, (await answer.json())["reason"]) == (401, "Unauthorized")
+
+
+async def test_a_token_goes_with_its_account(api: Api, session: aiohttp.ClientSession) -> None:
+    accounts = f"{CORE}/serviceaccounts"
+    await api.post(accounts, {"metadata": {"name": "robot"}})
+    token = (await api.post(f"{accounts}/robot/token", {"spec": {}})).body["status"]["token"]
+    await api.delete(f"{accounts}/robot")
+    await api.post(accounts, {"metadata": {"name": "robot"}})
+    async with session.get("/api", headers={"Authorization": f"Bearer {token}"}) as answer:
+        assert answer.status == 401
+
+
 async def test_writes_and_watches_go_through(api: Api, session: aiohttp.ClientSession) -> None:
     async with session.get(f"{MAPS}?watch=true", headers=TOKEN) as watch:
         async with session.post(

@@ -127,33 +127,44 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 async def main():
     server = await ApiServer.open(path=Path(sys.argv[1]), clock=SystemClock(), ids=RandomIds())
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-    for number in range(200):
+    unlimited = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, unlimited))
+    number, refused = 0, False
+    while number < 200:
         body = orjson.dumps({"metadata": {"name": f"m{number}"}, "data": {"n": "x" * 20_000}})
         answer = await server.send(Request("POST", MAPS, body=body))
         print(f"m{number}", answer.status, flush=True)
-        if answer.status != 201:
-            print(answer.body.decode(), (await server.send(Request("GET", MAPS))).status, flush=True)
+        if answer.status == 201 and refused:
             return
+        if answer.status != 201 and not refused:
+            refused = True
+            print("refused", answer.body.decode(), (await server.send(Request("GET", MAPS))).status, flush=True)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+        if refused:
+            await asyncio.sleep(0.05)
+        number += 1
 
 asyncio.run(main())
 """
 
 
-async def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_full_disk_loses_nothing_that_was_acknowledged_and_the_server_recovers(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", FILLER, str(path), stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
     async with asyncio.timeout(30):
         out, _ = await process.communicate()
-    *written, refusal = out.decode().splitlines()
-    answers = dict(line.split() for line in written)
-    assert (list(answers.values())[-1], refusal.rpartition(" ")[2]) == ("503", "503")
-    assert "free some space and restart" in refusal
+    lines = [line.split(maxsplit=1) for line in out.decode().splitlines()]
+    answers = [(name, said) for name, said in lines if name != "refused"]
+    (refusal,) = [said for name, said in lines if name == "refused"]
+    assert {said for _, said in answers} == {"201", "500"}
+    assert answers[-1][1] == "201"
+    assert "free some space" in refusal
+    assert refusal.endswith(" 200")
     api = await reopened(path)
     stored = set(names(await api.get(MAPS)))
-    assert {name for name, code in answers.items() if code == "201"} <= stored
+    assert {name for name, code in answers if code == "201"} <= stored
     await api.server.close()
 
 
@@ -166,3 +177,33 @@ async def test_a_damaged_row_is_named(tmp_path: Path) -> None:
         connection.execute("UPDATE objects SET data = ? WHERE name = 'a'", (b'{"metadata": ',))
     with pytest.raises(InvalidInput, match="can not be read"):
         await reopened(path)
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.9])
+async def test_a_half_written_file_is_named(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "state.db"
+    first = await reopened(path)
+    for number in range(40):
+        await first.post(MAPS, config_map(f"m{number}", {"text": "x" * 2_000}))
+    await first.server.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InvalidInput, match="move the file away"):
+        await reopened(path)
+
+
+async def test_tokens_outlive_a_restart_and_expire(tmp_path: Path) -> None:
+    path, accounts = tmp_path / "state.db", "/api/v1/namespaces/default/serviceaccounts"
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    first = await reopened(path)
+    await first.post(accounts, {"metadata": {"name": "robot"}})
+    token = (await first.post(f"{accounts}/robot/token", {"spec": {"expirationSeconds": 600}})).body["status"]["token"]
+    await first.server.close()
+    second = await reopened(path)
+    asked = {"spec": {"token": token}}
+    assert (await second.post(reviews, asked)).body["status"]["user"]["username"] == "system:serviceaccount:default:robot"
+    await second.clock.sleep(601)
+    assert "expired" in (await second.post(reviews, asked)).body["status"]["error"]
+    await second.server.close()
