@@ -180,6 +180,25 @@ async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: 
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.proves("kube:sharing-replicas")
+async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Place) -> None:
+    flags = ("--share", "--lease-seconds=3")
+    other = shipway_run(place.cluster.kubeconfig, place.home / "another-disk", *flags)
+    async with place.run(*flags) as first, other as second:
+        await first.ready()
+        await second.ready()
+        await place.deliver_app()
+        await app_is(place.client, "shop", synced_to(await place.head()))
+        async with place.run("--lease-seconds=3") as alone:
+            await alone.says("listening")
+            assert (await alone.get("/readyz")).status == 503  # whoever does not share stands by for all who do
+        await first.end(signal.SIGKILL)
+        await place.client.delete(CONFIG_MAPS, "shop", "banner")
+        await banner_says(place.client, "one")
+        await second.end(signal.SIGTERM)
+
+
+@pytest.mark.timeout(180)
 async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place: Place) -> None:
     """Many objects, and the process dies while it creates them: the next one makes the rest, and nothing twice."""
     count = 150
