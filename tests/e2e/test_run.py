@@ -204,13 +204,13 @@ async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place:
     count = 150
     await place.push({f"deploy/{number}.yaml": config_map("x", f"part-{number}") for number in range(count)})
     await place.deliver_app()
-    async with place.run("--lease-seconds=2") as first:
+    async with place.run("--lease-seconds=4") as first:
         await first.ready()
         await wait_until(place.client, One(CONFIG_MAPS, "shop", "part-1"), lambda obj: obj is not None)
         await first.end(signal.SIGKILL)
     made = await versions(place.client, CONFIG_MAPS)
     print(f"{len(made)} of {count} were there when it died")
-    async with place.run("--lease-seconds=2") as second:
+    async with place.run("--lease-seconds=4") as second:
         await second.ready()
         app = await app_is(place.client, "shop", synced_to(await place.head()))
         after = await versions(place.client, CONFIG_MAPS)

@@ -40,7 +40,7 @@ async def test_it_installs_the_definitions_only_where_it_is_told(tmp_path: Path)
         async with shipway_run(kubeconfig, tmp_path, "--install-crds") as running:
             await running.ready()
         before = await versions(client, CRDS)
-        async with shipway_run(kubeconfig, tmp_path, "--install-crds", "--lease-seconds=1") as running:
+        async with shipway_run(kubeconfig, tmp_path, "--install-crds", "--lease-seconds=4") as running:
             await running.ready()
         assert await versions(client, CRDS) == before
 

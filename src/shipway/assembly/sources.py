@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
@@ -11,11 +12,12 @@ import orjson
 from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
 from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.revisions import is_sha
-from shipway.adapters.git.urls import place_of
+from shipway.adapters.git.urls import place_of, redact
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
+from shipway.adapters.render.store import RenderStore
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.assembly.repositories import Repositories
@@ -57,6 +59,15 @@ class Places:
             self._mirrors.remember_reads(repo_url, source, reads)
 
 
+def made_by(helm: str) -> str:
+    """The programs that render: ours, what it is built of, and the `helm` of this machine."""
+    libraries = [f"{name} {version(name)}" for name in ("shipway", "helm-python-sdk", "PyYAML")]
+    if not helm:
+        return ", ".join(libraries)
+    there = Path(helm).resolve().stat()
+    return ", ".join([*libraries, f"{helm} {there.st_size} {there.st_mtime_ns}"])
+
+
 def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
     return bool(trees) and trees[0].oid.startswith(DIGEST)
 
@@ -89,9 +100,10 @@ class Sources:
         workers = WorkerPool(
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
         )
+        helm = shutil.which("helm") or ""
         engines: dict[SourceType, Engine] = {
             "Directory": DirectoryEngine(workers),
-            "Helm": HelmEngine(workers, program=shutil.which("helm") or ""),
+            "Helm": HelmEngine(workers, program=helm),
             "Kustomize": KustomizeEngine(workers),
         }
         async with aiohttp.ClientSession() as session:
@@ -99,11 +111,21 @@ class Sources:
             charts = Charts(cache / "charts", clock=clock, workers=workers, session=session, credentials=login)
             repositories.on_change(charts.changed_where)
             places = Places(mirrors, charts)
-            renderer = Renderer(places, engines, on_reads=places.remember_reads)
+            store = RenderStore(cache / "renders.db", made_by(helm))
+            for repo_url, source, paths in store.reads():
+                places.remember_reads(repo_url, source, paths)
+
+            def on_reads(repo_url: str, source: bytes, paths: tuple[str, ...]) -> None:
+                places.remember_reads(repo_url, source, paths)
+                if redact(repo_url) == repo_url:  # no login goes to the disk
+                    store.remember_reads(repo_url, source, paths)
+
+            renderer = Renderer(places, engines, on_reads=on_reads, store=store)
             try:
                 yield cls(mirrors, places, renderer, client, repositories)
             finally:
                 await workers.close()
+                store.close()
 
     async def head(self, ask: HeadAsk) -> Head:
         await self.repositories.synced()

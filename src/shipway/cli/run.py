@@ -48,7 +48,7 @@ class RunFlags:
     "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
     share: bool = False
     "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
-    lease_seconds: Annotated[int, Parameter(show=False)] = 10
+    lease_seconds: Annotated[int, Parameter(show=False)] = 12
     url_file: Annotated[Path | None, Parameter(show=False)] = None
     with_parent: Annotated[bool, Parameter(show=False)] = False
 

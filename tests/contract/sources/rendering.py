@@ -24,7 +24,8 @@ class Bench:
 
     def __init__(self, root: Path, files: dict[str, str], *, helm: str = "") -> None:
         self.copy, self.url = seed(root, "shop", dict(files))
-        self.mirrors = Mirrors(root / "home", clock=SystemClock())
+        self.home = root / "home"
+        self.mirrors = Mirrors(self.home, clock=SystemClock())
         self.workers = WorkerPool("Render", size=2, timeout_seconds=60, clock=SystemClock())
         self.engines: Mapping[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),

@@ -1,10 +1,14 @@
 """What makes a render, what does not, and which tool it is."""
 
 import asyncio
+from contextlib import ExitStack, closing
 
 import pytest
 
+from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.render.renderer import Renderer
+from shipway.adapters.render.store import RenderStore
+from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
 from tests.contract.sources.rendering import Bench, named, only
 
@@ -37,6 +41,65 @@ async def bench(tmp_path):
 
 async def render_all(bench) -> dict[str, list[str]]:
     return {app: named(await bench.render(source, app)) for app, source in SOURCES.items()}
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """`opened(name, made_by)` is a store of this test's folder."""
+    with ExitStack() as stack:
+        yield lambda name, made_by="x", **more: stack.enter_context(closing(RenderStore(tmp_path / name, made_by, **more)))
+
+
+def restarted(bench: Bench, store: RenderStore) -> None:
+    """As a new process: nothing in memory but what the store still knows."""
+    bench.mirrors = Mirrors(bench.home, clock=SystemClock())
+    for repo_url, source, paths in store.reads():
+        bench.mirrors.remember_reads(repo_url, source, paths)
+
+    def on_reads(repo_url: str, source: bytes, paths: tuple[str, ...]) -> None:
+        bench.mirrors.remember_reads(repo_url, source, paths)
+        store.remember_reads(repo_url, source, paths)
+
+    bench.renderer = Renderer(bench.mirrors, bench.engines, on_reads=on_reads, store=store)
+
+
+@pytest.mark.proves("gitops:restart-renders-nothing")
+async def test_after_a_restart_nothing_is_rendered_that_was_rendered_before(bench, opened):
+    restarted(bench, opened("renders.db", "these programs"))
+    first = await render_all(bench)
+    assert bench.renderer.renders == dict.fromkeys(SOURCES, 1)
+    restarted(bench, opened("renders.db", "these programs"))
+    assert await render_all(bench) == first
+    assert bench.renderer.renders == {}
+    bench.push({"base/d.yaml": DEPLOYMENT + "# touched\n"})
+    await render_all(bench)
+    assert bench.renderer.renders == {"overlay": 1}
+    restarted(bench, opened("renders.db", "a newer helm"))
+    await render_all(bench)
+    assert bench.renderer.renders == dict.fromkeys(SOURCES, 1)
+
+
+async def test_a_store_that_is_broken_or_in_the_way_counts_as_empty(bench, opened, tmp_path):
+    broken, in_the_way = tmp_path / "broken.db", tmp_path / "folder.db"
+    broken.write_bytes(b"no database" * 1000)
+    in_the_way.mkdir()
+    for path in (broken, in_the_way):
+        restarted(bench, opened(path.name))
+        await render_all(bench)
+        assert bench.renderer.renders == dict.fromkeys(SOURCES, 1)
+    restarted(bench, opened(broken.name))
+    await render_all(bench)
+    assert bench.renderer.renders == {}
+
+
+async def test_a_store_is_bounded_and_for_its_owner_only(bench, opened, tmp_path):
+    store = opened("renders.db", most=2)
+    requests = [await bench.request({"path": "plain"}, f"app-{number}") for number in range(5)]
+    rendered = await bench.renderer.render(requests[0])
+    for request in requests:
+        store.put(request, rendered)
+    assert [store.get(request) is not None for request in requests] == [False, False, False, True, True]
+    assert (tmp_path / "renders.db").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.proves("002-10")

@@ -15,6 +15,7 @@ import orjson
 from msgspec.structs import replace
 
 from shipway.adapters.render.choice import choose
+from shipway.adapters.render.store import RenderStore
 from shipway.api.build_env import OF_THE_CLUSTER, REVISIONS, TARGET_REVISION, mentioned
 from shipway.api.snapshot import Engine, RenderJob, Snapshot, Snapshots
 from shipway.api.sources import Fact, PathTree, Rendered, RenderRequest, SourceType
@@ -28,7 +29,8 @@ class Renderer:
     """Renders with `engines`, reading from `snapshots`.
 
     `on_reads` is told the read set after each render, failed ones too. `renders` counts the renders per application, for
-    metrics and tests; answers from the cache (at most `cache_bytes` of JSON) do not count.
+    metrics and tests; answers from the cache (at most `cache_bytes` of JSON) and from `store` (what earlier processes
+    rendered) do not count.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Renderer:
         *,
         on_reads: OnReads,
         cache_bytes: int = 256 << 20,
+        store: RenderStore | None = None,
     ) -> None:
         self._snapshots = snapshots
         self._engines = engines
         self._on_reads = on_reads
         self._cache = _Cache(cache_bytes)
+        self._store = store
         self._running: dict[RenderRequest, asyncio.Lock] = {}
         self.renders: dict[str, int] = {}
 
@@ -55,11 +59,18 @@ class Renderer:
         lock = self._running.setdefault(request, asyncio.Lock())
         try:
             async with lock:
-                known = self._cache.get(request)
+                known = self._cache.get(request) or self._stored(request)
                 return known if known is not None else await self._render(request)
         finally:
             if not lock.locked():
                 self._running.pop(request, None)
+
+    def _stored(self, request: RenderRequest) -> Rendered | None:
+        """What an earlier process rendered."""
+        found = self._store.get(request) if self._store else None
+        if found is not None:
+            self._cache.put(request, found, len(orjson.dumps(found.objects)))
+        return found
 
     async def _render(self, request: RenderRequest) -> Rendered:
         snapshot = self._snapshots.snapshot(request.repo_url, request.trees)
@@ -72,7 +83,10 @@ class Renderer:
             for one in request.lent:
                 self._on_reads(one.repo_url, one.source, lent[one.name].reads())
         size = len(orjson.dumps(rendered.objects))
-        self._cache.put(self._narrowed(request, rendered, lent), rendered, size)
+        narrowed = self._narrowed(request, rendered, lent)
+        self._cache.put(narrowed, rendered, size)
+        if self._store:
+            self._store.put(narrowed, rendered)
         covers_lent = all(_covers(one.trees, lent[one.name].reads()) for one in request.lent)
         if covers_lent and _covers(request.trees, rendered.reads):
             self._cache.put(request, rendered, size)

@@ -1,6 +1,6 @@
 """Leadership by Lease: of several processes on one namespace, one works and the others stand by.
 
-The holder renews every fifth of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
+The holder renews every sixth of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
 may take over (clocks of two machines are never compared, as in client-go's leader election). A holder that cannot renew
 before its lease runs out gives up by itself and `run` returns, so two never work at once.
 """
@@ -20,6 +20,8 @@ from shipway.kube.objects.views import copy_obj, resource_version_of, spec_of
 
 log = structlog.get_logger()
 
+TERM, RENEW, LOOK = 5 / 6, 1 / 6, 1 / 12
+"""Parts of a lease: after how much without a renewal the holder stops, how often it renews, how often others look."""
 RELEASE_SECONDS = 3.0
 """How long the end of a process may wait for the Lease to be handed back."""
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", status_subresource=False)
@@ -34,7 +36,7 @@ class LeaseName(Struct, frozen=True):
     namespace: str
     name: str
     identity: str
-    seconds: int = 10
+    seconds: int = 12
     is_shared: bool = False
 
 
@@ -51,7 +53,7 @@ class Leadership:
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Waits as standby, then runs `work` until it ends, is cancelled, or leadership is lost."""
         while not await self._took():
-            await self._clock.sleep(self._lease.seconds / 5)
+            await self._clock.sleep(self._lease.seconds * LOOK)
         self.is_leader = True
         log.info("leadership_taken", lease=self._lease.name, identity=self._lease.identity)
         try:
@@ -68,10 +70,10 @@ class Leadership:
 
     async def _renew(self) -> None:
         """Returns when the lease could run out before we have renewed it; a server that hangs counts as one that refuses."""
-        term = self._lease.seconds * 2 / 3
+        term = self._lease.seconds * TERM
         until = self._clock.elapsed() + term
         while (left := until - self._clock.elapsed()) > 0:
-            await self._clock.sleep(min(left, self._lease.seconds / 5))
+            await self._clock.sleep(min(left, self._lease.seconds * RENEW))
             begun = self._clock.elapsed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, until - begun)):

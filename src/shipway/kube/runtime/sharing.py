@@ -1,13 +1,13 @@
 """Several replicas share the keys: each works on those that fall to it, and no two ever work on one key at once.
 
-Every replica keeps a Lease of its own in the group and looks at the others' every fifth of a term. A key falls to the member
+Every replica keeps a Lease of its own in the group and looks at the others' every second. A key falls to the member
 with the highest hash of (member, key), so whoever joins takes only its own part from each, and of one who leaves only that
 one's part moves. Two views that both know both members can then not both give a key to each: what remains is members that do
 not know of one another, and for those there are three rules.
 
 - A newcomer works on nothing until every member has acknowledged it, by name, in its own Lease. A member does so when it has
   stopped working on what is no longer its own, passes under way included.
-- Who cannot renew within two thirds of a term stops everything (`run` returns). The others wait a whole term, by their own
+- Who cannot renew within five sixths of a lease stops everything (`run` returns). The others wait a whole one, by their own
   steady clocks, from when they saw the last renewal, before they take it for dead.
 - A replica that stopped comes back under a new identity and is a newcomer.
 """
@@ -26,7 +26,7 @@ from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of, resource_version_of, spec_of, uid_of
-from shipway.kube.runtime.leader import LEASES, RELEASE_SECONDS
+from shipway.kube.runtime.leader import LEASES, LOOK, RELEASE_SECONDS, RENEW, TERM
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Membership(Struct, frozen=True):
     namespace: str
     group: str
     identity: str
-    seconds: int = 10
+    seconds: int = 12
 
 
 class Shared(Protocol):
@@ -86,6 +86,7 @@ class Sharing:
         self._version = ""
         self._has_looked = False
         self._until = 0.0
+        self._renew_at = 0.0
 
     @property
     def members(self) -> frozenset[str]:
@@ -119,7 +120,7 @@ class Sharing:
             try:
                 async with asyncio.timeout(left):
                     await self._look(shared)
-                    await self._clock.sleep(self._me.seconds / 5)
+                    await self._clock.sleep(self._me.seconds * LOOK)
             except (ShipwayError, TimeoutError) as error:
                 log.warning("membership_not_renewed", identity=self._me.identity, message=str(error))
                 await self._clock.sleep(min(0.5, max(0.0, self._until - self._clock.elapsed())))
@@ -127,7 +128,7 @@ class Sharing:
 
     @property
     def _term(self) -> float:
-        return self._me.seconds * 2 / 3
+        return self._me.seconds * TERM
 
     async def _look(self, shared: Shared) -> None:
         """One round: who is there, stop what is others', then say whom we know and that we live.
@@ -143,9 +144,11 @@ class Sharing:
         self._others = self._seen(leases)
         if self._picture() != before:
             shared.share_again()
+        knew = self._knows
         await self._acknowledge(shared)
-        self._version = resource_version_of(await self._client.replace(LEASES, self._lease()))
-        self._until = begun + self._term
+        if self._knows != knew or self._clock.elapsed() >= self._renew_at:
+            self._version = resource_version_of(await self._client.replace(LEASES, self._lease()))
+            self._until, self._renew_at = begun + self._term, begun + self._me.seconds * RENEW
         if not self._has_looked:
             self._has_looked = True
             shared.share_again()
@@ -156,7 +159,7 @@ class Sharing:
 
     async def _acknowledge(self, shared: Shared) -> None:
         """Knows all others once no pass is under way for a key that fell to one of them; a slow pass is asked for next time."""
-        patience = self._clock.elapsed() + self._me.seconds / 10
+        patience = self._clock.elapsed() + self._me.seconds * LOOK
         while (is_busy := shared.is_working_for_others()) and self._clock.elapsed() < patience:
             await self._clock.sleep(DRAIN_LOOK)
         self._knows = self._knows & set(self._others) if is_busy else frozenset(self._others)
