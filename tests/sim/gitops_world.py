@@ -19,7 +19,17 @@ from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import (
+    ClusterAsk,
+    DryRunAsk,
+    HeadAsk,
+    HealthAsk,
+    JqPathsAsk,
+    KeepAsk,
+    KnownHeadAsk,
+    RecallAsk,
+    RenderAsk,
+)
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.dry_run import dry_run
 from shipway.gitops.settings import GitOpsSettings
@@ -45,7 +55,7 @@ class Repository:
         self.commits: dict[str, list[Obj] | ShipwayError] = {}
         self.head = ""
         self.unreachable: ShipwayError | None = None
-        self.hangs = False
+        self.hangs = self.mirror_is_lost = False
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
         self.kept: dict[tuple[str, str], tuple[Rendered, ...]] = {}
@@ -67,6 +77,12 @@ class Repository:
         revision = ask.request.revision
         commit = revision if revision in self.commits else self.head
         return Head(commit=commit, trees=(PathTree("", self._tree(commit)),))
+
+    async def known_head(self, ask: KnownHeadAsk) -> Head:
+        """What the mirror holds; whether the remote answers does not matter."""
+        if self.mirror_is_lost or ask.request.revision not in self.commits:
+            raise NotFound("not in the mirror")
+        return Head(commit=ask.request.revision, trees=(PathTree("", self._tree(ask.request.revision)),))
 
     async def render(self, ask: RenderAsk) -> Rendered:
         self.renders += 1
@@ -158,11 +174,16 @@ class World:
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
 
+        async def known_head(ask: KnownHeadAsk) -> Head:
+            await self.clock.sleep(2.0)
+            return await self.repositories[ask.request.repo_url].known_head(ask)
+
         async def render(ask: RenderAsk) -> Rendered:
             return await self.repositories[ask.request.repo_url].render(ask)
 
         resolvers = {
             HeadAsk: head_of,
+            KnownHeadAsk: known_head,
             RenderAsk: render,
             ClusterAsk: cluster,
             DryRunAsk: tried,

@@ -192,6 +192,50 @@ def test_an_unreachable_repository_is_told_and_healing_goes_on() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
+def test_after_a_restart_the_mirror_stands_in_for_a_remote_that_is_away(hangs: bool) -> None:
+    """It heals to the revision that was compared last, and neither prunes nor applies another one."""
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        before = dig(app, "status", "history")
+        commit = there.repository.head
+        there.repository.commit([{**config(), "data": {"colour": "green"}}])
+        there.repository.hangs = hangs
+        there.repository.unreachable = Unavailable("https://git.test/shop.git did not answer: check the network")
+        there.restart()
+        await there.clock.sleep(1)
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red"}})
+        for _ in range(400):
+            if (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "blue"}:
+                break
+            await there.clock.sleep(0.05)
+        app = await there.until(lambda app: "operation" not in app and dig(app, "status", "sync", "status") == "Synced")
+        assert condition_types(app) == (set() if hangs else {"ComparisonError"})
+        assert dig(app, "status", "sync", "revision") == commit
+        assert dig(app, "status", "history") == before
+        assert await there.user.get(SERVICES, "shop", "web")
+
+    simulate(story, [config(), service()])
+
+
+def test_without_a_mirror_nothing_is_touched_after_a_restart() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        there.repository.mirror_is_lost = True
+        there.repository.unreachable = Unavailable("https://git.test/shop.git did not answer: check the network")
+        there.restart()
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert dig(app, "status", "sync", "status") == "Unknown"
+        await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red"}})
+        await there.settle(30)
+        assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "red"}
+
+    simulate(story, [config()])
+
+
 def test_a_repository_that_was_never_reached_prunes_nothing() -> None:
     async def story(there: World) -> None:
         there.repository.unreachable = Unavailable("https://git.test/shop.git did not answer: check the network")

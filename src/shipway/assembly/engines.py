@@ -26,7 +26,17 @@ from shipway.assembly.settings import RunSettings, check_engines, check_namespac
 from shipway.assembly.sources import Sources, concerns
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import (
+    ClusterAsk,
+    DryRunAsk,
+    HeadAsk,
+    HealthAsk,
+    JqPathsAsk,
+    KeepAsk,
+    KnownHeadAsk,
+    RecallAsk,
+    RenderAsk,
+)
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -201,6 +211,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         )
         resolvers: dict[type[Ask], Resolver] = {
             HeadAsk: sources.head,
+            KnownHeadAsk: sources.known_head,
             RenderAsk: sources.render,
             DryRunAsk: sources.dry_run,
             ClusterAsk: sources.cluster,

@@ -23,7 +23,7 @@ from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rende
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, KnownHeadAsk, RenderAsk
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.client.errors import ensure_ok
@@ -130,6 +130,9 @@ class Sources:
     async def head(self, ask: HeadAsk) -> Head:
         await self.repositories.synced()
         return await self._places.head(ask.request)
+
+    async def known_head(self, ask: KnownHeadAsk) -> Head:
+        return await self.mirrors.known_head(ask.request)
 
     async def render(self, ask: RenderAsk) -> Rendered:
         return await self.mirrors.supplied(lambda: self.renderer.render(ask.request))

@@ -1,9 +1,10 @@
 """What the GitOps engine asks the outside: where a branch stands, what a source renders to, what an apply would do.
 
-    HeadAsk     standing   lane: the repository    -> api.sources.Head
-    RenderAsk   immutable  lane: the repository    -> api.sources.Rendered
-    ClusterAsk  standing   lane: the cluster       -> api.sources.ClusterFacts
-    DryRunAsk   immutable  lane: the cluster       -> the object as it would be after the apply
+    HeadAsk       standing   lane: the repository    -> api.sources.Head
+    KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
+    RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
+    ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
+    DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
 """
@@ -22,11 +23,27 @@ class HeadAsk(Ask, frozen=True):
     """Where does the revision stand? Asked again by webhook, every three minutes, and on the refresh annotation."""
 
     standing: ClassVar[bool] = True
+    at_once: ClassVar[int] = 256
+    """They wait for one look at the remote; one that is answered without it must not wait behind them."""
     request: HeadRequest
 
     @property
     def lane(self) -> str:
         return self.request.repo_url
+
+
+class KnownHeadAsk(Ask, frozen=True):
+    """The same of a commit that was fetched once, without the remote: what an earlier process left in the mirror.
+
+    Answered only after a moment, since the remote usually is quicker; refused when it is not there.
+    """
+
+    at_once: ClassVar[int] = 1000
+    request: HeadRequest
+
+    @property
+    def lane(self) -> str:
+        return f"known {self.request.repo_url}"
 
 
 class RenderAsk(Ask, frozen=True):
@@ -36,7 +53,7 @@ class RenderAsk(Ask, frozen=True):
 
     @property
     def lane(self) -> str:
-        return self.request.repo_url
+        return f"render {self.request.repo_url}"
 
 
 class ClusterAsk(Ask, frozen=True):

@@ -32,6 +32,8 @@ MAX_REMEMBERED = 20_000
 MAX_READS = 256
 """Paths in one read set; a source that reads more is narrowed to the root."""
 
+_REMOTE_FIRST = 2.0
+"""Seconds after which the mirror stands in for a remote that has not answered."""
 _MAX_MESSAGE = 4096
 _LARGEST_CACHED_TREE = 1 << 20
 """Bytes. libgit2 keeps trees of up to 4 KiB in its cache; a folder of a thousand applications is larger."""
@@ -95,6 +97,14 @@ class Mirrors:
             if is_sha(request.revision) and not mirror.has(request.revision):
                 await mirror.fetch_commit(credentials, request.revision)
         return self._head(mirror, request)
+
+    async def known_head(self, request: HeadRequest) -> Head:
+        """`last_known`, once the remote has had a moment to answer itself. Raises `NotFound` (NotMirrored)."""
+        await self._clock.sleep(_REMOTE_FIRST)
+        head = self.last_known(request)
+        if head is None:
+            raise NotFound(f"revision {request.revision[:12]} is not in the mirror", reason="NotMirrored")
+        return head
 
     def last_known(self, request: HeadRequest) -> Head | None:
         """What `head` would have answered after the last fetch, also one of an earlier process; never asks the remote."""

@@ -172,7 +172,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
         return replace(draft, wake=_earliest(draft.wake, window.changes_at))
-    wanted = Wanted(target.at, target.content, is_newest=not target.stale)
+    wanted = Wanted(target.at, target.content, is_newest=not target.stale and not target.is_remembered)
     result = auto_sync(observed.app, spec, comparison, wanted, now)
     status = draft.status
     if result.condition:

@@ -8,6 +8,7 @@ back only the applications that use it. A source with a `ref` lends its files to
 may read them there is one more standing question about the lent repository, which remembers what that source read of it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,18 +18,20 @@ from msgspec.structs import replace
 from shipway.api.application import IgnoreDifference
 from shipway.api.sources import Fact, Head, Lent, Rendered, RenderRequest
 from shipway.base.clock import Instant
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk
 from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
-from shipway.gitops.pinned import Pinned
-from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask
+from shipway.gitops.pinned import Pinned, revisions_in, sources_in
+from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Answer, Ask
 
 _UNASKED = Instant(0.0)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Part(Struct, frozen=True):
@@ -48,6 +51,8 @@ class Part(Struct, frozen=True):
     """Where the repositories stand whose files it borrows."""
     recalled: str = ""
     """Why it was taken from the kept manifests: what Git said instead."""
+    is_remembered: bool = False
+    """The remote has not answered since our start: this is the revision that the status names, from the mirror."""
 
 
 class Target(Struct, frozen=True):
@@ -124,6 +129,10 @@ class Target(Struct, frozen=True):
         return tuple(requests[-1] if requests else None for requests in asked)
 
     @property
+    def is_remembered(self) -> bool:
+        return any(part.is_remembered for part in self.parts)
+
+    @property
     def is_known(self) -> bool:
         return not self.is_waiting and not self.error
 
@@ -146,7 +155,11 @@ class Target(Struct, frozen=True):
 def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
     """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet."""
     lenders = _Lenders(wanted)
-    parts = [_part(world, app, wanted, index, lenders) for index in range(len(wanted.sources))]
+    compared: Obj = dig(app, "status", "sync", default={})
+    is_same = wanted == wanted_of(app) and sources_in(compared.get("comparedTo") or {}) == wanted.sources
+    last = revisions_in(compared) if is_same else ()
+    last = last if len(last) == len(wanted.sources) else ("",) * len(wanted.sources)
+    parts = [_part(world, app, wanted, index, lenders, last[index]) for index in range(len(wanted.sources))]
     return Target(tuple(parts), wanted.is_plural)
 
 
@@ -186,11 +199,12 @@ def prepared(
     return replace(target, prepared=found.prepared, jq_asks=found.asks, is_resolving=found.is_pending, problem=found.problem)
 
 
-def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders") -> Part:
+def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders", last: str) -> Part:
     source, revision = wanted.sources[index], wanted.revisions[index]
     if is_only_ref(source):
-        return _looked_up(world, source, revision, lenders.first_ask(source, revision), Rendered((), "Directory", ()))
-    part = _looked_up(world, source, revision, head_ask(source, revision))
+        part = _looked_up(world, source, revision, lenders.first_ask(source, revision), last)
+        return replace(part, rendered=Rendered((), "Directory", ())) if part.head else part
+    part = _looked_up(world, source, revision, head_ask(source, revision), last)
     borrowed = lenders.to(source)
     part = replace(part, asks=(*part.asks, *(ask for _, _, ask in borrowed)))
     head = part.head
@@ -232,15 +246,24 @@ def _asked(world: World, part: Part, ask: Ask) -> tuple[Part, Any]:
     return replace(part, error=_told(answer)), None
 
 
-def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, rendered: Rendered | None = None) -> Part:
-    """Where a source stands. `rendered`: what it gives without being rendered."""
+def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str) -> Part:
+    """Where a source stands. `last`: the commit it was compared with, which stands in while the remote does not answer."""
     part, answer = Part(source, revision, (ask,)), world.answer(ask)
-    if answer is None or (answer.value is None and answer.error is None):
+    if answer is not None and (answer.value is not None or answer.error is not None):
+        part = replace(part, asked_at=answer.at)
+        if answer.value is not None:
+            return replace(part, head=answer.value, stale=_told(answer))
+    told = _told(answer) if answer else ""
+    is_away = answer is None or answer.error is None or isinstance(answer.error, Unavailable)
+    if not is_away or not _COMMIT.fullmatch(last):
+        return replace(part, error=told)
+    known_ask = KnownHeadAsk(replace(ask.request, revision=last))
+    part, known = replace(part, asks=(ask, known_ask)), world.answer(known_ask)
+    if known is None:
         return part
-    part = replace(part, asked_at=answer.at)
-    if answer.value is None:
-        return replace(part, error=_told(answer))
-    return replace(part, head=answer.value, stale=_told(answer), rendered=rendered)
+    if known.value is None:
+        return replace(part, error=told)
+    return replace(part, head=known.value, stale=told, is_remembered=True)
 
 
 class _Lenders:

@@ -47,6 +47,8 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     conditions += held(observed)
     conditions += [("UnknownError", problem) for problem in observed.customizations.problems]
     sync = comparison.state
+    if target.is_remembered and not target.stale:
+        conditions += [one for one in told(observed.status) if one[0] == "ComparisonError"]
     if target.stale:
         conditions.append(("ComparisonError", target.stale))
         sync = "Unknown" if _is_overdue(observed, now) else sync
