@@ -135,7 +135,12 @@ class Sources:
         return await self.mirrors.known_head(ask.request)
 
     async def render(self, ask: RenderAsk) -> Rendered:
-        return await self.mirrors.supplied(lambda: self.renderer.render(ask.request))
+        async def attempt() -> Rendered:
+            return await self.mirrors.supplied(lambda: self.renderer.render(ask.request))
+
+        if _are_packaged(ask.request.trees):
+            return await attempt()
+        return await self.mirrors.mended(ask.request.repo_url, attempt)
 
     async def cluster(self, _: ClusterAsk) -> ClusterFacts:
         """What charts ask of the cluster. Raises what the client raises."""

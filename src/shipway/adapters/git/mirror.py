@@ -31,6 +31,9 @@ _FIRST_FETCH_PATIENCE = 10.0
 _DOUBLINGS = 3
 """How often the rest after a failure doubles: a remote that is away is left alone for longer and longer."""
 
+_MENDS_APART = 60.0
+"""Seconds between two looks for damage: they read the whole mirror."""
+
 _LOCK_LEFT_BEHIND = ".lock"
 _DAMAGE = re.compile(
     r"corrupt|is empty|bad object|unable to read|missing (blob|tree|commit)|not a git repository|did not send all"
@@ -64,6 +67,8 @@ class Mirror:
         self._tried_at = float("-inf")
         self._failures = 0
         self._error: Unavailable | None = None
+        self._mended_at = float("-inf")
+        self._is_broken = False
         self._wanted = self._seen = 0
         self.tries = Tries()
 
@@ -85,6 +90,29 @@ class Mirror:
                 await self._try(credentials)
             if self._error is not None:
                 raise Unavailable(self._error.message, after=self._error.after, reason=self._error.reason)
+
+    async def mend(self, credentials: Credentials) -> bool:
+        """Looks whether the mirror is whole, and fetches all of it again if not. Whether it had to; not asked twice a minute.
+
+        Nothing is thrown away before the remote has answered. Raises `Unavailable` when it does not."""
+        async with self._lock:
+            if self._clock.now() - self._mended_at < _MENDS_APART or not await self._is_damaged():
+                return False
+            self._mended_at = self._clock.now()
+            self._is_broken = True
+            await self._try(credentials)
+            if self._error is not None:
+                raise self._error
+            return True
+
+    async def _is_damaged(self) -> bool:
+        try:
+            await self._git.run(
+                ("fsck", "--connectivity-only", "--no-dangling"), cwd=self._path, patience=_FIRST_FETCH_PATIENCE
+            )
+        except Unavailable as error:
+            return error.reason == "GitFailed"
+        return False
 
     async def fetch_commit(self, credentials: Credentials, sha: str) -> None:
         """Ask the remote for one commit that no branch or tag leads to. Quiet when it does not give it."""
@@ -159,17 +187,19 @@ class Mirror:
         patterns = ("HEAD", "refs/heads/*", "refs/tags/*", *sorted(self._others))
         ask = ("ls-remote", "--quiet", "--", self._remote.address, *patterns)
         advertised = await self._git.run(ask, cwd=self._path, access=self._access(credentials))
-        if advertised == self._advertised:
+        if advertised == self._advertised and not self._is_broken:
             return
         names = {line.partition(b"\t")[2].decode("utf-8", "replace") for line in advertised.splitlines()}
         try:
+            if self._is_broken:
+                await self._begin_anew(credentials)
             await self._fetch(credentials, names)
         except Unavailable as error:
             if error.reason != "DamagedMirror" and not _DAMAGE.search(error.message):
                 raise
             await self._begin_anew(credentials)
             await self._fetch(credentials, names)
-        self._advertised = advertised
+        self._advertised, self._is_broken = advertised, False
 
     async def _fetch(self, credentials: Credentials, names: set[str]) -> None:
         self.tries.fetched += 1

@@ -96,7 +96,11 @@ class Mirrors:
             await mirror.refresh(credentials, request.revision)
             if is_sha(request.revision) and not mirror.has(request.revision):
                 await mirror.fetch_commit(credentials, request.revision)
-        return self._head(mirror, request)
+
+        async def found() -> Head:
+            return self._head(mirror, request)
+
+        return await self.mended(request.repo_url, found)
 
     async def known_head(self, request: HeadRequest) -> Head:
         """`last_known`, once the remote has had a moment to answer itself. Raises `NotFound` (NotMirrored)."""
@@ -148,6 +152,17 @@ class Mirrors:
         """A fresh look at `trees`, with a handle of its own: usable on one other thread."""
         mirror = self._mirror(repo_url)
         return GitSnapshot(mirror.open(), trees, self._root(mirror, trees), Beyond(repo_url, self))
+
+    async def mended(self, repo_url: str, attempt: Callable[[], Awaitable[Made]]) -> Made:
+        """What `attempt` makes of the repository's mirror; when that cannot be read, of a mended one."""
+        try:
+            return await attempt()
+        except Unavailable as error:
+            if error.reason not in ("DamagedMirror", "NotMirrored") or isinstance(error, Wanted):
+                raise
+            if not await self._mirror(repo_url).mend(self._login(parse_remote(repo_url))):
+                raise
+        return await attempt()
 
     async def supplied(self, attempt: Callable[[], Awaitable[Made]]) -> Made:
         """What `attempt` makes of snapshots, once the submodules and large files that it reads have been fetched."""

@@ -9,7 +9,7 @@ import re
 
 import pygit2
 
-from shipway.base.errors import NotFound
+from shipway.base.errors import NotFound, Unavailable
 from shipway.base.semver import highest_tag, parse_range
 
 HEAD_REF = "refs/shipway/HEAD"
@@ -53,9 +53,15 @@ def _candidates(revision: str) -> tuple[str, ...]:
 
 def _commit_of(repository: pygit2.Repository, name: str) -> pygit2.Commit | None:
     try:
-        return repository.references[name].peel(pygit2.Commit)
+        reference = repository.references[name]
     except (KeyError, ValueError, pygit2.GitError):
         return None
+    try:
+        return reference.peel(pygit2.Commit)
+    except pygit2.InvalidSpecError:  # a tag of something else
+        return None
+    except (KeyError, pygit2.GitError) as error:
+        raise Unavailable(f"{name} in the mirror cannot be read: {error}", reason="DamagedMirror") from None
 
 
 def _by_sha(repository: pygit2.Repository, sha: str) -> pygit2.Commit | None:

@@ -343,3 +343,48 @@ async def test_a_remote_that_hangs_is_given_up(tmp_path):
     await gone.wait()
     server.close()
     await server.wait_closed()
+
+
+@pytest.mark.parametrize("harm", ["packs gone", "objects gone", "emptied", "refs broken"])
+async def test_a_mirror_that_breaks_while_we_run_is_mended_by_the_next_read(harm, mirrors, shop, tmp_path, clock):
+    """Though the remote has no news. While the remote is away nothing is thrown away."""
+    head = await mirrors.head(ask(shop))
+    (path,) = (tmp_path / "home" / "mirrors").iterdir()
+    files = [file for file in (path / "objects").rglob("*") if file.is_file()]
+    for file in files:
+        file.chmod(0o600)
+        if harm == "emptied":
+            file.write_bytes(b"")
+        elif harm != "refs broken":
+            file.unlink()
+    if harm == "refs broken":
+        (path / "packed-refs").unlink(missing_ok=True)
+        for ref in (path / "refs").rglob("*"):
+            if ref.is_file():
+                ref.write_text("f" * 40 + "\n")
+    clock.time += 3600
+
+    async def read() -> bytes:
+        found = await mirrors.head(ask(shop))
+        return mirrors.snapshot(shop.url, found.trees).read("apps/a/x.yaml")
+
+    (tmp_path / "shop.git").rename(tmp_path / "away.git")
+    with pytest.raises(Unavailable):
+        await mirrors.mended(shop.url, read)
+    (tmp_path / "away.git").rename(tmp_path / "shop.git")
+    clock.time += 3600
+    assert await mirrors.mended(shop.url, read) == b"a: 1\n"
+    assert await mirrors.head(ask(shop)) == head
+
+
+async def test_a_whole_mirror_is_not_fetched_again_for_what_it_never_had(mirrors, shop, clock):
+    await mirrors.head(ask(shop))
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="is not in the mirror"):
+            await mirrors.mended(shop.url, lambda: as_read(mirrors, shop.url))
+        clock.time += 3600
+    assert mirrors.tries(shop.url).fetched == 1
+
+
+async def as_read(mirrors: Mirrors, url: str) -> bytes:
+    return mirrors.snapshot(url, (PathTree("", "f" * 40),)).read("apps/a/x.yaml")
