@@ -57,13 +57,17 @@ class Kitchen:
         self.measured: dict[str, list[Any]] = {}
         self.weights_seen: list[int] = []
 
-    async def apply(self, objs: list[Obj], tests_image: str) -> None:
+    async def apply(self, objs: list[Obj], failing: str) -> None:
+        """`failing` is the `job` metric whose tests fail."""
         known: dict[str, Resource] = {
             one.kind: one for one in await self.cluster.user.discover() if one.version == "v1" or "argo" in one.group
         }
         for obj in objs:
-            cooked = yaml.load(yaml.dump(obj).replace("registry.example/web-tests:v1", tests_image))
-            cooked["metadata"]["namespace"] = NS
+            for metric in dig(obj, "spec", "metrics", default=[]):
+                if job := metric["provider"].get("job"):
+                    image = "crash:2" if metric["name"] == failing else "job:2"
+                    job["spec"]["template"]["spec"]["containers"][0]["image"] = image
+            cooked = {**obj, "metadata": {**obj["metadata"], "namespace": NS}}
             await self.cluster.user.create(known[obj["kind"]], cooked)
 
     async def measure(self, ask: MeasureAsk) -> Sample:
@@ -120,7 +124,7 @@ def cooked(
     story: Callable[[Kitchen], Awaitable[None]],
     measured: Mapping[str, list[Any]] = NOTHING,
     *,
-    tests_image: str = "job:2",
+    failing: str = "",
 ) -> None:
     """Applies a recipe in a fresh cluster and lets `story` look at it."""
 
@@ -139,7 +143,7 @@ def cooked(
         engine.follow(HTTP_ROUTES, kitchen.route_changed)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run())
-            await kitchen.apply(listings(heading), tests_image)
+            await kitchen.apply(listings(heading), failing)
             await story(kitchen)
             running.cancel()
 
@@ -176,7 +180,7 @@ def test_failed_tests_end_it_before_anybody_is_served() -> None:
         await kitchen.is_thrown_out(stable)
         assert kitchen.weights_seen == [0]
 
-    cooked(HEADER_TESTS, story, tests_image="crash:2", measured=GOOD)
+    cooked(HEADER_TESTS, story, failing="contract", measured=GOOD)
 
 
 @pytest.mark.proves("000-37", "rollouts:cookbook")
@@ -222,8 +226,8 @@ def test_small_shares_wait_for_a_person() -> None:
 
 
 @pytest.mark.proves("001-19", "rollouts:cookbook")
-@pytest.mark.parametrize(("image", "switches"), [("job:2", True), ("crash:2", False)])
-def test_a_smoke_test_decides_whether_all_traffic_is_switched(image: str, switches: bool) -> None:
+@pytest.mark.parametrize(("failing", "switches"), [("", True), ("smoke", False)])
+def test_a_smoke_test_decides_whether_all_traffic_is_switched(failing: str, switches: bool) -> None:
     async def story(kitchen: Kitchen) -> None:
         stable = await kitchen.release()
         if not switches:
@@ -237,7 +241,7 @@ def test_a_smoke_test_decides_whether_all_traffic_is_switched(image: str, switch
         await kitchen.cluster.clock.sleep(150)
         assert (await kitchen.sizes())[stable] == 0
 
-    cooked(BLUE_GREEN, story, tests_image=image)
+    cooked(BLUE_GREEN, story, failing=failing)
 
 
 async def points_at(kitchen: Kitchen, service: str) -> str:

@@ -36,6 +36,7 @@ def test_the_first_deploy_runs_no_steps() -> None:
     ]
 
 
+@pytest.mark.proves("000-34", "004-03")
 @pytest.mark.compat(
     "rollouts:phase",
     "rollouts:canary.services",
@@ -363,6 +364,7 @@ def test_history_is_cut_off() -> None:
     assert sorted(world.replica_sets().values()) == [0, 4]
 
 
+@pytest.mark.proves("004-07")
 @pytest.mark.compat("rollouts:step.setCanaryScale")
 def test_set_canary_scale_holds_until_it_is_taken_back() -> None:
     scale = {"setCanaryScale": {"replicas": 3}}
@@ -378,11 +380,18 @@ def test_set_canary_scale_holds_until_it_is_taken_back() -> None:
     assert world.replica_sets() == {v1: 4, v2: 1}
 
 
+@pytest.mark.proves("004-08")
 @pytest.mark.compat("rollouts:step.setHeaderRoute")
 def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     match = [{"headerName": "x-canary", "headerValue": {"exact": "yes"}}]
     routing = {"trafficRouting": {"managedRoutes": [{"name": "by-header"}]}}
-    steps = ({"setCanaryScale": {"replicas": 1}}, {"setHeaderRoute": {"name": "by-header", "match": match}}, PAUSE, weight(50))
+    steps = (
+        {"setCanaryScale": {"replicas": 1}},
+        {"setHeaderRoute": {"name": "by-header", "match": match}},
+        PAUSE,
+        weight(50),
+        PAUSE,
+    )
     world = deployed(routed(*steps, canary=routing))
     updated(world)
     rules = world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"]
@@ -390,6 +399,10 @@ def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     assert rules[1]["matches"] == [{"headers": [{"type": "Exact", "name": "x-canary", "value": "yes"}]}]
     assert rules[1]["backendRefs"] == [{"name": "web-canary", "port": 80, "weight": 1}]
     assert world.weights() == (0, 100)
+    world.patch_status(pauseConditions=None)
+    world.settle()
+    assert world.weights() == (50, 50)
+    assert world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"][1] == rules[1]
     world.patch_status(abort=True)
     world.settle()
     assert len(world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"]) == 1

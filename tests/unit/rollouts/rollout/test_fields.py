@@ -176,7 +176,6 @@ def test_a_canary_has_at_least_so_many_pods() -> None:
 
 
 @pytest.mark.compat("rollouts:canary.dynamicStableScale")
-@pytest.mark.proves("001-24")
 def test_stable_shrinks_as_traffic_leaves_it_and_grows_before_it_comes_back() -> None:
     world = deployed(routed({"setWeight": 60}, PAUSE, replicas=10, canary={"dynamicStableScale": True}))
     v1 = world.status["stableRS"]
@@ -192,6 +191,28 @@ def test_stable_shrinks_as_traffic_leaves_it_and_grows_before_it_comes_back() ->
     assert world.weights() == (0, 100)
     assert world.replica_sets()[v1] == 10
     assert min(lowest) >= 0, "stable had more traffic than pods for it"
+
+
+@pytest.mark.proves("001-24")
+@pytest.mark.parametrize("is_routed", [True, False], ids=["routed", "by pods"])
+def test_an_abort_restores_what_an_autoscaler_wants_even_in_the_middle_of_a_surge(is_routed: bool) -> None:
+    make = routed if is_routed else plain
+    world = deployed(make({"setWeight": 50}, PAUSE, replicas=10))
+    v1 = world.status["stableRS"]
+    world.set_image("shop/web:v2")
+    world.reconcile()
+    (v2,) = set(world.replica_sets()) - {v1}
+    world.healthy[v2] = False
+    world.settle()
+    world.edit(replicas=14)
+    world.settle()
+    assert 0 < world.replica_sets()[v2] <= 7
+    world.patch_status(abort=True)
+    world.settle()
+    world.wait(31)
+    world.settle()
+    assert world.replica_sets() == {v1: 14, v2: 0}
+    assert world.status["HPAReplicas"] == 14
 
 
 @pytest.mark.compat("rollouts:instance-id")
