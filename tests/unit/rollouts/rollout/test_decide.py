@@ -356,14 +356,6 @@ def test_a_user_pause_stops_the_canary() -> None:
     assert world.weights() == (50, 50)
 
 
-@pytest.mark.compat("rollouts:spec.revisionHistoryLimit")
-def test_history_is_cut_off() -> None:
-    world = deployed(plain(revisionHistoryLimit=1))
-    for number in range(2, 6):
-        updated(world, f"shop/web:v{number}")
-    assert sorted(world.replica_sets().values()) == [0, 4]
-
-
 @pytest.mark.proves("004-07")
 @pytest.mark.compat("rollouts:step.setCanaryScale")
 def test_set_canary_scale_holds_until_it_is_taken_back() -> None:
@@ -494,12 +486,4 @@ def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() ->
     world.patch_status(stableRS="oldhash", currentPodHash="oldhash")
     world.settle()
     assert world.replica_sets() == {"oldhash": 4}
-    assert world.status["phase"] == "Healthy"
-
-
-@pytest.mark.compat("rollouts:spec.replicas")
-def test_replicas_that_are_not_stated_become_one() -> None:
-    world = plain(weight(50), replicas=None)
-    world.settle()
-    assert world.rollout["spec"]["replicas"] == 1
     assert world.status["phase"] == "Healthy"

@@ -314,3 +314,19 @@ def test_new_pods_keep_away_from_stable_ones() -> None:
     rs["metadata"]["labels"][HASH_LABEL] = "other"
     world.settle()
     assert world.status["currentPodHash"] == "other", "the rule is no part of the template"
+
+
+@pytest.mark.compat("rollouts:spec.revisionHistoryLimit")
+def test_history_is_cut_off() -> None:
+    world = deployed(plain(revisionHistoryLimit=1))
+    for number in range(2, 6):
+        updated(world, f"shop/web:v{number}")
+    assert sorted(world.replica_sets().values()) == [0, 4]
+
+
+@pytest.mark.compat("rollouts:spec.replicas")
+def test_replicas_that_are_not_stated_become_one() -> None:
+    world = plain({"setWeight": 50}, replicas=None)
+    world.settle()
+    assert world.rollout["spec"]["replicas"] == 1
+    assert world.status["phase"] == "Healthy"
