@@ -183,15 +183,14 @@ def test_tracking_ids_of_cluster_scoped_objects_and_of_foreign_namespaces() -> N
         assert instance_key(instance_name(key, "argocd"), "argocd") == key
 
 
-def test_only_build_variables_that_the_source_mentions_make_a_render_differ() -> None:
+def test_the_revision_makes_a_render_differ_only_where_it_is_asked_for() -> None:
     app: Obj = {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": {"destination": {"namespace": "there"}}}
     plain: Obj = {"repoURL": "r", "path": "p", "targetRevision": "main"}
     heads = [Head(commit * 40, (PathTree("", "same"),)) for commit in "ab"]
     assert source.render_ask(app, plain, heads[0]) == source.render_ask(app, plain, heads[1])
-    asking: Obj = {**plain, "helm": {"parameters": [{"name": "tag", "value": "${ARGOCD_APP_REVISION_SHORT}"}]}}
-    first, second = (source.render_ask(app, asking, head) for head in heads)
+    first, second = (source.render_ask(app, plain, head, facts=("revision",)) for head in heads)
     assert first != second
-    assert first.request.build_env == (("ARGOCD_APP_REVISION_SHORT", "aaaaaaa"),)
+    assert dict(first.request.build_env)["ARGOCD_APP_REVISION_SHORT"] == "aaaaaaa"
 
 
 def test_the_question_where_a_branch_stands_does_not_hold_the_branch_twice() -> None:
