@@ -74,6 +74,7 @@ class Process:
             )
             started = cls(process.pid, launch, output, process.wait)
         except OSError as error:
+            _remove_files(launch)
             raise InvalidInput(f"{launch.argv[0]} cannot be started: {error.strerror}", reason="StartError") from error
         finally:
             os.close(stdin)
@@ -109,8 +110,7 @@ class Process:
             self._signal(signal.SIGKILL)  # what the process left behind in its group
             await self._wait()
             os.close(self._in)
-            for suffix in (".pid", ".in", ".out", ".exit"):
-                self._launch.beside(suffix).unlink(missing_ok=True)
+            _remove_files(self._launch)
         return 128 - code if code < 0 else code
 
     async def stop(self, grace_seconds: float) -> None:
@@ -156,6 +156,11 @@ def _make_pipes(launch: Launch) -> tuple[int, int]:
     stdin = os.open(launch.beside(".in"), os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(stdin, True)
     return stdin, os.open(launch.beside(".out"), os.O_RDWR)
+
+
+def _remove_files(launch: Launch) -> None:
+    for suffix in (".pid", ".in", ".out", ".exit"):
+        launch.beside(suffix).unlink(missing_ok=True)
 
 
 def _told(launch: Launch) -> dict[str, str]:

@@ -6,7 +6,7 @@ started in its process group is gone then.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.wire import Duplex
@@ -15,7 +15,8 @@ from shipway.localcluster.node.streaming.channels import OUTCOME, STDERR, STDOUT
 from shipway.localcluster.node.streaming.child import Child, Place, Wanted, running
 
 LONGEST_SECONDS = 4 * 3600.0
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 30.0
+"""How long a client may take to read what a command has said before it ended."""
 
 
 class ClientGone(Exception):
@@ -49,9 +50,10 @@ async def watch_output(link: Duplex, log: ContainerLog) -> None:
 
 
 async def _follow(link: Duplex, log: ContainerLog) -> None:
-    async with aclosing(log.read(LogQuery(follow=True, tail_lines=0))) as lines:
-        async for line in lines:
-            await link.send(on(STDOUT, line))
+    with suppress(ConnectionError):
+        async with aclosing(log.read(LogQuery(follow=True, tail_lines=0))) as lines:
+            async for line in lines:
+                await link.send(on(STDOUT, line))
 
 
 async def _until_gone(link: Duplex) -> None:
@@ -67,13 +69,20 @@ async def _attended(link: Duplex, child: Child, container_ended: asyncio.Event) 
         ended = tasks.create_task(child.wait())
         orphaned = tasks.create_task(_kill_after(child, container_ended))
         await asyncio.wait({listening, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done() and outputs:
-            await asyncio.wait(outputs, timeout=DRAIN_SECONDS)
+        if ended.done():
+            child.kill()  # what it has left behind would keep its output open
+            draining = tasks.create_task(_all(outputs))
+            await asyncio.wait({draining, listening}, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in (*outputs, listening, ended, orphaned):
             task.cancel()
     if not ended.done() or ended.cancelled():
         raise ClientGone
     return ended.result()
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 async def _kill_after(child: Child, container_ended: asyncio.Event) -> None:
@@ -82,9 +91,10 @@ async def _kill_after(child: Child, container_ended: asyncio.Event) -> None:
 
 
 async def _pass_on(link: Duplex, child: Child, channel: int) -> None:
-    async with aclosing(child.read(child.outputs[channel])) as pieces:
-        async for piece in pieces:
-            await link.send(on(channel, piece))
+    with suppress(ConnectionError):  # whoever listens finds out as well
+        async with aclosing(child.read(child.outputs[channel])) as pieces:
+            async for piece in pieces:
+                await link.send(on(channel, piece))
 
 
 async def _listen(link: Duplex, child: Child) -> None:

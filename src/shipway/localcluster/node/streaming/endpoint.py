@@ -19,6 +19,7 @@ from shipway.base.clock import Clock, parse_rfc3339
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.objects.wire import Upgrade
 from shipway.localcluster.apiserver.backend import Streams
+from shipway.localcluster.apiserver.problems import status_object
 from shipway.localcluster.apiserver.upgrading import upgraded
 from shipway.localcluster.node.logs import LogOptions, NodeLogs
 from shipway.localcluster.node.streaming.service import NodeStreams
@@ -42,17 +43,18 @@ class _Endpoint:
 
     @web.middleware
     async def guard(self, request: web.Request, handler) -> web.StreamResponse:
-        """Lets one client in, and says what is wrong as a kubelet does: in plain text."""
+        """Lets one client in, and says what is wrong: of a log in plain text, which the API server makes a Status of; of a
+        stream as a Status, which it passes on as it is."""
         if _common_name(request) != self._client_name:
             return web.Response(status=403, text="only the API server's kubelet client is served here\n")
         try:
             return await handler(request)
         except NotFound as error:
-            return web.Response(status=404, text=error.message)
+            return _refused(request, 404, "NotFound", error.message)
         except InvalidInput as error:
-            return web.Response(status=400, text=error.message)
+            return _refused(request, 400, "BadRequest", error.message)
         except Unavailable as error:
-            return web.Response(status=503, text=error.message)
+            return _refused(request, 503, "ServiceUnavailable", error.message)
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         """A log that is not there is a bad request, as a kubelet has it: only then does the API server pass its words on."""
@@ -124,6 +126,12 @@ def _context(tls: EndpointTls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(tls.certificate, tls.key)
     return context
+
+
+def _refused(request: web.Request, code: int, reason: str, message: str) -> web.Response:
+    if request.path.startswith("/containerLogs/"):
+        return web.Response(status=code, text=message)
+    return web.json_response(status_object(code, reason, message), status=code)
 
 
 def _common_name(request: web.Request) -> str:
