@@ -29,11 +29,14 @@ IN_CI = os.environ.get("CI") == "true"
 class ByFile(LoadScopeScheduling):
     """Hands whole files to the processes of one run, and all that need the real control plane to the same one.
 
+    `tests/clients` is one such file: its two clusters are shared by the folder.
     A file's tests share what is dear to make (a demo, a cluster); the control plane is the dearest and is made once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/clients/"):
+            return "clients"
         return "real control plane" if _needs_control_plane(self.config.rootpath / file) else file
 
 

@@ -26,7 +26,8 @@ RBAC = {
     for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 }
 RESOURCES = {**RBAC, "Namespace": NAMESPACES, "ServiceAccount": SERVICE_ACCOUNTS}
-MANAGED = ("managed.yaml", "rbac-objects/roles.yaml")
+CHOSEN = ("rbac-objects/roles.yaml",)
+MANAGED = ("managed.yaml", *CHOSEN)
 """What the installer of the tests chose to have managed."""
 
 
@@ -50,7 +51,7 @@ async def install(kubeconfig: Path, folder: Path) -> Path:
         write_config(path, server=admin.server, ca=admin.ca_data, token=token)
     finally:
         await client.close()
-    await until_granted(path)
+    await until_granted(path, *CHOSEN)
     return path
 
 
@@ -96,11 +97,11 @@ def write_config(path: Path, *, server: str, ca: bytes, token: str) -> None:
     path.write_text(dump(config))
 
 
-async def until_granted(kubeconfig: Path) -> None:
+async def until_granted(kubeconfig: Path, *managed: str) -> None:
     """Rules reach the authorizer through caches, and the aggregated ones through a controller."""
     client = Client(HttpTransport(load_kubeconfig(kubeconfig)))
     try:
-        for wanted in sorted(granted("engines.yaml", *MANAGED)):
+        for wanted in sorted(granted("engines.yaml", "managed.yaml", *managed)):
             while not await may(client, wanted):
                 await CLOCK.sleep(0.05)
     finally:

@@ -28,6 +28,9 @@ class StillClock:
     def now(self) -> Instant:
         return NOW
 
+    def elapsed(self) -> float:
+        return self._real.elapsed()
+
     async def sleep(self, seconds: float) -> None:
         await self._real.sleep(0)
 

@@ -41,7 +41,7 @@ class Pace:
         """Returns when the next request may go. Tokens are spent in advance, so waiters need no queue."""
         if self._limits.qps <= 0:
             return
-        now = asyncio.get_running_loop().time()  # wall clocks jump
+        now = self._clock.elapsed()
         spacing = 1.0 / self._limits.qps
         earliest = now - (max(1, self._limits.burst) - 1) * spacing
         mine = max(self._free_at, earliest)
