@@ -206,3 +206,25 @@ def test_a_rule_for_a_whole_kind_in_argocd_cm_counts_at_once_and_a_wrong_one_is_
         assert told.startswith("ignoreDifferences of Deployment.apps shop/web: jq expression '.spec[': syntax error")
 
     simulate(story, [deployment()])
+
+
+def test_kinds_and_labels_follow_argocd_cm() -> None:
+    async def story(there: World) -> None:
+        data = {"resource.exclusions": "- kinds: [Service]", "application.resourceTrackingMethod": "annotation+label"}
+        settings: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}}
+        await there.user.create(CONFIG_MAPS, {**settings, "data": data})
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        assert [one["message"] for one in app["status"]["conditions"]] == ["Resource /Service web is excluded in the settings"]
+        assert await there.gone(SERVICES, "shop", "web")
+        live = await there.user.get(CONFIG_MAPS, "shop", "settings")
+        assert live["metadata"]["labels"] == {"app.kubernetes.io/instance": "shop"}
+        # Everything goes on when the settings change; nothing is pruned for it.
+        await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": None})
+        await there.until(lambda app: condition_types(app) == set())
+        await there.synced()
+        assert not await there.gone(SERVICES, "shop", "web")
+        again = await there.user.get(CONFIG_MAPS, "shop", "settings")
+        assert (again["metadata"]["uid"], "labels" in again["metadata"]) == (live["metadata"]["uid"], False)
+
+    simulate(story, [config(), service()])

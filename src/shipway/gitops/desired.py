@@ -19,6 +19,7 @@ from shipway.base.ids import digest
 from shipway.gitops.annotations import APPLIED, SYNC_OPTIONS, TRACKING_ID, comma_list
 from shipway.gitops.asks import canonical
 from shipway.gitops.order import DELETION_HOOKS, hook_types, is_hook, is_skipped, unknown_hook_types
+from shipway.gitops.scope import Scope
 from shipway.gitops.tracking import tracking_id
 from shipway.kube.objects.client_side import duplicate_key
 from shipway.kube.objects.pruning import prune
@@ -27,6 +28,8 @@ from shipway.kube.objects.schema import builtin_schema
 from shipway.kube.objects.views import annotations_of, copy_obj, name_of, namespace_of
 
 _SERVERS_OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+
+_LONGEST_LABEL = 63
 
 ResourceFor = Callable[[str, str], Resource | None]
 
@@ -67,12 +70,14 @@ class Prepared(Struct, frozen=True):
 
 class Terms(Struct, frozen=True):
     """For which application objects are made ready, and into which namespace. `validates`: fields that nobody knows are an
-    error (the server's); otherwise they are dropped. `server_side`: applied by the server, unless an object says otherwise."""
+    error (the server's); otherwise they are dropped. `server_side`: applied by the server, unless an object says otherwise.
+    `scope`: which kinds are left out, and which label objects get."""
 
     instance: str
     namespace: str = ""
     validates: bool = True
     server_side: bool = True
+    scope: Scope = Scope()
 
 
 def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, origins: Sequence[str] = ()) -> Prepared:
@@ -89,6 +94,10 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
         if is_skipped(obj) and not runs_at_deletion:
             continue
         ref = ref_of(obj)
+        if terms.scope.leaves_out(ref.group, ref.kind):
+            told = f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings"
+            warnings.append(("ExcludedResourceWarning", told))
+            continue
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
         twice = _duplicate_key(ready)
@@ -169,6 +178,8 @@ def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:
         _move_string_data(ready)
     meta.setdefault("annotations", {}).pop(APPLIED, None)
     meta["annotations"][TRACKING_ID] = tracking_id(terms.instance, ready)
+    if terms.scope.label and ready.get("kind") != "CustomResourceDefinition":
+        meta.setdefault("labels", {})[terms.scope.label] = terms.instance[:_LONGEST_LABEL].rstrip("-_.")
     return ready
 
 

@@ -36,6 +36,7 @@ from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
 from shipway.gitops.project import DEFAULT, namespace_refusal
+from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
@@ -94,12 +95,14 @@ class _Read(Struct, frozen=True):
     version: tuple[str, str]
     said: Customizations
     ignored: tuple[IgnoreDifference, ...]
+    scope: Scope
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     said = read_customizations(config_map)
     ignored, problems = rules_in(said)
-    return _Read(version, replace(said, problems=(*said.problems, *problems)), ignored)
+    scope = read_scope((config_map or {}).get("data") or {})
+    return _Read(version, replace(said, problems=(*said.problems, *problems, *scope.problems)), ignored, scope)
 
 
 class Observer:
@@ -133,7 +136,7 @@ class Observer:
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec))
-        customizations = self._customizations(world)
+        customizations = self._read_settings(world).said
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         live = tuple(replace(one, scripted=scripted_health(one.obj, customizations, world.answer)) for one in live)
         judgements = self._judgements[key]
@@ -186,13 +189,13 @@ class Observer:
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
         return (None, refusal, True) if project.spec and refusal else (project.spec, project.error, True)
 
-    def _customizations(self, world: World) -> Customizations:
+    def _read_settings(self, world: World) -> _Read:
         """Read once for each version of `argocd-cm`."""
         config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
         version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
         if self._read_customizations.version != version:
             self._read_customizations = _read(version, config_map)
-        return self._read_customizations.said
+        return self._read_customizations
 
     def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned, hold: Hold | None = None) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
@@ -202,6 +205,7 @@ class Observer:
             spec.destination.namespace,
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
+            scope=self._read_settings(world).scope,
         )
         target = target_of(world, app, wanted)
         if hold is not None and target.error:
@@ -211,8 +215,7 @@ class Observer:
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""
-        self._customizations(world)
-        return (*((spec.ignore_differences or ()) if spec else ()), *self._read_customizations.ignored)
+        return (*((spec.ignore_differences or ()) if spec else ()), *self._read_settings(world).ignored)
 
     def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
         """Remembers what the sources read at the revisions that the status names, to tell a commit that changed it."""
@@ -259,7 +262,8 @@ class Observer:
         wanted = known_kinds(app)
         for target in targets:
             wanted |= wanted_kinds(target.prepared.everything) if target else set()
-        served = [world.resource_for(group, kind) for group, kind in sorted(wanted)]
+        scope = self._read_settings(world).scope
+        served = [world.resource_for(group, kind) for group, kind in sorted(wanted) if not scope.leaves_out(group, kind)]
         claimants = [world.resource_for(group, kind) for group, kind in CLAIMANT_KINDS]
         return tuple(dict.fromkeys(resource for resource in [*served, *claimants] if resource))
 
