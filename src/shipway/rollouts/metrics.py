@@ -62,18 +62,18 @@ PROVIDERS = {
     "kayenta": "Kayenta",
 }
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "rollout_info": ("Information about rollout.", ("strategy", "traffic_router", "phase")),
-    "rollout_info_replicas_available": ("The number of available replicas per rollout.", ()),
-    "rollout_info_replicas_unavailable": ("The number of unavailable replicas per rollout.", ()),
-    "rollout_info_replicas_desired": ("The number of desired replicas per rollout.", ()),
-    "rollout_info_replicas_updated": ("The number of updated replicas per rollout.", ()),
-    "rollout_phase": ("Information on the state of the rollout (deprecated: use rollout_info)", ("strategy", "phase")),
-    "analysis_run_info": ("Information about analysis run.", ("phase",)),
-    "analysis_run_phase": ("Information on the state of the analysis run (deprecated: use analysis_run_info)", ("phase",)),
-    "analysis_run_metric_type": ("The type of a metric of an analysis run", ("metric", "type")),
-    "analysis_run_metric_phase": ("The phase of a metric of an analysis run", ("metric", "type", "dry_run", "phase")),
-    "analysis_template_info": ("Information about analysis templates.", ()),
-    "analysis_template_metric_info": ("Information on metrics in analysis templates.", ("type", "metric")),
+    "rollout_info": ("A Rollout, with how it is and by what its traffic moves", ("strategy", "traffic_router", "phase")),
+    "rollout_info_replicas_available": ("Pods of a Rollout that are available", ()),
+    "rollout_info_replicas_unavailable": ("Pods of a Rollout that are not available", ()),
+    "rollout_info_replicas_desired": ("Pods that a Rollout asks for", ()),
+    "rollout_info_replicas_updated": ("Pods of a Rollout's newest version", ()),
+    "rollout_phase": ("Whether a Rollout is in a phase; rollout_info says the same in one series", ("strategy", "phase")),
+    "analysis_run_info": ("An AnalysisRun and its phase", ("phase",)),
+    "analysis_run_phase": ("Whether a run is in a phase; analysis_run_info says the same in one series", ("phase",)),
+    "analysis_run_metric_type": ("By what a metric of a run is measured", ("metric", "type")),
+    "analysis_run_metric_phase": ("Whether a metric of a run is in a phase", ("metric", "type", "dry_run", "phase")),
+    "analysis_template_info": ("An AnalysisTemplate or ClusterAnalysisTemplate", ()),
+    "analysis_template_metric_info": ("A metric of a template and by what it is measured", ("type", "metric")),
 }
 """Gauges over objects: what they say, and their labels after `namespace` and `name`."""
 CONTROLLERS = {"rollout": (ROLLOUTS, "rollout"), "analysis": (ANALYSIS_RUNS, "analysis_run")}
@@ -155,7 +155,7 @@ class RolloutMetrics(Collector):
         yield from families.values()
         for controller, (_, prefix) in CONTROLLERS.items():
             yield from _pass_families(prefix, self._passes[controller])
-        events = CounterMetricFamily("rollout_events_total", "Count of rollout events", labels=[*NAMED, "type", "reason"])
+        events = CounterMetricFamily("rollout_events_total", "Events told about a Rollout", labels=[*NAMED, "type", "reason"])
         for where, counts in self._events.items():
             for labels, count in counts.items():
                 events.add_metric((*where, *labels), count)
