@@ -131,7 +131,40 @@ def _schema(name: str, schema: Any) -> Case:
     )
 
 
+_PATH = r'''(self.type in ['Exact', 'PathPrefix']) ? self.value.matches(r"""^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$""") : true'''
+_DISTINCT = (
+    "self.all(l1, self.exists_one(l2, l1.port == l2.port && l1.protocol == l2.protocol && (has(l1.hostname) && has(l2.hostname) ? "
+    "l1.hostname == l2.hostname : !has(l1.hostname) && !has(l2.hostname))))"
+)
+_LISTENER = _obj(name=_SHORT, port=_INT, protocol=_SHORT, hostname={**_TEXT, "maxLength": 253})
+_MATCH = ruled(_obj(type=_SHORT, value={**_TEXT, "maxLength": 1024}), _PATH, message="must only contain valid characters")
+_PLANS = "/apis/rules.shipway.dev/v1/namespaces/{ns}/plans"
+PLAN_SPEC = _obj(
+    listeners=ruled(ruled(_list(_LISTENER, 64), _DISTINCT, message="Combination of port, protocol and hostname must be unique for each listener"),
+                    "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.hostname) || l.hostname != '' : true)", message="hostname must be set or absent"),
+    rules=ruled(_list(_obj(matches=_list(_MATCH, 64)), 16),
+                " + ".join(f"(self.size() > {n} ? self[{n}].matches.size() : 0)" for n in range(16)) + " <= 128", message="the total number of matches must be less than 128"),
+)  # fmt: skip
+"""The shapes of rule that the Gateway API's own definitions are made of."""
+
+
+def _plan(**spec: Any) -> Any:
+    return post(f"{_PLANS}?dryRun=All", typed("rules.shipway.dev/v1", "Plan", "p", spec=spec))
+
+
+def _matches(count: int) -> list[Any]:
+    return [{"matches": [{"type": "Exact", "value": f"/{n}"} for n in range(count)]} for _ in range(4)]
+
+
 RULES = [
+    Case("rule-gateway", [
+        post(CRDS, gauges(PLAN_SPEC, "plans", "Plan"), only=("code",)), get(_PLANS, only=("code",), until=200),
+        _plan(listeners=[{"name": "a", "port": 80, "protocol": "HTTP"}, {"name": "b", "port": 80, "protocol": "HTTP", "hostname": "x"}]),
+        _plan(listeners=[{"name": "a", "port": 80, "protocol": "HTTP"}, {"name": "b", "port": 80, "protocol": "HTTP"}]),
+        _plan(listeners=[{"name": str(n), "port": n, "protocol": "HTTP"} for n in range(64)]),
+        _plan(rules=[{"matches": [{"type": "Exact", "value": "/a b"}, {"type": "Exact", "value": "/ok%20"}, {"type": "RegularExpression", "value": "a b"}]}]),
+        _plan(rules=_matches(32)), _plan(rules=_matches(33)),
+    ]),
     _refused("plain", plain=1), _refused("plain-good", plain=3), _refused("message", said=1), _refused("message-expression", told=1),
     _refused("message-expression-fails", silent=1), _refused("reason", word="b"), _refused("field-path", needed={"b": "x"}),
     _refused("duplicate", once=["a", "b", "a"]), _refused("two-rules", both=1), Case("rule-many", [post(GAUGES, gauge(plain=1, said=1, word="b"), only=("code", "reason", "details"))]),

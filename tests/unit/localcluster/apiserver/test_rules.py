@@ -52,6 +52,8 @@ def test_a_runaway_rule_ends_and_no_further_one_is_run(name: str) -> None:
 
 def test_rules_of_ordinary_size_are_asked() -> None:
     assert not costs_too_much("self.all(x, x.matches('^a+$'))", 100_000)
+    sums = " + ".join(f"(self.size() > {n} ? self[{n}].matches.size() : 0)" for n in range(16))
+    assert not costs_too_much(f"{sums} <= 128", 2_000_000)
     assert not costs_too_much("self.a + self.b == self.c.replace('-', '_')", 10_000)
 
 

@@ -22,6 +22,7 @@ _LOOP_STEPS = 10_000
 _MOST_BYTES = 1 << 30
 _LOOPS = re.compile(r"\.(?:all|exists|exists_one|filter|map)\s*\(")
 _GROWS = re.compile(r"[+%]")
+_REUSES = re.compile(r"\.map\s*\(|\bcel\.bind\s*\(")
 _SQUARES = re.compile(r"\.(?:replace|join)\s*\(")
 _SCANS = re.compile(
     r"\.(?:matches|contains|find|findAll|split|indexOf|lastIndexOf|size|isSorted|sum|min|max|replace|join)\s*\("
@@ -139,23 +140,38 @@ def is_overload(failure: RuleFailed) -> bool:
     return failure.message == _OVERLOAD
 
 
+class _Shape(Struct, frozen=True):
+    """How often an expression may double or square its values, how often it adds one to another, whether it loops, and whether
+    it scans texts or lists. A value doubles only where it is used again: in a `map` of a `map`, or by its name in
+    `cel.bind`."""
+
+    doublings: int
+    additions: int
+    squarings: int
+    loops: bool
+    scans: bool
+
+
 @lru_cache(maxsize=8192)
-def _shape(text: str) -> tuple[int, int, bool, bool]:
-    """How often an expression may double or square its values, whether it loops, and whether it scans texts or lists."""
-    return len(_GROWS.findall(text)), len(_SQUARES.findall(text)), bool(_LOOPS.search(text)), bool(_SCANS.search(text))
+def _shape(text: str) -> _Shape:
+    additions = len(_GROWS.findall(text))
+    doublings = additions if _REUSES.search(text) else 0
+    return _Shape(doublings, additions, len(_SQUARES.findall(text)), bool(_LOOPS.search(text)), bool(_SCANS.search(text)))
 
 
 def needs_size(text: str) -> bool:
     """Whether the size of the value matters for what the expression may cost."""
-    doublings, squarings, loops, scans = _shape(text)
-    return bool(doublings or squarings or (loops and scans))
+    shape = _shape(text)
+    return bool(shape.additions or shape.squarings or (shape.loops and shape.scans))
 
 
 def costs_too_much(text: str, size: int) -> bool:
-    """Whether a value of `size` bytes could make the expression build or read more than a gigabyte."""
-    doublings, squarings, loops, scans = _shape(text)
+    """Whether a value of `size` bytes could make the expression build more than a gigabyte, or read more than sixteen."""
+    shape = _shape(text)
     most = max(size, 64)
-    for _ in range(min(squarings, 8)):
+    for _ in range(min(shape.squarings, 8)):
         most = min(most * most, _MOST_BYTES + 1)
-    most = min(most << min(doublings, 30), _MOST_BYTES + 1)
-    return most * (_LOOP_STEPS if loops and scans else 1) > _MOST_BYTES * (16 if loops and scans else 1)
+    most = min(most * (shape.additions + 1) << min(shape.doublings, 30), _MOST_BYTES + 1)
+    if shape.loops and shape.scans:
+        return most * _LOOP_STEPS > _MOST_BYTES * 16
+    return most > _MOST_BYTES
