@@ -32,17 +32,19 @@ from shipway.kube.objects.views import controller_of, name_of, namespace_of, spe
 from shipway.kube.runtime.waiting import TookTooLong
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
-app.command(
-    "shipway.cli.app_diff:diff_command",
-    name="diff",
-    help="Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference.",
-)
-app.command(
-    "shipway.cli.app_rollback:rollback_command",
-    name="rollback",
-    help="Go back to an earlier deployment and stay there, also with automated sync.",
-)
-app.command("shipway.cli.app_rollback:resume_command", name="resume", help="Lift a hold: what Git says counts again.")
+ACTS = {
+    "diff": ("app_diff", "Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference."),
+    "rollback": ("app_rollback", "Go back to an earlier deployment and stay there, also with automated sync."),
+    "resume": ("app_rollback", "Lift a hold: what Git says counts again."),
+    "why": ("app_acts", "Say in one sentence why it is as it is, and what to do."),
+    "wait": ("app_acts", "Wait until it is Synced and Healthy. Exit code 1: it took too long."),
+    "terminate": ("app_acts", "Stop the operation under way; what it applied stays."),
+    "resources": ("app_acts", "List the objects that it manages."),
+    "set": ("app_acts", "Follow another branch, tag, version range or commit."),
+    "delete": ("app_acts", "Delete it, and what it manages unless told otherwise."),
+}
+for _name, (_module, _help) in ACTS.items():
+    app.command(f"shipway.cli.{_module}:{_name}_command", name=_name, help=_help)
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 

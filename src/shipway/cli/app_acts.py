@@ -1,0 +1,193 @@
+"""`shipway app why|wait|terminate|resources|set|delete`: small acts on one Application, each one look or one write.
+
+They write what Argo CD's clients write, so that either engine understands: a phase to terminate, a target revision, the
+cascade's finalizer.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from shipway.api.kinds import APPLICATIONS
+from shipway.base.errors import InvalidInput, NotYet
+from shipway.cli import app_view
+from shipway.cli.app import children_of, find_app
+from shipway.cli.durations import Duration
+from shipway.cli.output import Output, OutputFlag, object_text, print_object, print_table
+from shipway.cli.session import Place, Session, connected
+from shipway.gitops.annotations import RESOURCES_FINALIZER
+from shipway.gitops.why import why
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, resource_version_of, spec_of, status_of
+from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
+
+Cascade = Literal["background", "foreground", "none"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class WaitFlags:
+    """What to wait for; without any: Synced, Healthy and no operation under way."""
+
+    sync: Annotated[bool, Parameter(negative="")] = False
+    "Until it is Synced."
+    health: Annotated[bool, Parameter(negative="")] = False
+    "Until it is Healthy."
+    operation: Annotated[bool, Parameter(negative="")] = False
+    "Until no operation is under way."
+    timeout: Duration = 300.0
+    "How long to wait, in seconds or like 5m."
+
+
+async def why_command(name: str, /, *, place: Place | None = None) -> int:
+    """Say in one sentence why the Application is as it is, and what to do."""
+    async with connected(place) as session:
+        return await say_why(session, name)
+
+
+async def wait_command(name: str, /, *, flags: WaitFlags | None = None, place: Place | None = None) -> int:
+    """Wait until the Application is Synced and Healthy. Exit code 1: it took too long."""
+    async with connected(place) as session:
+        return await wait_for(session, name, flags or WaitFlags())
+
+
+async def terminate_command(name: str, /, *, place: Place | None = None) -> int:
+    """Stop the operation under way; what it applied stays."""
+    async with connected(place) as session:
+        return await terminate(session, name)
+
+
+async def resources_command(name: str, /, *, output: OutputFlag = "table", place: Place | None = None) -> int:
+    """List the objects that the Application manages."""
+    async with connected(place) as session:
+        return await show_resources(session, name, output)
+
+
+async def set_command(
+    name: str,
+    /,
+    *,
+    revision: Annotated[str, Parameter(show_default=False)],
+    output: OutputFlag = "name",
+    place: Place | None = None,
+) -> int:
+    """Follow another branch, tag, version range or commit.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    revision
+        What it follows from now on.
+    output
+        json, yaml or name.
+    """
+    async with connected(place) as session:
+        return await set_revision(session, name, revision, output)
+
+
+async def delete_command(name: str, /, *, cascade: Cascade = "foreground", place: Place | None = None) -> int:
+    """Delete the Application, and what it manages unless told otherwise.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    cascade
+        foreground (each object waits for its dependents), background, or none (the objects stay).
+    """
+    async with connected(place) as session:
+        return await delete(session, name, cascade)
+
+
+async def say_why(session: Session, name: str) -> int:
+    application = await find_app(session, name)
+    print(why(application, await children_of(session, application), session.clock.now()))
+    return 0
+
+
+async def wait_for(session: Session, name: str, flags: WaitFlags) -> int:
+    """0 once all that was asked for holds at the same time."""
+    application = await find_app(session, name)
+    holds = _condition(flags)
+    one = One(APPLICATIONS, namespace_of(application), name)
+    try:
+        found = await wait_until(session.client, one, lambda app: app is None or holds(app), seconds=flags.timeout)
+    except TookTooLong:
+        late = await find_app(session, name)
+        print(why(late, await children_of(session, late), session.clock.now()), file=sys.stderr)
+        return 1
+    if found is None:
+        print(f"{name} was deleted", file=sys.stderr)
+        return 1
+    print(f"{name} is {dig(found, 'status', 'sync', 'status')} and {dig(found, 'status', 'health', 'status')}")
+    return 0
+
+
+def _condition(flags: WaitFlags) -> Callable[[Obj], bool]:
+    everything = not (flags.sync or flags.health or flags.operation)
+
+    def holds(app: Obj) -> bool:
+        synced = dig(app, "status", "sync", "status") == "Synced"
+        healthy = dig(app, "status", "health", "status") == "Healthy"
+        quiet = not app.get("operation")
+        asked = ((flags.sync, synced), (flags.health, healthy), (flags.operation, quiet))
+        return all(is_so for is_asked, is_so in asked if is_asked or everything)
+
+    return holds
+
+
+async def terminate(session: Session, name: str) -> int:
+    application = await find_app(session, name)
+    state = status_of(application).get("operationState") or {}
+    if not application.get("operation") or state.get("phase") != "Running":
+        raise NotYet(f"no operation of {name} is under way", reason="NoOperation")
+    body = {
+        "metadata": {"resourceVersion": resource_version_of(application)},
+        "status": {"operationState": {"phase": "Terminating"}},
+    }
+    await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    print(f"the operation of {name} is being terminated", file=sys.stderr)
+    return 0
+
+
+async def show_resources(session: Session, name: str, output: Output) -> int:
+    application = await find_app(session, name)
+    if output == "table":
+        print_table(app_view.RESOURCE_HEADINGS, app_view.resource_rows(application))
+    elif output == "name":
+        for row in status_of(application).get("resources") or []:
+            group = f".{row['group']}" if row.get("group") else ""
+            print(f"{row.get('kind', '').lower()}{group}/{row.get('name', '')}")
+    else:
+        rows = status_of(application).get("resources") or []
+        document = {"apiVersion": "shipway.dev/v1alpha1", "kind": "ApplicationResources", "items": rows}
+        sys.stdout.write(object_text(document, output))
+    return 0
+
+
+async def set_revision(session: Session, name: str, revision: str, output: Output = "name") -> int:
+    """One write of the spec. Raises InvalidInput for an Application with several sources: which one would be a guess."""
+    application = await find_app(session, name)
+    if spec_of(application).get("sources"):
+        raise InvalidInput(f"{name} has several sources: set spec.sources[].targetRevision in its manifest")
+    body = {"spec": {"source": {"targetRevision": revision}}}
+    written = await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    print_object(written, output)
+    return 0
+
+
+async def delete(session: Session, name: str, cascade: Cascade) -> int:
+    application = await find_app(session, name)
+    others = [one for one in metadata(application).get("finalizers") or [] if not one.startswith(RESOURCES_FINALIZER)]
+    ours = {"background": f"{RESOURCES_FINALIZER}/background", "foreground": RESOURCES_FINALIZER}
+    wanted = [*others, ours[cascade]] if cascade != "none" else others
+    body = {"metadata": {"resourceVersion": resource_version_of(application), "finalizers": wanted or None}}
+    await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    await session.client.delete(APPLICATIONS, namespace_of(application), name)
+    stays = "; its objects stay" if cascade == "none" else "; its objects go with it"
+    print(f"application {name_of(application)} is being deleted{stays}", file=sys.stderr)
+    return 0
