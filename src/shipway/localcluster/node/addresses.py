@@ -12,6 +12,7 @@ share an address.
 import errno
 import socket
 import sys
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -59,11 +60,14 @@ class AddressBook:
         self._mapped: dict[tuple[str, int], HostPort] = {}
         self._ranges: set[int] = set()
 
-    def claim_range(self, preferred: int | None = None) -> Range:
-        """A range that no other node of this machine uses. Raises Unavailable when all 256 are taken."""
+    def claim_range(self, preferred: int | None = None, *, is_ours: bool = False) -> Range:
+        """A range that nobody else on this machine uses: no other node, and no process that a crashed one has left behind,
+        unless `is_ours` says that those of the preferred range are the node's own. Raises Unavailable when all 256 are taken.
+        """
         numbers = [preferred] if preferred is not None else []
+        busy = ranges_in_use() if self.mode == "loopback" else frozenset[int]()
         for number in [*numbers, *range(256)]:
-            if number in self._ranges:
+            if number in self._ranges or (number in busy and not (is_ours and number == preferred)):
                 continue
             if self.mode == "ports":
                 self._ranges.add(number)
@@ -108,6 +112,16 @@ class AddressBook:
         """Drop the mappings of a pod that has ended."""
         for key in [key for key in self._mapped if key[0] == ip]:
             del self._mapped[key]
+
+
+def ranges_in_use(table: Path = Path("/proc/net/tcp")) -> frozenset[int]:
+    """The ranges in which somebody listens, as the kernel tells; none where it tells nothing (no Linux)."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return frozenset()
+    listening = [row[1].partition(":")[0] for row in rows if row[3] == "0A"]  # 127.244.n.x is "xxnnF47F": bytes from the right
+    return frozenset(int(address[2:4], 16) for address in listening if address.endswith("F47F"))
 
 
 def _listen(host: str, port: int) -> socket.socket | None:

@@ -98,7 +98,9 @@ class Node:
 
     async def run(self) -> None:
         """Until cancelled; then every process of the node is dead."""
-        claimed = self._addresses.claim_range(self._last_range())
+        last, left = self._last_range(), left_behind(self._home / "pids")
+        is_ours = any(process.ip.startswith(f"10.244.{last}.") for process in left.values())
+        claimed = self._addresses.claim_range(last, is_ours=is_ours)
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "range").write_text(str(claimed.number))
         self._free = claimed.addresses()

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from shipway.localcluster.node.addresses import AddressBook, default_mode, loopback_of
+from shipway.localcluster.node.addresses import AddressBook, default_mode, loopback_of, ranges_in_use
 
 loopback_only = pytest.mark.skipif(default_mode() != "loopback", reason="this system cannot bind all of 127/8")
 
@@ -57,3 +57,15 @@ def test_a_port_that_may_not_be_bound_is_moved_up():
         except PermissionError:
             expected = 8081
     assert book.bind("10.244.250.9", 81) == ("127.244.250.9", expected) == book.resolve("10.244.250.9", 81)
+
+
+@loopback_only
+def test_a_range_in_which_a_crashed_node_has_left_processes_is_only_its_own():
+    with socket.create_server(("127.244.201.9", 0)):
+        assert 201 in ranges_in_use()
+        other = AddressBook("loopback").claim_range(201)
+        assert other.number != 201
+        other.release()
+        ours = AddressBook("loopback").claim_range(201, is_ours=True)
+        assert ours.number == 201
+        ours.release()
