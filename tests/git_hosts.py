@@ -45,7 +45,7 @@ class Door:
     async def open(self, tls: ssl.SSLContext | None = None) -> AsyncGenerator["Door", None]:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.5)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"

@@ -1,7 +1,11 @@
 """Repositories that ask who we are, hang, flood or go away: `shipway run` beside real Git servers."""
 
+import asyncio
+import contextlib
+
 import orjson
 import pytest
+from aiohttp import web
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, EVENTS, SECRETS
 from shipway.kube.objects.resource import Obj
@@ -80,3 +84,42 @@ async def test_without_webhooks_a_push_is_found_by_looking(place: Place) -> None
             await banner_says(place.client, text)
             print(f"polled: live {CLOCK.now() - began:.2f} s after the push")
         await app_is(place.client, "shop", synced_to(commit))
+
+
+@pytest.mark.timeout(180)
+async def test_repositories_that_hang_flood_lead_in_circles_or_are_gone_delay_nobody_else(place: Place) -> None:
+    """Four bad ones from the start; pushes to the good one are live as ever, and of each bad one somebody says what it is."""
+
+    async def misbehave(request: web.Request) -> web.StreamResponse:
+        name = request.path.split("/")[1]
+        if name == "circle.git":
+            raise web.HTTPFound(request.path_qs)
+        if name == "gone.git":
+            raise web.HTTPNotFound
+        response = web.StreamResponse(headers={"Content-Type": "application/x-git-upload-pack-advertisement"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while name == "flood.git":
+                await response.write(b"0000" * 10_000)
+                await CLOCK.sleep(0.01)
+            await asyncio.get_running_loop().create_future()
+        return response
+
+    async with Door(place.git, lambda _: True).open() as door, place.run() as running:
+        door.handle = misbehave
+        await running.ready()
+        for name in ("hang", "flood", "circle", "gone"):
+            for number in range(3):
+                bad = application(f"{name}-{number}", f"{door.url}/{name}.git", "deploy")
+                await place.client.create(APPLICATIONS, bad)
+        await place.deliver_app()
+        place.git.notify(f"{running.url}/api/webhook", "")
+        await app_is(place.client, "shop", synced_to(await place.head()))
+        for text in ("two", "three", "four"):
+            began = CLOCK.now()
+            await place.push({"deploy/banner.yaml": config_map(text)})
+            await banner_says(place.client, text)
+            print(f"beside four bad repositories: live {CLOCK.now() - began:.2f} s after the push")
+        await app_is(place.client, "gone-0", says("check its URL; a private repository looks so"))
+        await app_is(place.client, "circle-1", says("is unreachable"))
+        assert running.process.returncode is None

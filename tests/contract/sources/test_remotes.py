@@ -1,6 +1,9 @@
 """Remotes that ask who we are: HTTP with a password or a token, TLS with a certificate, SSH with a key and a known host."""
 
 import asyncio
+import contextlib
+import random
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -8,7 +11,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from shipway.adapters.git.mirror import Mirror
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.program import Git
+from shipway.adapters.git.urls import parse_remote
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest
 from shipway.base.clock import SystemClock
@@ -186,3 +192,43 @@ async def test_ssh_with_a_key_and_a_known_host(ssh: SshHost, look: Look, tmp_pat
     ssh.revoke()
     assert (await look.refused(remote, login)).reason == "LoginRefused"
     assert secrets_in(look.home, ssh.key().splitlines()[1], ssh.key("stranger").splitlines()[1]) == []
+
+
+# --- floods -------------------------------------------------------------------------------------------------------------
+
+
+async def mirrored(url: str, home: Path, **limits: int) -> Unavailable:
+    """What fetching all of a repository within these limits fails with."""
+    git = Git(home / "git", timeout_seconds=60, **limits)
+    git.prepare()
+    with pytest.raises(Unavailable) as caught:
+        await Mirror(home / "m.git", parse_remote(url), git, SystemClock(), 5).refresh(Credentials())
+    return caught.value
+
+
+async def test_a_pack_without_end_fills_no_disk(git: GitServer, tmp_path: Path) -> None:
+    copy = await asyncio.to_thread(WorkingCopy, tmp_path / "large", git.create("large"))
+    await asyncio.to_thread(copy.commit, {"blob": random.Random(7).randbytes(3 << 20)})
+    await asyncio.to_thread(copy.push)
+    said = await mirrored(git.url("large"), tmp_path / "home", max_file_bytes=1 << 20)
+    assert (said.reason, said.after) == ("RepositoryTooLarge", 900.0)
+    assert sum(file.stat().st_size for file in (tmp_path / "home/m.git/objects").rglob("*") if file.is_file()) < 1 << 16
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
+async def test_refs_without_end_fill_no_memory(git: GitServer, tmp_path: Path) -> None:
+    async with Door(git, lambda _: True).open() as door:
+
+        async def flood(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "application/x-git-upload-pack-advertisement"})
+            await response.prepare(request)
+            await response.write(b"001e# service=git-upload-pack\n0000")
+            chunk = b"".join(b"%04x%s refs/heads/%060d\n" % (117, b"a" * 40, n) for n in range(5000))
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await response.write(chunk)
+            return response
+
+        door.handle = flood
+        said = await mirrored(f"{door.url}/shop.git", tmp_path / "home", max_memory_bytes=256 << 20)
+    assert said.reason == "RepositoryTooLarge"

@@ -58,7 +58,7 @@ CAUSES = (
     ),
     _cause(
         "RepositoryTooLarge",
-        r"signal 25|file too large|file size limit exceeded|wrote more than",
+        r"signal 25|out of memory|file too large|file size limit exceeded|wrote more than",
         "it sends more than may be kept of one repository: make it smaller",
         pause=900.0,
     ),

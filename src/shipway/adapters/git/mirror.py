@@ -178,7 +178,7 @@ class Mirror:
 
     def _sweep(self) -> None:
         """What a fetch that was cut off has left: as much as it had received."""
-        for left in self._path.glob("objects/pack/tmp_*"):
+        for left in self._path.glob("objects/*/tmp_*"):
             left.unlink(missing_ok=True)
 
     async def _update(self, credentials: Credentials) -> None:

@@ -23,24 +23,46 @@ _MAX_OUTPUT = 64 << 20
 _STDERR_TAIL = 4096
 _NOISE = ("Please make sure you have", "and the repository exists", "hint:", "warning:", "Warning: Permanently added", "@@@")
 _PASSED_ON = ("TMPDIR", "SSH_AUTH_SOCK")
-_ALWAYS = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.hooksPath=/dev/null", "-c", "credential.helper=")
+_ALWAYS = (
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "core.packedGitLimit=1g",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "credential.helper=",
+)
 
 
 MAX_FILE_BYTES = 16 << 30
 """A repository that keeps on sending fills no disk: the pack that git writes may not grow larger."""
 
-_LIMITED = 'ulimit -f "$0" && exec "$@"'
+MAX_MEMORY_BYTES = 4 << 30
+"""Address space of one git process, where the system bounds it (Linux): refs without end are kept in memory."""
+
+_LIMITED = 'ulimit -f "$1" && { ulimit -v "$2" 2>/dev/null || :; } && shift 2 && exec "$@"'
 _NOT_FOUND = 127
 NOBODY = Access()
 
 
 class Git:
-    """Runs git below `home`. `timeout_seconds` bounds one command, `max_file_bytes` every file that one writes."""
+    """Runs git below `home`. `timeout_seconds` and `max_memory_bytes` bound one command, `max_file_bytes` every file that
+    one writes."""
 
-    def __init__(self, home: Path, *, timeout_seconds: float, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        timeout_seconds: float,
+        max_file_bytes: int = MAX_FILE_BYTES,
+        max_memory_bytes: int = MAX_MEMORY_BYTES,
+    ) -> None:
         self._home = home
         self._timeout_seconds = timeout_seconds
-        self._file_blocks = str(max_file_bytes // 512)
+        self._limits = (str(max_file_bytes // 512), str(max_memory_bytes // 1024))
 
     def prepare(self) -> None:
         """Create the home and the askpass script, which holds no secret; take away what a killed process left."""
@@ -85,7 +107,7 @@ class Git:
     ) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
-                *("/bin/sh", "-c", _LIMITED, self._file_blocks, "git", *_ALWAYS, *arguments),
+                *("/bin/sh", "-c", _LIMITED, "git", *self._limits, "git", *_ALWAYS, *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
