@@ -15,7 +15,7 @@ from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
-from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, Rendered
+from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, RemoteBase, Rendered
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
@@ -56,6 +56,7 @@ class Repository:
         self.head = ""
         self.unreachable: ShipwayError | None = None
         self.hangs = self.mirror_is_lost = False
+        self.builds_on: tuple[RemoteBase, ...] = ()
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
         self.kept: dict[tuple[str, str], tuple[Rendered, ...]] = {}
@@ -88,6 +89,9 @@ class Repository:
         self.renders += 1
         rendered = self._rendered(ask.request.trees[0].oid)
         missing: list[Fact] = [fact for fact in self.asks_for if not _is_told(fact, ask)]
+        lent = {one.name for one in ask.request.lent}
+        if bases := tuple(base for base in self.builds_on if base.name not in lent):
+            return Rendered((), "Kustomize", ("",), bases=bases)
         if missing:
             return Rendered((), "Helm", ("",), lacks=(missing[0],))
         return rendered

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, SERVICES
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, SERVICES
+from shipway.api.sources import RemoteBase
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -175,6 +176,25 @@ def test_a_source_that_lacks_facts_is_asked_again_and_never_taken_for_an_empty_o
         assert other.renders == 3
         await there.settle(300)
         assert other.renders == 3
+
+    simulate(story, [config()])
+
+
+def test_a_base_elsewhere_is_followed_and_only_where_the_project_permits_it() -> None:
+    async def story(there: World) -> None:
+        base = there.add_repository(VALUES, [config("of-no-interest")])
+        there.repository.builds_on = (RemoteBase(VALUES, "main"),)
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert there.repository.renders == 2
+        base.commit([config("changed")])
+        there.webhook()
+        await there.settle(3)
+        assert there.repository.renders == 3
+        await there.user.patch(APP_PROJECTS, "argocd", "default", {"spec": {"sourceRepos": [REPO]}})
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert app["status"]["conditions"][0]["message"] == f"the source builds on {VALUES}, which its project does not permit"
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config()])
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from shipway.api.sources import Fact, PathTree
+from shipway.api.sources import Fact, PathTree, RemoteBase
 from shipway.kube.objects.resource import Obj
 
 EntryKind = Literal["file", "dir", "missing"]
@@ -77,6 +77,7 @@ class Manifests(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     lacks: tuple[Fact, ...] = ()
+    bases: tuple[RemoteBase, ...] = ()
 
 
 class Engine(Protocol):

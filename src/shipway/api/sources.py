@@ -81,6 +81,18 @@ class RenderRequest(Struct, frozen=True):
     lent: tuple[Lent, ...] = ()
 
 
+class RemoteBase(Struct, frozen=True, order=True):
+    """Another repository at a revision that a source builds on without the Application naming it."""
+
+    repo_url: str
+    revision: str
+
+    @property
+    def name(self) -> str:
+        """What it is lent as."""
+        return f"{self.repo_url}?ref={self.revision}"
+
+
 class Rendered(Struct, frozen=True):
     """The objects in the order the source gives them, each as plain JSON; `reads` are the paths read, misses included.
 
@@ -95,3 +107,9 @@ class Rendered(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     lacks: tuple[Fact, ...] = ()
     """What the source asks for that the request did not hold. There are no objects then: ask again with it."""
+    bases: tuple[RemoteBase, ...] = ()
+    """Repositories that were not lent yet and that the source builds on. There are no objects then either."""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.lacks and not self.bases

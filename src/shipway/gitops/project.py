@@ -146,6 +146,11 @@ def _any_kind(rules: Iterable[ProjectKind], ref: Ref) -> bool:
     )
 
 
+def permits_repository(project: ProjectSpec | None, repo_url: str) -> bool:
+    """Whether a repository may be read that only a source itself names."""
+    return project is not None and _permits_text(repo_url, project.source_repos or (), "/")
+
+
 def _permits_text(text: str, patterns: Sequence[str], separator: str) -> bool:
     text = text.removesuffix(".git").lower()
     denied = [pattern[1:] for pattern in patterns if pattern.startswith("!")]

@@ -13,7 +13,7 @@ from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
-from shipway.api.sources import HeadRequest, PathTree, Rendered, RenderRequest, SourceType
+from shipway.api.sources import HeadRequest, Lent, PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
 from tests.unit.adapters.repository import seed
@@ -52,9 +52,16 @@ class Bench:
     async def render(self, source: dict[str, Any], app: str = "app", **more: Any) -> Rendered:
         """What the engine does: a source that lacks a fact is asked again with it."""
         request = await self.request(source, app, **more)
-        while (rendered := await self.renderer.render(request)).lacks:
-            request = self.told(request, rendered)
+        while not (rendered := await self.renderer.render(request)).is_complete:
+            request = await self.lend(self.told(request, rendered), rendered)
         return rendered
+
+    async def lend(self, request: RenderRequest, rendered: Rendered) -> RenderRequest:
+        for base in rendered.bases:
+            memory = request.source + base.name.encode()
+            head = await self.mirrors.head(HeadRequest(base.repo_url, base.revision, memory))
+            request = replace(request, lent=(*request.lent, Lent(base.name, base.repo_url, head.trees, memory)))
+        return request
 
     def told(self, request: RenderRequest, rendered: Rendered) -> RenderRequest:
         if "revision" in rendered.lacks:

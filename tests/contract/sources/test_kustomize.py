@@ -86,9 +86,8 @@ async def test_missing_components_may_be_ignored(bench):
         ("- a", "InvalidKustomization", "not a map"),
         ("resources: x", "InvalidKustomization", "not a list"),
         ("resources: [../../parts]", "InvalidKustomization", "without a kustomization"),
-        ("resources: ['https://github.com/o/r//base?ref=v1']", "RemoteBase", "is remote"),
-        ("resources: ['github.com/o/r//base?ref=v1']", "RemoteBase", "is remote"),
-        ("resources: ['git@github.com:o/r.git']", "RemoteBase", "is remote"),
+        ("resources: ['https://x.test/o/r/a.yaml']", "RemoteBase", "is one file elsewhere"),
+        ("resources: ['file:///etc//x?ref=v1']", "RemoteBase", "is not a repository over https or ssh"),
         ("resources: [../../../x]", "PathEscapes", "leaves the repository"),
         ("resources: [/etc/passwd]", "InvalidKustomization", "not a relative path"),
         ("helmCharts: [{name: x}]", "UnsupportedSource", "helmCharts"),
@@ -108,3 +107,14 @@ async def test_a_circle_ends(bench):
     bench.push({"base/kustomization.yaml": "resources: [deployment.yaml, ../overlays/eu]\n"})
     with pytest.raises(InvalidInput, match="cycle"):
         await bench.render(EU)
+
+
+async def test_a_version_of_kustomize_that_there_is_not(bench):
+    with pytest.raises(InvalidInput, match=r"spec\.source\.kustomize\.version 'v9' is not known here"):
+        await bench.render({**EU, "kustomize": {"version": "v9"}})
+
+
+async def test_images_may_name_the_revision(bench):
+    rendered = await bench.render({**EU, "kustomize": {"images": ["web=shop/web:${ARGOCD_APP_REVISION}"]}})
+    image = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"shop/web:{bench.copy.git('rev-parse', 'HEAD')}"

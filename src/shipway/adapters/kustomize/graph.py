@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from shipway.adapters.kustomize.remote import Base, looks_remote, parse_base
 from shipway.api.snapshot import Snapshot
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects import yaml
@@ -18,21 +19,22 @@ NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 _MAX_FOLDERS = 500
 _MAX_FILE = 1 << 20
-_FOLDERS = ("resources", "bases", "components", "transformers", "generators", "validators")
+FOLDERS = ("resources", "bases", "components", "transformers", "generators", "validators")
 _FILES = ("crds", "configurations", "patchesStrategicMerge")
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
 _HELM = ("helmCharts", "helmChartInflationGenerator", "helmGlobals")
-_REMOTE = ("://", "git@", "?ref=", "git::", "github.com/", "gitlab.com/", "bitbucket.org/")
 
 
 class Folder(Struct):
-    """A kustomization: its file and what it says, the files it names, the folders it builds on."""
+    """A kustomization: its file and what it says, the files it names, the folders it builds on, here and elsewhere."""
 
     path: str
     file: str
     content: dict[str, Any]
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    remotes: dict[str, Base] = field(default_factory=dict)
+    """By the entry that names it."""
 
 
 def walk(snapshot: Snapshot, path: str, extra_components: Iterable[str] = ()) -> dict[str, Folder]:
@@ -93,8 +95,11 @@ def _reach(snapshot: Snapshot, folder: Folder, extra_components: Iterable[str]) 
             raise InvalidInput(
                 f"{folder.file}: {key} is not supported yet: make the chart a source of its own", reason="UnsupportedSource"
             )
-    for entry in [*_texts(folder, _FOLDERS), *extra_components]:
+    for entry in [*_texts(folder, FOLDERS), *extra_components]:
         if "\n" in entry:
+            continue
+        if _is_remote(snapshot, folder, entry):
+            folder.remotes[entry] = parse_base(entry, folder.file)
             continue
         target = _target(snapshot, folder, entry)
         (folder.folders if find_file(snapshot, target) else folder.files).append(target)
@@ -135,24 +140,23 @@ def _strings(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str) and item] if isinstance(value, list) else []
 
 
+def _is_remote(snapshot: Snapshot, folder: Folder, entry: str) -> bool:
+    """Local folders win over remote ones that look like them, as in Kustomize."""
+    if not looks_remote(entry):
+        return False
+    path = posixpath.normpath(posixpath.join(folder.path, entry))
+    is_here = "://" not in entry and not path.startswith("..") and bool(find_file(snapshot, _clean(path)))
+    return not is_here
+
+
 def _target(snapshot: Snapshot, folder: Folder, entry: str) -> str:
-    """The path in the repository that an entry names. Local files win over remote ones that look like them, as in Kustomize."""
-    if "://" not in entry and not entry.startswith("/"):
-        path = posixpath.normpath(posixpath.join(folder.path, entry))
-        inside = path != ".." and not path.startswith("../")
-        if inside and (find_file(snapshot, _clean(path)) or not _looks_remote(entry)):
-            return _clean(path)
-        if not inside:
-            raise InvalidInput(f"{folder.file}: {entry!r} leaves the repository", reason="PathEscapes")
-    if _looks_remote(entry):
-        raise InvalidInput(
-            f"{folder.file}: {entry!r} is remote, which is not supported yet: copy it into this repository", reason="RemoteBase"
-        )
-    raise InvalidInput(f"{folder.file}: {entry!r} is not a relative path", reason="InvalidKustomization")
-
-
-def _looks_remote(entry: str) -> bool:
-    return any(sign in entry for sign in _REMOTE)
+    """The path in the repository that an entry names."""
+    if "://" in entry or entry.startswith("/"):
+        raise InvalidInput(f"{folder.file}: {entry!r} is not a relative path", reason="InvalidKustomization")
+    path = posixpath.normpath(posixpath.join(folder.path, entry))
+    if path == ".." or path.startswith("../"):
+        raise InvalidInput(f"{folder.file}: {entry!r} leaves the repository", reason="PathEscapes")
+    return _clean(path)
 
 
 def _check(snapshot: Snapshot, folder: Folder, target: str) -> None:

@@ -120,7 +120,7 @@ class Renderer:
         )
         made = await engine.render(snapshot, job)
         reads = snapshot.reads()
-        return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks)
+        return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks, made.bases)
 
 
 def _lacking(options: dict[str, Any], request: RenderRequest) -> tuple[Fact, ...]:

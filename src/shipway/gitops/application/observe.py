@@ -7,6 +7,7 @@ decision hands them to the shell, which keeps them up for as long as this applic
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from shipway.gitops.annotations import MIGRATION_MANAGER
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
-from shipway.gitops.application.target import Target, prepared, recalled, target_of
+from shipway.gitops.application.target import MayBorrow, Target, prepared, recalled, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
@@ -35,7 +36,7 @@ from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT, namespace_refusal
+from shipway.gitops.project import DEFAULT, namespace_refusal, permits_repository
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
@@ -128,9 +129,10 @@ class Observer:
         operation, operation_error = _parsed_operation(app)
         hold, hold_error = _parsed_hold(app)
         spec = None if hold_error else spec
-        target = self._target(world, app, spec, hold.pinned if hold else wanted_of(app), hold) if spec else None
+        look = partial(self._target, world, app, spec, partial(permits_repository, project)) if spec else None
+        target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
-        sync_target = self._sync_target(world, app, spec, operation, target)
+        sync_target = self._sync_target(app, operation, target, look) if look else None
         kinds = self._kinds(world, app, target, sync_target)
         is_listed = all(world.is_synced(resource) for resource in kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
@@ -151,7 +153,6 @@ class Observer:
         keeping = _keeping(app, operation, sync_target)
         asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
         asks += [*(one.scripted.ask for one in live if one.scripted), *([keeping] if keeping else [])]
-        namespace = spec.destination.namespace if spec else ""
         return Observed(
             key=key,
             app=app,
@@ -175,7 +176,7 @@ class Observer:
             asks=tuple(dict.fromkeys(asks)),
             watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
-            namespace=world.get(NAMESPACES, "", namespace) if namespace else None,
+            namespace=_destination_namespace(world, spec),
         )
 
     def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
@@ -197,7 +198,9 @@ class Observer:
             self._read_customizations = _read(version, config_map)
         return self._read_customizations
 
-    def _target(self, world: World, app: Obj, spec: ApplicationSpec, wanted: Pinned, hold: Hold | None = None) -> Target:
+    def _target(
+        self, world: World, app: Obj, spec: ApplicationSpec, may_borrow: MayBorrow, wanted: Pinned, hold: Hold | None = None
+    ) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
         options = sync_options(spec)
         terms = Terms(
@@ -207,7 +210,7 @@ class Observer:
             server_side=options.get("ServerSideApply") != "false",
             scope=self._read_settings(world).scope,
         )
-        target = target_of(world, app, wanted)
+        target = target_of(world, app, wanted, may_borrow)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
@@ -228,17 +231,17 @@ class Observer:
         return replace(target, is_news=key in self._trees and self._trees[key] != trees)
 
     def _sync_target(
-        self, world: World, app: Obj, spec: ApplicationSpec | None, operation: Operation | None, target: Target | None
+        self, app: Obj, operation: Operation | None, target: Target | None, look: Callable[[Pinned], Target]
     ) -> Target | None:
         """What the operation applies: the revisions it has begun with, else those it names, else the tracked ones."""
-        if operation is None or operation.sync is None or target is None or spec is None:
+        if operation is None or operation.sync is None or target is None:
             return None
         state = status_of(app).get("operationState") or {}
         begun = belongs(state, app.get("operation"))
         wanted = operation_wants(target.wanted, operation.sync, (state.get("syncResult") or {}) if begun else {})
         revisions = target.at.revisions if target.at else ()
         is_tracked = wanted == target.wanted or (wanted.sources == target.wanted.sources and wanted.revisions == revisions)
-        return target if is_tracked else self._target(world, app, spec, wanted)
+        return target if is_tracked else look(wanted)
 
     def _context(
         self,
@@ -364,6 +367,11 @@ def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:
     except InvalidInput as error:
         return None, error.message
     return spec, ""
+
+
+def _destination_namespace(world: World, spec: ApplicationSpec | None) -> Obj | None:
+    name = spec.destination.namespace if spec else ""
+    return world.get(NAMESPACES, "", name) if name else None
 
 
 def _parsed_hold(app: Obj) -> tuple[Hold | None, str]:

@@ -9,14 +9,14 @@ may read them there is one more standing question about the lent repository, whi
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Fact, Head, Lent, Rendered, RenderRequest
+from shipway.api.sources import Fact, Head, Lent, RemoteBase, Rendered, RenderRequest
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
@@ -30,6 +30,8 @@ from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Answer, Ask
 
+MAX_ROUNDS = 8
+MayBorrow = Callable[[str], bool]
 _UNASKED = Instant(0.0)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -152,9 +154,12 @@ class Target(Struct, frozen=True):
         return tuple(part.source for part in self.parts)
 
 
-def target_of(world: World, app: Obj, wanted: Pinned) -> Target:
-    """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet."""
-    lenders = _Lenders(wanted)
+def target_of(world: World, app: Obj, wanted: Pinned, may_borrow: MayBorrow) -> Target:
+    """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet.
+
+    `may_borrow`: whether a repository may be read that only the sources themselves name.
+    """
+    lenders = _Lenders(wanted, may_borrow)
     compared: Obj = dig(app, "status", "sync", default={})
     is_same = wanted == wanted_of(app) and sources_in(compared.get("comparedTo") or {}) == wanted.sources
     last = revisions_in(compared) if is_same else ()
@@ -218,24 +223,40 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
             return replace(part, error=f"ref {name!r}: {told}" if told else "")
         part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
         lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
-    return _rendered(world, app, part, head, tuple(lent))
+    return _rendered(world, app, part, head, tuple(lent), lenders.may_borrow)
 
 
-def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...]) -> Part:
-    """With what the source gives. A source that lacks a fact says so instead, and is asked again with it."""
+def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...], may_borrow: MayBorrow) -> Part:
+    """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
     facts: tuple[Fact, ...] = ()
     cluster = None
-    while True:
+    for _ in range(MAX_ROUNDS):
         part, found = _asked(world, part, render_ask(app, part.source, head, lent, facts, cluster))
-        if found is None or not found.lacks:
+        if found is None or found.is_complete:
             return replace(part, rendered=found)
-        if set(found.lacks) <= set(facts):
-            return replace(part, error=f"the source asks for {', '.join(found.lacks)} again and again: this is a bug of ours")
         facts = (*facts, *(fact for fact in found.lacks if fact not in facts))
         if "cluster" in facts and cluster is None:
             part, cluster = _asked(world, part, ClusterAsk())
             if cluster is None:
                 return part
+        for base in found.bases:
+            if not may_borrow(base.repo_url):
+                return replace(part, error=f"the source builds on {base.repo_url}, which its project does not permit")
+            part, one = _remote(world, part, base)
+            if one is None:
+                return part
+            lent = (*lent, one)
+    return replace(part, error=f"the source builds on repositories that build on others, more than {MAX_ROUNDS} deep")
+
+
+def _remote(world: World, part: Part, base: RemoteBase) -> tuple[Part, Lent | None]:
+    """A repository that the source builds on, as far as it reads it."""
+    lender = {"ref": base.name, "repoURL": base.repo_url}
+    ask = lent_ask(lender, base.revision, part.source)
+    part, head = _asked(world, part, ask)
+    if head is None:
+        return part, None
+    return replace(part, lent=(*part.lent, head)), Lent(base.name, base.repo_url, head.trees, ask.request.source)
 
 
 def _asked(world: World, part: Part, ask: Ask) -> tuple[Part, Any]:
@@ -269,7 +290,8 @@ def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str
 class _Lenders:
     """The sources that lend their files, and who asks where they stand."""
 
-    def __init__(self, wanted: Pinned) -> None:
+    def __init__(self, wanted: Pinned, may_borrow: MayBorrow) -> None:
+        self.may_borrow = may_borrow
         pairs = zip(wanted.sources, wanted.revisions, strict=True)
         self._lenders = [(source, revision) for source, revision in pairs if source.get("ref")]
         self._borrowers = [source for source in wanted.sources if borrows(source)]
