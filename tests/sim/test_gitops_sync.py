@@ -475,3 +475,61 @@ def test_a_user_may_ask_for_client_side_apply() -> None:
     web = service()
     web["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "ServerSideApply=true"}
     simulate(story, [config(), web])
+
+
+def test_a_pre_upgrade_job_runs_once_for_each_release_however_syncs_overlap() -> None:
+    def release(edition: str) -> list[Obj]:
+        job = hook("migrate", "PreSync")
+        job["metadata"]["annotations"] = {"helm.sh/hook": "pre-install,pre-upgrade"}
+        return [config(annotations={"edition": edition}), job]
+
+    async def story(there: World) -> None:
+        started: dict[str, str] = {}
+
+        async def look() -> None:
+            for job in (await there.user.list(JOBS, "shop")).items:
+                operation = job["metadata"]["annotations"]["shipway.dev/operation"]
+                started[job["metadata"]["uid"]] = operation
+
+        await there.user.create(APPLICATIONS, application())
+        for edition in ("2", "3"):
+            await there.until(lambda app: "completion of hook" in dig(app, "status", "operationState", "message", default=""))
+            # A push, a hand edit, a wish to refresh, a second sync and a crash while the job runs.
+            await there.push(release(edition))
+            refresh = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "hard"}}}
+            await there.user.patch(APPLICATIONS, "argocd", "shop", refresh)
+            await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+            there.restart()
+            await there.settle(20)
+            await look()
+            await end_job(there, "migrate")
+            await there.until(lambda app: "operation" not in app or dig(app, "status", "operationState", "phase") == "Running")
+        for _ in range(100):
+            await look()
+            if not await there.gone(JOBS, "shop", "migrate"):
+                await end_job(there, "migrate")
+            await there.clock.sleep(0.5)
+        await there.synced()
+        assert len(started) == len(set(started.values())) <= 3, "one job for each release"
+
+    simulate(story, release("1"))
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_a_retry_takes_the_newest_commit_where_the_client_says_so(refresh: bool) -> None:
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["containers"] = []
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        retry = {"limit": 3, "backoff": {"duration": "10s"}, "refresh": refresh}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}, "retry": retry}})
+        await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 1)
+        mended = await there.push([deployment()])
+        app = await there.until(lambda app: "operation" not in app, seconds=300)
+        state = app["status"]["operationState"]
+        assert (state["phase"], state["syncResult"]["revision"] == mended) == (
+            ("Succeeded", True) if refresh else ("Failed", False)
+        )
+
+    simulate(story, [broken])
