@@ -1,6 +1,6 @@
 """Leadership by Lease: of several processes on one namespace, one works and the others stand by.
 
-The holder renews every sixth of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
+The holder renews every quarter of the lease. Whoever sees the same renewal for longer than the lease, by its own clock,
 may take over (clocks of two machines are never compared, as in client-go's leader election). A holder that cannot renew
 before its lease runs out gives up by itself and `run` returns, so two never work at once.
 """
@@ -20,7 +20,7 @@ from shipway.kube.objects.views import copy_obj, resource_version_of, spec_of
 
 log = structlog.get_logger()
 
-TERM, RENEW, LOOK = 5 / 6, 1 / 6, 1 / 12
+TERM, RENEW, LOOK = 5 / 6, 1 / 4, 1 / 12
 """Parts of a lease: after how much without a renewal the holder stops, how often it renews, how often others look."""
 RELEASE_SECONDS = 3.0
 """How long the end of a process may wait for the Lease to be handed back."""
@@ -48,6 +48,7 @@ class Leadership:
         self._clock = clock
         self._lease = lease
         self._seen: tuple[str, float] = ("", 0.0)
+        self._held: Obj | None = None
         self.is_leader = False
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -91,8 +92,9 @@ class Leadership:
 
     async def _try_take(self) -> bool:
         lease = self._lease
+        current, self._held = self._held, None  # as we wrote it last: who renews need not look first
         try:
-            current = await self._client.get(LEASES, lease.namespace, lease.name)
+            current = current or await self._client.get(LEASES, lease.namespace, lease.name)
         except NotFound:
             return await self._create()
         spec = spec_of(current)
@@ -102,7 +104,7 @@ class Leadership:
         wanted = copy_obj(current)
         wanted["spec"] = {**spec, **self._term(), "leaseTransitions": _transitions(spec, lease.identity)}
         try:
-            await self._client.replace(LEASES, wanted)
+            self._held = await self._client.replace(LEASES, wanted)
         except Conflict:
             return lease.is_shared and await self._is_held_by_us()
         return True
