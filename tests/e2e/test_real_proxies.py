@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import HTTP_ROUTES, PODS, ROLLOUTS, SERVICES
+from shipway.api.kinds import HTTP_ROUTES, PODS, REPLICA_SETS, ROLLOUTS, SERVICES
 from shipway.base.clock import Clock, SystemClock, rfc3339
 from shipway.base.errors import Conflict, NotFound
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import dig, is_deleting, name_of
+from shipway.kube.objects.views import annotations_of, dig, is_deleting, name_of
 from shipway.kube.objects.wire import Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.localcluster.apiserver.server import ApiServer
@@ -22,6 +22,7 @@ from shipway.localcluster.controllers.built_in import built_in_resolvers
 from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
 from shipway.localcluster.controllers.garbage.controller import GarbageCollector
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
+from shipway.rollouts.rollout.names import SCALE_DOWN_DEADLINE
 from tests.e2e.proxies import INGRESS_ROUTES, envoy, traefik
 from tests.e2e.traffic import Backends, Users, failed, own_address, share
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
@@ -68,6 +69,13 @@ class Shop(World):
                 names &= there
             await self.clock.sleep(0.02)
 
+    async def end_scale_down_delay(self) -> None:
+        """Lets old pods go now: the delay is there for proxies that are slower than the API server, however slow they are."""
+        over = {"metadata": {"annotations": {SCALE_DOWN_DEADLINE: rfc3339(self.clock.now())}}}
+        for rs in (await self.user.list(REPLICA_SETS, NS)).items:
+            if SCALE_DOWN_DEADLINE in annotations_of(rs):
+                await self.user.patch(REPLICA_SETS, NS, name_of(rs), over)
+
     def container(self, version: str) -> Obj:
         port = {"name": "http", "containerPort": self.backends.ports[version]}
         return {"name": "web", "image": f"shop/web:{version}", "ports": [port]}
@@ -99,7 +107,7 @@ def version_of(pod: Obj) -> str:
 
 async def begin(there: Shop, *steps: Obj, **canary: Any) -> None:
     """The Rollout in its first version."""
-    wanted = rollout(*steps, scaleDownDelaySeconds=1, **canary)
+    wanted = rollout(*steps, scaleDownDelaySeconds=600, **canary)
     wanted["spec"]["template"]["spec"]["containers"] = [there.container("v1")]
     await there.user.create(ROLLOUTS, wanted)
     await there.phase("Healthy")
@@ -148,6 +156,10 @@ async def a_whole_canary(there: Shop, port: int) -> None:
         await at_weight(there, users, 30)
         await there.patch_status(pauseConditions=None)
         await there.phase("Healthy")
+        async with asyncio.timeout(60):
+            while share(await users.ask(400), "v2") < 100:
+                await asyncio.sleep(0.05)
+        await there.end_scale_down_delay()
         async with asyncio.timeout(60):
             while there.backends.pods["v1"]:
                 await asyncio.sleep(0.05)
