@@ -8,7 +8,11 @@ import pytest
 
 from tests.clients.programs import Program
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+    pytest.mark.proves("clients:helm-3-and-4"),
+]
 
 CHART = str(Path(__file__).parent / "chart")
 WAIT = ("--wait", "--timeout=90s")

@@ -52,6 +52,7 @@ async def cluster_of_its_own(folder: Path) -> AsyncGenerator[tuple[Client, Path]
         yield client, plane.kubeconfig
 
 
+@pytest.mark.proves("deploy:install-page-runs")
 async def test_the_page_works_as_written(program: Callable[[str], str], tmp_path: Path) -> None:
     for folder in ("deploy", "src/shipway/api/crds"):
         shutil.copytree(ROOT / folder, tmp_path / folder)

@@ -8,7 +8,11 @@ import pytest
 
 from tests.clients.programs import Program, started
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(180),
+    pytest.mark.proves("clients:kubectl-in-two-minors"),
+]
 
 DEPLOYMENT = """
 apiVersion: apps/v1

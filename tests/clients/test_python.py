@@ -16,7 +16,10 @@ from shipway.kube.objects.views import condition_of, dig, metadata
 from shipway.kube.runtime.waiting import One, wait_until
 from tests.clients.programs import Program, said_by, started
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(180),
+]
 
 FOREIGN = Path(__file__).parent / "foreign"
 WIDGETS = Resource("clients.example.com", "v1", "Widget", "widgets")
@@ -46,6 +49,7 @@ def python(client_program: Callable[[str], Program]) -> Program:
 
 
 @on_both
+@pytest.mark.proves("clients:official-python-client")
 async def test_the_official_client(python: Program) -> None:
     script = str(FOREIGN / "official_client.py")
     said = await said_by(python.path, script, python.namespace, env=python.environment)
@@ -78,6 +82,7 @@ async def widget_is(client: Client, namespace: str, is_so: Callable[[Obj], bool]
 
 
 @on_both
+@pytest.mark.proves("clients:kopf")
 async def test_an_operator_on_kopf(python: Program, client: Client) -> None:
     namespace = python.namespace
     await create_missing(client, CRDS, CRD)

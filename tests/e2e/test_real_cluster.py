@@ -122,6 +122,7 @@ async def shipway_on(kubeconfig: Path, account: Path, home: Path) -> AsyncIterat
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.timeout(300)
+@pytest.mark.proves("deploy:least-rights")
 async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_account: Path, tmp_path: Path) -> None:
     there = shipway_on(real_control_plane.kubeconfig, shipway_account, tmp_path)
     async with there as (client, git, audited), metric_server(client) as metrics_url:

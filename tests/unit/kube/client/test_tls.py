@@ -85,6 +85,7 @@ def common_name(greeter: Greeter, name: str) -> str:
     return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
+@pytest.mark.proves("client:certificate-reload")
 async def test_a_rotated_client_certificate_is_used_without_a_restart(greeter: Greeter) -> None:
     admin, other = common_name(greeter, ADMIN), common_name(greeter, OTHER)
     async with connected(greeter.config()) as transport:
