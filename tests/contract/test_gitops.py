@@ -167,12 +167,14 @@ async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_p
         await there.until(lambda app: "SyncError" in condition_types(app), name=name, seconds=10)
 
 
-async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does(real_control_plane: Any) -> None:
+async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does(
+    real_control_plane: Any, shipway_account: Path
+) -> None:
     name = "gitops-twice"
     twice = deployment()
     pair = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
     twice["spec"]["template"]["spec"]["containers"][0]["env"] = pair
-    async with world(real_control_plane, name, [twice, config()]) as there:
+    async with world(real_control_plane, shipway_account, name, [twice, config()]) as there:
         await there.user.create(APPLICATIONS, app_in(name))
         app = await there.synced(name)
         assert condition_types(app) == {"ClientSideApplyWarning"}
@@ -192,10 +194,10 @@ async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_doe
         assert "env" not in (await there.user.get(DEPLOYMENTS, name, "web"))["spec"]["template"]["spec"]["containers"][0]
 
 
-async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any) -> None:
+async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-force"
     options = {"automated": {}, "syncOptions": ["Force=true"], "retry": {"limit": 0}}
-    async with world(real_control_plane, name, [deployment(), config()]) as there:
+    async with world(real_control_plane, shipway_account, name, [deployment(), config()]) as there:
         await there.user.create(APPLICATIONS, app_in(name, syncPolicy=options))
         await there.synced(name)
         before = await there.user.get(DEPLOYMENTS, name, "web")
@@ -209,7 +211,7 @@ async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any) -
         assert after["metadata"]["uid"] != before["metadata"]["uid"]
 
 
-async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any) -> None:
+async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-ignore"
     rules = [
         {
@@ -220,7 +222,7 @@ async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any) ->
         {"group": "apps", "kind": "Deployment", "managedFieldsManagers": ["kubectl-edit"]},
     ]
     policy = {"automated": {"selfHeal": True}, "syncOptions": ["RespectIgnoreDifferences=true"]}
-    async with world(real_control_plane, name, [deployment()]) as there:
+    async with world(real_control_plane, shipway_account, name, [deployment()]) as there:
         await there.user.create(APPLICATIONS, app_in(name, ignoreDifferences=rules, syncPolicy=policy))
         await there.synced(name)
         image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "theirs:v9"}]
@@ -238,14 +240,14 @@ async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any) ->
         assert live["metadata"]["labels"] == {"edition": "2"}
 
 
-async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control_plane: Any) -> None:
+async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-delete"
     hooks = [config("before", annotations={"argocd.argoproj.io/hook": "PreDelete"})]
     last = {"argocd.argoproj.io/hook": "PostDelete", "argocd.argoproj.io/hook-delete-policy": "HookSucceeded"}
     hooks.append(config("after", annotations=last))
     app = app_in(name)
     app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
-    async with world(real_control_plane, name, [config(), deployment(), *hooks]) as there:
+    async with world(real_control_plane, shipway_account, name, [config(), deployment(), *hooks]) as there:
         await there.user.create(APPLICATIONS, app)
         await there.synced(name)
         await there.user.delete(APPLICATIONS, "argocd", name)
