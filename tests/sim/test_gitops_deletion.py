@@ -4,7 +4,7 @@ import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, JOBS, SERVICES
 from shipway.base.clock import rfc3339
-from shipway.base.errors import NotFound, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import config, hook, service
@@ -97,20 +97,18 @@ def test_an_unreachable_repository_holds_up_only_what_needs_it(restarted: bool) 
     simulate(story, [config()])
 
 
-def test_hooks_that_cannot_be_read_are_told_and_run_once_git_is_back() -> None:
+def test_hooks_that_cannot_be_read_are_told_and_run_once_git_is_mended() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, doomed(RESOURCES))
         await there.synced()
-        there.repository.unreachable = Unavailable("git.test does not answer")
-        there.restart()
-        await there.settle(5)
+        await there.push(InvalidInput("deploy/web.yaml is no YAML"))
+        await there.until(lambda app: "ComparisonError" in condition_types(app))
         await there.user.delete(APPLICATIONS, "argocd", "shop")
         app = await there.until(lambda app: "DeletionError" in condition_types(app))
-        told = "the PostDelete hooks cannot be read from Git: git.test does not answer. Mend that, or take the finalizer away"
+        told = "the PostDelete hooks cannot be read from Git: deploy/web.yaml is no YAML. Mend that, or take the finalizer away"
         assert dig(app, "status", "conditions", -1, "message") == told
         assert await there.gone(CONFIG_MAPS, "shop", "settings"), "what needs no Git is done"
-        there.repository.unreachable = None
-        there.runtime.refresh(lambda _: True)
+        await there.push([config(), hook("tidy", "PostDelete")])
         await end_job(there, "tidy")
         await gone(there)
 
