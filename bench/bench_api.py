@@ -82,11 +82,11 @@ async def _verbs(client: Client, found: dict[str, float]) -> None:
         return _ask(client, "PATCH", f"{MAPS}/m{number % COUNT}", {"data": {"n": str(number)}}, MERGE)
 
     def applied(number: int, clients: int) -> Awaitable[bytes]:
-        # Each client has an object of its own: sixteen on one would measure how a server lets them wait. And no pods,
-        # because whoever makes them would work at the same time.
-        wanted = deployment(str(number))
+        # Each client has an object of its own: sixteen on one would measure how a server lets them wait. The template stays
+        # the same and wants no pods: the controllers, which work beside it, would be in the figure.
+        wanted = deployment("1")
         wanted["spec"]["replicas"] = 0
-        wanted["metadata"]["name"] = name = f"web-{number % clients}"
+        wanted["metadata"] |= {"name": (name := f"web-{number % clients}"), "annotations": {"n": str(number)}}
         return _ask(client, "PATCH", f"{DEPLOYMENTS}/{name}", wanted, APPLY, FORCED)
 
     for clients in (1, 16):
