@@ -252,7 +252,8 @@ class PassWorld:
 
     def is_synced(self, resource: Resource) -> bool:
         informers = self._watches.of(resource)
-        if informers and all(informer.synced.is_set() for informer in informers):
+        # One object that somebody watches by its name says nothing about the rest of its kind.
+        if any(not informer.is_partial for informer in informers) and all(informer.synced.is_set() for informer in informers):
             return True
         self._unsynced.add(resource)
         return False
