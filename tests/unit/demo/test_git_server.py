@@ -3,7 +3,9 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from aiohttp import ClientSession, web
 
@@ -26,13 +28,14 @@ async def server(tmp_path: Path):
 
 @pytest.fixture
 async def receiver(server):
-    """Takes webhooks as Shipway does; the pushes it was told of."""
-    events: list[PushEvent] = []
+    """Takes webhooks as Shipway does: what it reads of each push, and the push as it was delivered."""
+    pushes: list[tuple[PushEvent, dict[str, Any]]] = []
 
     async def take(request: web.Request) -> web.Response:
-        event = parse_push(request.headers, await request.read(), {"webhook.github.secret": "s3cr3t"})
+        body = await request.read()
+        event = parse_push(request.headers, body, {"webhook.github.secret": "s3cr3t"})
         if event:
-            events.append(event)
+            pushes.append((event, orjson.loads(body)))
         return web.json_response({})
 
     app = web.Application()
@@ -41,7 +44,7 @@ async def receiver(server):
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     server.notify(f"http://127.0.0.1:{runner.addresses[0][1]}/api/webhook", "s3cr3t")
-    yield events
+    yield pushes
     await runner.cleanup()
 
 
@@ -69,19 +72,21 @@ async def test_a_push_is_told_with_its_commits(server, receiver, tmp_path):
     first = await push(copy, {"a.yaml": "1", "b.yaml": "1"})
     second = await push(copy, {"a.yaml": "2", "b.yaml": None, "d/c.yaml": "1"})
     await asyncio.to_thread(copy.git, "push", "-q", "origin", f"{first}:refs/heads/old")
-    created, moved, branched = receiver
-    assert (created.ref, created.before, created.after, created.changed_paths) == ("refs/heads/main", "", first, None)
-    assert (moved.before, moved.after, moved.changed_paths) == (first, second, ("a.yaml", "b.yaml", "d/c.yaml"))
-    assert branched.ref == "refs/heads/old"
-    assert server.url("shop") in moved.repo_urls
+    (_, created), (event, moved), (branch_event, _) = receiver
+    assert (created["ref"], created["created"], created["after"]) == ("refs/heads/main", True, first)
+    assert (moved["before"], moved["after"], moved["forced"]) == (first, second, False)
+    changed = {kind: moved["commits"][0][kind] for kind in ("added", "modified", "removed")}
+    assert changed == {"added": ["d/c.yaml"], "modified": ["a.yaml"], "removed": ["b.yaml"]}
+    assert branch_event.refs == ("refs/heads/old",)
+    assert server.url("shop") in event.repo_urls
     assert [d.status for d in server.deliveries] == [200, 200, 200]
 
 
 async def test_many_pushes_are_told_in_order(server, receiver, tmp_path):
     copy = await working_copy(server, tmp_path / "copy")
     commits = [await push(copy, {"n": str(n)}) for n in range(8)]
-    assert [event.after for event in receiver] == commits
-    assert [event.before for event in receiver] == ["", *commits[:-1]]
+    assert [told["after"] for _, told in receiver] == commits
+    assert [told["before"] for _, told in receiver[1:]] == commits[:-1]
 
 
 async def test_a_rewritten_branch_is_told_as_forced(server, receiver, tmp_path):
@@ -90,7 +95,7 @@ async def test_a_rewritten_branch_is_told_as_forced(server, receiver, tmp_path):
     await push(copy, {"n": "2"})
     await asyncio.to_thread(copy.git, "reset", "-q", "--hard", "HEAD~1")
     await push(copy, {"n": "3"})
-    assert receiver[-1].changed_paths is None
+    assert receiver[-1][1]["forced"] is True
 
 
 async def test_nobody_listens(server, tmp_path):
