@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-DEEP := $(wildcard tests/sim tests/contract tests/clients tests/golden tests/e2e)
+DEEP := $(wildcard tests/laws tests/sim tests/contract tests/clients tests/golden tests/e2e)
 
 ARGS ?=
 TARGET ?= both
@@ -51,8 +51,9 @@ types: $(STAMP)
 	@$(BIN)/basedpyright
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
+# Laws are tried with a fifth of their examples here; `deep` tries them in full.
 fast: $(STAMP)
-	@$(BIN)/pytest -q -rs -n $(PROCESSES) tests/shape tests/unit tests/laws
+	@LAWS=quick $(BIN)/pytest -q -rs -n $(PROCESSES) tests/shape tests/unit tests/laws
 # Whole files stay in one process, and all that need the real control plane in the same one (tests/conftest.py).
 deep: $(STAMP)
 	@$(BIN)/pytest -q -rs -n $(PROCESSES) --dist loadscope $(DEEP)

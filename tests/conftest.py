@@ -16,11 +16,12 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.effort import examples
 from tests.kube import installation
 from tests.kube.control_plane import ControlPlane, built_binary
 
 # Laws are about what holds, not about how fast this machine is today.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 IN_CI = os.environ.get("CI") == "true"

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
+from shipway.kube.client.transport import in_pieces
 from shipway.kube.objects.wire import Request
 from shipway.localcluster.apiserver.server import ApiServer
 from tests.kube.control_plane import ControlPlane
@@ -70,7 +71,7 @@ class Real:
         sent = {**AGENT, **headers}
         skipped = () if "content-type" in sent else ("Content-Type",)
         async with self._session.request(
-            method, self._url + path, data=body, headers=sent, skip_auto_headers=skipped
+            method, self._url + path, data=in_pieces(body), headers=sent, skip_auto_headers=skipped
         ) as response:
             found = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
             return Reply(response.status, found, await response.read())

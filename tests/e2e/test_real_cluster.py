@@ -49,6 +49,8 @@ SELDOM = {
     Access("patch", "", "pods"): METADATA,
 }
 """What is granted though this story never needs it, and what does."""
+MAKES_A_PROJECT = Access("create", "argoproj.io", "appprojects")
+"""Needed by the first story of a cluster only: the others find the default project."""
 
 
 class RouteWatcher:
@@ -141,4 +143,4 @@ async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_accoun
     assert audited.refused == []
     own = granted("engines.yaml")
     assert audited.used <= own | granted(*MANAGED)
-    assert own - audited.used == set(SELDOM)
+    assert own - audited.used - {MAKES_A_PROJECT} == set(SELDOM)

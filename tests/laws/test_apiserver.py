@@ -18,6 +18,7 @@ from shipway.base.clock import Instant
 from shipway.base.ids import RandomIds
 from shipway.kube.objects.wire import Request
 from shipway.localcluster.apiserver.server import ApiServer
+from tests.effort import examples
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -99,7 +100,7 @@ def _plain(objects: Objects) -> Objects:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(WRITES, max_size=12),
     st.lists(WRITES, max_size=12),
@@ -120,7 +121,7 @@ def test_a_watch_replayed_over_a_list_is_the_list_of_now(before: list[Any], afte
     asyncio.run(check())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(WRITES, max_size=15), st.lists(st.lists(WRITES, max_size=3), max_size=5))
 def test_pages_show_the_state_of_the_first(before: list[Any], between: list[list[Any]]) -> None:
     async def check() -> None:

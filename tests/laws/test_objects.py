@@ -27,6 +27,7 @@ from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.typed_compare import whole
 from shipway.kube.objects.typed_merge import merge
 from shipway.kube.objects.views import copy_obj
+from tests.effort import examples
 
 Obj = dict[str, Any]
 
@@ -314,7 +315,7 @@ def pod_patches(draw: st.DrawFn) -> Obj:
     return {"template": {"spec": spec}}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pod_templates(), pod_patches())
 def test_strategic_merge_as_kubectl_does_it(program: Callable[[str], str], live: Obj, patch: Obj) -> None:
     command = [program("kubectl"), "patch", "--local", "-f", "-", "--type", "strategic", "-p", json.dumps(patch), "-o", "json"]

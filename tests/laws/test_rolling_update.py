@@ -15,6 +15,7 @@ from shipway.kube.runtime.decision import Create, Delete, Patch
 from shipway.localcluster.controllers.deployment import scaling
 from shipway.localcluster.controllers.deployment.decide import decide
 from shipway.localcluster.controllers.deployment.observe import Observed
+from tests.effort import examples
 from tests.unit.localcluster.controllers.objects import NOW, Obj, deployment, owner, replica_set
 
 Limit = st.one_of(st.integers(0, 5), st.integers(0, 100).map(lambda n: f"{n}%"))
@@ -94,7 +95,7 @@ def toys(draw: st.DrawFn) -> Toy:
 
 
 @given(toys(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_it_never_breaks_its_limits_and_always_arrives(toy: Toy, data: st.DataObject) -> None:
     limits = scaling.limits(toy.wanted)
     replicas = toy.wanted["spec"]["replicas"]
@@ -114,7 +115,7 @@ def test_it_never_breaks_its_limits_and_always_arrives(toy: Toy, data: st.DataOb
 
 
 @given(toys(), st.integers(0, 12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_scaling_while_it_rolls_shares_out_everything(toy: Toy, replicas: int) -> None:
     toy.carry_out(toy.decide())
     toy.wanted = merge_patch(toy.wanted, {"spec": {"replicas": replicas}})
@@ -127,7 +128,7 @@ def test_scaling_while_it_rolls_shares_out_everything(toy: Toy, replicas: int) -
 
 
 @given(toys())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_the_same_picture_gives_the_same_decision(toy: Toy) -> None:
     """Names are derived, so a pass on a stale picture asks for what is already there."""
     observed = Observed(toy.wanted, tuple(toy.sets.values()))

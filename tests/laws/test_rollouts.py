@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shipway.api.kinds import REPLICA_SETS
 from shipway.kube.objects.views import dig
 from shipway.rollouts.rollout.replicas import limits
+from tests.effort import examples
 from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, blue_green, deployed, plain, routed
 
 BACKGROUND = {"analysis": {"templates": [{"templateName": "errors"}]}}
@@ -120,7 +121,9 @@ def begun(history: list[Callable[[Sandbox], None]]) -> list[Callable[[Sandbox], 
 
 
 histories = st.lists(events, max_size=25).map(begun)
-lawful = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+lawful = settings(
+    max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 class Watchman:

@@ -6,6 +6,7 @@ that can change are fetched again, once; after a 429 that says when to come back
 read again when their files change.
 """
 
+import io
 import ssl
 from collections.abc import AsyncGenerator
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +29,13 @@ WATCH_SILENCE = 150.0
 """Servers send a bookmark about every minute; two that are missing mean a connection that is dead without saying so."""
 _LARGEST_BODY = 512 << 20
 _CHUNK = 256 << 10
+_LARGE = 1 << 20
+"""Bytes of a body above which aiohttp wants to send it piece by piece, so that others get their turn."""
+
+
+def in_pieces(body: bytes | None) -> bytes | io.BytesIO | None:
+    """A body as aiohttp likes to be given it."""
+    return io.BytesIO(body) if body is not None and len(body) >= _LARGE else body
 
 
 class HttpTransport:
@@ -89,7 +97,8 @@ class HttpTransport:
         headers.append(("accept-encoding", "identity" if self._near else "gzip"))
         try:
             answer = await self._open().request(
-                request.method, self._url(request), data=request.body or None, headers=headers, ssl=self._tls_for_now(),
+                request.method, self._url(request), data=in_pieces(request.body or None), headers=headers,
+                ssl=self._tls_for_now(),
                 server_hostname=(self._config.tls_server_name or None) if self._secure else None,
                 proxy=self._config.proxy_url or None, timeout=_timeout(request, self._silence), allow_redirects=False,
             )  # fmt: skip

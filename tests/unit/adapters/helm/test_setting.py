@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from shipway.adapters.helm.setting import escape_commas, set_value
 from shipway.base.errors import InvalidInput
+from tests.effort import examples
 
 EXPRESSIONS = [
     "a=1", "a=", "a=true", "a=TRUE", "a=null", "a=0", "a=007", "a=-5", "a=1.5", "a=99999999999999999999", "a.b.c=x",
@@ -48,7 +49,7 @@ PLAIN = st.text(alphabet="ab01-.t\\= ", min_size=1, max_size=6)  # Helm loses an
 SETTINGS = st.tuples(PLACES, PLAIN | st.lists(PLAIN, max_size=3).map(lambda items: "{" + ",".join(items) + "}"))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(st.lists(SETTINGS, min_size=1, max_size=3))
 def test_any_settings_as_helm_reads_them(parts):
     expression = ",".join(f"{place}={value}" for place, value in parts)

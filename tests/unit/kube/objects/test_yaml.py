@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects import yaml
+from tests.effort import examples
 
 CASES = json.loads((Path(__file__).parents[3] / "golden" / "go_yaml_cases.json").read_text())
 
@@ -176,7 +177,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_back(value):
     assert yaml.load(yaml.dump(value)) == value
