@@ -14,7 +14,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.assembly.cluster import embedded_cluster
 from shipway.assembly.installation import install_crds
 from shipway.base.clock import SystemClock
 from shipway.demo.git_server import GitServer
@@ -150,25 +149,56 @@ def application(number: int, repo_url: str) -> Obj:
     }
 
 
+class Served(Struct, frozen=True):
+    """A running cluster: how clients reach it, and the processes that it consists of."""
+
+    kubeconfig: Path
+    pids: tuple[int, ...]
+
+    @property
+    def mb(self) -> float:
+        """Resident megabytes of all of them."""
+        return sum(_usage_of(pid).mb for pid in self.pids)
+
+
 @asynccontextmanager
-async def a_cluster(target: str, home: Path) -> AsyncIterator[Path]:
-    """The kubeconfig of a fresh cluster: `real` (the control plane of `make kube`) or `embedded`."""
+async def a_cluster(target: str, home: Path) -> AsyncIterator[Served]:
+    """A fresh cluster in processes of its own: `real` (the control plane of `make kube`) or `embedded`."""
     if target == "embedded":
-        async with embedded_cluster(home / "cluster", CLOCK) as cluster:
-            yield cluster.kubeconfig
+        async with _embedded(home / "cluster") as served:
+            yield served
         return
     binary = built_binary()
     if binary is None:
         raise SystemExit("the real control plane is not built: run `make kube`")
     async with ControlPlane.start(binary, home / "kube") as plane:
-        yield plane.kubeconfig
+        yield Served(plane.kubeconfig, tuple(process.pid for process in plane.processes.values()))
+
+
+@asynccontextmanager
+async def _embedded(home: Path) -> AsyncIterator[Served]:
+    home.mkdir(parents=True)
+    with (home / "cluster.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.cluster_process", str(home), stdout=log, stderr=log
+        )
+    try:
+        while not (home / "ready").exists():
+            if process.returncode is not None:
+                raise SystemExit((home / "cluster.log").read_text()[-2000:])
+            await CLOCK.sleep(0.02)
+        yield Served(home / "kubeconfig", (process.pid,))
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager
 async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Client, Monorepo, Engines, GitServer]]:
     """A cluster with CRDs, a Git server with the monorepo, and the engines started; no Application yet."""
     async with AsyncExitStack() as stack:
-        kubeconfig = await stack.enter_async_context(a_cluster(target, home))
+        served = await stack.enter_async_context(a_cluster(target, home))
+        kubeconfig = served.kubeconfig
         client = Client(HttpTransport(load_kubeconfig(kubeconfig, None)), manager="bench")
         stack.push_async_callback(client.close)
         await install_crds(client)

@@ -1,8 +1,10 @@
 """The embedded API server and a real one, in the same run over HTTPS: one client and sixteen, lists, watches.
 
 `TARGETS=embedded,real make bench NAME=api`; the real control plane's figures are named `real_…` and are left out, with a line
-that says so, where it is not built (`make kube`). The clients run in this process, so their own work is in the figures; so is
-the embedded server itself. `start_10k_ms`: how long the embedded one takes to start from 10,000 objects on disk.
+that says so, where it is not built (`make kube`). Both run in processes of their own; the clients run in this one, so their own
+work is in the figures. `start_10k_ms`: how long the embedded one takes to start from 10,000 objects on disk. `rss_mb`: resident
+memory of all processes of a cluster with those objects. `pods_100_s`, `rollout_100_s`: until a Deployment of 100 simulated pods
+is up, and rolled over.
 """
 
 import asyncio
@@ -10,7 +12,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.wire import Request
 from shipway.localcluster.apiserver.server import ApiServer
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node
 from tests.kube.control_plane import built_binary
 
 TARGETS = os.environ.get("TARGETS", "embedded,real").split(",")
@@ -57,13 +62,52 @@ def run() -> dict[str, float]:
 
 async def _measure(target: str, home: Path) -> dict[str, float]:
     found: dict[str, float] = {}
-    async with a_cluster(target, home) as kubeconfig:
-        client = Client(HttpTransport(load_kubeconfig(kubeconfig, None)))
+    async with a_cluster(target, home) as served:
+        client = Client(HttpTransport(load_kubeconfig(served.kubeconfig, None)))
         await _verbs(client, found)
         await _watching(client, found)
+        async with _a_node(target, client, home):
+            await _pods(client, found)
         await _lists(client, found)
+        found["rss_mb"] = round(served.mb)
         await client.close()
     return found
+
+
+@asynccontextmanager
+async def _a_node(target: str, client: Client, home: Path) -> AsyncIterator[None]:
+    """The node agent for the real control plane; the embedded cluster brings its own."""
+    if target == "embedded":
+        yield
+        return
+    async with Node(client, name="bench", home=home / "node", clock=SystemClock(), addresses=AddressBook()):
+        yield
+
+
+async def _pods(client: Client, found: dict[str, float]) -> None:
+    wanted = deployment("1")
+    wanted["metadata"] |= {"name": "hundred", "namespace": "default"}
+    labels = {"app": "hundred"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example/app:1"}]}}
+    wanted["spec"] = {"replicas": 100, "selector": {"matchLabels": labels}, "template": pod}
+
+    async def took(change: Awaitable[bytes]) -> float:
+        begun = time.perf_counter()
+        await change
+        while not _is_up(orjson.loads(await _ask(client, "GET", f"{DEPLOYMENTS}/hundred"))):
+            await SystemClock().sleep(0.02)
+        return round(time.perf_counter() - begun, 2)
+
+    found["pods_100_s"] = await took(_ask(client, "POST", DEPLOYMENTS, wanted, JSON))
+    body = {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}
+    found["rollout_100_s"] = await took(_ask(client, "PATCH", f"{DEPLOYMENTS}/hundred", body, MERGE))
+    await _ask(client, "DELETE", f"{DEPLOYMENTS}/hundred")
+
+
+def _is_up(found: dict[str, Any]) -> bool:
+    status, meta = found.get("status") or {}, found["metadata"]
+    seen = status.get("observedGeneration", 0) >= meta["generation"]
+    return seen and status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == 100
 
 
 async def _ask(
