@@ -36,7 +36,7 @@ demo: $(STAMP) ## the story on this machine; ARGS="--once --json" for programs
 
 .PHONY: check
 # The type checker takes as long as a third of the tests and has a core for itself; what it says is shown if it objects.
-check: $(STAMP) format lint imports ## format, lint, types, import contracts, shape, unit and laws: under 60 s
+check: $(STAMP) format lint imports ## format, lint, types, import contracts, shape, unit and laws
 	@mkdir -p .cache; $(BIN)/basedpyright >.cache/types.txt 2>&1 & types=$$!; \
 	$(MAKE) fast && tests=0 || tests=$$?; \
 	wait $$types || { cat .cache/types.txt; exit 1; }; \
