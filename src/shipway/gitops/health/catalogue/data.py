@@ -1,6 +1,6 @@
 """What keeps and works on data: databases, brokers, search, object stores, batch engines."""
 
-from shipway.gitops.health.rules import Rule, condition, conditions_of, first_of, observed, phase
+from shipway.gitops.health.rules import Rule, condition, conditions_of, first_of, observed, phase, ready
 from shipway.gitops.health.verdicts import Health, HealthStatus, degraded, healthy, progressing, suspended
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, spec_of, status_of
@@ -174,9 +174,7 @@ KINDS: dict[tuple[str, str], Rule] = {
     ),
     **{("kafka.strimzi.io", kind): _strimzi for kind in _STRIMZI_KINDS},
     ("rabbitmq.com", "RabbitmqCluster"): _rabbitmq,
-    ("rabbitmq.com", "Queue"): first_of(
-        condition("Ready", "False", "Degraded"), condition("Ready", "True", "Healthy"), otherwise="Waiting for the queue"
-    ),
+    ("rabbitmq.com", "Queue"): ready("Waiting for the queue"),
     ("elasticsearch.k8s.elastic.co", "Elasticsearch"): _elastic,
     **{(f"{group}.k8s.elastic.co", kind): _COMPANION for group, kind in zip(_ELASTIC_GROUPS, _ELASTIC_COMPANIONS, strict=True)},
     ("minio.min.io", "Tenant"): _minio_tenant,

@@ -1,6 +1,6 @@
 """Clusters as objects: Cluster API, volumes' snapshots, Rook."""
 
-from shipway.gitops.health.rules import Rule, condition, first_of, phase, suspended_if
+from shipway.gitops.health.rules import Rule, condition, first_of, phase, ready, suspended_if
 from shipway.gitops.health.verdicts import Health, degraded, healthy, progressing
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, status_of
@@ -63,16 +63,10 @@ KINDS: dict[tuple[str, str], Rule] = {
     ("cluster.x-k8s.io", "Machine"): phase(
         "phase", healthy=("Running",), degraded=("Failed",), message=("failureMessage",), waiting="Waiting for the machine"
     ),
-    ("cluster.x-k8s.io", "MachineHealthCheck"): first_of(
-        condition("RemediationAllowed", "False", "Degraded"),
-        condition("RemediationAllowed", "True", "Healthy"),
-        otherwise="Waiting for the first check",
-    ),
+    ("cluster.x-k8s.io", "MachineHealthCheck"): ready("Waiting for the first check", kind="RemediationAllowed"),
     ("controlplane.cluster.x-k8s.io", "KubeadmControlPlane"): first_of(_PAUSED, _control_plane, otherwise=""),
-    ("addons.cluster.x-k8s.io", "ClusterResourceSet"): first_of(
-        condition("ResourcesApplied", "False", "Degraded"),
-        condition("ResourcesApplied", "True", "Healthy"),
-        otherwise="Waiting for the resources to be applied",
+    ("addons.cluster.x-k8s.io", "ClusterResourceSet"): ready(
+        "Waiting for the resources to be applied", kind="ResourcesApplied"
     ),
     ("snapshot.storage.k8s.io", "VolumeSnapshot"): _snapshot,
     ("snapshot.storage.k8s.io", "VolumeSnapshotContent"): _snapshot,
