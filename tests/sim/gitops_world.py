@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+from prometheus_client import generate_latest
 
 from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, RemoteBase, Rendered
+from shipway.assembly.metrics import count_objects
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
@@ -30,8 +32,10 @@ from shipway.gitops.asks import (
     RecallAsk,
     RenderAsk,
 )
+from shipway.gitops.cluster_metrics import ClusterMetrics
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.dry_run import dry_run
+from shipway.gitops.metrics import ApplicationMetrics
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -196,7 +200,14 @@ class World:
             KeepAsk: self.repository.keep,
             RecallAsk: self.repository.recall,
         }
-        return Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
+        runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
+        count_objects(runtime, ApplicationMetrics(settings))
+        runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, "v1.36.0"))
+        return runtime
+
+    def scraped(self) -> list[str]:
+        """What a Prometheus server reads from the engine."""
+        return generate_latest(self.runtime.metrics.registry).decode().splitlines()
 
     def restart(self) -> None:
         """Ends the engine's process; a fresh one takes its place."""

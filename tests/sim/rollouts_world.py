@@ -26,7 +26,7 @@ from shipway.api.kinds import (
 )
 from shipway.api.metrics import Sample
 from shipway.api.rollout import read_spec, read_status
-from shipway.assembly.engines import count_rollouts
+from shipway.assembly.metrics import count_objects
 from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.base.ids import RandomIds
@@ -78,7 +78,7 @@ class World:
         client = Client(self._wrap(self._server, self.clock), manager="shipway")
         controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
         runtime = Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
-        count_rollouts(runtime, RolloutMetrics(RolloutSettings()))
+        count_objects(runtime, RolloutMetrics(RolloutSettings()))
         return runtime
 
     async def run(self) -> None:

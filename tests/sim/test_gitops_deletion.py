@@ -61,6 +61,9 @@ def test_a_hook_that_fails_is_told_and_tried_anew() -> None:
         await there.user.delete(APPLICATIONS, "argocd", "shop")
         first = await end_job(there, "tidy", succeeded=False)
         app = await there.until(lambda app: "DeletionError" in condition_types(app))
+        await there.clock.sleep(1)
+        told = {event["message"] for event in await there.events() if event["reason"] == "StatusRefreshed"}
+        assert any(message.startswith("Unable to delete application resources: ") for message in told)
         assert "hook Job/tidy failed: job has failed" in str(app["status"]["conditions"])
         await there.settle(15)
         second = await end_job(there, "tidy")

@@ -1,20 +1,10 @@
 """A Prometheus server's view of a running engine: figures appear, follow, and go with their Rollout."""
 
-import re
-
 import pytest
 
 from shipway.api.kinds import EVENTS, ROLLOUTS
+from tests.sim.prometheus_lines import value
 from tests.sim.rollouts_world import NS, World, rollout, simulate
-
-
-def value(lines: list[str], series: str, **labels: str) -> float | None:
-    """The value of the one series with these labels; None when there is none."""
-    for line in lines:
-        found = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line)
-        if found and found[1] == series and labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', found[2])).items():
-            return float(found[3])
-    return None
 
 
 @pytest.mark.proves("rollouts:metrics")

@@ -19,6 +19,7 @@ from shipway.api.kinds import SECRETS
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
+from shipway.assembly.metrics import count_gitops, count_objects
 from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.repositories import Concerns, Repositories
 from shipway.assembly.scripts import Scripts
@@ -231,7 +232,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             read_only=[controller.name for engine in reporting for controller in controllers[engine]],
         )
         if "rollouts" in settings.engines:
-            count_rollouts(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
+            count_objects(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
+        if "gitops" in settings.engines:
+            await count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, client, clock)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock)
@@ -246,14 +249,6 @@ def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
     return ask.poll_seconds
 
 
-def count_rollouts(runtime: Runtime, metrics: RolloutMetrics) -> None:
-    """Has `metrics` told of what is there and what passes did, and printed with all others."""
-    for resource in metrics.followed:
-        runtime.follow(resource, metrics.on_change_of(resource))
-    runtime.metrics.listen(metrics)
-    runtime.metrics.registry.register(metrics)
-
-
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:
     if settings.is_read_only:
         return frozenset(settings.engines)
@@ -263,11 +258,15 @@ async def _engines_that_only_report(client: Client, clock: Clock, settings: RunS
     return frozenset(neighbour.engine for neighbour in neighbours)
 
 
+def gitops_settings(settings: RunSettings, key: bytes) -> GitOpsSettings:
+    return GitOpsSettings(settings.namespace, settings.application_namespaces, key=key)
+
+
 def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controller[Any, Any]]]:
     """The controllers of each engine that was asked for; `key` is the installation's."""
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
-        controllers["gitops"] = gitops_controllers(GitOpsSettings(settings.namespace, settings.application_namespaces, key=key))
+        controllers["gitops"] = gitops_controllers(gitops_settings(settings, key))
     if "rollouts" in settings.engines:
         analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""), settings.instance_id)
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]

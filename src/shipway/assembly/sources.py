@@ -20,13 +20,13 @@ from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rendered, SourceType
+from shipway.assembly.metrics import kube_version
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
 from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, KnownHeadAsk, RenderAsk
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
-from shipway.kube.client.errors import ensure_ok
 from shipway.kube.objects.resource import Obj
 from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
@@ -144,9 +144,7 @@ class Sources:
 
     async def cluster(self, _: ClusterAsk) -> ClusterFacts:
         """What charts ask of the cluster. Raises what the client raises."""
-        response = await self._client.raw("GET", "/version")
-        ensure_ok(response, "get /version")
-        return ClusterFacts(str(orjson.loads(response.body).get("gitVersion") or ""), await self._client.api_versions())
+        return ClusterFacts(await kube_version(self._client), await self._client.api_versions())
 
     async def dry_run(self, ask: DryRunAsk) -> Obj:
         return await dry_run(self._client, ask)

@@ -6,7 +6,7 @@
 from shipway.gitops.operation import DRIFT, is_over
 from shipway.gitops.pinned import revisions_in, shown
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, uid_of
+from shipway.kube.objects.views import dig, name_of, namespace_of, uid_of
 from shipway.kube.runtime.decision import Note
 
 
@@ -14,6 +14,11 @@ def notes_of(app: Obj, new: Obj) -> tuple[Note, ...]:
     """What happened between the status on `app` and `new`."""
     old = app.get("status") or {}
     return (*_operation_notes(app, old, new), *_status_notes(app, old, new))
+
+
+def deletion_note(app: Obj, problem: str) -> Note:
+    """What keeps an application that is to be deleted."""
+    return _note(app, "StatusRefreshed", f"Unable to delete application resources: {problem}", is_warning=True)
 
 
 def _operation_notes(app: Obj, old: Obj, new: Obj) -> tuple[Note, ...]:
@@ -31,7 +36,8 @@ def _operation_notes(app: Obj, old: Obj, new: Obj) -> tuple[Note, ...]:
     if is_over(after) and (began or not is_over(before)):
         succeeded = after.get("phase") == "Succeeded"
         outcome = "succeeded" if succeeded else f"failed: {after.get('message', '')}"
-        text = f"Sync operation to {revision} {outcome}"
+        part = "Partial sync" if dig(after, "operation", "sync", "resources") else "Sync"
+        text = f"{part} operation to {revision} {outcome}"
         notes.append(_note(app, "OperationCompleted", text, is_warning=not succeeded))
         notes += [_note(app, "DriftHealed", text) for text in _healed(after)] if succeeded else []
     return tuple(notes)

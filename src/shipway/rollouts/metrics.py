@@ -7,7 +7,6 @@ stay a series for ever. Names, labels and phases: Argo Rollouts 1.9, `controller
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
 from typing import Any
 
 from prometheus_client.core import (
@@ -20,10 +19,12 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, ROLLOUTS
+from shipway.base.histograms import Durations
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import condition_of, dig, labels_of, name_of, namespace_of, spec_of, status_of
 from shipway.kube.runtime.decision import Note
 from shipway.kube.runtime.informer import OnChange
+from shipway.kube.runtime.metrics import PassListener
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, INVALID_SPEC, PROGRESSING
 from shipway.rollouts.settings import RolloutSettings
 
@@ -84,25 +85,15 @@ Figures = tuple[tuple[str, tuple[str, ...], float], ...]
 """(family, labels after namespace and name, value)."""
 
 
-class _Passes:
-    """Passes of one key: how many fell into each bucket (the last one has no bound), their total, and failures."""
+class _Passes(Durations):
+    """Passes of one key: how long they took, and how many failed."""
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        self.seconds = 0.0
+        super().__init__(BUCKETS)
         self.failures = 0
 
-    def took(self, seconds: float) -> None:
-        self.counts[sum(seconds > bound for bound in BUCKETS)] += 1
-        self.seconds += seconds
 
-    @property
-    def buckets(self) -> list[tuple[str, float]]:
-        bounds = (*map(str, BUCKETS), "+Inf")
-        return [(bound, float(count)) for bound, count in zip(bounds, accumulate(self.counts), strict=True)]
-
-
-class RolloutMetrics(Collector):
+class RolloutMetrics(Collector, PassListener):
     """A collector for a Prometheus registry. `followed` are the kinds whose changes it has to be told."""
 
     followed: tuple[Resource, ...] = (ROLLOUTS, ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES)
@@ -135,7 +126,7 @@ class RolloutMetrics(Collector):
 
     def passed(self, controller: str, key: Any, seconds: float) -> None:
         if passes := self._passes_of(controller, key):
-            passes.took(max(0.0, seconds))
+            passes.took(seconds)
 
     def failed(self, controller: str, key: Any, reason: str) -> None:
         if passes := self._passes_of(controller, key):

@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from shipway.adapters.git.mirror import Mirror
+from shipway.adapters.git.mirror import Mirror, Terms
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.program import Git
+from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.urls import parse_remote
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest
@@ -202,7 +203,8 @@ async def mirrored(url: str, home: Path, **limits: int) -> Unavailable:
     git = Git(home / "git", timeout_seconds=60, **limits)
     git.prepare()
     with pytest.raises(Unavailable) as caught:
-        await Mirror(home / "m.git", parse_remote(url), git, SystemClock(), 5).refresh(Credentials())
+        terms = Terms(5, GitRequests(SystemClock()))
+        await Mirror(home / "m.git", parse_remote(url), git, SystemClock(), terms).refresh(Credentials())
     return caught.value
 
 

@@ -18,6 +18,7 @@ from pygit2.enums import ObjectType
 from shipway.adapters.git.failure import unreachable
 from shipway.adapters.git.login import Access
 from shipway.adapters.git.program import Git
+from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.revisions import HEAD_REF, is_other_ref, is_sha
 from shipway.adapters.git.urls import Remote, redact
 from shipway.api.repositories import Credentials
@@ -48,18 +49,27 @@ class Tries(Struct):
     fetched: int = 0
 
 
+class Terms(Struct, frozen=True):
+    """What all mirrors share: how long an answer of a remote serves, and who counts what is asked of remotes."""
+
+    fresh_seconds: float
+    requests: GitRequests
+
+
 class Mirror:
     """Below `path`. Only one process may use a path at a time."""
 
     repack_every = 50
     """Fetches after which small packs are rolled up into larger ones."""
 
-    def __init__(self, path: Path, remote: Remote, git: Git, clock: Clock, fresh_seconds: float) -> None:
+    def __init__(self, path: Path, remote: Remote, git: Git, clock: Clock, terms: Terms) -> None:
         self._path = path
         self._remote = remote
         self._git = git
         self._clock = clock
-        self._fresh_seconds = fresh_seconds
+        self._fresh_seconds = terms.fresh_seconds
+        self._requests = terms.requests
+        self._shown = redact(remote.address)
         self._lock = asyncio.Lock()
         self._repository: pygit2.Repository | None = None
         self._advertised = b""
@@ -82,6 +92,10 @@ class Mirror:
 
     async def refresh(self, credentials: Credentials, revision: str = "") -> None:
         """Make sure that the mirror is fresh. Raises `Unavailable` when the remote did not answer lately."""
+        with self._requests.waiting(self._shown):
+            await self._refresh(credentials, revision)
+
+    async def _refresh(self, credentials: Credentials, revision: str) -> None:
         async with self._lock:
             if is_other_ref(revision) and revision not in self._others:
                 self._others.add(revision)
@@ -119,7 +133,7 @@ class Mirror:
         async with self._lock:
             if self.has(sha):
                 return
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(Unavailable), self._requests.counted(self._shown, "fetch"):
                 await self._git.run(
                     ("fetch", "--quiet", "--no-tags", "--", self._remote.address, sha),
                     cwd=self._path,
@@ -147,11 +161,11 @@ class Mirror:
     def open(self) -> pygit2.Repository:
         """A handle of one's own, for another thread. Raises `Unavailable` before the first fetch."""
         if not self.is_on_disk():
-            raise Unavailable(f"{redact(self._remote.address)} has not been fetched yet", reason="NotMirrored")
+            raise Unavailable(f"{self._shown} has not been fetched yet", reason="NotMirrored")
         try:
             return pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.BARE)
         except pygit2.GitError as error:
-            where = redact(self._remote.address)
+            where = self._shown
             raise Unavailable(f"the mirror of {where} cannot be read: {error}", reason="DamagedMirror") from None
 
     def _access(self, credentials: Credentials) -> Access:
@@ -170,9 +184,9 @@ class Mirror:
             self._failures += 1
             await asyncio.to_thread(self._sweep)
             rest = self._fresh_seconds * 2 ** min(self._failures - 1, _DOUBLINGS)
-            self._error = unreachable(redact(self._remote.address), error, rest)
+            self._error = unreachable(self._shown, error, rest)
         except OSError as error:
-            message = f"repository {redact(self._remote.address)} cannot be mirrored here: {error.strerror}: check the disk"
+            message = f"repository {self._shown} cannot be mirrored here: {error.strerror}: check the disk"
             self._error = Unavailable(message, after=self._fresh_seconds, reason="MirrorFailed")
         self._seen, self._tried_at = seen, self._clock.now()
 
@@ -186,7 +200,8 @@ class Mirror:
         self.tries.asked += 1
         patterns = ("HEAD", "refs/heads/*", "refs/tags/*", *sorted(self._others))
         ask = ("ls-remote", "--quiet", "--", self._remote.address, *patterns)
-        advertised = await self._git.run(ask, cwd=self._path, access=self._access(credentials))
+        with self._requests.counted(self._shown, "ls-remote"):
+            advertised = await self._git.run(ask, cwd=self._path, access=self._access(credentials))
         if advertised == self._advertised and not self._is_broken:
             return
         names = {line.partition(b"\t")[2].decode("utf-8", "replace") for line in advertised.splitlines()}
@@ -206,7 +221,8 @@ class Mirror:
         if names:
             fetch = ("fetch", "--quiet", "--prune", "--no-tags", "--", self._remote.address, *self._refspecs(names))
             patience = 1.0 if self._has_commits() else _FIRST_FETCH_PATIENCE
-            await self._git.run(fetch, cwd=self._path, access=self._access(credentials), patience=patience)
+            with self._requests.counted(self._shown, "fetch"):
+                await self._git.run(fetch, cwd=self._path, access=self._access(credentials), patience=patience)
         if self.tries.fetched % self.repack_every == 0:
             await self._git.run(("repack", "--geometric=2", "-d", "-q"), cwd=self._path)
 

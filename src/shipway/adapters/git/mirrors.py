@@ -15,8 +15,9 @@ from pygit2.enums import ObjectType
 
 from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
 from shipway.adapters.git.lfs import LargeFiles, Pointer
-from shipway.adapters.git.mirror import Mirror, Tries, tree_oid
+from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
+from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.revisions import is_sha, resolve
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
@@ -75,7 +76,8 @@ class Mirrors:
         self._home = home.absolute()
         self._clock = clock
         self._credentials = credentials
-        self._fresh_seconds = fresh_seconds
+        self.requests = GitRequests(clock)
+        self._terms = Terms(fresh_seconds, self.requests)
         self._reach = reach
         self._large_files = LargeFiles(self._home / "lfs")
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
@@ -235,7 +237,7 @@ class Mirrors:
         if found is None:
             self._git.prepare()
             path = self._home / "mirrors" / f"{digest(remote.key, length=24)}.git"
-            found = self._mirrors[remote.key] = Mirror(path, remote, self._git, self._clock, self._fresh_seconds)
+            found = self._mirrors[remote.key] = Mirror(path, remote, self._git, self._clock, self._terms)
             self._by_place[place_of(remote.key)].append(found)
         return found
 

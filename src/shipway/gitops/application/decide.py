@@ -26,7 +26,7 @@ from shipway.gitops.application.verdict import Verdict, grace_over, told, verdic
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.deletion import DeletionHooks, Scene, deletion_step, has_stages, with_hook_finalizers
-from shipway.gitops.events import notes_of
+from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry
 from shipway.gitops.project import DEFAULT, default_project
@@ -260,7 +260,8 @@ def _deletion(observed: Observed, now: Instant) -> Decision:
         return replace(idle, batches=step.batches, wake=step.wake)
     version = resource_version_of(observed.app)
     change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, version, root=root, status=status)
-    return replace(idle, batches=step.batches, wake=step.wake, change=change)
+    notes = (deletion_note(observed.app, step.problem),) if step.problem and not is_told else ()
+    return replace(idle, batches=step.batches, wake=step.wake, change=change, notes=notes)
 
 
 def _had_problem(observed: Observed) -> bool:

@@ -103,6 +103,10 @@ class Caches:
         self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        return tuple(self._informers.values())
+
     async def run(self) -> None:
         """Owns the informers' tasks until it is cancelled."""
         try:

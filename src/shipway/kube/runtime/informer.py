@@ -63,6 +63,11 @@ class Informer:
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
+        self.told = 0
+        """Changes that the server told since the start, bookmarks left out."""
+        self.listed_at: float | None = None
+        """When everything was listed last, by `Clock.elapsed`."""
+        self.is_connected = False
         self._client = client
         self._namespace = scope.get("namespace", "")
         self._label_selector = scope.get("label_selector", "")
@@ -133,6 +138,7 @@ class Informer:
                 self._version = ""
                 failures += 1
             except ShipwayError as error:
+                self.is_connected = not isinstance(error, Unavailable)
                 failures = 1 if self._clock.elapsed() - started >= LONGEST_PAUSE else failures + 1
                 self._report(error, failures)
                 await self._clock.sleep(self._pause(error, failures))
@@ -146,6 +152,7 @@ class Informer:
             metadata_only=self._metadata_only, keep=self._stored,
         )  # fmt: skip
         changes = self._store.replace(listing.items)
+        self.listed_at, self.is_connected = self._clock.elapsed(), True
         self._highest = -1  # a restored server may count from a lower version
         self._met(listing.resource_version)
         self.synced.set()
@@ -171,8 +178,10 @@ class Informer:
     def _take(self, event: WatchEvent) -> None:
         obj = event.obj
         self._met(resource_version_of(obj))
+        self.is_connected = True
         if event.type == "BOOKMARK":
             return
+        self.told += 1
         if event.type == "DELETED":
             gone = self._store.remove(namespace_of(obj), name_of(obj))
             if gone is not None:

@@ -1,21 +1,27 @@
 """What the runtime counts, in Prometheus' terms. One instance per process; nothing is registered by importing this."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shipway.kube.runtime.decision import Note
+from shipway.kube.runtime.decision import Note, Outcome
 
 
-class PassListener(Protocol):
-    """What an engine that keeps figures of its own, by object, is told by the shells."""
+class PassListener:
+    """What an engine that keeps figures of its own, by object, is told by the shells. Each takes what it cares for."""
 
-    def passed(self, controller: str, key: Any, seconds: float) -> None: ...
+    def passed(self, controller: str, key: Any, seconds: float) -> None:
+        """A pass ended well."""
 
-    def failed(self, controller: str, key: Any, reason: str) -> None: ...
+    def failed(self, controller: str, key: Any, reason: str) -> None:
+        """A pass failed."""
 
-    def told(self, note: Note) -> None: ...
+    def did(self, controller: str, key: Any, outcomes: tuple[Outcome, ...]) -> None:
+        """A pass carried out actions."""
+
+    def told(self, note: Note) -> None:
+        """A pass told an event."""
 
 
 class RuntimeMetrics:
@@ -53,6 +59,10 @@ class RuntimeMetrics:
         self._failures.labels(controller, reason).inc()
         for listener in self._listeners:
             listener.failed(controller, key, reason)
+
+    def did(self, controller: str, key: Any, outcomes: tuple[Outcome, ...]) -> None:
+        for listener in self._listeners:
+            listener.did(controller, key, outcomes)
 
     def told(self, note: Note) -> None:
         for listener in self._listeners:

@@ -15,7 +15,7 @@ from shipway.kube.objects.resource import Resource
 from shipway.kube.runtime.caches import Caches
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask, Watch
-from shipway.kube.runtime.informer import OnChange
+from shipway.kube.runtime.informer import Informer, OnChange
 from shipway.kube.runtime.lanes import Lanes, Poll
 from shipway.kube.runtime.metrics import RuntimeMetrics
 from shipway.kube.runtime.shell import Shell, Surroundings
@@ -53,6 +53,11 @@ class Runtime:
     def follow(self, resource: Resource, on_change: OnChange) -> None:
         """Tells `on_change` of every object of a kind, as long as this lives. Shares the cache of whoever watches all of it."""
         self._caches.need(on_change, Watch(resource, lambda _: ())).on_event(on_change)
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        """What is watched right now."""
+        return self._caches.informers
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
         """Asks the standing asks that `concerns` picks again at once (a webhook came). Returns how many."""

@@ -159,6 +159,7 @@ class Shell:
             self._metrics.passed(self.name, key, self._clock.now() - started)
             return
         outcomes = await execute(self._client, decision.batches)
+        self._metrics.did(self.name, key, outcomes)
         writes = [write for write in map(awaited_of, outcomes) if write]
         self._parking.expect(key, writes)
         looked = observed if not outcomes else self._controller.observe(key, world)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
 
-from shipway.adapters.git.mirror import Mirror
+from shipway.adapters.git.mirror import Mirror, Terms
 from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.program import Git
+from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.urls import parse_remote
 from shipway.api.repositories import Credentials
 from shipway.api.sources import HeadRequest, PathTree
@@ -28,6 +30,9 @@ class HandClock:
 
     def now(self) -> Instant:
         return Instant(self.time)
+
+    def elapsed(self) -> float:
+        return self.time
 
     async def sleep(self, seconds: float) -> None:
         await SystemClock().sleep(seconds)
@@ -50,6 +55,30 @@ def mirrors(tmp_path: Path, clock: HandClock) -> Mirrors:
 
 def ask(copy: WorkingCopy, revision: str = "main", source: bytes = b"{}") -> HeadRequest:
     return HeadRequest(copy.url, revision, source)
+
+
+@pytest.mark.proves("gitops:metrics")
+async def test_what_is_asked_of_remotes_is_counted(mirrors, clock, shop, tmp_path):
+    await mirrors.head(ask(shop))
+    await asyncio.gather(*(mirrors.head(ask(shop)) for _ in range(3)))
+    shop.commit({"apps/a/x.yaml": "a: 2\n"})
+    shop.push()
+    clock.time += 60
+    await mirrors.head(ask(shop))
+    with pytest.raises(Unavailable):
+        await mirrors.head(HeadRequest(f"file://{tmp_path}/nowhere.git", "main", b"{}"))
+    registry = CollectorRegistry()
+    registry.register(mirrors.requests)
+    lines = generate_latest(registry).decode().splitlines()
+    repo, gone = f'repo="{shop.url}"', f'repo="file://{tmp_path}/nowhere.git"'
+    assert {
+        f'argocd_git_request_total{{{repo},request_type="ls-remote"}} 2.0',
+        f'argocd_git_request_total{{{repo},request_type="fetch"}} 2.0',
+        f'argocd_git_request_duration_seconds_count{{{repo},request_type="fetch"}} 2.0',
+        f'argocd_git_request_total{{{gone},request_type="ls-remote"}} 1.0',
+        f'argocd_git_lsremote_fail_total{{{gone},revision=""}} 1.0',
+        f"argocd_repo_pending_request_total{{{repo}}} 0.0",
+    } <= set(lines)
 
 
 async def test_head_tells_commit_author_message_and_the_root(mirrors, shop):
@@ -259,7 +288,7 @@ async def test_many_fetches_are_packed_and_stay_readable(shop, tmp_path, clock):
 
     git = Git(tmp_path / "git", timeout_seconds=60)
     git.prepare()
-    mirror = Eager(tmp_path / "m.git", parse_remote(shop.url), git, clock, 5)
+    mirror = Eager(tmp_path / "m.git", parse_remote(shop.url), git, clock, Terms(5, GitRequests(clock)))
     commits = []
     for n in range(7):
         commits.append(shop.commit({"n": str(n)}))

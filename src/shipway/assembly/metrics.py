@@ -1,0 +1,49 @@
+"""Who counts what: the figures that the engines keep beside those of the runtime."""
+
+import orjson
+from prometheus_client import CollectorRegistry
+
+from shipway.adapters.git.requests import GitRequests
+from shipway.base.clock import Clock
+from shipway.base.errors import ShipwayError
+from shipway.gitops.cluster_metrics import ClusterMetrics
+from shipway.gitops.metrics import ApplicationMetrics
+from shipway.gitops.settings import GitOpsSettings
+from shipway.kube.client.client import Client
+from shipway.kube.client.errors import ensure_ok
+from shipway.kube.runtime.runtime import Runtime
+from shipway.rollouts.metrics import RolloutMetrics
+
+
+def count_objects(runtime: Runtime, metrics: RolloutMetrics | ApplicationMetrics) -> None:
+    """Has `metrics` told of what is there and what passes did, and printed with all others."""
+    for resource in metrics.followed:
+        runtime.follow(resource, metrics.on_change_of(resource))
+    runtime.metrics.listen(metrics)
+    runtime.metrics.registry.register(metrics)
+
+
+async def count_gitops(
+    runtime: Runtime, settings: GitOpsSettings, requests: GitRequests, client: Client, clock: Clock
+) -> CollectorRegistry:
+    """Everything about applications, repositories and the cluster; returns where it is printed."""
+    count_objects(runtime, ApplicationMetrics(settings))
+    registry = runtime.metrics.registry
+    registry.register(requests)
+    registry.register(ClusterMetrics(lambda: runtime.informers, clock, await _version_told(client)))
+    return registry
+
+
+async def kube_version(client: Client) -> str:
+    """What the cluster says it is (`v1.36.0`). Raises what the client raises."""
+    response = await client.raw("GET", "/version")
+    ensure_ok(response, "get /version")
+    return str(orjson.loads(response.body).get("gitVersion") or "")
+
+
+async def _version_told(client: Client) -> str:
+    """For a label: nothing that anybody waits for."""
+    try:
+        return await kube_version(client)
+    except ShipwayError:
+        return ""
