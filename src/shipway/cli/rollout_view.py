@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from shipway.api.rollout import RolloutSpec, RolloutStatus, read_spec, read_status
+from shipway.kube.objects.pod_summary import Summary
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
     annotations_of,
@@ -23,7 +24,6 @@ from shipway.kube.objects.views import (
     status_of,
     uid_of,
 )
-from shipway.localcluster.apiserver.tables.pods import Summary
 from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set

@@ -88,7 +88,9 @@ async def test_what_is_not_there_is_told(shop: Shop) -> None:
         await say_why(shop.session, "shop")
 
 
-@pytest.mark.parametrize("verb", ["why", "wait", "terminate", "resources", "set", "delete", "rollback", "resume", "diff"])
+@pytest.mark.parametrize(
+    "verb", ["why", "wait", "terminate", "resources", "set", "delete", "rollback", "resume", "diff", "tree"]
+)
 def test_every_act_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["app", verb, "--help"]) == 0
     assert f"shipway app {verb}" in capsys.readouterr().out

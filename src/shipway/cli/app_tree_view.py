@@ -1,0 +1,159 @@
+"""A resource tree as lines for people and as a document for programs, pure.
+
+The document is Argo CD's resource tree (`nodes` with `parentRefs`, `networkingInfo` …) with the sync state of what is managed.
+In the lines a sign never stands without its word.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from shipway.base.clock import Instant
+from shipway.cli.app_view import revision_of
+from shipway.cli.output import MOODS, PLAIN, Paint, since
+from shipway.gitops.health import Health
+from shipway.gitops.tree import Node, Tree
+from shipway.gitops.tree_details import Network
+from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import dig, metadata, name_of
+
+HEADINGS = ("NAME", "SYNC", "HEALTH", "AGE", "INFO")
+SIGNS = {"Healthy": "✔", "Progressing": "◌", "Suspended": "॥", "Degraded": "✖", "Missing": "⚠", "Unknown": "?"}
+TOLD = {"Status Reason": "{}", "Containers": "ready:{}", "Restart Count": "restarts:{}", "Revision": "{}"}
+"""What is told in lines of a node's facts, and how."""
+
+
+class Line(Struct, frozen=True):
+    """Cells under `HEADINGS`, before they are laid out."""
+
+    name: str
+    sync: str
+    health: str
+    age: str
+    info: str
+
+
+def tree_lines(app: Obj, tree: Tree, now: Instant, paint: Paint = PLAIN) -> list[str]:
+    """The tree as a table whose first column is drawn; the Application is its root."""
+    sync = dig(app, "status", "sync", default={})
+    health = Health(
+        dig(app, "status", "health", "status", default="Unknown"), dig(app, "status", "health", "message", default="")
+    )
+    age = since(metadata(app).get("creationTimestamp") or "", now)
+    top = Line(f"Application/{name_of(app)}", sync.get("status") or "Unknown", health.status, age, revision_of(sync))
+    lines = [top, *_branches(tree, tree.tops, "", now)]
+    return _laid_out([Line(*HEADINGS), *lines], paint)
+
+
+def only_troubled(tree: Tree) -> Tree:
+    """What is out of sync or not healthy, and everything that it stands below."""
+    wanted: set[str] = set()
+    kept: list[Node] = []
+    for node in reversed(tree.nodes):  # children come after their parents
+        is_well = node.sync in ("", "Synced") and (node.health is None or node.health.status in ("Healthy", "Suspended"))
+        if not is_well or node.uid in wanted:
+            kept.append(node)
+            wanted.add(node.above)
+    return Tree(tuple(reversed(kept)))
+
+
+def names(tree: Tree) -> list[str]:
+    """`deployment.apps/web` of every object that is there, as kubectl spells it."""
+    return [_kubectl_name(node.ref) for node in tree.nodes if node.is_live]
+
+
+def document(app: Obj, tree: Tree) -> Obj:
+    """The whole tree for programs."""
+    return {
+        "apiVersion": "shipway.dev/v1alpha1",
+        "kind": "ApplicationTree",
+        "metadata": {"name": name_of(app), "namespace": metadata(app).get("namespace") or ""},
+        "nodes": [_document_of(node) for node in tree.nodes],
+    }
+
+
+def _branches(tree: Tree, nodes: Sequence[Node], before: str, now: Instant) -> list[Line]:
+    lines: list[Line] = []
+    below = tree.below
+    for position, node in enumerate(nodes):
+        is_last = position == len(nodes) - 1
+        lines.append(_line(node, before + ("└─" if is_last else "├─"), now))
+        lines += _branches(tree, below.get(node.uid, ()) if node.uid else (), before + ("  " if is_last else "│ "), now)
+    return lines
+
+
+def _line(node: Node, stroke: str, now: Instant) -> Line:
+    health = node.health.status if node.health else ""
+    return Line(f"{stroke}{node.ref.kind}/{node.ref.name}", node.sync, health, since(node.created, now), _info(node))
+
+
+def _info(node: Node) -> str:
+    facts = dict(node.info)
+    told = [form.format(facts[name]) for name, form in TOLD.items() if name in facts]
+    network = node.network
+    if network is not None:
+        told += [f"→ {ref.kind}/{ref.name}" for ref in network.target_refs]
+        told += [*network.ingress, *(url.rpartition("|")[2] for url in network.urls)]
+    if node.health is not None and node.health.status != "Healthy" and node.health.message:
+        told.append(node.health.message)
+    return "  ".join(dict.fromkeys(told))
+
+
+def _laid_out(lines: Sequence[Line], paint: Paint) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*(_cells(line) for line in lines), strict=True)]
+    laid_out: list[str] = []
+    for number, line in enumerate(lines):
+        cells = [cell.ljust(width) for cell, width in zip(_cells(line), widths, strict=True)]
+        if number:
+            cells[1] = paint(cells[1], MOODS.get(line.sync, ""))
+            cells[2] = paint(cells[2], MOODS.get(line.health, ""))
+        laid_out.append("   ".join(cells).rstrip())
+    return laid_out
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    sign = SIGNS.get(line.health)
+    return (line.name, line.sync, f"{sign} {line.health}" if sign else line.health, line.age, line.info)
+
+
+def _kubectl_name(ref: Ref) -> str:
+    kind = ref.kind.lower()
+    return f"{kind}.{ref.group}/{ref.name}" if ref.group else f"{kind}/{ref.name}"
+
+
+def _document_of(node: Node) -> Obj:
+    """Empty fields are left out, as Argo CD leaves them out."""
+    whole: Obj = {
+        **_reference(node.ref),
+        "version": node.version,
+        "uid": node.uid,
+        "resourceVersion": node.resource_version,
+        "createdAt": node.created,
+        "parentRefs": [{**_reference(parent.ref), "uid": parent.uid} for parent in node.parents],
+        "status": node.sync,
+        "health": _filled({"status": node.health.status, "message": node.health.message}) if node.health else {},
+        "info": [{"name": name, "value": value} for name, value in node.info],
+        "images": list(node.images),
+        "networkingInfo": _network(node.network) if node.network else {},
+    }
+    return _filled(whole)
+
+
+def _reference(ref: Ref) -> Obj:
+    return _filled({"group": ref.group, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name})
+
+
+def _network(network: Network) -> Obj:
+    return _filled(
+        {
+            "targetLabels": network.target_labels,
+            "targetRefs": [_reference(ref) for ref in network.target_refs],
+            "labels": network.labels,
+            "ingress": list(network.ingress),
+            "externalURLs": list(network.urls),
+        }
+    )
+
+
+def _filled(fields: Obj) -> Obj:
+    return {key: value for key, value in fields.items() if value}
