@@ -107,6 +107,7 @@ def forget_owners(obj: Obj) -> None:
 
 
 @pytest.mark.parametrize("edit", [scale, change_env, drop_env, drop_label, forget_owners])
+@pytest.mark.compat("argocd:automated.selfHeal")
 async def test_a_hand_edit_is_healed(real_control_plane: Any, shipway_account: Path, edit: Callable[[Obj], None]) -> None:
     name = f"gitops-{edit.__name__.replace('_', '-')}"
     async with world(real_control_plane, shipway_account, name, everything()[:2]) as there:
@@ -155,6 +156,7 @@ async def test_adoption_changes_no_spec(real_control_plane: Any, shipway_account
             assert manager not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
 
 
+@pytest.mark.compat("argocd:wave.dry-run")
 async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-refused"
     twice = deployment()
@@ -194,6 +196,7 @@ async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_doe
         assert "env" not in (await there.user.get(DEPLOYMENTS, name, "web"))["spec"]["template"]["spec"]["containers"][0]
 
 
+@pytest.mark.compat("argocd:option.Force")
 async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-force"
     options = {"automated": {}, "syncOptions": ["Force=true"], "retry": {"limit": 0}}
@@ -211,6 +214,7 @@ async def test_an_immutable_field_is_changed_by_force(real_control_plane: Any, s
         assert after["metadata"]["uid"] != before["metadata"]["uid"]
 
 
+@pytest.mark.compat("argocd:ignoreDifferences.jqPathExpressions", "argocd:ignoreDifferences.managedFieldsManagers")
 async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-ignore"
     rules = [
@@ -240,6 +244,7 @@ async def test_what_jq_and_managers_are_left_is_kept(real_control_plane: Any, sh
         assert live["metadata"]["labels"] == {"edition": "2"}
 
 
+@pytest.mark.compat("argocd:hook.PreDelete")
 async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control_plane: Any, shipway_account: Path) -> None:
     name = "gitops-delete"
     hooks = [config("before", annotations={"argocd.argoproj.io/hook": "PreDelete"})]

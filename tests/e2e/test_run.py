@@ -94,6 +94,7 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(plac
 
 @pytest.mark.proves("000-24")
 @pytest.mark.timeout(180)
+@pytest.mark.compat("argocd:secret.webhooks")
 async def test_a_push_is_live_by_webhook_and_no_other_delivery_does_anything(place: Place) -> None:
     secrets = {"webhook.github.secret": "gh", "webhook.gitlab.secret": "gl", "webhook.gogs.secret": "gt"}
     body = {"metadata": {"name": "argocd-secret", "namespace": "argocd"}, "stringData": secrets}

@@ -1,6 +1,7 @@
 """An application of two sources through the running program: a chart of a chart repository, its values in Git."""
 
 import orjson
+import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.kube.objects.resource import Obj
@@ -32,6 +33,7 @@ def synced_to(*revisions: str):
     return is_so
 
 
+@pytest.mark.compat("argocd:spec.source.chart")
 async def test_a_chart_of_a_repository_takes_its_values_from_git(place: Place) -> None:
     host = ChartHost(basic("me", "s3cret"))
     host.charts["web", "1.2.0"] = packed("web", "1.2.0", {"templates/config.yaml": TEMPLATE})

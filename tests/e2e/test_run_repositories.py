@@ -69,6 +69,7 @@ async def test_a_private_repository_from_a_missing_secret_to_a_revoked_one(place
 
 
 @pytest.mark.proves("000-24")
+@pytest.mark.compat("argocd:cm.timeout.reconciliation")
 async def test_without_webhooks_a_push_is_found_by_looking(place: Place) -> None:
     """As often as `argocd-cm` says, from the moment it says so."""
     await place.deliver_app()

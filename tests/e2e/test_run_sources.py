@@ -90,6 +90,7 @@ ELSEWHERE = {"server": "https://kubernetes.default.svc", "namespace": "elsewhere
 
 
 @pytest.mark.proves("001-14")
+@pytest.mark.compat("argocd:spec.source.targetRevision")
 async def test_how_a_revision_is_named_makes_no_difference(place: Place) -> None:
     """A branch, a tag, ranges of versions and the commit itself name one commit: switching between them syncs nothing."""
     await asyncio.to_thread(place.copy.git, "tag", "v1.2.0")

@@ -12,6 +12,15 @@ from tests.sim.gitops_objects import config, deployment, service
 from tests.sim.gitops_world import World, application, condition_types, rows, simulate
 
 
+@pytest.mark.compat(
+    "argocd:resource.tracking-id",
+    "argocd:status.sync",
+    "argocd:status.resources",
+    "argocd:status.reconciledAt",
+    "argocd:status.operationState",
+    "argocd:status.operationState.syncResult.resources",
+    "argocd:status.sourceType",
+)
 def test_an_automated_application_becomes_synced_and_says_so_as_argo_cd_does() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -44,6 +53,7 @@ def test_an_automated_application_becomes_synced_and_says_so_as_argo_cd_does() -
     simulate(story, [deployment(), service(), config()])
 
 
+@pytest.mark.compat("argocd:status.reconciledAt")
 def test_once_synced_nothing_is_written_any_more() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -57,6 +67,7 @@ def test_once_synced_nothing_is_written_any_more() -> None:
     simulate(story, [deployment(), service(), config()])
 
 
+@pytest.mark.compat("argocd:automated.prune", "argocd:status.operationState.syncResult.resources")
 def test_a_push_is_applied_and_what_left_git_is_pruned() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -77,6 +88,7 @@ def test_a_push_is_applied_and_what_left_git_is_pruned() -> None:
     simulate(story, [config(), deployment(), service()])
 
 
+@pytest.mark.compat("argocd:automated.selfHeal")
 def test_a_hand_edit_is_healed_and_its_field_manager_named() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -107,6 +119,7 @@ def test_a_deleted_object_comes_back() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:automated.selfHeal")
 def test_without_self_heal_a_hand_edit_is_reported_and_left() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
@@ -133,6 +146,7 @@ def test_fields_and_labels_that_others_add_are_no_drift() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:status.conditions")
 def test_a_broken_commit_leaves_the_cluster_alone_and_says_what_to_do() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -151,6 +165,7 @@ def test_a_broken_commit_leaves_the_cluster_alone_and_says_what_to_do() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:wave.dry-run")
 def test_an_object_the_server_refuses_stops_the_sync_before_anything_is_applied() -> None:
     broken = service()
     broken["spec"]["ports"] = [{"port": "no number at all"}]
@@ -257,6 +272,13 @@ def test_a_repository_that_was_never_reached_prunes_nothing() -> None:
         ({"syncPolicy": {"syncOptions": ["CreateNamspace=true"]}}, "CreateNamspace=true is not known"),
     ],
 )
+@pytest.mark.compat(
+    "argocd:spec.project",
+    "argocd:destination.server",
+    "argocd:spec.syncPolicy.syncOptions",
+    "argocd:validation",
+    "argocd:status.conditions",
+)
 def test_an_invalid_spec_is_a_condition(spec: Obj, message: str) -> None:
     async def story(there: World) -> None:
         app = application()
@@ -273,6 +295,9 @@ def test_an_invalid_spec_is_a_condition(spec: Obj, message: str) -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat(
+    "argocd:operation.sync", "argocd:operation.sync.revision", "argocd:operation.initiatedBy", "argocd:status.history"
+)
 def test_a_manual_sync_is_an_operation_that_any_client_writes() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
@@ -287,6 +312,7 @@ def test_a_manual_sync_is_an_operation_that_any_client_writes() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:automated.prune", "argocd:operation.sync.prune", "argocd:status.resources")
 def test_a_sync_without_prune_skips_what_left_git() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
@@ -305,6 +331,7 @@ def test_a_sync_without_prune_skips_what_left_git() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:automated.allowEmpty")
 def test_an_empty_render_never_prunes_everything_unless_allowed() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -320,6 +347,7 @@ def test_an_empty_render_never_prunes_everything_unless_allowed() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:annotation.refresh")
 def test_the_refresh_annotation_asks_git_again_and_goes() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
@@ -333,6 +361,7 @@ def test_the_refresh_annotation_asks_git_again_and_goes() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:finalizer.resources")
 def test_deleting_an_application_with_the_finalizer_takes_its_objects_along() -> None:
     async def story(there: World) -> None:
         app = application()
@@ -375,6 +404,7 @@ def project(**spec: Any) -> Obj:
     ],
     ids=["repository", "destination", "kind"],
 )
+@pytest.mark.compat("argocd:spec.project", "argocd:project.namespaceResourceWhitelist")
 def test_a_project_refuses_by_naming_the_rule_until_the_rule_is_changed(broken: Obj, refusal: str) -> None:
     async def story(there: World) -> None:
         await there.user.create(APP_PROJECTS, project(**broken))

@@ -31,6 +31,7 @@ async def gone(there: World, seconds: float = 60.0) -> None:
     raise AssertionError(f"still there: {(await there.app())['metadata']}")
 
 
+@pytest.mark.compat("argocd:hook.PreDelete", "argocd:finalizer.hooks")
 def test_hooks_run_before_and_after_and_are_tidied_up_by_their_policy() -> None:
     before = hook("backup", "PreDelete")
     after = hook("tidy", "PostDelete", **{"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"})
@@ -54,6 +55,7 @@ def test_hooks_run_before_and_after_and_are_tidied_up_by_their_policy() -> None:
     simulate(story, [config(), before, after])
 
 
+@pytest.mark.compat("argocd:hook.PreDelete", "argocd:status.conditions")
 def test_a_hook_that_fails_is_told_and_tried_anew() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, doomed(RESOURCES))
@@ -73,6 +75,7 @@ def test_a_hook_that_fails_is_told_and_tried_anew() -> None:
     simulate(story, [config(), hook("tidy", "PostDelete")])
 
 
+@pytest.mark.compat("argocd:finalizer.hooks")
 def test_finalizers_follow_the_hooks_in_git() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -118,6 +121,7 @@ def test_hooks_that_cannot_be_read_are_told_and_run_once_git_is_mended() -> None
     simulate(story, [config(), hook("tidy", "PostDelete")])
 
 
+@pytest.mark.compat("argocd:option.Delete=confirm", "argocd:annotation.deletion-approved")
 def test_a_deletion_waits_for_its_confirmation_with_all_it_would_delete() -> None:
     kept = service()
     kept["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Delete=confirm"}
@@ -138,6 +142,7 @@ def test_a_deletion_waits_for_its_confirmation_with_all_it_would_delete() -> Non
     simulate(story, [config(), kept])
 
 
+@pytest.mark.compat("argocd:finalizer.none")
 def test_without_a_finalizer_everything_stays() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -149,6 +154,7 @@ def test_without_a_finalizer_everything_stays() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:finalizer.resources")
 def test_waves_go_in_reverse_each_once_the_later_is_gone() -> None:
     first, last = config("first", annotations={"argocd.argoproj.io/sync-wave": "1"}), config("last")
     first["metadata"]["finalizers"] = ["test/hold"]

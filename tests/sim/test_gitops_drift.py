@@ -44,6 +44,7 @@ def essence(obj: Obj) -> Obj:
 
 @pytest.mark.proves("000-23")
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.compat("argocd:ignoreDifferences.jsonPointers")
 def test_random_deletions_and_edits_are_all_restored_by_one_operation(seed: int) -> None:
     rng = random.Random(seed)
 
@@ -89,6 +90,7 @@ def test_a_restart_knows_everything_without_a_write() -> None:
     simulate(story, shop())
 
 
+@pytest.mark.compat("argocd:status.sync")
 def test_a_commit_that_touches_nothing_is_told_in_a_slow_sweep_also_after_a_restart() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -124,6 +126,7 @@ HELM = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-delete-policy":
 
 
 @pytest.mark.proves("002-13")
+@pytest.mark.compat("argocd:hook.helm")
 def test_helm_hooks_run_before_the_workloads_and_are_cleaned_up_unless_they_failed() -> None:
     job = hook("create-database", "PreSync")
     job["metadata"]["annotations"] = HELM
@@ -161,6 +164,7 @@ IGNORED = [{"group": "apps", "kind": "Deployment", "jqPathExpressions": [PROXY]}
 
 
 @pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.compat("argocd:ignoreDifferences.jqPathExpressions", "argocd:option.RespectIgnoreDifferences")
 def test_what_jq_selects_is_left_to_others_and_kept_where_the_user_says_so(keeps: bool) -> None:
     policy = {"automated": {"selfHeal": True}, "syncOptions": [f"RespectIgnoreDifferences={str(keeps).lower()}"]}
 
@@ -188,6 +192,7 @@ def test_what_jq_selects_is_left_to_others_and_kept_where_the_user_says_so(keeps
     simulate(story, [sidecar("proxy:v1")])
 
 
+@pytest.mark.compat("argocd:cm.resource.customizations.ignoreDifferences")
 def test_a_rule_for_a_whole_kind_in_argocd_cm_counts_at_once_and_a_wrong_one_is_told() -> None:
     key = "resource.customizations.ignoreDifferences.apps_Deployment"
 
@@ -208,6 +213,12 @@ def test_a_rule_for_a_whole_kind_in_argocd_cm_counts_at_once_and_a_wrong_one_is_
     simulate(story, [deployment()])
 
 
+@pytest.mark.compat(
+    "argocd:resource.instance-label",
+    "argocd:status.conditions",
+    "argocd:cm.resource.exclusions",
+    "argocd:cm.application.resourceTrackingMethod",
+)
 def test_kinds_and_labels_follow_argocd_cm() -> None:
     async def story(there: World) -> None:
         data = {"resource.exclusions": "- kinds: [Service]", "application.resourceTrackingMethod": "annotation+label"}

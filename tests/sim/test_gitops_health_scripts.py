@@ -31,6 +31,7 @@ async def health(there: World) -> str:
 
 
 @pytest.mark.proves("gitops:lua-health-live")
+@pytest.mark.compat("argocd:status.health", "argocd:cm.resource.customizations.health")
 def test_a_teams_script_judges_a_kind_that_we_know_nothing_of() -> None:
     async def story(there: World) -> None:
         await there.user.create(CONFIG_MAPS, settings(ConfigMap=READY_BY_DATA))
@@ -59,6 +60,7 @@ def test_changed_settings_judge_every_application_again_and_their_going_too() ->
 
 
 @pytest.mark.parametrize("script", ["while true do end", "return nil + 1", "return {status = 'Fine'}", "retur"])
+@pytest.mark.compat("argocd:cm.resource.customizations.health")
 def test_a_script_that_fails_makes_its_object_unknown_and_nothing_else(script: str) -> None:
     async def story(there: World) -> None:
         await there.user.create(CONFIG_MAPS, settings(Service=script))
@@ -70,6 +72,7 @@ def test_a_script_that_fails_makes_its_object_unknown_and_nothing_else(script: s
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:status.conditions")
 def test_settings_that_cannot_be_read_are_a_condition() -> None:
     async def story(there: World) -> None:
         broken = settings() | {"data": {"resource.customizations": "a: ["}}

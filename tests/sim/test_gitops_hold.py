@@ -48,6 +48,7 @@ async def two_deployments(there: World) -> str:
 
 
 @pytest.mark.proves("gitops:rollback-with-auto-sync")
+@pytest.mark.compat("argocd:operation.sync.source")
 def test_a_rollback_stays_although_automated_sync_is_on_and_git_goes_on() -> None:
     async def story(there: World) -> None:
         blue = await two_deployments(there)

@@ -17,6 +17,7 @@ def prefer(*options: str, **more: Any) -> Obj:
     return {"automated": {"prune": True, "selfHeal": True}, "syncOptions": list(options), "retry": {"limit": 0}, **more}
 
 
+@pytest.mark.compat("argocd:option.Force", "argocd:operation.sync.syncOptions")
 def test_an_immutable_object_is_created_anew_where_the_user_forces_it() -> None:
     def shop(image: str) -> list[Obj]:
         job = {**hook("load", "PreSync")}
@@ -47,6 +48,7 @@ def test_an_immutable_object_is_created_anew_where_the_user_forces_it() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["apply", "hook"])
+@pytest.mark.compat("argocd:operation.sync.syncStrategy")
 def test_a_client_may_force_one_operation(strategy: str) -> None:
     def shop(name: str) -> list[Obj]:
         workload = deployment()
@@ -67,6 +69,7 @@ def test_a_client_may_force_one_operation(strategy: str) -> None:
     simulate(story, shop("web"))
 
 
+@pytest.mark.compat("argocd:option.Prune=confirm", "argocd:annotation.deletion-approved")
 def test_a_prune_waits_for_its_confirmation() -> None:
     asked = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
 
@@ -91,6 +94,7 @@ def test_a_prune_waits_for_its_confirmation() -> None:
     simulate(story, [config(), kept])
 
 
+@pytest.mark.compat("argocd:option.ApplyOutOfSyncOnly")
 def test_only_what_is_out_of_sync_gets_a_row_where_the_user_says_so() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy=prefer("ApplyOutOfSyncOnly=true")))
@@ -102,6 +106,7 @@ def test_only_what_is_out_of_sync_gets_a_row_where_the_user_says_so() -> None:
     simulate(story, [config(), service("web")])
 
 
+@pytest.mark.compat("argocd:spec.syncPolicy.managedNamespaceMetadata", "argocd:option.CreateNamespace")
 def test_the_labels_of_the_namespace_follow_the_application_and_are_not_its_own() -> None:
     def policy(**labels: str) -> Obj:
         return prefer("CreateNamespace=true", managedNamespaceMetadata={"labels": labels})
@@ -126,6 +131,7 @@ def test_the_labels_of_the_namespace_follow_the_application_and_are_not_its_own(
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:wave")
 def test_a_wave_gives_watchers_a_moment_before_the_next() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -195,6 +201,7 @@ def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does_and_
     simulate(story, [twice(), config()])
 
 
+@pytest.mark.compat("argocd:option.ServerSideApply", "argocd:resource.sync-options")
 def test_a_user_may_ask_for_client_side_apply() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy=prefer("ServerSideApply=false")))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.gitops.why import why
@@ -24,6 +26,7 @@ def daily(kind: str, begins: float, duration: str = "1h", **more: Any) -> Obj:
     return {"kind": kind, "schedule": schedule, "duration": duration, "applications": ["*"], **more}
 
 
+@pytest.mark.compat("argocd:project.syncWindows")
 def test_automated_sync_waits_for_its_window_and_why_says_when_it_opens() -> None:
     async def story(there: World) -> None:
         await there.user.create(APP_PROJECTS, project(syncWindows=[daily("allow", 7200)]))
@@ -43,6 +46,7 @@ def test_automated_sync_waits_for_its_window_and_why_says_when_it_opens() -> Non
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:project.syncWindows.manualSync")
 def test_a_person_may_sync_through_a_window_that_says_so_and_waits_at_one_that_does_not() -> None:
     async def story(there: World) -> None:
         await there.user.create(APP_PROJECTS, project(syncWindows=[daily("deny", -600, manualSync=True)]))
@@ -90,6 +94,7 @@ def elsewhere(namespace: str, **spec: Any) -> Obj:
     return app
 
 
+@pytest.mark.compat("argocd:status.controllerNamespace", "argocd:project.sourceNamespaces")
 def test_an_application_in_a_namespace_of_its_team_is_synced_once_the_project_lets_it() -> None:
     async def story(there: World) -> None:
         for name in ("team-a", "stranger"):

@@ -35,6 +35,7 @@ def synced_to(*revisions: str):
     return is_so
 
 
+@pytest.mark.compat("argocd:spec.sources", "argocd:status.sync", "argocd:status.history", "argocd:status.sourceType")
 def test_every_source_is_applied_and_the_plural_fields_say_so() -> None:
     async def story(there: World) -> None:
         other = there.add_repository(TOOLS, [service("tool")])
@@ -77,6 +78,7 @@ def test_a_push_to_one_source_renders_that_source_alone() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:spec.sources")
 def test_an_object_of_two_sources_is_taken_from_the_last_and_told() -> None:
     async def story(there: World) -> None:
         other = there.add_repository(TOOLS, [{**config(), "data": {"colour": "green"}}])
@@ -125,6 +127,7 @@ def test_a_source_that_cannot_be_rendered_stops_the_others_and_prunes_nothing() 
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:spec.source.ref")
 def test_a_ref_source_gives_no_objects_and_what_is_read_of_it_renders_the_reader() -> None:
     async def story(there: World) -> None:
         lent = there.add_repository(VALUES, [config("never")])
@@ -142,6 +145,7 @@ def test_a_ref_source_gives_no_objects_and_what_is_read_of_it_renders_the_reader
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:operation.sync.revision", "argocd:operation.sync.source")
 def test_a_client_syncs_several_sources_to_revisions_of_its_own() -> None:
     async def story(there: World) -> None:
         other = there.add_repository(TOOLS, [service("tool")])
@@ -180,6 +184,7 @@ def test_a_source_that_lacks_facts_is_asked_again_and_never_taken_for_an_empty_o
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:kustomize.bases")
 def test_a_base_elsewhere_is_followed_and_only_where_the_project_permits_it() -> None:
     async def story(there: World) -> None:
         base = there.add_repository(VALUES, [config("of-no-interest")])
@@ -199,6 +204,7 @@ def test_a_base_elsewhere_is_followed_and_only_where_the_project_permits_it() ->
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:hook.generateName")
 def test_hooks_of_several_sources_take_their_names_from_the_first() -> None:
     async def story(there: World) -> None:
         migrate = hook("migrate", "PreSync")
@@ -274,6 +280,7 @@ def test_a_list_is_complete_after_a_restart_without_a_write() -> None:
     ],
     ids=["no-repository", "no-path", "no-version", "chart-ref", "bad-ref", "ref-twice"],
 )
+@pytest.mark.compat("argocd:spec.sources")
 def test_a_list_that_cannot_work_is_an_invalid_spec(sources: list[Obj], message: str) -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(sources=sources))
@@ -283,6 +290,7 @@ def test_a_list_that_cannot_work_is_an_invalid_spec(sources: list[Obj], message:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:spec.sourceHydrator", "argocd:status.sourceHydrator")
 def test_a_hydrated_source_is_refused_by_name() -> None:
     async def story(there: World) -> None:
         dry = {"repoURL": REPO, "targetRevision": "main", "path": "deploy"}

@@ -9,6 +9,7 @@ from tests.sim.gitops_objects import CLAIMS, claim, config, deployment, hook, se
 from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
 
 
+@pytest.mark.compat("argocd:option.CreateNamespace", "argocd:wave")
 def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
     first = config("first", annotations={"argocd.argoproj.io/sync-wave": "-1"})
     second = claim("disk", annotations={"argocd.argoproj.io/sync-wave": "1"})
@@ -32,6 +33,7 @@ def test_waves_wait_for_health_and_the_namespace_is_created_first() -> None:
     simulate(story, [third, second, first])
 
 
+@pytest.mark.compat("argocd:hook.PreSync", "argocd:hook-delete-policy.HookSucceeded", "argocd:finalizer.hook")
 def test_a_presync_hook_runs_before_and_its_result_is_stored_before_it_goes() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -65,6 +67,7 @@ def test_a_failing_hook_fails_the_sync_and_stays_for_its_logs() -> None:
     simulate(story, [config(), hook("migrate", "PreSync", **{"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"})])
 
 
+@pytest.mark.compat("argocd:hook.PreSync", "argocd:hook-delete-policy.BeforeHookCreation")
 def test_a_hook_runs_anew_at_each_sync() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -80,6 +83,7 @@ def test_a_hook_runs_anew_at_each_sync() -> None:
     simulate(story, [config(), hook("notify", "PostSync")])
 
 
+@pytest.mark.compat("argocd:operation.terminate")
 def test_a_running_sync_can_be_terminated_by_any_client() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
@@ -98,6 +102,7 @@ def test_a_running_sync_can_be_terminated_by_any_client() -> None:
     simulate(story, [config(), hook("migrate", "PreSync")])
 
 
+@pytest.mark.compat("argocd:retry.limit", "argocd:retry.backoff", "argocd:retry.refresh", "argocd:status.operationState")
 def test_a_failed_sync_is_tried_again_with_backoff_and_gives_way_to_a_newer_commit() -> None:
     broken = service()
     broken["spec"]["ports"] = []
@@ -119,6 +124,7 @@ def test_a_failed_sync_is_tried_again_with_backoff_and_gives_way_to_a_newer_comm
     simulate(story, [config(), broken])
 
 
+@pytest.mark.compat("argocd:operation.sync.resources")
 def test_a_selective_sync_touches_only_what_it_names_and_makes_no_history() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
@@ -133,6 +139,7 @@ def test_a_selective_sync_touches_only_what_it_names_and_makes_no_history() -> N
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:operation.sync.dryRun")
 def test_a_dry_run_writes_nothing_but_its_result() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
@@ -146,6 +153,7 @@ def test_a_dry_run_writes_nothing_but_its_result() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:option.Replace")
 def test_replace_drops_what_others_added() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={"syncOptions": ["Replace=true"]}))
@@ -160,6 +168,9 @@ def test_replace_drops_what_others_added() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat(
+    "argocd:option.Prune=false", "argocd:resource.sync-options", "argocd:status.operationState.syncResult.resources"
+)
 def test_an_object_that_may_not_be_pruned_stays() -> None:
     kept = config("kept", annotations={"argocd.argoproj.io/sync-options": "Prune=false"})
 
@@ -182,6 +193,7 @@ def test_an_object_that_may_not_be_pruned_stays() -> None:
     simulate(story, [config(), kept])
 
 
+@pytest.mark.compat("argocd:option.SkipDryRunOnMissingResource")
 def test_a_crd_and_its_first_object_come_in_one_sync() -> None:
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -228,6 +240,7 @@ def test_an_object_that_kubectl_applied_is_adopted_as_it_is() -> None:
     simulate(story, [deployment(), config()])
 
 
+@pytest.mark.compat("argocd:status.conditions")
 def test_two_applications_that_want_one_object_are_told_and_do_not_fight() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application("one"))
@@ -243,6 +256,7 @@ def test_two_applications_that_want_one_object_are_told_and_do_not_fight() -> No
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:option.FailOnSharedResource")
 def test_a_shared_object_fails_the_sync_where_the_user_says_so() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application("one"))
@@ -268,6 +282,7 @@ def test_an_operation_of_an_application_that_its_project_refuses_ends_with_the_r
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:hook.helm")
 def test_a_pre_upgrade_job_runs_once_for_each_release_however_syncs_overlap() -> None:
     def release(edition: str) -> list[Obj]:
         job = hook("migrate", "PreSync")
@@ -307,6 +322,7 @@ def test_a_pre_upgrade_job_runs_once_for_each_release_however_syncs_overlap() ->
 
 
 @pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.compat("argocd:retry.refresh", "argocd:operation.retry")
 def test_a_retry_takes_the_newest_commit_where_the_client_says_so(refresh: bool) -> None:
     broken = deployment()
     broken["spec"]["template"]["spec"]["containers"] = []

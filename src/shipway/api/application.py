@@ -33,6 +33,7 @@ class Source(Struct, frozen=True):
     path: str = ""
     chart: str = ""
     target_revision: str = field(name="targetRevision", default="")
+    tag_prefix: str = field(name="tagPrefix", default="")
     ref: str = ""
     name: str = ""
     directory: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.comparison import Comparison, Item, item_wave
+from shipway.gitops.external_urls import external_urls
 from shipway.gitops.hold import CONDITION as HELD
 from shipway.gitops.pinned import Pinned
 from shipway.gitops.sync.tasks import images_of
@@ -70,8 +71,10 @@ def resource_rows(comparison: Comparison) -> list[Obj]:
 
 
 def summary(items: Sequence[Item]) -> Obj:
-    images = sorted({image for item in items if item.live for image in images_of(item.live.obj)})
-    found: Obj = {"images": images} if images else {}
+    live = [item.live.obj for item in items if item.live]
+    images = sorted({image for obj in live for image in images_of(obj)})
+    urls = sorted({url for obj in live for url in external_urls(obj)})
+    found: Obj = {**({"images": images} if images else {}), **({"externalURLs": urls} if urls else {})}
     if any(item.ref.group == "argoproj.io" and item.ref.kind == "Application" for item in items):
         found["isAppOfApps"] = True
     return found

@@ -102,6 +102,7 @@ async def hosts(tmp_path: Path) -> AsyncGenerator[Hosts, None]:
 # --- submodules ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.compat("argocd:repository.submodules")
 async def test_submodules_with_logins_of_their_own_down_to_the_second_level(hosts: Hosts) -> None:
     hosts.logins = {"shop": SHOP, "lib": LIB}
     deep = await hosts.push("deep", {"d.yaml": "d: 1\n"})
@@ -166,6 +167,7 @@ async def test_submodules_in_a_circle_end(hosts: Hosts) -> None:
         await hosts.read("m7", "m/m/m/m/m/m/m/x.yaml")
 
 
+@pytest.mark.compat("argocd:repository.submodules")
 async def test_submodules_can_be_switched_off(hosts: Hosts) -> None:
     hosts.has_submodules = False
     lib = await hosts.push("lib", {"l.yaml": "l: 1\n"})
@@ -211,6 +213,7 @@ class LfsServer:
         return web.Response(body=orjson.dumps({"objects": [{**wanted, **found}]}), content_type="application/vnd.git-lfs+json")
 
 
+@pytest.mark.compat("argocd:repository.enableLfs")
 async def test_large_files_are_fetched_with_the_repository_s_login(hosts: Hosts) -> None:
     lfs = LfsServer(hosts.door)
     hosts.logins = {"shop": Credentials(username="shop", password="s3cr3t-shop", lfs=True)}
@@ -223,6 +226,7 @@ async def test_large_files_are_fetched_with_the_repository_s_login(hosts: Hosts)
     assert secrets_in(hosts.home / "mirrors", "s3cr3t") == []
 
 
+@pytest.mark.compat("argocd:repository.enableLfs")
 async def test_without_enable_lfs_a_pointer_is_its_text(hosts: Hosts) -> None:
     lfs = LfsServer(hosts.door)
     pointer = lfs.put(b"content")

@@ -46,6 +46,7 @@ RANGES = [
 
 
 @pytest.mark.parametrize(("wanted", "version"), RANGES)
+@pytest.mark.compat("argocd:spec.source.chart")
 async def test_which_version_of_a_repository(host: ChartHost, there: Shelf, wanted: str, version: str) -> None:
     head = await there.head(host.url, "web", wanted)
     assert head.commit == version
@@ -90,6 +91,7 @@ async def test_a_chart_lost_from_disk_is_fetched_again(host: ChartHost, there: S
     ],
     ids=["basic", "bearer"],
 )
+@pytest.mark.compat("argocd:repository.password")
 async def test_a_login_opens_a_repository(host: ChartHost, there: Shelf, admits, login: Credentials) -> None:
     host.admits = admits
     with pytest.raises(Denied, match="login in a repository Secret"):
@@ -99,6 +101,7 @@ async def test_a_login_opens_a_repository(host: ChartHost, there: Shelf, admits,
 
 
 @pytest.mark.parametrize("passes", [False, True])
+@pytest.mark.compat("argocd:helm.passCredentials")
 async def test_a_login_goes_to_another_host_only_when_that_was_allowed(host: ChartHost, there: Shelf, passes: bool) -> None:
     async with ChartHost().open() as other:
         other.charts = dict(host.charts)
@@ -108,6 +111,7 @@ async def test_a_login_goes_to_another_host_only_when_that_was_allowed(host: Cha
         assert [bool(login) for _, _, login in other.seen] == [passes]
 
 
+@pytest.mark.compat("argocd:repository.tlsClientCert")
 async def test_a_repository_behind_tls_wants_our_certificate(there: Shelf, tmp_path: Path) -> None:
     made = certificates(tmp_path)
     host = ChartHost()
@@ -173,6 +177,7 @@ async def test_a_digest_that_is_no_digest_leads_nowhere(host: ChartHost, there: 
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.compat("argocd:spec.source.chart")
 async def test_a_registry_gives_versions_and_digests(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
     async with registry(program, tmp_path) as address:
         for version in VERSIONS:
@@ -190,6 +195,7 @@ async def test_a_registry_gives_versions_and_digests(program: Callable[[str], st
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.compat("argocd:spec.source.repoURL")
 async def test_an_artifact_of_one_layer_is_a_folder(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
     layer = "application/vnd.oci.image.layer.v1.tar+gzip"
     async with registry(program, tmp_path) as address:

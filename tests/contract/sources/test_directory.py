@@ -32,6 +32,7 @@ def names(rendered) -> list[str]:
     return [kind.partition("/")[2] for kind in named(rendered)]
 
 
+@pytest.mark.compat("argocd:directory.files")
 async def test_a_folder(bench):
     rendered = await bench.render({"path": "app"})
     assert names(rendered) == ["a", "a2", "b", "c"]
@@ -40,6 +41,7 @@ async def test_a_folder(bench):
 
 
 @pytest.mark.parametrize("path", ["./app", "app/", "/app"])
+@pytest.mark.compat("argocd:spec.source.path")
 async def test_spellings_of_a_path(bench, path):
     assert names(await bench.render({"path": path})) == ["a", "a2", "b", "c"]
 
@@ -55,6 +57,7 @@ async def test_spellings_of_a_path(bench, path):
         ({}, ["a", "a2", "b", "c"]),
     ],
 )
+@pytest.mark.compat("argocd:directory.recurse", "argocd:directory.include")
 async def test_options(bench, options, found):
     assert names(await bench.render({"path": "app", "directory": options})) == found
 
@@ -74,6 +77,7 @@ async def test_the_root_of_the_repository(bench):
         ({f"app/big{n}.yaml": "# " + "x" * (4 << 20) for n in range(3)}, "SourceTooLarge", "10 MiB"),
     ],
 )
+@pytest.mark.compat("argocd:directory.jsonnet", "argocd:directory.size")
 async def test_what_cannot_work_says_where(bench, files, reason, says):
     bench.push(files)
     with pytest.raises(InvalidInput, match=says) as caught:
@@ -90,6 +94,7 @@ async def test_names_may_hold_any_bytes(bench):
         await bench.render({"path": "app"})
 
 
+@pytest.mark.compat("argocd:spec.source.path")
 async def test_a_path_that_is_not_there(bench):
     for path in ("none", "app/a.yaml"):
         with pytest.raises(InvalidInput, match="app path does not exist") as caught:

@@ -51,6 +51,7 @@ async def data_of(bench, helm=None, **more):
     return only(await bench.render({**SOURCE, "helm": helm or {}}, **more), "ConfigMap")["data"]
 
 
+@pytest.mark.compat("argocd:helm.skipTests")
 async def test_a_chart_gives_its_objects_hooks_and_crds(bench):
     rendered = await bench.render(SOURCE)
     assert sorted(named(rendered)) == ["ConfigMap/app", "CustomResourceDefinition/foos.x.io", "Job/migrate"]
@@ -63,11 +64,13 @@ async def test_a_chart_gives_its_objects_hooks_and_crds(bench):
     assert (config["data"]["a"], config["data"]["list"]) == ("chart", '["x"]')
 
 
+@pytest.mark.compat("argocd:helm.releaseName", "argocd:helm.namespace")
 async def test_release_and_namespace(bench):
     rendered = await bench.render({**SOURCE, "helm": {"releaseName": "other", "namespace": "there"}})
     assert only(rendered, "ConfigMap")["metadata"] == {"name": "other", "namespace": "there"}
 
 
+@pytest.mark.compat("argocd:helm.values", "argocd:helm.valuesObject", "argocd:helm.parameters")
 async def test_what_comes_later_wins(bench):
     files = ["values-prod.yaml", "/common/values.yaml"]
     assert (await data_of(bench, {"valueFiles": files}))["a"] == "prod"
@@ -80,12 +83,14 @@ async def test_what_comes_later_wins(bench):
     assert (await data_of(bench, helm))["a"] == "two"
 
 
+@pytest.mark.compat("argocd:helm.parameters")
 async def test_parameters_keep_commas_and_types(bench):
     parameters = [{"name": "a", "value": "x,y"}, {"name": "b", "value": "1234567", "forceString": True}]
     found = await data_of(bench, {"parameters": [*parameters, {"name": "list[0]", "value": "true"}]})
     assert (found["a"], found["b"], found["list"]) == ("x,y", "1234567", "[true]")
 
 
+@pytest.mark.compat("argocd:spec.source.environment", "argocd:helm.fileParameters")
 async def test_file_parameters_and_the_build_environment(bench):
     helm = {
         "fileParameters": [{"name": "a", "path": "notice.txt"}],
@@ -96,12 +101,14 @@ async def test_file_parameters_and_the_build_environment(bench):
     assert (found["a"], found["b"]) == ("one, two\nthree\n", "shop-abc-$x")
 
 
+@pytest.mark.compat("argocd:helm.fileParameters")
 async def test_a_file_parameter_is_taken_as_it_is(bench):
     json = '{"a": ["x", {"b": "c\\d"}], "e": 1}\n'
     bench.push({"apps/shop/settings.json": json})
     assert (await data_of(bench, {"fileParameters": [{"name": "a", "path": "settings.json"}]}))["a"] == json
 
 
+@pytest.mark.compat("argocd:helm.valueFiles")
 async def test_value_files_by_pattern_and_by_variable(bench):
     found = await data_of(bench, {"valueFiles": ["env/*.yaml"]})
     assert (found["a"], found["b"]) == ("eu", "us")
@@ -109,6 +116,7 @@ async def test_value_files_by_pattern_and_by_variable(bench):
     assert found["b"] == "us"
 
 
+@pytest.mark.compat("argocd:helm.kubeVersion", "argocd:helm.apiVersions")
 async def test_capabilities(bench):
     found = await data_of(bench, {"kubeVersion": "v1.29.3", "apiVersions": ["x.io/v1"]})
     assert (found["kube"], found["has"]) == ("v1.29.3", "true")
@@ -116,10 +124,12 @@ async def test_capabilities(bench):
     assert (found["kube"], found["has"]) == ("v1.30.0", "false")
 
 
+@pytest.mark.compat("argocd:helm.skipCrds")
 async def test_crds_can_be_left_out(bench):
     assert "CustomResourceDefinition/foos.x.io" not in named(await bench.render({**SOURCE, "helm": {"skipCrds": True}}))
 
 
+@pytest.mark.compat("argocd:helm.ignoreMissingValueFiles")
 async def test_a_missing_value_file_is_named_and_its_coming_is_noticed(bench):
     helm = {"valueFiles": ["values-stage.yaml", "/common/none.yaml"]}
     with pytest.raises(InvalidInput, match=r"'values-stage.yaml' does not exist \(looked for apps/shop/values-stage") as caught:
@@ -145,6 +155,7 @@ async def test_a_missing_value_file_is_named_and_its_coming_is_noticed(bench):
         ({"releaseName": "Not_Allowed"}, "InvalidSource"),
     ],
 )
+@pytest.mark.compat("argocd:helm.valueFiles")
 async def test_what_cannot_work_is_refused(bench, helm, reason):
     with pytest.raises(InvalidInput) as caught:
         await bench.render({**SOURCE, "helm": helm})
@@ -165,6 +176,7 @@ async def test_output_that_is_no_object_says_where(bench):
         await bench.render(SOURCE)
 
 
+@pytest.mark.compat("argocd:helm.skipSchemaValidation")
 async def test_a_schema_binds_unless_switched_off(bench):
     bench.push({"apps/shop/values.schema.json": '{"properties": {"a": {"type": "number"}}}'})
     with pytest.raises(InvalidInput, match="got string, want number"):
@@ -179,6 +191,7 @@ SUB = {
 WITH_SUB = CHART + "dependencies:\n- {name: sub, version: 1.0.0, condition: sub.enabled, repository: '%s'}\n"
 
 
+@pytest.mark.compat("argocd:helm.dependencies")
 async def test_a_local_dependency_is_found_and_counts_as_read(bench):
     bench.push({**SUB, "apps/shop/Chart.yaml": WITH_SUB % "file://../../libs/sub"})
     rendered = await bench.render(SOURCE)
@@ -189,6 +202,7 @@ async def test_a_local_dependency_is_found_and_counts_as_read(bench):
 
 
 @pytest.mark.parametrize("place", ["file:///etc", "file://../../../../etc"])
+@pytest.mark.compat("argocd:helm.dependencies")
 async def test_a_dependency_outside_of_the_repository_is_refused(bench, place):
     bench.push({"apps/shop/Chart.yaml": WITH_SUB % place})
     with pytest.raises(InvalidInput) as caught:
@@ -196,6 +210,7 @@ async def test_a_dependency_outside_of_the_repository_is_refused(bench, place):
     assert caught.value.reason == "PathEscapes"
 
 
+@pytest.mark.compat("argocd:helm.dependencies")
 async def test_a_dependency_that_is_nowhere(bench):
     bench.push({"apps/shop/Chart.yaml": WITH_SUB % "file://../none"})
     with pytest.raises(InvalidInput, match="commit the chart's dependencies") as caught:
@@ -240,6 +255,7 @@ async def test_the_cluster_and_the_revision_are_asked_for_only_where_they_are_re
     assert only(await bench.render({**SOURCE, "helm": helm}), "ConfigMap")
 
 
+@pytest.mark.compat("argocd:spec.source.environment")
 async def test_what_a_chart_is_told_of_the_cluster(bench):
     found = await data_of(
         bench, {"parameters": [{"name": "a", "value": "$KUBE_VERSION of $ARGOCD_APP_SOURCE_TARGET_REVISION"}]}
@@ -248,6 +264,7 @@ async def test_what_a_chart_is_told_of_the_cluster(bench):
     assert found["a"] == "1.33.1 of main"
 
 
+@pytest.mark.compat("argocd:helm.version")
 async def test_a_version_of_helm_that_there_is_not(bench):
     assert await data_of(bench, {"version": "v3"})
     with pytest.raises(InvalidInput, match=r"spec\.source\.helm\.version 'v2' is not known"):

@@ -126,6 +126,7 @@ async def rendered_by(way: str, folder, files, case: str):
 
 @pytest.mark.proves("002-06")
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.compat("argocd:helm.lookup")
 async def test_the_sdk_and_the_program_agree(tmp_path, program, case):
     found = await rendered_by("", tmp_path / "sdk", FILES, case)
     assert found == await rendered_by(program("helm"), tmp_path / "program", FILES, case)

@@ -45,6 +45,14 @@ async def test_an_overlay_reads_itself_and_its_base(bench):
     assert rendered.tool.startswith("kustomize v5")
 
 
+@pytest.mark.compat(
+    "argocd:kustomize.namePrefix",
+    "argocd:kustomize.namespace",
+    "argocd:kustomize.replicas",
+    "argocd:kustomize.commonLabels",
+    "argocd:kustomize.patches",
+    "argocd:kustomize.components",
+)
 async def test_the_applications_own_settings(bench):
     options = {
         "namePrefix": "eu-",
@@ -69,6 +77,7 @@ async def test_the_applications_own_settings(bench):
     assert rendered.reads == ("base", "overlays/eu", "parts/extra")
 
 
+@pytest.mark.compat("argocd:kustomize.ignoreMissingComponents")
 async def test_missing_components_may_be_ignored(bench):
     options = {"components": ["../../parts/none"], "namePrefix": "x-"}
     with pytest.raises(InvalidInput, match="parts/none, which does not exist"):
@@ -95,6 +104,7 @@ async def test_missing_components_may_be_ignored(bench):
         ("resources: [../../base/deployment.yaml]", "RenderFailed", "overlays/eu: kustomize: "),
     ],
 )
+@pytest.mark.compat("argocd:kustomize.kubeVersion")
 async def test_what_cannot_work_says_where(bench, kustomization, reason, says):
     bench.push({"overlays/eu/kustomization.yaml": kustomization})
     with pytest.raises(InvalidInput, match=says) as caught:
@@ -109,11 +119,13 @@ async def test_a_circle_ends(bench):
         await bench.render(EU)
 
 
+@pytest.mark.compat("argocd:kustomize.version")
 async def test_a_version_of_kustomize_that_there_is_not(bench):
     with pytest.raises(InvalidInput, match=r"spec\.source\.kustomize\.version 'v9' is not known here"):
         await bench.render({**EU, "kustomize": {"version": "v9"}})
 
 
+@pytest.mark.compat("argocd:kustomize.images")
 async def test_images_may_name_the_revision(bench):
     rendered = await bench.render({**EU, "kustomize": {"images": ["web=shop/web:${ARGOCD_APP_REVISION}"]}})
     image = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]

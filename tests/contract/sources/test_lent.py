@@ -67,6 +67,7 @@ async def data_of(bench: Bench, url: str, **helm: Any) -> dict[str, str]:
     ],
     ids=["file", "glob", "variable", "missing-allowed", "file-parameter"],
 )
+@pytest.mark.compat("argocd:spec.source.ref", "argocd:helm.valueFiles")
 async def test_values_of_another_source(bench, values, helm, expected):
     found = await data_of(bench, values[1], **helm)
     assert {key: found[key] for key in expected} == expected
@@ -80,6 +81,7 @@ async def test_values_of_another_source(bench, values, helm, expected):
         ("$values/../../etc/passwd", "PathEscapes", "leaves the repository"),
     ],
 )
+@pytest.mark.compat("argocd:spec.source.ref")
 async def test_what_another_source_does_not_have_is_named(bench, values, path, reason, words):
     with pytest.raises(InvalidInput) as caught:
         await data_of(bench, values[1], valueFiles=[path])

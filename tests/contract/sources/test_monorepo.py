@@ -119,6 +119,7 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.proves("repositories:one-look-for-all", "repositories:a-push-renders-what-it-feeds")
+@pytest.mark.compat("argocd:annotation.manifest-generate-paths")
 async def test_a_push_renders_what_it_feeds_and_is_looked_at_once(monorepo: Monorepo) -> None:
     began = CLOCK.now()
     everybody = [f"app-{number}" for number in range(APPS)]

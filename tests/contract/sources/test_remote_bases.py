@@ -57,6 +57,7 @@ async def hosts(tmp_path: Path) -> AsyncGenerator[Hosts, None]:
     await server.stop()
 
 
+@pytest.mark.compat("argocd:kustomize.bases")
 async def test_a_base_elsewhere_and_what_it_builds_on_elsewhere(hosts: Hosts) -> None:
     hosts.overlay("own.yaml", f"{hosts.copies['base'].url}//deploy?ref=main")
     rendered = await hosts.bench.render(SOURCE)
@@ -87,6 +88,7 @@ async def test_a_base_at_a_tag_stays_there(hosts: Hosts) -> None:
     assert only(await hosts.bench.render(SOURCE), "ConfigMap")["data"]["v"] == 1
 
 
+@pytest.mark.compat("argocd:kustomize.components")
 async def test_a_component_elsewhere(hosts: Hosts) -> None:
     part: dict[str, str | bytes | None] = {
         "part/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [a.yaml]\n"

@@ -63,6 +63,7 @@ async def git(tmp_path: Path) -> AsyncGenerator[GitServer, None]:
     await server.stop()
 
 
+@pytest.mark.compat("argocd:repository.password")
 async def test_a_password_opens_the_door(git: GitServer, look: Look) -> None:
     async with Door(git, basic("me", "s3cr3t")).open() as door:
         head = await look(f"{door.url}/shop.git", Credentials(username="me", password="s3cr3t"))
@@ -80,6 +81,7 @@ async def test_a_name_may_be_missing_beside_a_password(git: GitServer, look: Loo
         assert await look(f"{door.url}/shop.git", Credentials(password=TOKEN))
 
 
+@pytest.mark.compat("argocd:repository.bearerToken")
 async def test_a_token_opens_the_door(git: GitServer, look: Look) -> None:
     async with Door(git, bearer(TOKEN)).open() as door:
         assert await look(f"{door.url}/shop.git", Credentials(bearer_token=f"{TOKEN}\n"))
@@ -131,6 +133,7 @@ def tls(tmp_path: Path) -> Certificates:
     return certificates(tmp_path / "tls")
 
 
+@pytest.mark.compat("argocd:repository.tlsClientCert")
 async def test_a_certificate_opens_the_door(git: GitServer, look: Look, tls: Certificates) -> None:
     """The server trusts a CA of its own and wants a certificate of it from the client; one alone is not enough."""
     client = Credentials(client_cert=tls.text("admin.crt"), client_key=tls.text("admin.key"), ca_bundle=tls.text("ca.crt"))
@@ -147,6 +150,7 @@ async def test_a_certificate_opens_the_door(git: GitServer, look: Look, tls: Cer
     assert secrets_in(look.home, client.client_key.splitlines()[1]) == []
 
 
+@pytest.mark.compat("argocd:repository.insecure")
 async def test_a_password_goes_to_a_trusted_server_only(git: GitServer, look: Look, tls: Certificates) -> None:
     async with Door(git, basic("me", "s3cr3t")).open(tls.server(wants_client=False)) as door:
         login = Credentials(username="me", password="s3cr3t")
@@ -155,6 +159,7 @@ async def test_a_password_goes_to_a_trusted_server_only(git: GitServer, look: Lo
         assert await look(f"{door.url}/shop.git", Credentials(username="me", password="s3cr3t", ca_bundle=tls.text("ca.crt")))
 
 
+@pytest.mark.compat("argocd:repository.proxy")
 async def test_a_proxy_of_its_own_is_used_and_its_password_is_kept(git: GitServer, look: Look) -> None:
     async with Door(git, lambda _: True).open() as proxy:
 
@@ -178,6 +183,7 @@ def ssh(tmp_path: Path, program) -> Iterator[SshHost]:
         yield host
 
 
+@pytest.mark.compat("argocd:spec.source.repoURL", "argocd:repository.sshPrivateKey", "argocd:repository.insecure")
 async def test_ssh_with_a_key_and_a_known_host(ssh: SshHost, look: Look, tmp_path: Path) -> None:
     copy, url = await asyncio.to_thread(seed, tmp_path, "shop", {"a.yaml": "a: 1\n"})
     remote = ssh.url(url.removeprefix("file://"))

@@ -112,6 +112,7 @@ async def test_a_store_is_bounded_and_for_its_owner_only(bench, opened, tmp_path
         ("README.md", set()),
     ],
 )
+@pytest.mark.compat("argocd:annotation.manifest-generate-paths")
 async def test_a_push_that_touches_one_app_renders_one_app(bench, changed, again):
     await render_all(bench)
     await render_all(bench)
@@ -193,6 +194,7 @@ async def test_what_no_tool_can_do(bench, source, reason):
     assert caught.value.reason == reason
 
 
+@pytest.mark.compat("argocd:spec.source.overrides")
 async def test_overrides_beside_the_manifests(bench):
     bench.push(
         {
@@ -209,6 +211,7 @@ async def test_overrides_beside_the_manifests(bench):
         await bench.render({"path": "chart"}, "mine")
 
 
+@pytest.mark.compat("argocd:spec.source.overrides")
 async def test_applications_whose_files_differ_by_name_do_not_hide_each_others(bench):
     source = {"path": "chart", "helm": {"valueFiles": ["/values/$ARGOCD_APP_NAME.yaml"]}}
     env = {app: {"build_env": (("ARGOCD_APP_NAME", app),)} for app in ("prod", "stage")}
@@ -220,6 +223,7 @@ async def test_applications_whose_files_differ_by_name_do_not_hide_each_others(b
     assert only(await bench.render(source, "prod", **env["prod"]), "ConfigMap")["data"]["a"] == "prod"
 
 
+@pytest.mark.compat("argocd:spec.source.environment")
 async def test_overrides_may_mention_the_revision(bench):
     bench.push({"overlay/.argocd-source-mine.yaml": "kustomize:\n  namePrefix: p-\n  images: ['x=y:${ARGOCD_APP_REVISION}']\n"})
     rendered = await bench.renderer.render(await bench.request(SOURCES["overlay"], "mine"))

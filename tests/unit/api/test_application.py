@@ -45,6 +45,7 @@ def test_an_application_of_argo_cd_users_is_read() -> None:
         ({"destination": []}, "spec.destination: expected `object`, got `array`"),
     ],
 )
+@pytest.mark.compat("argocd:validation")
 def test_a_wrong_type_names_its_path(spec: Any, message: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_spec({"spec": spec})
@@ -66,5 +67,6 @@ def test_an_operation_and_a_project_are_read_tolerantly() -> None:
         (Backoff(duration="30"), [30.0]),
     ],
 )
+@pytest.mark.compat("argocd:retry.backoff")
 def test_backoff_grows_by_its_factor_up_to_its_maximum(backoff: Backoff, waits: list[float]) -> None:
     assert [backoff.wait(tries) for tries in range(len(waits))] == waits

@@ -17,6 +17,7 @@ NOW = Instant(1_790_000_000.0)
         ({"timeout.reconciliation": "0s"}, Polling(0.0, 60.0)),
     ],
 )
+@pytest.mark.compat("argocd:cm.timeout.reconciliation")
 def test_the_settings_of_argocd_cm(settings: dict[str, str], polling: Polling) -> None:
     assert read_polling(settings) == polling
 
@@ -26,6 +27,7 @@ def test_what_is_no_duration_is_refused() -> None:
         read_polling({"timeout.reconciliation": "soon"})
 
 
+@pytest.mark.compat("argocd:cm.timeout.reconciliation")
 def test_everybody_asks_about_one_repository_at_the_same_moments() -> None:
     polling = Polling(120.0, 60.0)
     moments = {round(NOW + later + polling.seconds_until_next("a", Instant(NOW + later)), 3) for later in range(100)}

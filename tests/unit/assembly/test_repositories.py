@@ -59,10 +59,12 @@ TEMPLATES = (
         ("https://port.example/x", ""),
     ],
 )
+@pytest.mark.compat("argocd:repository.repo-creds")
 def test_the_longest_prefix_lends_and_hosts_are_whole(url: str, password: str) -> None:
     assert logins(*TEMPLATES).credentials(url).password == password
 
 
+@pytest.mark.compat("argocd:repository.repository")
 def test_a_secret_of_the_repository_itself_comes_first() -> None:
     found = logins(*TEMPLATES, repository("https://git.example/shop/web.git", "own"), repository("https://git.example/a"))
     assert found.credentials("https://git.example/Shop/web").password == "own"
@@ -119,6 +121,7 @@ async def cluster() -> AsyncGenerator[Cluster, None]:
     await server.close()
 
 
+@pytest.mark.compat("argocd:repository.repository")
 async def test_a_secret_counts_at_once_and_is_forgotten_at_once(cluster: Cluster) -> None:
     web, other, ssh = cluster.urls
     password = {"url": web, "password": "one"}
@@ -151,6 +154,7 @@ async def test_secrets_of_other_namespaces_say_nothing(cluster: Cluster) -> None
     assert cluster.repositories.credentials(cluster.urls[0]) == Credentials()
 
 
+@pytest.mark.compat("argocd:cm.known-hosts")
 async def test_known_hosts_and_authorities_come_from_their_config_maps(cluster: Cluster) -> None:
     web, other, ssh = cluster.urls
 

@@ -36,11 +36,13 @@ def ended(phase: str = "Succeeded", content: str = "digest", heals: int = 0, ago
     return {"phase": phase, "message": "why", "finishedAt": rfc3339(NOW - ago), "operation": operation}
 
 
+@pytest.mark.compat("argocd:retry.limit")
 def test_new_content_is_synced_whole() -> None:
     operation = run(DIFFERS, last=ended(content="older")).operation
     assert operation == {"sync": {"revision": "c0ffee"}, "initiatedBy": {"automated": True}, "retry": {"limit": 5}}
 
 
+@pytest.mark.compat("argocd:operation.sync.resources", "argocd:operation.sync.autoHealAttemptsCount", "argocd:operation.info")
 def test_a_self_heal_names_its_objects_and_who_changed_them() -> None:
     operation = run(DIFFERS, policy={"selfHeal": True}, last=ended()).operation
     assert operation is not None
@@ -62,6 +64,7 @@ def test_a_self_heal_names_its_objects_and_who_changed_them() -> None:
     ],
     ids=["in sync", "switched off", "no self-heal", "only prunes, and pruning is off"],
 )
+@pytest.mark.compat("argocd:automated.enabled")
 def test_nothing_is_done(items: list[Item], policy: Obj, last: Obj | None) -> None:
     assert run(*items, policy=policy, last=last) == AutoSync()
 
@@ -72,6 +75,7 @@ def test_the_same_content_is_never_tried_again_after_a_failure() -> None:
     assert result.condition == ("SyncError", "Failed last sync attempt to c0ffee: why")
 
 
+@pytest.mark.compat("argocd:automated.allowEmpty")
 def test_everything_is_never_pruned_unless_that_is_allowed() -> None:
     refused = run(EXTRA, policy={"prune": True})
     assert refused.condition == ("SyncError", "Skipping sync attempt to c0ffee: auto-sync will wipe out all resources")
@@ -81,6 +85,7 @@ def test_everything_is_never_pruned_unless_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(("heals", "wait"), [(1, 2.0), (2, 6.0), (3, 18.0), (9, 300.0)])
+@pytest.mark.compat("argocd:automated.selfHeal", "argocd:operation.sync.autoHealAttemptsCount")
 def test_each_further_heal_waits_three_times_as_long(heals: int, wait: float) -> None:
     just_now = run(DIFFERS, policy={"selfHeal": True}, last=ended(heals=heals, ago=0.0))
     assert (just_now.operation, just_now.wake) == (None, NOW + wait)

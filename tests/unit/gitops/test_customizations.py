@@ -7,6 +7,7 @@ from shipway.gitops.health.scripted import health_said
 from shipway.gitops.health.verdicts import Health
 
 
+@pytest.mark.compat("argocd:cm.resource.customizations.useOpenLibs")
 def test_one_key_for_each_thing():
     found = read_customizations(
         {
@@ -26,6 +27,7 @@ def test_one_key_for_each_thing():
     assert found.of("batch", "Job") == Customization(ignore_differences="jsonPointers: [/spec/x]")
 
 
+@pytest.mark.compat("argocd:cm.resource.customizations")
 def test_the_older_single_key_with_patterns():
     text = """
 argoproj.io/Application:

@@ -30,6 +30,7 @@ def obj(kind: str = "ConfigMap", **more: Any) -> Obj:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, **more}
 
 
+@pytest.mark.compat("argocd:destination.namespace")
 def test_namespaces_and_tracking_are_filled_in_and_the_servers_own_fields_dropped() -> None:
     meta = {
         "name": "a",
@@ -53,6 +54,7 @@ def test_namespaces_and_tracking_are_filled_in_and_the_servers_own_fields_droppe
     }
 
 
+@pytest.mark.compat("argocd:destination.namespace")
 def test_a_stated_namespace_stays_and_a_cluster_scoped_object_has_none() -> None:
     stated, scoped = ready(
         obj(metadata={"name": "a", "namespace": "here"}), obj("Namespace", metadata={"name": "n", "namespace": "x"})
@@ -129,6 +131,7 @@ def test_a_kind_is_known_from_a_crd_among_the_objects() -> None:
         (obj(metadata={"name": "a", "annotations": {"argocd.argoproj.io/hook": "PreSink"}}), "hook type PreSink is not known"),
     ],
 )
+@pytest.mark.compat("argocd:hook.unknown")
 def test_objects_that_no_server_could_take_are_refused(broken: Obj, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         ready(broken)
@@ -167,11 +170,13 @@ def test_a_render_is_prepared_once() -> None:
         ("", ()),
     ],
 )
+@pytest.mark.compat("argocd:resource.tracking-id")
 def test_an_id_that_describes_another_object_is_disregarded(text: str, instances: tuple[str, ...]) -> None:
     meta = {"name": "a", "namespace": "there", "annotations": {"argocd.argoproj.io/tracking-id": text}}
     assert tuple(tracked_by(obj(metadata=meta))) == instances
 
 
+@pytest.mark.compat("argocd:resource.tracking-id")
 def test_tracking_ids_of_cluster_scoped_objects_and_of_foreign_namespaces() -> None:
     namespace = obj("Namespace", metadata={"name": "n"})
     assert tracking_id("shop", namespace) == "shop:/Namespace:/n"
@@ -183,6 +188,7 @@ def test_tracking_ids_of_cluster_scoped_objects_and_of_foreign_namespaces() -> N
         assert instance_key(instance_name(key, "argocd"), "argocd") == key
 
 
+@pytest.mark.compat("argocd:spec.source.environment")
 def test_the_revision_makes_a_render_differ_only_where_it_is_asked_for() -> None:
     app: Obj = {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": {"destination": {"namespace": "there"}}}
     plain: Obj = {"repoURL": "r", "path": "p", "targetRevision": "main"}
@@ -214,6 +220,7 @@ def test_the_smallest_merge_patch(old: Obj, new: Obj, patch: Obj) -> None:
 
 
 @pytest.mark.parametrize(("validates", "option"), [(True, "Validate=false"), (False, ""), (True, "")])
+@pytest.mark.compat("argocd:option.Validate=false")
 def test_fields_that_a_kind_does_not_have_are_dropped_where_the_user_asks_for_no_validation(
     validates: bool, option: str
 ) -> None:

@@ -25,6 +25,7 @@ WEB = Ref("apps", "Deployment", "shop", "web")
         (IgnoreDifference("Deployment", "apps", "web", "elsewhere"), False),
     ],
 )
+@pytest.mark.compat("argocd:ignoreDifferences.target")
 def test_which_rules_speak_of_an_object(rule: IgnoreDifference, speaks: bool) -> None:
     assert bool(rules_for(WEB, [rule])) is speaks
 
@@ -41,6 +42,7 @@ def test_which_rules_speak_of_an_object(rule: IgnoreDifference, speaks: bool) ->
         (IgnoreDifference("*", "*", json_pointers=("/spec",)), ""),
     ],
 )
+@pytest.mark.compat("argocd:ignoreDifferences.target")
 def test_a_rule_that_cannot_work_is_told(rule: IgnoreDifference, told: str) -> None:
     assert problem_of(rule).startswith(told) and bool(problem_of(rule)) is bool(told)
 
@@ -63,6 +65,7 @@ def test_live_values_are_found_by_the_name_of_their_item() -> None:
     assert with_live(containers("a1"), containers("b9"), ["/spec/containers/0/image"]) == containers("a1")
 
 
+@pytest.mark.compat("argocd:ignoreDifferences.managedFieldsManagers")
 def test_fields_of_a_manager_are_carried_over_where_git_states_them() -> None:
     fields = {
         "f:spec": {
@@ -76,6 +79,7 @@ def test_fields_of_a_manager_are_carried_over_where_git_states_them() -> None:
     assert with_live_fields(desired, live, fields) == {"spec": {"replicas": 5, **containers("a1", "b9")["spec"]}}
 
 
+@pytest.mark.compat("argocd:cm.resource.customizations.ignoreDifferences")
 def test_rules_for_whole_kinds_come_from_argocd_cm() -> None:
     settings = {
         "resource.customizations.ignoreDifferences.apps_Deployment": "jsonPointers: [/spec/replicas]",

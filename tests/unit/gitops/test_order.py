@@ -43,6 +43,7 @@ def names(*items: Item, **options: str) -> list[str]:
         ({"argocd.argoproj.io/hook": "Skip"}, ("Skip",), ()),
     ],
 )
+@pytest.mark.compat("argocd:helm.skipTests", "argocd:hook.Skip", "argocd:hook.helm")
 def test_hooks_are_read_from_both_annotations(annotations: Any, types: Any, phases: Any) -> None:
     found: Obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": annotations}}
     assert order.hook_types(found) == types
@@ -60,10 +61,12 @@ def test_hooks_are_read_from_both_annotations(annotations: Any, types: Any, phas
         ({"argocd.argoproj.io/sync-wave": "1", "helm.sh/hook-weight": "5"}, 1),
     ],
 )
+@pytest.mark.compat("argocd:hook.helm")
 def test_the_wave_of_an_object(annotations: Any, wave: int) -> None:
     assert order.wave_of({"metadata": {"annotations": annotations}}) == wave
 
 
+@pytest.mark.compat("argocd:wave")
 def test_objects_are_ordered_by_wave_then_kind_then_name() -> None:
     items = [
         wanted(obj("Deployment", api_version="apps/v1")),
@@ -85,6 +88,7 @@ def test_objects_are_ordered_by_wave_then_kind_then_name() -> None:
     ]
 
 
+@pytest.mark.compat("argocd:wave")
 def test_a_namespace_and_a_crd_are_pulled_ahead_of_what_needs_them() -> None:
     namespace: Obj = {
         "apiVersion": "v1",
@@ -106,6 +110,7 @@ def test_a_namespace_and_a_crd_are_pulled_ahead_of_what_needs_them() -> None:
     ]
 
 
+@pytest.mark.compat("argocd:option.PruneLast", "argocd:wave.prune")
 def test_prunes_come_first_in_their_wave_and_their_waves_are_mirrored() -> None:
     first, last = obj("ConfigMap", "first"), obj("ConfigMap", "last")
     first["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": "1"}
@@ -120,6 +125,7 @@ def test_prunes_come_first_in_their_wave_and_their_waves_are_mirrored() -> None:
     assert names(left(first), wanted(kept), PruneLast="true") == ["Sync/1 apply Secret/a", "Sync/2 prune ConfigMap/first"]
 
 
+@pytest.mark.compat("argocd:hook.several")
 def test_a_hook_of_several_types_is_a_task_in_each_phase() -> None:
     hook = obj("Job", api_version="batch/v1")
     hook["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "PreSync,PostSync"}

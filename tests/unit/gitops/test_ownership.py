@@ -93,6 +93,7 @@ DRIFTS: list[tuple[Callable[[Obj], None], tuple[Drift, ...]]] = [
 
 
 @pytest.mark.parametrize("change", IN_SYNC)
+@pytest.mark.compat("argocd:compare-option.ServerSideDiff", "argocd:compare-option.IncludeMutationWebhook")
 def test_what_others_add_is_no_drift(change: Callable[[Obj], None]) -> None:
     desired = wanted()
     server = applied(desired)
@@ -158,6 +159,7 @@ IGNORED = [
 
 
 @pytest.mark.parametrize("rule", IGNORED)
+@pytest.mark.compat("argocd:ignoreDifferences.jsonPointers")
 def test_ignored_differences_are_no_drift(rule: IgnoreDifference) -> None:
     desired = wanted()
     server = LittleServer()
@@ -167,6 +169,7 @@ def test_ignored_differences_are_no_drift(rule: IgnoreDifference) -> None:
     assert judge(desired, server.live, (), ignoring).verdict == "Synced"
 
 
+@pytest.mark.compat("argocd:option.RespectIgnoreDifferences")
 def test_respected_ignored_fields_are_carried_by_an_apply() -> None:
     desired = wanted()
     server = applied(desired)

@@ -44,6 +44,7 @@ PLACE = WHERE + " do not match any of the allowed destinations in project 'team'
         ({"destinations": [{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!shop"}]}, (PLACE,)),
     ],
 )
+@pytest.mark.compat("argocd:destination.server", "argocd:project.sourceRepos", "argocd:project.destinations")
 def test_sources_and_destinations(spec: Any, found: tuple[str, ...]) -> None:
     assert refusals(project(**spec), "team", app()) == found
 
@@ -74,6 +75,9 @@ def test_sources_and_destinations(spec: Any, found: tuple[str, ...]) -> None:
         ),
     ],
 )
+@pytest.mark.compat(
+    "argocd:project.destinations", "argocd:project.clusterResourceWhitelist", "argocd:project.namespaceResourceWhitelist"
+)
 def test_kinds_and_namespaces_of_objects(spec: Any, ref: Ref, is_namespaced: bool, refusal: str) -> None:
     assert refusal_of(project(**spec), "team", ref, is_namespaced, Destination(server=HERE)) == refusal
 
@@ -97,16 +101,24 @@ def test_the_default_project_allows_everything() -> None:
         ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts is not supported yet"),
     ],
 )
+@pytest.mark.compat("argocd:project.signatureKeys", "argocd:project.destinationServiceAccounts")
 def test_a_broken_project_is_told_with_the_path_and_stops_its_applications(spec: Any, told: str) -> None:
     found = problems(project(**spec), "team")
     assert len(found) == 1 and found[0].startswith(f"AppProject team: {told}"), found
 
 
+@pytest.mark.compat("argocd:project.roles", "argocd:project.orphanedResources", "argocd:project.description")
 def test_what_stops_nothing_is_accepted() -> None:
-    spec = {"orphanedResources": {"warn": True}, "signatureKeys": [], "roles": [{"name": "dev", "jwtTokens": [{"iat": 1}]}]}
+    spec = {
+        "description": "Team A",
+        "orphanedResources": {"warn": True},
+        "signatureKeys": [],
+        "roles": [{"name": "dev", "jwtTokens": [{"iat": 1}]}],
+    }
     assert problems(project(**spec), "team") == ()
 
 
+@pytest.mark.compat("argocd:project.permitOnlyProjectScopedClusters")
 def test_a_project_for_its_own_clusters_only_says_so() -> None:
     (told,) = refusals(project(permitOnlyProjectScopedClusters=True), "team", app())
     assert f"'{HERE}' is not permitted in project 'team': permitOnlyProjectScopedClusters" in told
@@ -123,6 +135,7 @@ def test_a_project_for_its_own_clusters_only_says_so() -> None:
         (["/^team-[a-c]$/"], "team-d", False),
     ],
 )
+@pytest.mark.compat("argocd:project.sourceNamespaces")
 def test_applications_elsewhere_need_the_projects_leave(namespaces: Any, where: str, is_allowed: bool) -> None:
     told = namespace_refusal(project(sourceNamespaces=namespaces), "team", ObjectKey(where, "shop"), "argocd")
     refusal = f"application 'shop' in namespace '{where}' is not allowed to use project 'team'"

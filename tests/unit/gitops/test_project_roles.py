@@ -32,6 +32,7 @@ from shipway.gitops.project_roles import policy_problem, role_problems
         ("p, proj:team:dev, applications, get, team/*, maybe", "effect must be: 'allow' or 'deny'"),
     ],
 )
+@pytest.mark.compat("argocd:project.roles")
 def test_policies(policy: str, told: str) -> None:
     assert policy_problem("team", "dev", policy) == told
 

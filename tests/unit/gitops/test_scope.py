@@ -31,6 +31,7 @@ CILIUM = "- apiGroups: [cilium.io]\n  kinds: [CiliumIdentity]\n  clusters: ['*']
         ),
     ],
 )
+@pytest.mark.compat("argocd:cm.resource.exclusions")
 def test_which_kinds_are_left_out(settings: Any, group: str, kind: str, is_out: bool) -> None:
     assert read_scope(settings).leaves_out(group, kind) is is_out
 
@@ -44,6 +45,7 @@ def test_which_kinds_are_left_out(settings: Any, group: str, kind: str, is_out: 
         ({"application.resourceTrackingMethod": "annotation+label", "application.instanceLabelKey": "x/y"}, "x/y"),
     ],
 )
+@pytest.mark.compat("argocd:resource.instance-label", "argocd:cm.application.resourceTrackingMethod")
 def test_which_label_objects_get(settings: Any, label: str) -> None:
     assert read_scope(settings).label == label
 
@@ -57,6 +59,7 @@ def test_which_label_objects_get(settings: Any, label: str) -> None:
         ({"application.resourceTrackingMethod": "magic"}, "argocd-cm: application.resourceTrackingMethod: magic is none of"),
     ],
 )
+@pytest.mark.compat("argocd:cm.resource.exclusions")
 def test_what_cannot_be_read_leaves_nothing_out_and_is_told(settings: Any, told: str) -> None:
     scope = read_scope(settings)
     assert scope.problems[0].startswith(told) and not scope.leaves_out("apps", "Deployment")

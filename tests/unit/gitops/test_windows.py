@@ -39,6 +39,7 @@ DENY_NOW, DENY_LATER = window("deny", "0 11 * * *"), window("deny", "0 22 * * *"
         ((ALLOW_LATER, DENY_LATER), False),
     ],
 )
+@pytest.mark.compat("argocd:project.syncWindows")
 def test_an_active_denial_beats_all_and_an_allow_window_shuts_the_rest_of_the_day(windows: Any, is_open: bool) -> None:
     assert ask(*windows).is_open is is_open
 
@@ -52,6 +53,7 @@ def test_an_active_denial_beats_all_and_an_allow_window_shuts_the_rest_of_the_da
         ((window("allow", "0 22 * * *", manualSync=True), ALLOW_LATER), False),
     ],
 )
+@pytest.mark.compat("argocd:project.syncWindows.manualSync")
 def test_people_are_let_through_only_by_windows_that_all_say_so(windows: Any, is_open: bool) -> None:
     assert ask(*windows, is_manual=True).is_open is is_open
     assert not ask(*windows).is_open
@@ -67,6 +69,7 @@ def test_people_are_let_through_only_by_windows_that_all_say_so(windows: Any, is
         (window("allow", "0 9 * * *", syncOverrun=True), "2026-11-26T11:30:00Z", False),
     ],
 )
+@pytest.mark.compat("argocd:project.syncWindows.manualSync")
 def test_a_sync_that_began_while_it_was_free_may_end_where_the_window_says_so(
     found: SyncWindow, began: str, is_open: bool
 ) -> None:
@@ -95,6 +98,7 @@ def test_a_sync_that_began_while_it_was_free_may_end_where_the_window_says_so(
         ),
     ],
 )
+@pytest.mark.compat("argocd:project.syncWindows")
 def test_the_reason_names_the_window_and_the_time(windows: Any, reason: str, changes: str) -> None:
     found = ask(*windows)
     assert found.reason == reason
@@ -117,6 +121,7 @@ def test_the_reason_names_the_window_and_the_time(windows: Any, reason: str, cha
         ({"applications": ["shop-web"], "clusters": ["production"], "andOperator": True}, False),
     ],
 )
+@pytest.mark.compat("argocd:project.syncWindows.who")
 def test_a_window_speaks_of_what_one_of_its_lists_names_or_with_and_all(more: Any, fits: bool) -> None:
     found = window("deny", "0 11 * * *", **more)
     assert windows_of((found,), "shop-web", HERE) == ((found,) if fits else ())

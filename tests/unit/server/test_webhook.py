@@ -129,6 +129,7 @@ def delivery(forge: str, payload: Payload, secret: str, event: str = "push") -> 
         ("azure", ("https://dev.azure.com/o/p/_git/shop",), (MAIN,)),
     ],
 )
+@pytest.mark.compat("argocd:secret.webhooks")
 def test_a_push_of_every_forge(forge: str, urls: tuple[str, ...], refs: tuple[str, ...]) -> None:
     named = tuple(PUSH["repository"].get(url, url) for url in urls)
     for secrets in (SECRETS, {}):
@@ -137,6 +138,7 @@ def test_a_push_of_every_forge(forge: str, urls: tuple[str, ...], refs: tuple[st
 
 @pytest.mark.parametrize("forge", PUSH_OF)
 @pytest.mark.parametrize("secret", ["wrong", "", "ü"])
+@pytest.mark.compat("argocd:secret.webhooks")
 def test_a_forged_delivery_is_denied(forge: str, secret: str) -> None:
     with pytest.raises(Denied, match="give the forge and argocd-secret the same secret") as caught:
         parse_push(*delivery(forge, PUSH_OF[forge], secret), SECRETS)
@@ -144,6 +146,7 @@ def test_a_forged_delivery_is_denied(forge: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize("forge", [forge for forge in PUSH_OF if forge != "bitbucket"])
+@pytest.mark.compat("argocd:secret.webhooks")
 def test_a_delivery_without_any_proof_is_denied(forge: str) -> None:
     headers, body = delivery(forge, PUSH_OF[forge], SECRET_OF[forge])
     proofs = ("signature", "token", "authorization")

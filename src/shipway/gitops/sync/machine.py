@@ -14,8 +14,19 @@ from msgspec import Struct
 
 from shipway.base.clock import Instant
 from shipway.gitops.ownership import written_at
-from shipway.gitops.sync.rows import Rows, failures, has_failed, is_running, kubectl_name, new_row, reasons, with_phase
-from shipway.gitops.sync.tasks import Task, is_multi_step, option_of, waves
+from shipway.gitops.sync.rows import (
+    Rows,
+    failed_row,
+    failures,
+    has_failed,
+    is_running,
+    kubectl_name,
+    new_row,
+    reasons,
+    unknown_kind,
+    with_phase,
+)
+from shipway.gitops.sync.tasks import Task, has_no_kind, is_multi_step, option_of, waves
 from shipway.kube.objects.views import is_deleting, status_of
 
 OperationPhase = Literal["Running", "Terminating", "Succeeded", "Failed", "Error"]
@@ -74,11 +85,13 @@ def advance(tasks: Sequence[Task], rows: Rows, terms: Terms) -> tuple[Rows, Step
     for index, (_, wave) in enumerate(steps):
         for task in wave:
             _without_writing(task, rows, terms)
-        todo = tuple(task for task in wave if task.row_key not in rows)
+        todo = tuple(task for task in wave if task.row_key not in rows and not has_no_kind(task))
         if todo and not _has_failure(wave, rows):
             doubtful = [] if terms.confirmed else [task for task in todo if _wants_confirmation(task, terms)]
             return rows, Wait(_confirmation_message(doubtful)) if doubtful else Run(todo)
         for task in wave:
+            if has_no_kind(task):  # even now: what brings the kind may be in this wave, so the others came first
+                rows.setdefault(task.row_key, failed_row(task, unknown_kind(task.ref)))
             if waits or task.is_hook:  # a single wave succeeds right after its applies, whatever becomes of the pods
                 _settle(task, rows)
         if _has_failure(wave, rows):
@@ -142,7 +155,7 @@ def _has_failure(wave: Sequence[Task], rows: Rows) -> bool:
 
 def _failed(tasks: Sequence[Task], rows: Rows) -> tuple[Rows, Step]:
     """After a failure the SyncFail hooks run, then the operation has failed."""
-    hooks = [task for task in tasks if task.phase == "SyncFail"]
+    hooks = [task for task in tasks if task.phase == "SyncFail" and not has_no_kind(task)]
     todo = tuple(task for task in hooks if task.row_key not in rows)
     if todo:
         return rows, Run(todo)

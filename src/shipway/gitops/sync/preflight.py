@@ -13,8 +13,8 @@ from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.ownership import Context, comparable, dry_run_of
 from shipway.gitops.sync.actions import Hand, comes_again, forces, takeover_of
 from shipway.gitops.sync.machine import Terms
-from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons
-from shipway.gitops.sync.tasks import Task, crd_of, option_of
+from shipway.gitops.sync.rows import Rows, failed_row, kubectl_name, new_row, reasons, unknown_kind
+from shipway.gitops.sync.tasks import Task, crd_of, has_no_kind, option_of
 from shipway.kube.runtime.decision import Answer
 
 INVALID = "one or more synchronization tasks are not valid"
@@ -109,12 +109,9 @@ def _ask(task: Task, context: Context) -> DryRunAsk | None:
 def _invalid(task: Task, options: dict[str, str], permits: Callable[[Task], str]) -> str:
     if task.item.shared_with and options.get("FailOnSharedResource") == "true":
         return f"Shared resource found, {task.ref.kind}/{task.ref.name} is part of application {task.item.shared_with} already"
-    if task.resource is None and task.kind in ("apply", "hook"):
-        group, kind = task.ref.group, task.ref.kind
-        return (
-            f"The Kubernetes API could not find {group}/{kind} for requested resource {task.ref.namespace}/{task.ref.name}. "
-            f'Make sure the "{kind}" CRD is installed on the destination cluster.'
-        )
+    if has_no_kind(task):
+        skips = option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"
+        return "" if skips else unknown_kind(task.ref)
     return permits(task)
 
 

@@ -61,6 +61,14 @@ def failed_row(task: Task, message: str) -> Obj:
     return new_row(task, "SyncFailed", f"{message} ({place})" if place else message)
 
 
+def unknown_kind(ref: Ref) -> str:
+    """What is said of an object whose kind the cluster does not know, in Argo CD's words."""
+    return (
+        f"The Kubernetes API could not find {ref.group}/{ref.kind} for requested resource {ref.namespace}/{ref.name}. "
+        f'Make sure the "{ref.kind}" CRD is installed on the destination cluster.'
+    )
+
+
 def with_phase(row: Obj, phase: str, message: str = "") -> Obj:
     return {**row, "hookPhase": phase, **({"message": message} if message else {})}
 

@@ -173,5 +173,10 @@ def images_of(obj: Obj) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def has_no_kind(task: Task) -> bool:
+    """Whether the cluster does not know the kind of what is to be applied (yet)."""
+    return task.resource is None and task.kind in ("apply", "hook")
+
+
 def is_live_hook(item: Item) -> bool:
     return item.live is not None and is_hook(item.live.obj)

@@ -103,6 +103,7 @@ async def test_local_repositories_can_be_switched_off(shop, tmp_path, clock):
             await mirrors.head(HeadRequest(url, "main", b"{}"))
 
 
+@pytest.mark.compat("argocd:spec.source.targetRevision")
 async def test_every_way_to_name_a_revision(mirrors, shop):
     shop.git("tag", "light")
     shop.git("tag", "-a", "v1", "-m", "annotated")
@@ -116,6 +117,7 @@ async def test_every_way_to_name_a_revision(mirrors, shop):
         assert (await mirrors.head(ask(shop, revision))).commit == first, revision
 
 
+@pytest.mark.compat("argocd:spec.source.targetRevision")
 async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
     commits = {}
     for tag in ("v1.0.0", "v1.10.0", "v1.9.0", "v2.0.0-rc.1"):

@@ -15,6 +15,7 @@ SAME_SSH = ["git@git.example.com:o/shop.git", "ssh://git@git.example.com/o/shop"
 
 
 @pytest.mark.parametrize("spellings", [SAME, SAME_SSH, ["/srv/git/shop.git", "file:///srv/git/shop"]])
+@pytest.mark.compat("argocd:spec.source.repoURL")
 def test_spellings_of_one_repository(spellings):
     assert len({normalize(url) for url in spellings}) == 1
 

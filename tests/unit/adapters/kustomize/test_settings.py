@@ -18,6 +18,7 @@ from shipway.base.errors import InvalidInput
         ("web=*:2", {"name": "web", "newName": "*", "newTag": "2"}),
     ],
 )
+@pytest.mark.compat("argocd:kustomize.images")
 def test_image_overrides(text, image):
     assert parse_image(text) == image
 
@@ -28,12 +29,21 @@ def test_what_is_no_image_override(text):
         parse_image(text)
 
 
+@pytest.mark.compat("argocd:kustomize.images")
 def test_an_image_override_replaces_its_entry_and_keeps_the_others():
     present = [{"name": "web", "newName": "r.io/web", "newTag": "1"}, {"name": "db", "newTag": "9"}]
     assert images(present, ["web:2"]) == [{"name": "db", "newTag": "9"}, {"name": "web", "newTag": "2"}]
     assert images(present, ["web=*:2"])[1] == {"name": "web", "newName": "r.io/web", "newTag": "2"}
 
 
+@pytest.mark.compat(
+    "argocd:kustomize.namePrefix",
+    "argocd:kustomize.namespace",
+    "argocd:kustomize.replicas",
+    "argocd:kustomize.commonLabels",
+    "argocd:kustomize.commonAnnotations",
+    "argocd:kustomize.patches",
+)
 def test_everything_that_can_be_set():
     kustomization = {"resources": ["x.yaml"], "patches": [{"path": "p.yaml"}], "replicas": [{"name": "a", "count": 1}]}
     options = {
@@ -62,16 +72,19 @@ def test_everything_that_can_be_set():
     assert kustomization["patches"] == [{"path": "p.yaml"}]
 
 
+@pytest.mark.compat("argocd:kustomize.commonAnnotations")
 def test_annotations_are_taken_literally_unless_asked():
     assert merged({}, {"commonAnnotations": {"who": "$X"}}, {"X": "1"}) == {"commonAnnotations": {"who": "$X"}}
 
 
+@pytest.mark.compat("argocd:kustomize.labelWithoutSelector")
 def test_labels_without_selector():
     options = {"commonLabels": {"a": "b"}, "labelWithoutSelector": True, "labelIncludeTemplates": True}
     assert merged({}, options, {}) == {"labels": [{"pairs": {"a": "b"}, "includeTemplates": True}]}
 
 
 @pytest.mark.parametrize("what", ["Label", "Annotation"])
+@pytest.mark.compat("argocd:kustomize.forceCommonLabels", "argocd:kustomize.forceCommonAnnotations")
 def test_a_doubled_label_needs_force(what):
     options = {f"common{what}s": {"a": "new"}}
     with pytest.raises(InvalidInput, match=f"forceCommon{what}s"):

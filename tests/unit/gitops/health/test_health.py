@@ -149,6 +149,7 @@ def test_kinds_without_health_do_not_count(live: Obj) -> None:
     assert health_of(live) is None
 
 
+@pytest.mark.compat("argocd:status.health")
 def test_the_worst_health_wins() -> None:
     assert worst(["Healthy", "Progressing", "Suspended"]) == "Progressing"
     assert worst(["Healthy", "Degraded", "Missing"]) == "Degraded"

@@ -59,6 +59,7 @@ def test_a_wave_that_is_not_healthy_holds_up_the_next() -> None:
     assert (names(result), rows) == (["late"], {"first": "Synced/Succeeded"})
 
 
+@pytest.mark.compat("argocd:wave.failure")
 def test_a_wave_that_degrades_fails_the_sync() -> None:
     result, _ = step(item("first", live="Lost"), item("late", 1), rows=["first"])
     assert isinstance(result, Done)
@@ -74,6 +75,7 @@ def test_a_single_wave_succeeds_right_after_its_applies_whatever_its_health() ->
     assert rows == {"a": "Synced/Running", "b": "Synced/Running"}
 
 
+@pytest.mark.compat("argocd:option.ApplyOutOfSyncOnly")
 def test_what_is_in_sync_needs_no_write() -> None:
     result, rows = step(item("a", live="Bound", state="Synced"))
     assert (result, rows) == (Done("Succeeded", "successfully synced (all tasks run)"), {"a": "Synced/Running"})
@@ -90,6 +92,7 @@ def test_prunes_happen_only_where_they_may(prune: bool, keeps: bool, row: str) -
 
 
 @pytest.mark.parametrize(("confirmed", "waits"), [(False, True), (True, False)])
+@pytest.mark.compat("argocd:option.Prune=confirm")
 def test_a_prune_that_wants_confirmation_holds_its_wave(confirmed: bool, waits: bool) -> None:
     asked: dict[str, Any] = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
     tasks = build_tasks(
@@ -114,6 +117,7 @@ def test_the_next_wave_comes_a_pause_after_the_last_write(written: float, due: f
     assert result == Wait("one or more tasks are running", Instant(due)) if due else names(result) == ["late"]
 
 
+@pytest.mark.compat("argocd:wave.prune")
 def test_the_next_wave_waits_until_what_was_pruned_is_gone() -> None:
     result, _ = step(item("old", live="Bound", wanted=False), item("late", 1), old="Pruned")
     assert result == Wait("waiting for deletion of /PersistentVolumeClaim/old")
@@ -121,11 +125,13 @@ def test_the_next_wave_waits_until_what_was_pruned_is_gone() -> None:
     assert names(result) == ["late"]
 
 
+@pytest.mark.compat("argocd:wave.failure")
 def test_one_failure_does_not_stop_its_wave_but_the_next() -> None:
     result, _ = step(item("bad"), item("good"), item("late", 1), rows=["good"], bad="SyncFailed")
     assert result == Done("Failed", "one or more objects failed to apply, reason: PersistentVolumeClaim/bad: told")
 
 
+@pytest.mark.compat("argocd:hook.SyncFail")
 def test_after_a_failure_the_sync_fail_hooks_run() -> None:
     hook = item("mourn", phase="SyncFail")
     result, _ = step(item("bad"), hook, bad="SyncFailed")

@@ -12,6 +12,7 @@ def names(text: str, file: str = "a.yaml") -> list[str]:
     return [o.obj["metadata"]["name"] for o in objects_in_file(text, file)]
 
 
+@pytest.mark.compat("argocd:directory.files")
 def test_several_documents_and_their_lines():
     text = "# top\n" + CM % "one" + "---\n# only a comment\n---\n" + CM % "two"
     assert [(o.obj["metadata"]["name"], o.place) for o in objects_in_file(text, "d/a.yaml")] == [
@@ -20,6 +21,7 @@ def test_several_documents_and_their_lines():
     ]
 
 
+@pytest.mark.compat("argocd:directory.files")
 def test_lists_are_opened():
     text = f"apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: s}}}}\n---\n{CM % 'c'}"
     assert names(text) == ["s", "c"]
@@ -44,6 +46,7 @@ def test_json_files():
         "a: {b: c}\n---\n7",
     ],
 )
+@pytest.mark.compat("argocd:directory.files")
 def test_other_yaml_is_left_alone(text):
     assert objects_in_file(text, "values.yaml") == []
 
@@ -67,6 +70,7 @@ def test_a_marked_file_is_left_alone():
         ("apiVersion: v1\nkind: List\nitems: [{kind: X}]\n", "apiVersion is missing"),
     ],
 )
+@pytest.mark.compat("argocd:directory.files")
 def test_what_nearly_is_a_manifest_is_refused(text, says):
     with pytest.raises(InvalidInput, match=says) as caught:
         objects_in_file(text, "d/a.yaml")
