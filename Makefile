@@ -6,13 +6,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
+# Compiled modules are kept even where the environment forbids it: the tests start a hundred processes of ours.
+export PYTHONDONTWRITEBYTECODE :=
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-DEEP := $(wildcard tests/laws tests/sim tests/contract tests/clients tests/golden tests/e2e)
+DEEP := $(wildcard tests/laws tests/process tests/sim tests/contract tests/clients tests/golden tests/e2e)
 
 ARGS ?=
 TARGET ?= both

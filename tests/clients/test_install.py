@@ -24,7 +24,7 @@ from tests.e2e.places import config_map
 from tests.e2e.running import app_is, application, shipway_run, synced_to
 from tests.kube.control_plane import ControlPlane, built_binary
 from tests.kube.installation import token_of, until_granted, write_config
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 
 pytestmark = pytest.mark.timeout(300)
 

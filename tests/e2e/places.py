@@ -20,7 +20,7 @@ from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.e2e.running import application, ended, shipway_run
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 
 CLOCK = SystemClock()
 

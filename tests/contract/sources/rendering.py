@@ -16,7 +16,7 @@ from shipway.api.snapshot import Engine
 from shipway.api.sources import HeadRequest, Lent, PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
-from tests.unit.adapters.repository import seed
+from tests.repository import seed
 
 
 class Bench:

@@ -19,7 +19,7 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.demo.git_server import GitServer
 from tests.git_hosts import Door, basic, secrets_in
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 
 SHOP, LIB = Credentials(username="shop", password="s3cr3t-shop"), Credentials(username="lib", password="s3cr3t-lib")
 

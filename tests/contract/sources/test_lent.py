@@ -7,7 +7,7 @@ import pytest
 from shipway.api.sources import HeadRequest, Lent, RenderRequest
 from shipway.base.errors import InvalidInput
 from tests.contract.sources.rendering import Bench, only
-from tests.unit.adapters.repository import seed
+from tests.repository import seed
 
 CHART = {
     "chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n",

@@ -28,7 +28,7 @@ from shipway.localcluster.apiserver.server import ApiServer
 from shipway.server.webhook import PushEvent
 from tests.e2e.places import config_map
 from tests.e2e.running import application
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 from tests.waiting import eventually
 
 APPS = 300

@@ -10,7 +10,7 @@ import pytest_asyncio
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.demo.git_server import GitServer
 from tests.contract.sources.rendering import Bench, named, only
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {v: %s}\n"
 SOURCE = {"path": "overlay"}

@@ -22,7 +22,7 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import Unavailable
 from shipway.demo.git_server import GitServer
 from tests.git_hosts import Certificates, Door, SshHost, basic, bearer, certificates, secrets_in, ssh_host
-from tests.unit.adapters.repository import WorkingCopy, seed
+from tests.repository import WorkingCopy, seed
 
 TOKEN = "t0ken-of-the-robot"
 

@@ -8,7 +8,7 @@ import pytest
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.base.errors import InvalidInput
 from shipway.cli.app_diff import show_diff
-from tests.unit.adapters.repository import seed
+from tests.repository import seed
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application
 

@@ -21,7 +21,7 @@ from shipway.cli.repo import (
 )
 from shipway.demo.git_server import GitServer
 from tests.git_hosts import Door, basic
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 from tests.unit.cli.conftest import Shop
 
 GOOD = LoginFlags(username="me", password="s3cr3t-one")

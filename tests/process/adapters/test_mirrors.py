@@ -17,7 +17,7 @@ from shipway.api.repositories import Credentials
 from shipway.api.sources import HeadRequest, PathTree
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
-from tests.unit.adapters.repository import WorkingCopy, seed
+from tests.repository import WorkingCopy, seed
 
 FILES = {"apps/a/x.yaml": "a: 1\n", "apps/b/x.yaml": "b: 1\n", "charts/c/Chart.yaml": "name: c\n", "README.md": "hello\n"}
 

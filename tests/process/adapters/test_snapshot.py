@@ -11,7 +11,7 @@ from shipway.adapters.git.snapshot import clean_path
 from shipway.api.sources import HeadRequest, PathTree
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
-from tests.unit.adapters.repository import seed
+from tests.repository import seed
 
 FILES = {"apps/a/x.yaml": "a: 1\n", "apps/a/sub/y.yaml": "y\n", "shared/v.yaml": "v: 1\n", "run.sh": "#!/bin/sh\n"}
 

@@ -15,7 +15,7 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
 from shipway.demo.git_server import GitServer
 from shipway.server.webhook import PushEvent, parse_push
-from tests.unit.adapters.repository import WorkingCopy
+from tests.repository import WorkingCopy
 
 
 @pytest.fixture

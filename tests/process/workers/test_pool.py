@@ -14,7 +14,7 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.workers.pool import WorkerPool
 
-HERE = "tests.unit.workers.engines"
+HERE = "tests.process.workers.engines"
 
 
 def pool(**options) -> WorkerPool:
@@ -126,7 +126,7 @@ from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
 async def main():
     pool = WorkerPool("Test", size=1, memory_bytes=1 << 30, timeout_seconds=60, clock=SystemClock())
-    await pool.call("tests.unit.workers.engines:{engine}", sys.argv[1])
+    await pool.call("tests.process.workers.engines:{engine}", sys.argv[1])
 asyncio.run(main())
 """
 
