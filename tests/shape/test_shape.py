@@ -6,8 +6,10 @@ longer needed, or that allows more than what is there, fails; so does a list lon
 
 import ast
 import functools
+import gc
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ FAKES = re.compile(r"\bmock\b|\bmonkeypatch\b|\bsleep\b")
 """Only files that say one of these words can use what it names."""
 SOURCES = sorted(file for folder in ("src", "tests", "bench") for file in (ROOT / folder).rglob("*.py"))
 PACKAGE = [file for file in SOURCES if file.is_relative_to(ROOT / "src")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_collector() -> Iterator[None]:
+    """Millions of nodes that stay: looking through them again and again takes as long as reading the files."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def relative(file: Path) -> str:
