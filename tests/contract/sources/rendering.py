@@ -22,7 +22,7 @@ from tests.repository import seed
 class Bench:
     """`render(source)` renders what is committed. Close it."""
 
-    def __init__(self, root: Path, files: dict[str, str], *, helm: str = "") -> None:
+    def __init__(self, root: Path, files: Mapping[str, str | bytes], *, helm: str = "") -> None:
         self.copy, self.url = seed(root, "shop", dict(files))
         self.home = root / "home"
         self.mirrors = Mirrors(self.home, clock=SystemClock())

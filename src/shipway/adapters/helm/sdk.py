@@ -7,8 +7,10 @@ import tempfile
 from typing import Any
 
 from shipway.adapters.helm.failure import failed, missing_dependency, without_schemas
+from shipway.adapters.helm.integers import NAME, keep_integers
 from shipway.adapters.helm.setting import escape_commas, set_value
 from shipway.base.errors import Unavailable
+from shipway.base.semver import parse_range, parse_version
 from shipway.kube.objects import yaml
 
 
@@ -30,17 +32,32 @@ def render(job: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
 
     if job["skip_schema"]:
         without_schemas(job)
-    values, options = json.dumps(merged_values(job)), json.dumps(_options(job))
+    merged = merged_values(job)
+    values, options = json.dumps(merged), json.dumps(_options(job))
+    keep_integers(job["chart"], merged)
     try:
         _build_missing(job)
         with helm_python.Chart.load(job["chart"]) as chart:
+            _check_chart(job, chart.metadata)
             texts = json.loads(_native.call_string("helm_render", chart._raw(), values, options))
             # read after rendering, which takes disabled subcharts out
             crds = [] if job["skip_crds"] else [(crd["filename"], crd["data"]) for crd in chart.crds]
     except helm_python.HelmError as error:
         raise failed(job, str(error)) from None
-    kept = [(name, text) for name, text in sorted(texts.items()) if not name.endswith("/NOTES.txt")]
+    kept = [(name, text) for name, text in sorted(texts.items()) if not name.endswith(("/NOTES.txt", f"/{NAME}"))]
     return f"helm {_native.helm_sdk_version()} (SDK)", [*crds, *kept]
+
+
+def _check_chart(job: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """What the command checks before it renders."""
+    kind, wanted, version = metadata.get("type") or "", metadata.get("kubeVersion") or "", job["kube_version"]
+    if kind not in ("", "application"):
+        raise failed(job, f"{kind} charts are not installable")
+    found = parse_version(version)
+    fits = parse_range(wanted) or (lambda one: one == parse_version(wanted))
+    if wanted and version and (found is None or not fits(found)):
+        said = f"v{version.removeprefix('v')}"
+        raise failed(job, f"chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {said}")
 
 
 def merged_values(job: dict[str, Any]) -> dict[str, Any]:

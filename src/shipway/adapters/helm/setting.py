@@ -15,6 +15,10 @@ MAX_INDEX = 65536
 _Typed = Callable[[str], Any]
 
 
+class Int64(int):
+    """A whole number that was set, which Helm keeps as one; numbers of value files are floats to it."""
+
+
 def set_value(values: dict[str, Any], text: str, *, force_string: bool = False) -> None:
     """Write `name=value[,name=value]` into `values`. Raises `InvalidInput` (InvalidParameter)."""
     _Setting(text, str if force_string else _typed).run(values)
@@ -31,12 +35,12 @@ def escape_commas(value: str) -> str:
 
 
 def _typed(text: str) -> Any:
-    word = {"true": True, "false": False, "null": None, "0": 0}
+    word = {"true": True, "false": False, "null": None, "0": Int64(0)}
     if text.lower() in word:
         return word[text.lower()]
     digits = text[1:] if text[:1] in ("-", "+") else text
     if text[:1] != "0" and digits.isascii() and digits.isdigit() and -(2**63) <= int(text) < 2**63:
-        return int(text)
+        return Int64(text)
     return text
 
 

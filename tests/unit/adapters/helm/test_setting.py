@@ -1,10 +1,13 @@
 """`--set` against real Helm's own parser."""
 
+from typing import Any
+
 import helm_python
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipway.adapters.helm.integers import integers_in
 from shipway.adapters.helm.setting import escape_commas, set_value
 from shipway.base.errors import InvalidInput
 from tests.effort import examples
@@ -71,3 +74,12 @@ def test_into_what_is_there():
 
 def test_commas_of_a_parameter_belong_to_its_value():
     assert [escape_commas(v) for v in ("a,b", "{a,b}", "a\\,b", ",")] == ["a\\,b", "{a,b}", "a\\,b", "\\,"]
+
+
+def test_whole_numbers_are_remembered_where_they_stand() -> None:
+    values: dict[str, Any] = {"file": 7, "list": [1]}
+    for expression in ("a.b=1", "list[1].n=2", "text=x", "many={3,y,4}", "zero=0"):
+        set_value(values, expression)
+    set_value(values, "forced=5", force_string=True)
+    wanted = {"a": {"b": "1"}, "list": {"1": {"n": "2"}}, "many": {"0": "3", "2": "4"}, "zero": "0"}
+    assert integers_in(values) == wanted

@@ -1,0 +1,1 @@
+{{- define "names.twice" }}second{{ end }}
