@@ -12,12 +12,9 @@ service points at pods before traffic flows to them), and it stops at the first 
 anything is planned, so a failed analysis takes traffic back in the same pass.
 """
 
-from typing import cast
-
 import msgspec
 
-from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS, ROLLOUTS
-from shipway.api.rollout import RolloutStatus, read_status, write_status
+from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, ShipwayError
 from shipway.kube.objects.resource import Obj
@@ -26,12 +23,10 @@ from shipway.kube.objects.views import (
     generation_of,
     metadata,
     name_of,
-    namespace_of,
     resource_version_of,
 )
 from shipway.kube.runtime.decision import (
     Action,
-    Change,
     Conclusion,
     Create,
     Decision,
@@ -46,9 +41,10 @@ from shipway.rollouts.rollout.analysis import plan_runs
 from shipway.rollouts.rollout.blue_green import plan_active, plan_hold, plan_preview, plan_sizes
 from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
 from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset_blue_green, scaled_blue_green
+from shipway.rollouts.rollout.changes import change_of, in_one, said
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
-from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout
+from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.names import PROGRESSING, REVISION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
@@ -67,6 +63,8 @@ from shipway.rollouts.rollout.watches import POD_WATCH, route_watch
 RECHECK_YOUNG, RECHECK, YOUNG = 2.0, 20.0, 60.0
 """Seconds between looks at a spec that refers to something missing: often while the Rollout is young, then seldom."""
 SYNC_PATIENCE = 1.0
+MOST_WORDS = 50
+"""Passes without actions that are said at once; more are said by the pass after."""
 
 
 class RolloutDecision(Decision, frozen=True):
@@ -76,7 +74,23 @@ class RolloutDecision(Decision, frozen=True):
 
 
 def decide(seen: Observed, now: Instant) -> Decision:
-    """What is to be done about a Rollout now. Pure."""
+    """What is to be done about a Rollout now. Pure.
+
+    Passes that would only be words, one after the other (a step is done, the pause after it begins), are said at once.
+    """
+    decision = _one_pass(seen, now)
+    after = said(seen, decision)
+    for _ in range(MOST_WORDS):
+        if after is None:
+            break
+        more = _one_pass(after, now)
+        after = said(after, more)
+        if after is not None:
+            decision = msgspec.structs.replace(more, change=in_one(seen, after), notes=(*decision.notes, *more.notes))
+    return decision
+
+
+def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
     watches = watches_of(seen)
     if seen.unsynced:
         return RolloutDecision(watches=watches, wake=Instant(now + SYNC_PATIENCE))
@@ -84,7 +98,7 @@ def decide(seen: Observed, now: Instant) -> Decision:
     if isinstance(facts, Invalid):
         return _invalid(seen, facts, now, watches, recheck=False)
     if facts.spec.replicas is None:
-        return RolloutDecision(watches=watches, change=_change(seen.rollout, {"spec": {"replicas": 1}}, None))
+        return RolloutDecision(watches=watches, change=change_of(seen.rollout, {"spec": {"replicas": 1}}, None))
     problem = service_problem(facts) or template_problem(facts) or route_problem(facts)
     if problem is not None:
         return _invalid(seen, problem, now, watches, recheck=True)
@@ -114,7 +128,7 @@ def _valid(facts: Facts) -> RolloutDecision:
 
 
 def _create(facts: Facts) -> RolloutDecision:
-    """Makes the ReplicaSet; the revision and the news of it are written when it is there."""
+    """Makes the ReplicaSet; the revision, the news of it and the beginning of the update are written when it is there."""
     obj = new_replica_set(
         facts.rollout, facts.spec, facts.status.collision_count, facts.roles, role_metadata(facts.spec), facts.affinity
     )
@@ -124,8 +138,15 @@ def _create(facts: Facts) -> RolloutDecision:
     text = f'Created new replica set "{name}"'
     conditions = put(facts.status.conditions, PROGRESSING, "True", "NewReplicaSetCreated", text, facts.now)
     status = msgspec.structs.replace(facts.status, conditions=conditions)
-    effects = Effects(batches=acting(create).batches)
-    return _decision(facts, effects, Next(status, notes=(*_first_seen(facts), *_revision_note(facts), told)))
+    begun = _begun(with_new(msgspec.structs.replace(facts, status=status), obj))
+    notes = (*_first_seen(facts), *_revision_note(facts), told, *begun.notes)
+    return _decision(facts, Effects(batches=acting(create).batches), msgspec.structs.replace(begun, notes=notes))
+
+
+def _begun(facts: Facts) -> Next:
+    """The status once the new ReplicaSet is there. (The preview service comes before a blue-green update begins.)"""
+    begins = facts.blue_green is None and not is_scaling_event(facts) and (facts.template_changed or facts.steps_changed)
+    return reset_status(facts) if begins else Next(facts.status)
 
 
 def _first_seen(facts: Facts) -> tuple[Note, ...]:
@@ -183,7 +204,7 @@ def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecisio
             notes = (*_revision_note(facts), *notes)
     return RolloutDecision(
         batches=effects.batches,
-        change=_change(facts.rollout, root, following.status),
+        change=change_of(facts.rollout, root, following.status),
         wake=earliest(effects.wake, following.wake),
         notes=(*effects.notes, *notes),
         tied=effects.tied,
@@ -192,36 +213,6 @@ def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecisio
 
 def _revision_note(facts: Facts) -> tuple[Note, ...]:
     return (facts.note("RolloutUpdated", f"Rollout updated to revision {facts.next_revision}"),)
-
-
-def _change(rollout: Obj, root: Obj, status: RolloutStatus | None) -> Change | None:
-    """ONE merge patch of what really changes; None when nothing does."""
-    patch = status_patch(rollout, status) if status is not None else {}
-    if not root and not patch:
-        return None
-    namespace, name = namespace_of(rollout), name_of(rollout)
-    return Change(ROLLOUTS, namespace, name, resource_version_of(rollout), root, patch or None)
-
-
-def status_patch(rollout: Obj, status: RolloutStatus) -> Obj:
-    """Merge patch from the stored status to this one. Fields that we do not model stay as they are."""
-    try:
-        before = write_status(read_status(rollout)) if rollout.get("status") else {}
-    except ValueError:
-        before = rollout["status"]
-    return _merge_diff(before, write_status(status))
-
-
-def _merge_diff(before: Obj, after: Obj) -> Obj:
-    patch: Obj = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            if inner := _merge_diff(cast(Obj, old), cast(Obj, value)):
-                patch[key] = inner
-        elif old != value:
-            patch[key] = value
-    return patch
 
 
 def _invalid(seen: Observed, problem: Invalid, now: Instant, watches: tuple[Watch, ...], *, recheck: bool) -> RolloutDecision:
@@ -241,7 +232,7 @@ def _invalid(seen: Observed, problem: Invalid, now: Instant, watches: tuple[Watc
         phase, told = phase_of(seen.spec, status)
     status = msgspec.structs.replace(status, phase=phase, message=told)
     wake = Instant(now + _recheck_after(rollout, now)) if recheck else None
-    return RolloutDecision(watches=watches, change=_change(rollout, {}, status), wake=wake)
+    return RolloutDecision(watches=watches, change=change_of(rollout, {}, status), wake=wake)
 
 
 def _recheck_after(rollout: Obj, now: Instant) -> float:
@@ -291,12 +282,12 @@ def _failure(fresh: Observed, action: Action, error: ShipwayError, told: tuple[N
     if isinstance(action, Create) and action.resource == REPLICA_SETS:
         if isinstance(error, Conflict) and error.reason == "NameTaken":
             bumped = msgspec.structs.replace(before, collision_count=(before.collision_count or 0) + 1)
-            return Conclusion(change=_change(rollout, {}, bumped), notes=told, wake=now)
+            return Conclusion(change=change_of(rollout, {}, bumped), notes=told, wake=now)
         text = f'Failed to create new replica set "{name_of(action.obj)}": {error.message}'
         conditions = put(before.conditions, PROGRESSING, "False", "ReplicaSetCreateError", text, now)
         status = msgspec.structs.replace(before, conditions=conditions)
         note = Note(regarding_of(rollout), "ReplicaSetCreateError", text, "Warning")
-        return Conclusion(change=_change(rollout, {}, status), notes=(*told, note))
+        return Conclusion(change=change_of(rollout, {}, status), notes=(*told, note))
     if isinstance(action, Patch) and action.type == "json" and not isinstance(error, Conflict):
         text = f"failed to set weight on {action.resource.kind} {action.namespace}/{action.name}: {error.message}"
         return Conclusion(notes=(*told, Note(regarding_of(rollout), "TrafficRoutingError", text, "Warning")))

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, name_of, namespace_of, spec_of, uid_of
+from shipway.kube.objects.views import annotations_of, metadata, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
@@ -234,6 +234,14 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
         step_hash=steps_hash(raw_canary.get("steps")) if blue_green is None else "",
         aborted=status.abort and status.stable_rs != status.current_pod_hash,
     )
+
+
+def with_new(facts: Facts, obj: Obj) -> Facts:
+    """The facts once the new ReplicaSet `obj` has been created."""
+    born = {**obj, "metadata": {**metadata(obj), "creationTimestamp": rfc3339(facts.now)}}
+    every = (*facts.seen.replica_sets, born)
+    roles = assign_roles(facts.spec.template, facts.status.collision_count, facts.status.stable_rs, every)
+    return msgspec.structs.replace(facts, roles=roles)
 
 
 def with_turns(canary: Canary, stable: str) -> Canary:
