@@ -1,17 +1,19 @@
 """Writes notes as Kubernetes Events: one object per (object, reason, message), counted up when it happens again.
 
 An Event's name is derived from what it says, so a pass that is repeated after a crash counts up instead of telling the
-story twice. Events are a courtesy: a failure to write one is logged and never fails a pass, and no pass waits for one.
+story twice; what was told here before is counted up by one request. Events are a courtesy: a failure to write one is logged
+and never fails a pass, no pass waits for one, and while passes wait for the server events wait a moment for the passes.
 Events about one object are written in order; those about different objects side by side.
 """
 
 import asyncio
 import zlib
+from collections.abc import Callable
 
 import structlog
 
 from shipway.base.clock import Clock, rfc3339
-from shipway.base.errors import Conflict, ShipwayError
+from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.base.ids import derived_suffix
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
@@ -24,15 +26,25 @@ LONGEST_MESSAGE = 1024
 SIDE_BY_SIDE = 4
 WAITING = 10_000
 """Notes that may wait to be written; what comes on top is dropped and logged."""
+REMEMBERED = 4096
+"""Events of which we know how often they were told; of older ones the server is asked."""
+LULL, LONGEST_LULL, MANY = 0.05, 2.0, 1000
+"""Seconds between looks for a lull, seconds that an event waits for one, and how many waiting ones wait no longer."""
+
+
+def never() -> bool:
+    return False
 
 
 class Recorder:
     """Records events under the name of `component` ("rollouts-controller" shows up in `kubectl describe`)."""
 
-    def __init__(self, client: Client, clock: Clock, component: str) -> None:
+    def __init__(self, client: Client, clock: Clock, component: str, is_busy: Callable[[], bool] = never) -> None:
         self._client = client
         self._clock = clock
         self._component = component
+        self._is_busy = is_busy
+        self._told: dict[tuple[str, str], int] = {}
         self._queues: tuple[asyncio.Queue[Note], ...] = tuple(asyncio.Queue(WAITING) for _ in range(SIDE_BY_SIDE))
 
     def put(self, note: Note) -> None:
@@ -51,25 +63,48 @@ class Recorder:
 
     async def _drain(self, queue: asyncio.Queue[Note]) -> None:
         while True:
-            await self.record(await queue.get())
+            note = await queue.get()
+            await self._lull(queue)
+            await self.record(note)
+
+    async def _lull(self, queue: asyncio.Queue[Note]) -> None:
+        """Lets passes go first, for a moment."""
+        until = self._clock.elapsed() + LONGEST_LULL
+        while self._is_busy() and queue.qsize() < MANY and self._clock.elapsed() < until:
+            await self._clock.sleep(LULL)
 
     async def record(self, note: Note) -> None:
         event = self._event(note)
+        place = (event["metadata"]["namespace"], event["metadata"]["name"])
         try:
-            await self._client.create(EVENTS, event)
-        except Conflict:
-            await self._count_up(event)
+            count = await self._written(event, self._told.pop(place, 0))
         except ShipwayError as error:
             log.warning("event_not_recorded", reason=note.reason, error=error.message)
+            return
+        self._told[place] = count
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
 
-    async def _count_up(self, event: Obj) -> None:
-        meta = event["metadata"]
+    async def _written(self, event: Obj, told: int) -> int:
+        """Writes it, `told` times told before as far as we know; how often it has been told now."""
+        if told:
+            try:
+                return await self._count_up(event, told + 1)
+            except NotFound:
+                pass  # events go after a while
         try:
+            await self._client.create(EVENTS, event)
+            return 1
+        except Conflict:
+            meta = event["metadata"]
             existing = await self._client.get(EVENTS, meta["namespace"], meta["name"])
-            body = {"count": (existing.get("count") or 1) + 1, "lastTimestamp": event["lastTimestamp"]}
-            await self._client.patch(EVENTS, meta["namespace"], meta["name"], body)
-        except ShipwayError as error:
-            log.warning("event_not_counted", reason=event["reason"], error=error.message)
+            return await self._count_up(event, (existing.get("count") or 1) + 1)
+
+    async def _count_up(self, event: Obj, count: int) -> int:
+        meta = event["metadata"]
+        body = {"count": count, "lastTimestamp": event["lastTimestamp"]}
+        await self._client.patch(EVENTS, meta["namespace"], meta["name"], body)
+        return count
 
     def _event(self, note: Note) -> Obj:
         about = note.regarding

@@ -73,8 +73,8 @@ class Shell:
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
         self._workers = workers
-        self._recorder = Recorder(around.client, around.clock, controller.name)
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
+        self._recorder = Recorder(around.client, around.clock, controller.name, is_busy=lambda: len(self._queue) > 0)
         self._metrics.expect(controller.name, self._queue.__len__)
         self._watches = ControllerWatches(around.caches, controller.name, self._on_event, self.wake)
         self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)

@@ -17,18 +17,33 @@ def change_of(rollout: Obj, root: Obj, status: RolloutStatus | None) -> Change |
     return _change(rollout, root, patch)
 
 
+def spoken(seen: Observed, decision: Decision) -> Observed:
+    """The observation with the decision's change written, and nothing else done."""
+    change = decision.change
+    if change is None:
+        return seen
+    rollout = merge_patch(seen.rollout, change.root) if change.root else seen.rollout
+    status = merge_patch(rollout.get("status") or {}, change.status or {})
+    return msgspec.structs.replace(seen, rollout={**rollout, "status": status})
+
+
 def said(seen: Observed, decision: Decision) -> Observed | None:
     """What the next pass would see if nothing else happened; None where this one acts, or changes more than the status."""
     change = decision.change
     if decision.batches or change is None or change.root or change.status is None:
         return None
-    status = merge_patch(seen.rollout.get("status") or {}, change.status)
-    return msgspec.structs.replace(seen, rollout={**seen.rollout, "status": status})
+    return spoken(seen, decision)
 
 
-def in_one(seen: Observed, after: Observed) -> Change | None:
-    """One change for all that was said between two observations."""
-    return _change(seen.rollout, {}, _merge_diff(seen.rollout.get("status") or {}, after.rollout.get("status") or {}))
+def in_one(seen: Observed, after: Observed, root: Obj | None = None) -> Change | None:
+    """One change for all that was said between two observations, with `root` beside it."""
+    return _change(seen.rollout, root or {}, _merge_diff(seen.rollout.get("status") or {}, after.rollout.get("status") or {}))
+
+
+def is_turn(seen: Observed, after: Observed) -> bool:
+    """Whether a promotion or an abort was said in between: then nothing is done before it is written."""
+    before, now = (one.rollout.get("status") or {} for one in (seen, after))
+    return any(before.get(field) != now.get(field) for field in ("stableRS", "abort", "currentPodHash"))
 
 
 def _change(rollout: Obj, root: Obj, patch: Obj) -> Change | None:

@@ -17,6 +17,7 @@ import msgspec
 from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, ShipwayError
+from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
     annotations_of,
@@ -41,10 +42,10 @@ from shipway.rollouts.rollout.analysis import plan_runs
 from shipway.rollouts.rollout.blue_green import plan_active, plan_hold, plan_preview, plan_sizes
 from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
 from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset_blue_green, scaled_blue_green
-from shipway.rollouts.rollout.changes import change_of, in_one, said
+from shipway.rollouts.rollout.changes import change_of, in_one, is_turn, said, spoken
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
-from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new
+from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new, with_replica_set
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.names import PROGRESSING, REVISION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
@@ -68,15 +69,20 @@ MOST_WORDS = 50
 
 
 class RolloutDecision(Decision, frozen=True):
-    """`tied` are the events of actions: told when the action is done, whatever becomes of the change."""
+    """`tied` are the events of actions: told when the action is done, whatever becomes of the change.
+
+    `first` are events of the change that come before those of the actions.
+    """
 
     tied: tuple[Tied, ...] = ()
+    first: tuple[Note, ...] = ()
 
 
 def decide(seen: Observed, now: Instant) -> Decision:
     """What is to be done about a Rollout now. Pure.
 
-    Passes that would only be words, one after the other (a step is done, the pause after it begins), are said at once.
+    Passes that would only be words, one after the other (a step is done, the pause after it begins), are said at once,
+    together with the sizes that they lead to. Whatever moves traffic waits until its step has been written.
     """
     decision = _one_pass(seen, now)
     after = said(seen, decision)
@@ -84,10 +90,22 @@ def decide(seen: Observed, now: Instant) -> Decision:
         if after is None:
             break
         more = _one_pass(after, now)
-        after = said(after, more)
-        if after is not None:
-            decision = msgspec.structs.replace(more, change=in_one(seen, after), notes=(*decision.notes, *more.notes))
+        further = said(after, more)
+        if further is None:
+            return _with_sizes(seen, decision, after, more)
+        notes = (*decision.notes, *more.notes)
+        decision, after = msgspec.structs.replace(more, change=in_one(seen, further), notes=notes), further
     return decision
+
+
+def _with_sizes(seen: Observed, words: RolloutDecision, after: Observed, more: RolloutDecision) -> RolloutDecision:
+    """The words, with what `more` does about sizes where it does nothing else. Safe to crash after: sizes are decided anew."""
+    actions = [action for batch in more.batches for action in batch.actions]
+    sizes = [action for action in actions if isinstance(action, Patch) and action.resource == REPLICA_SETS]
+    change = more.change
+    if not actions or len(sizes) < len(actions) or (change is not None and change.root) or is_turn(seen, after):
+        return words
+    return msgspec.structs.replace(more, change=in_one(seen, spoken(after, more)), first=(*words.notes, *more.first))
 
 
 def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
@@ -132,7 +150,6 @@ def _create(facts: Facts) -> RolloutDecision:
     obj = new_replica_set(
         facts.rollout, facts.spec, facts.status.collision_count, facts.roles, role_metadata(facts.spec), facts.affinity
     )
-    create = Create(REPLICA_SETS, obj)
     name, revision = name_of(obj), facts.next_revision
     told = facts.note("NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
     text = f'Created new replica set "{name}"'
@@ -140,7 +157,25 @@ def _create(facts: Facts) -> RolloutDecision:
     status = msgspec.structs.replace(facts.status, conditions=conditions)
     begun = _begun(with_new(msgspec.structs.replace(facts, status=status), obj))
     notes = (*_first_seen(facts), *_revision_note(facts), told, *begun.notes)
-    return _decision(facts, Effects(batches=acting(create).batches), msgspec.structs.replace(begun, notes=notes))
+    decision = _decision(facts, acting(Create(REPLICA_SETS, obj)), msgspec.structs.replace(begun, notes=notes))
+    return _born_with_pods(facts, obj, decision) if facts.blue_green is None else decision
+
+
+def _born_with_pods(facts: Facts, obj: Obj, decision: RolloutDecision) -> RolloutDecision:
+    """The same, at the size that the next pass would give the new ReplicaSet, where it would do nothing else."""
+    after = spoken(with_replica_set(facts.seen, obj, facts.now), decision)
+    more = _one_pass(after, facts.now)
+    actions = [action for batch in more.batches for action in batch.actions]
+    match actions:
+        case [Patch(resource=resource, name=name, body={"spec": _} as body)] if resource == REPLICA_SETS and name == name_of(
+            obj
+        ):
+            create = Create(REPLICA_SETS, merge_patch(obj, body))
+        case _:
+            return decision
+    change = in_one(facts.seen, spoken(after, more), decision.change.root if decision.change else {})
+    notes = (*decision.notes, *(tie.note for tie in more.tied), *more.notes)
+    return msgspec.structs.replace(more, batches=acting(create).batches, tied=(), change=change, notes=notes)
 
 
 def _begun(facts: Facts) -> Next:
@@ -257,7 +292,8 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
         return _failure(fresh, failed.action, failed.error, told, now)
     if decision.change is not None and resource_version_of(fresh.rollout) != decision.change.resource_version:
         return Conclusion(notes=told, wake=now)
-    return Conclusion(change=decision.change, wake=decision.wake, notes=_in_order(told, decision.notes))
+    first = decision.first if isinstance(decision, RolloutDecision) else ()
+    return Conclusion(change=decision.change, wake=decision.wake, notes=(*first, *_in_order(told, decision.notes)))
 
 
 def _matters(action: Action) -> bool:

@@ -238,10 +238,15 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
 
 def with_new(facts: Facts, obj: Obj) -> Facts:
     """The facts once the new ReplicaSet `obj` has been created."""
-    born = {**obj, "metadata": {**metadata(obj), "creationTimestamp": rfc3339(facts.now)}}
-    every = (*facts.seen.replica_sets, born)
+    every = with_replica_set(facts.seen, obj, facts.now).replica_sets
     roles = assign_roles(facts.spec.template, facts.status.collision_count, facts.status.stable_rs, every)
     return msgspec.structs.replace(facts, roles=roles)
+
+
+def with_replica_set(seen: Observed, obj: Obj, now: Instant) -> Observed:
+    """The observation with a ReplicaSet more, born now."""
+    born = {**obj, "metadata": {**metadata(obj), "creationTimestamp": rfc3339(now)}}
+    return msgspec.structs.replace(seen, replica_sets=(*seen.replica_sets, born))
 
 
 def with_turns(canary: Canary, stable: str) -> Canary:

@@ -90,3 +90,53 @@ def test_steps_that_need_nothing_are_told_one_by_one_in_one_write() -> None:
     assert diary.column("currentStepIndex") == [(0,), (3,)]
     told = [note.message for note in world.events if note.reason == "RolloutStepCompleted"]
     assert told == [f"Rollout step {number}/4 completed (setWeight: {24 + number})" for number in (1, 2, 3)]
+
+
+def test_a_new_revision_is_born_with_the_pods_of_its_first_step() -> None:
+    world = deployed(routed(weight(25), PAUSE))
+    stable = world.status["stableRS"]
+    world.set_image("shop/web:v2")
+    world.reconcile()
+    canary = world.status["currentPodHash"]
+    assert world.replica_sets() == {stable: 4, canary: 1}
+    assert world.reasons[:4] == ["RolloutUpdated", "NewReplicaSetCreated", "RolloutNotCompleted", "ScalingReplicaSet"]
+    assert world.events[3].message == f"Scaled up ReplicaSet web-{canary} (revision 2) from 0 to 1"
+    assert world.status["message"] == "more replicas need to be updated"
+
+
+def test_a_new_revision_of_a_paused_rollout_is_born_without_pods() -> None:
+    world = deployed(routed(weight(25), PAUSE))
+    world.edit(paused=True)
+    world.set_image("shop/web:v2")
+    world.settle()
+    assert sorted(world.replica_sets().values()) == [0, 4]
+
+
+def test_the_end_of_a_pause_and_the_sizes_after_it_are_one_write() -> None:
+    world = deployed(plain(weight(25), PAUSE, weight(50), PAUSE))
+    world.set_image("shop/web:v2")
+    world.settle()
+    world.events.clear()
+    world.patch_status(pauseConditions=None)
+    diary = Diary(world)
+    before = sorted(world.replica_sets().values())
+    world.reconcile()
+    (page,) = diary.pages
+    assert page["currentStepIndex"] == 2
+    assert sorted(world.replica_sets().values()) != before
+    assert world.reasons == ["RolloutStepCompleted", "ScalingReplicaSet"]
+
+
+def test_nothing_is_scaled_down_before_a_promotion_is_written() -> None:
+    world = deployed(plain(weight(100)))
+    stable = world.status["stableRS"]
+    world.set_image("shop/web:v2")
+    gone: list[bool] = []
+
+    def look(there: Sandbox) -> None:
+        if there.status.get("stableRS") == stable and there.replica_sets()[stable] == 0:
+            gone.append(there.status["currentStepIndex"] == 0)
+
+    world.on_write = look
+    world.settle()
+    assert all(gone)

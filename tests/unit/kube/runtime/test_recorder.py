@@ -1,0 +1,120 @@
+"""Events: told once and counted up, by as few requests as it takes, and after the passes that wait for the server."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from shipway.api.kinds import EVENTS
+from shipway.base.clock import Clock, Instant, LoopClock
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.kube.objects.views import name_of
+from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.runtime.decision import Note
+from shipway.kube.runtime.recorder import LONGEST_LULL, MANY, Recorder
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.localcluster.apiserver.server import ApiServer
+
+ABOUT = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "namespace": "default", "name": "web", "uid": "u1"}
+
+
+class Counting:
+    """The server, and the verbs it was asked."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.verbs: list[str] = []
+
+    async def send(self, request: Request) -> Response:
+        self.verbs.append(request.method)
+        return await self._inner.send(request)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def recording(story: Callable[[Client, Clock, Counting], Awaitable[None]]) -> None:
+    async def main() -> None:
+        clock = LoopClock(asyncio.get_running_loop(), Instant(1_795_000_000.0))
+        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
+        counting = Counting(server)
+        await story(Client(counting), clock, counting)
+        await server.close()
+
+    run_in_virtual_time(main())
+
+
+def note(message: str = "Rollout is paused") -> Note:
+    return Note(ABOUT, "RolloutPaused", message)
+
+
+async def counts(client: Client) -> list[int]:
+    return [event["count"] for event in (await client.list(EVENTS, "default")).items]
+
+
+def test_what_was_told_before_is_counted_up_by_one_request() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        recorder = Recorder(client, clock, "rollout")
+        for _ in range(3):
+            await recorder.record(note())
+        assert counting.verbs == ["POST", "PATCH", "PATCH"]
+        assert await counts(client) == [3]
+
+    recording(story)
+
+
+def test_another_process_counts_on_from_what_is_there() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        await Recorder(client, clock, "rollout").record(note())
+        recorder = Recorder(client, clock, "rollout")
+        await recorder.record(note())
+        await recorder.record(note())
+        assert counting.verbs == ["POST", "POST", "GET", "PATCH", "PATCH"]
+        assert await counts(client) == [3]
+
+    recording(story)
+
+
+def test_an_event_that_has_gone_meanwhile_is_told_anew() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        recorder = Recorder(client, clock, "rollout")
+        await recorder.record(note())
+        (event,) = (await client.list(EVENTS, "default")).items
+        await client.delete(EVENTS, "default", name_of(event))
+        await recorder.record(note())
+        assert await counts(client) == [1]
+
+    recording(story)
+
+
+def test_events_wait_for_the_passes_but_not_for_long() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        busy = [True]
+        recorder = Recorder(client, clock, "rollout", is_busy=lambda: busy[0])
+        running = asyncio.ensure_future(recorder.run())
+        recorder.put(note("a"))
+        await clock.sleep(LONGEST_LULL / 2)
+        assert counting.verbs == []
+        busy[0] = False
+        await clock.sleep(0.2)
+        assert counting.verbs == ["POST"]
+        busy[0] = True
+        recorder.put(note("b"))
+        await clock.sleep(LONGEST_LULL + 0.2)
+        assert counting.verbs == ["POST", "POST"]
+        running.cancel()
+
+    recording(story)
+
+
+def test_many_events_do_not_wait() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        recorder = Recorder(client, clock, "rollout", is_busy=lambda: True)
+        for number in range(MANY + 10):
+            recorder.put(note(str(number)))
+        running = asyncio.ensure_future(recorder.run())
+        await clock.sleep(0.01)
+        assert len(counting.verbs) >= 9
+        running.cancel()
+
+    recording(story)
