@@ -158,7 +158,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     rows = read_rows(state)
     is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand, _permits(observed), try_all=is_dry)
+        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry)
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:
@@ -228,7 +228,7 @@ def _over(state: Obj, *, succeeded: bool = False) -> Progress:
     return Progress(state, is_over=True, succeeded=succeeded)
 
 
-def _permits(observed: Observed) -> Callable[[Task], str]:
+def permits_of(observed: Observed) -> Callable[[Task], str]:
     """Why the project refuses an object."""
     project, spec = observed.project, observed.spec
 

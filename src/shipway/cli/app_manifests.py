@@ -1,0 +1,81 @@
+"""`shipway app manifests`: what the sources give, or what is live of it, as YAML for a pipe. Values of Secrets never appear."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from platformdirs import user_cache_path
+
+from shipway.assembly.planning import manifests
+from shipway.assembly.resource_tree import live_roots
+from shipway.base.errors import InvalidInput
+from shipway.cli.app import find_app
+from shipway.cli.app_sync import SyncFlags, operation
+from shipway.cli.diff_view import HIDDEN, LAST_APPLIED
+from shipway.cli.output import Output, kubectl_name, listing, object_text, print_lines, without_managed_fields
+from shipway.cli.process import configure_logs
+from shipway.cli.session import Place, Session, connected
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, metadata, spec_of
+from shipway.kube.objects.yaml import dump
+
+From = Literal["git", "live"]
+Format = Literal["yaml", "json", "name"]
+
+
+async def manifests_command(
+    name: str,
+    /,
+    *,
+    source: From = "git",
+    revision: Annotated[str, Parameter(show_default=False)] = "",
+    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "yaml",
+    place: Place | None = None,
+) -> int:
+    """Print the manifests of the Application.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    source
+        git (what a sync would apply) or live (what is there).
+    revision
+        Another branch, tag or commit than the one that it follows.
+    output
+        yaml (one document after the other), json or name.
+    """
+    configure_logs(quiet=True)
+    async with connected(place) as session:
+        return await show_manifests(session, name, source, revision, output, user_cache_path("shipway") / "diff")
+
+
+async def show_manifests(session: Session, name: str, source: From, revision: str, output: Output, cache: Path) -> int:
+    application = await find_app(session, name)
+    if source == "live" and revision:
+        raise InvalidInput("what is live has no revision: leave out --revision, or say --source git")
+    if revision and spec_of(application).get("sources"):
+        raise InvalidInput(f"{name} has several sources: --revision cannot say which one it means")
+    if source == "live":
+        found = [root.live for root in await live_roots(session.client, application) if root.live is not None]
+    else:
+        asked = operation(application, SyncFlags(revision=revision, dry_run=True)) if revision else None
+        found = list(await manifests(session.client, application, cache, operation=asked))
+    shown = [masked(obj) for obj in found]
+    if output == "name":
+        print_lines([kubectl_name(obj) for obj in shown])
+    elif output == "json":
+        sys.stdout.write(object_text(listing(shown), output))
+    else:
+        sys.stdout.write("".join(f"---\n{dump(without_managed_fields(obj))}" for obj in shown))
+    return 0
+
+
+def masked(obj: Obj) -> Obj:
+    """Without the values of a Secret, which also stand in the annotation that `kubectl apply` keeps."""
+    if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
+        return obj
+    hidden = {field: dict.fromkeys(obj[field], HIDDEN) for field in ("data", "stringData") if obj.get(field)}
+    annotations = {key: value for key, value in annotations_of(obj).items() if key != LAST_APPLIED}
+    return {**obj, **hidden, "metadata": {**metadata(obj), **({"annotations": annotations} if annotations_of(obj) else {})}}
