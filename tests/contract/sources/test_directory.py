@@ -53,6 +53,10 @@ async def test_spellings_of_a_path(bench, path):
         ({"recurse": True, "include": "sub/*"}, ["d", "e"]),
         ({"recurse": True, "exclude": "sub/deep/*"}, ["a", "a2", "b", "c", "d"]),
         ({"include": "{a.yaml,c.json}"}, ["a", "a2", "c"]),
+        ({"include": "{a.yaml,sub/*}", "recurse": True}, ["a", "a2", "d", "e"]),
+        ({"exclude": "{a.yaml,sub/deep/*,*.json}", "recurse": True}, ["b", "d"]),
+        ({"include": "{*.yml,[a-b].yaml}", "exclude": "b.*"}, ["a", "a2"]),
+        ({"include": "sub/**/e.yaml", "recurse": True}, ["e"]),
         ({"include": "*", "exclude": "*.y*"}, ["c"]),
         ({}, ["a", "a2", "b", "c"]),
     ],
@@ -83,6 +87,59 @@ async def test_what_cannot_work_says_where(bench, files, reason, says):
     with pytest.raises(InvalidInput, match=says) as caught:
         await bench.render({"path": "app"})
     assert caught.value.reason == reason
+
+
+async def test_a_hundred_megabytes_are_refused_before_they_are_read(bench):
+    megabyte = CM % "x" + "#" * (1 << 20)
+    bench.push({f"app/many/{n}.yaml": megabyte for n in range(100)})
+    for options in ({"recurse": True}, {"recurse": True, "include": "many/*"}):
+        with pytest.raises(InvalidInput, match=r"app: more than 10 MiB of manifests: split the folder, or narrow it"):
+            await bench.render({"path": "app", "directory": options})
+    assert names(await bench.render({"path": "app", "directory": {"recurse": True, "exclude": "many/*"}}))[-1] == "e"
+    bench.push({f"app/many/{n}.yaml": None for n in range(100)} | {"app/one.yaml": "#" * (100 << 20)})
+    with pytest.raises(InvalidInput, match=r"app/one.yaml: 100 MiB, more than 64 MiB") as caught:
+        await bench.render({"path": "app"})
+    assert caught.value.reason == "SourceTooLarge"
+
+
+async def test_a_key_that_stands_twice_is_told_and_the_last_one_counts(bench):
+    """As in Argo CD, whose reader takes the last one without a word."""
+    bench.push(
+        {"app/a.yaml": "# first\n" + CM % "a" + "data:\n  one: '1'\n  two: '2'\n  one: '3'\ndata: {four: '4', four: '5'}\n"}
+    )
+    rendered = await bench.render({"path": "app"})
+    assert rendered.objects[0]["data"] == {"four": "5"}
+    assert rendered.warnings == (
+        'app/a.yaml:8: key "one" stands here again: the last one counts, remove the others',
+        'app/a.yaml:9: key "data" stands here again: the last one counts, remove the others',
+        'app/a.yaml:9: key "four" stands here again: the last one counts, remove the others',
+    )
+    merged = "x: &x {one: '1'}\ndata:\n  <<: *x\n  one: '2'\n"
+    bench.push({"app/a.yaml": CM % "a" + merged})
+    assert (await bench.render({"path": "app"})).warnings == ()
+    bench.push({"app/a.yaml": CM % "a" + "data:\n" + "  k: '1'\n" * 2000})
+    assert len((await bench.render({"path": "app"})).warnings) <= 21
+
+
+def link(bench: Bench, path: str, target: str) -> None:
+    place = bench.copy.path / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+
+
+async def test_links(bench):
+    """To files inside of the repository they count, to folders they do not, to nothing they are nothing."""
+    link(bench, "app/linked.yaml", "../other/x.yaml")
+    link(bench, "app/folder", "../other")
+    link(bench, "app/nowhere.yaml", "../gone.yaml")
+    bench.push({})
+    assert names(await bench.render({"path": "app", "directory": {"recurse": True}})) == ["a", "a2", "b", "c", "x", "d", "e"]
+    assert names(await bench.render({"path": "app/folder"})) == ["x"]
+    link(bench, "app/sub/escape.yaml", "../../../../etc/passwd")
+    bench.push({})
+    with pytest.raises(InvalidInput, match=r"app/sub/escape.yaml is a link that leaves the repository") as caught:
+        await bench.render({"path": "app", "directory": {"recurse": True}})
+    assert caught.value.reason == "PathEscapes"
 
 
 async def test_names_may_hold_any_bytes(bench):

@@ -38,7 +38,8 @@ class HelmEngine:
             made = await self._workers.call(_WORKER, self._payload(job, sources, scratch))
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-        return Manifests(tuple(made["objects"]), tool=made["tool"], origins=tuple(made["origins"]))
+        warnings, origins = tuple(made["warnings"]), tuple(made["origins"])
+        return Manifests(tuple(made["objects"]), tool=made["tool"], warnings=warnings, origins=origins)
 
     def _payload(self, job: RenderJob, sources: ChartSources, scratch: str) -> dict[str, object]:
         options = job.options

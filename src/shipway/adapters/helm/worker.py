@@ -11,7 +11,7 @@ from typing import Any
 from shipway.adapters.helm import program, sdk
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects import yaml
-from shipway.kube.objects.manifests import Origin, objects_in_output
+from shipway.kube.objects.manifests import Origin, objects_in_output, warnings_of
 
 _RELEASE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TESTS = frozenset({"test", "test-success", "test-failure"})
@@ -23,7 +23,8 @@ def render(job: dict[str, Any]) -> dict[str, Any]:
     _check_value_files(job["values"])
     tool, texts = program.render(job) if job["program"] else sdk.render(job)
     found = [(name, origin) for name, text in texts for origin in _objects(name, text) if not _is_test(origin)]
-    return {"objects": [origin.obj for _, origin in found], "origins": [name for name, _ in found], "tool": tool}
+    objects, warnings = [origin.obj for _, origin in found], warnings_of([origin for _, origin in found])
+    return {"objects": objects, "origins": [name for name, _ in found], "warnings": warnings, "tool": tool}
 
 
 def _check_release(name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from shipway.api.snapshot import Manifests, RenderJob, Snapshot
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob
-from shipway.kube.objects.manifests import objects_in_file
+from shipway.kube.objects.manifests import objects_in_file, warnings_of
 from shipway.workers.pool import WorkerPool
 
 MAX_BYTES = 10 << 20
@@ -28,13 +28,18 @@ class DirectoryEngine:
     async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests:
         files = await asyncio.to_thread(lambda: list(manifest_files(snapshot, job)))
         parsed = await self._workers.call(f"{__name__}:parse", files)
-        return Manifests(tuple(parsed["objects"]), tool="directory", origins=tuple(parsed["origins"]))
+        warnings, origins = tuple(parsed["warnings"]), tuple(parsed["origins"])
+        return Manifests(tuple(parsed["objects"]), tool="directory", warnings=warnings, origins=origins)
 
 
 def parse(files: list[tuple[str, str]]) -> dict[str, Any]:
     """In the worker: the objects of (name, text) pairs and where each one stands."""
     found = [origin for name, text in files for origin in objects_in_file(text, name)]
-    return {"objects": [origin.obj for origin in found], "origins": [origin.place for origin in found]}
+    return {
+        "objects": [origin.obj for origin in found],
+        "origins": [origin.place for origin in found],
+        "warnings": warnings_of(found),
+    }
 
 
 def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,7 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
         old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
     conditions = list(target.prepared.warnings)
-    conditions += [("ExcludedResourceWarning", text) for rendered in target.renders for text in rendered.warnings]
+    conditions += [("RepeatedResourceWarning", text) for rendered in target.renders for text in rendered.warnings]
     conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
     conditions += held(observed)
     conditions += [("UnknownError", problem) for problem in observed.customizations.problems]

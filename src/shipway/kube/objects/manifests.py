@@ -22,10 +22,21 @@ _SIGNS = tuple(re.compile(rf"(?m)(^|[\s{{,\"]){name}\"?\s*:") for name in ("apiV
 
 
 class Origin(Struct, frozen=True):
-    """An object and where its text starts: `apps/web/deployment.yaml:12`."""
+    """An object and where its text starts: `apps/web/deployment.yaml:12`. `warnings`: what its text does not mean to say."""
 
     obj: Obj
     place: str
+    warnings: tuple[str, ...] = ()
+
+
+MAX_WARNINGS = 20
+
+
+def warnings_of(found: list[Origin]) -> list[str]:
+    """What the texts of objects do not mean to say, some of it where there is much."""
+    told = [warning for origin in found for warning in origin.warnings]
+    more = len(told) - MAX_WARNINGS
+    return [*told[:MAX_WARNINGS], *([f"and {more} more like these"] if more > 0 else [])]
 
 
 def objects_in_file(text: str, name: str) -> list[Origin]:
@@ -44,13 +55,13 @@ def objects_in_file(text: str, name: str) -> list[Origin]:
     wanted = [d for d in documents if d.value is not None]
     if not any(_has_kind(d.value) for d in wanted) and not _looks_like_manifest(text):
         return []
-    return [origin for d in wanted for origin in _opened(d.value, f"{name}:{d.line}")]
+    return [origin for d in wanted for origin in _in_document(d, name)]
 
 
 def objects_in_output(text: str, name: str) -> list[Origin]:
     """The objects of a tool's output, where every document must be one. Raises `InvalidInput` (InvalidManifest)."""
     documents = _documents(text, name)
-    return [origin for d in documents if d.value is not None for origin in _opened(d.value, f"{name}:{d.line}")]
+    return [origin for d in documents if d.value is not None for origin in _in_document(d, name)]
 
 
 def _documents(text: str, name: str) -> list[Located]:
@@ -63,6 +74,15 @@ def _documents(text: str, name: str) -> list[Located]:
         return yaml.load_all_located(text)
     except InvalidInput as error:
         raise _refusal(f"{name}: {error.message}") from None
+
+
+def _in_document(document: Located, name: str) -> list[Origin]:
+    found = _opened(document.value, f"{name}:{document.line}")
+    told = tuple(
+        f"{name}:{line}: key {_shown(key)} stands here again: the last one counts, remove the others"
+        for key, line in document.repeated
+    )
+    return [Origin(found[0].obj, found[0].place, told), *found[1:]] if found and told else found
 
 
 def _looks_like_manifest(text: str) -> bool:

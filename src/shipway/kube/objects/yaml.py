@@ -36,6 +36,9 @@ MAX_DEPTH = 200
 MAX_ALIASED_NODES = 1_000_000
 """Nodes that aliases may add to one stream ("billion laughs" has 10^9)."""
 
+MAX_REPEATED = 20
+"""Repeated keys of one document that are told."""
+
 _TRUE = dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"), True)
 _FALSE = dict.fromkeys(("n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"), False)
 _WORDS: dict[str, Any] = {**_TRUE, **_FALSE, **dict.fromkeys(("", "~", "null", "Null", "NULL"))}
@@ -55,10 +58,14 @@ _OPEN = object()
 
 
 class Located(Struct, frozen=True):
-    """One document of a stream and the line (from 1) on which its content starts."""
+    """One document of a stream and the line (from 1) on which its content starts.
+
+    `repeated`: keys that stand in one map again, with their lines; the last one of each counts.
+    """
 
     value: Any
     line: int
+    repeated: tuple[tuple[str, int], ...] = ()
 
 
 def load_all(text: str | bytes) -> list[Any]:
@@ -89,15 +96,17 @@ class _Reader:
         self._next = cast("Callable[[], Any]", self._parser.get_event)
         self._anchors: dict[str, Any] = {}
         self._aliased = 0
+        self._repeated: list[tuple[str, int]] = []
 
     def documents(self) -> Iterator[Located]:
         try:
             while (event := self._next()).__class__ is not StreamEndEvent:
                 if event.__class__ is not DocumentStartEvent:
                     continue
-                self._anchors = {}
+                self._anchors, self._repeated = {}, []
                 first = self._next()
-                yield Located(self._value(first, 0), first.start_mark.line + 1)
+                value = self._value(first, 0)
+                yield Located(value, first.start_mark.line + 1, tuple(self._repeated[:MAX_REPEATED]))
         except pyyaml.MarkedYAMLError as error:
             raise _refusal(error.problem or str(error), error.problem_mark or error.context_mark) from None
         except pyyaml.YAMLError as error:
@@ -123,13 +132,18 @@ class _Reader:
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        step, value = self._next, self._value
+        step, value, is_merged = self._next, self._value, False
         while (event := step()).__class__ is not MappingEndEvent:
             if event.__class__ is ScalarEvent and event.value == "<<" and _is_merge(event):
                 _merge(found, value(step(), depth), event)
+                is_merged = True  # from here on a key may well be there already
                 continue
             key = value(event, depth)
-            found[key if key.__class__ is str else _key(key, event)] = value(step(), depth)
+            if key.__class__ is not str:
+                key = _key(key, event)
+            if key in found and not is_merged:
+                self._repeated.append((key, event.start_mark.line + 1))
+            found[key] = value(step(), depth)
         return found
 
     def _sequence(self, depth: int) -> list[Any]:
