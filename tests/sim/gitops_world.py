@@ -61,6 +61,7 @@ class Repository:
         self.unreachable: ShipwayError | None = None
         self.hangs = self.mirror_is_lost = False
         self.warnings: tuple[str, ...] = ()
+        self.tool = ""
         self.builds_on: tuple[RemoteBase, ...] = ()
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
@@ -105,7 +106,8 @@ class Repository:
         found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
         if isinstance(found, ShipwayError):
             raise found
-        return Rendered(objects=tuple(found), source_type="Directory", reads=("",), warnings=self.warnings)
+        kind = "Helm" if self.tool else "Directory"
+        return Rendered(tuple(found), kind, reads=("",), tool=self.tool or "directory", warnings=self.warnings)
 
     async def keep(self, ask: KeepAsk) -> bool:
         """As the history keeps what a deployment applied; it outlives commits that are lost."""

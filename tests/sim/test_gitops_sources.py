@@ -302,3 +302,31 @@ def test_a_hydrated_source_is_refused_by_name() -> None:
             await there.user.get(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config()])
+
+
+@pytest.mark.proves("gitops:tool-versions")
+def test_what_rendered_a_deployment_stands_in_its_operation() -> None:
+    async def story(there: World) -> None:
+        there.repository.tool = "helm v4.2.3 (SDK)"
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        info = {entry["name"]: entry["value"] for entry in app["status"]["operationState"]["operation"]["info"]}
+        assert info["Tools"] == "helm v4.2.3 (SDK)"
+        assert app["status"]["sourceType"] == "Helm"
+        there.repository.tool = ""
+        await there.push([config(), service()])
+        app = await there.synced()
+        assert "Tools" not in {entry["name"] for entry in app["status"]["operationState"]["operation"]["info"]}
+
+    simulate(story, [config()])
+
+
+def test_what_a_source_says_without_meaning_it_is_told() -> None:
+    async def story(there: World) -> None:
+        there.repository.warnings = ('deploy/a.yaml:3: key "data" stands here again: the last one counts',)
+        await there.user.create(APPLICATIONS, application())
+        app = await there.synced()
+        (told,) = app["status"]["conditions"]
+        assert (told["type"], told["message"]) == ("RepeatedResourceWarning", there.repository.warnings[0])
+
+    simulate(story, [config()])

@@ -18,6 +18,7 @@ COMMANDS = {
     "app": ("shipway.cli.app:app", "Applications: what should be live, and whether it is."),
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
+    "version": ("shipway.cli.version:version", "Print the versions of Shipway and of the tools that it renders with."),
     "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),
 }
 

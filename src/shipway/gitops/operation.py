@@ -25,13 +25,17 @@ IDENTITY = "shipway.dev/operation"
 """Info entry of an operation: its id, which its hooks carry."""
 DRIFT = "Drift"
 """Info entries of a self-heal: which object, which fields, by whom."""
+TOOLS = "Tools"
+"""Info entry of an operation: what rendered the manifests that it applies, with versions (`helm v4.2.3 (SDK)`)."""
 
 
 class Begun(Struct, frozen=True):
-    """What an operation applies: the sources at resolved commits, and the digest of the manifests ("" = not known)."""
+    """What an operation applies: the sources at resolved commits, the digest of the manifests ("" = not known), and the tools
+    that rendered them."""
 
     at: Pinned = Pinned()
     content: str = ""
+    tools: tuple[str, ...] = ()
 
 
 def is_over(state: Obj) -> bool:
@@ -48,7 +52,7 @@ def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
 
     Its id is derived from the version of the application that it was written to, which no other operation has.
     """
-    ours = {CONTENT: begun.content, IDENTITY: digest(uid_of(app), resource_version_of(app))}
+    ours = {TOOLS: ", ".join(begun.tools), CONTENT: begun.content, IDENTITY: digest(uid_of(app), resource_version_of(app))}
     info = [entry for entry in operation.get("info") or [] if entry.get("name") not in ours]
     told = {**operation, "info": [*info, *({"name": name, "value": value} for name, value in ours.items() if value)]}
     return {

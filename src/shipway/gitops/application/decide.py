@@ -183,7 +183,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
         }
     if result.operation is None:
         return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
-    begun = Begun(target.at, target.content)
+    begun = Begun(target.at, target.content, target.tools)
     state = begin(observed.app, result.operation, begun, now)
     root = {"operation": result.operation, **_intent(observed, target)}
     return replace(draft, status={**status, "operationState": state}, root=root)

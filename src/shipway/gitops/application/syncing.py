@@ -131,7 +131,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
     if target is None or target.is_waiting:
         return None
-    state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content), now)
+    state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content, target.tools), now)
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
     return Progress(state)

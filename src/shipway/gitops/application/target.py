@@ -150,6 +150,12 @@ class Target(Struct, frozen=True):
         return {"sourceTypes": types} if self.is_plural else {"sourceType": types[0]}
 
     @property
+    def tools(self) -> tuple[str, ...]:
+        """What rendered it, with versions; plain folders need no tool."""
+        made = {rendered.tool for rendered in self.renders if rendered.source_type != "Directory" and rendered.tool}
+        return tuple(sorted(made))
+
+    @property
     def _sources(self) -> tuple[Obj, ...]:
         return tuple(part.source for part in self.parts)
 
