@@ -223,11 +223,14 @@ def _convert(raw: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(raw, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise InvalidInput(_located(str(error), where), reason="InvalidSpecError") from error
+        raise InvalidInput(located(str(error), where), reason="InvalidSpecError") from error
 
 
-def _located(message: str, where: str) -> str:
-    """`Expected `str`, got `int` - at `$.source.path`` -> `spec.source.path: expected `str`, got `int``."""
+def located(message: str, where: str) -> str:
+    """What msgspec says of a wrong value, in our words.
+
+    `Expected `str`, got `int` - at `$.source.path`` -> `spec.source.path: expected `str`, got `int``.
+    """
     what, _, place = message.partition(" - at `$")
     place = place.removesuffix("`")
     return f"{where}{place}: {what[:1].lower()}{what[1:]}"

@@ -19,6 +19,7 @@ CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "custo
 
 APPLICATIONS = Resource("argoproj.io", "v1alpha1", "Application", "applications", status_subresource=False)
 APP_PROJECTS = Resource("argoproj.io", "v1alpha1", "AppProject", "appprojects", status_subresource=False)
+APPLICATION_SETS = Resource("argoproj.io", "v1alpha1", "ApplicationSet", "applicationsets")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "Rollout", "rollouts")
 ANALYSIS_RUNS = Resource("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns", status_subresource=False)
 ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "AnalysisTemplate", "analysistemplates", status_subresource=False)

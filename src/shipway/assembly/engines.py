@@ -16,7 +16,11 @@ import aiohttp
 import structlog
 
 from shipway.api.kinds import SECRETS
+from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk
+from shipway.appsets.factory.controller import ApplicationSetController
+from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.deployments import Deployments
+from shipway.assembly.factories import Factories
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_gitops, count_objects
@@ -180,11 +184,11 @@ class EngineProcess:
     def pushed(self, event: PushEvent) -> int:
         if not any([self._sources.mirrors.changed(url) for url in event.repo_urls]):
             return 0
-        return self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk) and concerns(ask, event))
+        return self.runtime.refresh(lambda ask: concerns(ask, event))
 
     def logins_changed(self, concerns: Concerns) -> None:
         """Another way to log in counts for these repositories: whoever waits for one looks again."""
-        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk) and concerns(ask.request.repo_url))
+        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and concerns(ask.request.repo_url))
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._webhook_secrets.values()
@@ -199,6 +203,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         opened = Sources.open(settings.cache, client, clock, repositories, allow_local=settings.allow_local)
         sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
+        factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock))
         key = await applied_key(client, settings.namespace)
         opened_history = Deployments.open(settings.cache, key, sources.renderer.render, clock)
         deployments = await stack.enter_async_context(opened_history)
@@ -221,6 +226,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             KeepAsk: deployments.keep,
             RecallAsk: deployments.recall,
             MeasureAsk: metric_servers.measure,
+            ListingAsk: factories.listing,
+            FillAsk: factories.fill,
+            PathsAsk: factories.paths,
         }
         controllers = controllers_of(settings, key)
         reporting = await _engines_that_only_report(client, clock, settings)
@@ -244,7 +252,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
 
 
 def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
-    if isinstance(ask, HeadAsk):
+    if isinstance(ask, ListingAsk) and ask.every > 0:
+        return ask.every
+    if isinstance(ask, HeadAsk | ListingAsk):
         return repositories.seconds_until_poll(ask.request.repo_url, now)
     return ask.poll_seconds
 
@@ -267,6 +277,9 @@ def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controll
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
         controllers["gitops"] = gitops_controllers(gitops_settings(settings, key))
+    if "appsets" in settings.engines:
+        sets = AppSetSettings(settings.namespace, settings.application_namespaces)
+        controllers["appsets"] = [ApplicationSetController(sets)]
     if "rollouts" in settings.engines:
         analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""), settings.instance_id)
         controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]

@@ -38,6 +38,7 @@ class Neighbour(Struct, frozen=True):
 
 _CONTROLLERS = {
     "argocd-application-controller": ("gitops", "Argo CD"),
+    "argocd-applicationset-controller": ("appsets", "the ApplicationSet controller of Argo CD"),
     "argo-rollouts": ("rollouts", "Argo Rollouts"),
 }
 _LEASES = {

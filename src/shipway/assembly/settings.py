@@ -8,7 +8,7 @@ from shipway.base.errors import InvalidInput
 from shipway.base.globs import glob_or_regex
 from shipway.kube.client.pacing import Limits
 
-ENGINES = ("gitops", "rollouts")
+ENGINES = ("gitops", "rollouts", "appsets")
 
 
 class RunSettings(Struct, frozen=True):

@@ -20,6 +20,7 @@ from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rendered, SourceType
+from shipway.appsets.asks import ListingAsk
 from shipway.assembly.metrics import kube_version
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
@@ -28,6 +29,7 @@ from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, KnownHeadAsk, Re
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
+from shipway.kube.runtime.decision import Ask
 from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
 
@@ -150,8 +152,10 @@ class Sources:
         return await dry_run(self._client, ask)
 
 
-def concerns(ask: HeadAsk, push: PushEvent) -> bool:
+def concerns(ask: Ask, push: PushEvent) -> bool:
     """Whether a push may be news to who asks: it is the same repository, however spelled, and may be the same revision."""
+    if not isinstance(ask, HeadAsk | ListingAsk):
+        return False
     wanted = place_of(ask.request.repo_url)
     return any(place_of(url) == wanted for url in push.repo_urls) and _may_follow(ask.request.revision, push.refs)
 

@@ -43,6 +43,24 @@ def compile_glob(pattern: str, separator: str = "") -> Callable[[str], bool]:
     return lambda text: compiled.fullmatch(text) is not None
 
 
+def matches_segments(pattern: str) -> Callable[[str], bool]:
+    """A test for whole paths as Go's `path.Match`: `*` and `?` stay within one part, `**` is no more than `*`, braces are
+    plain. Raises `InvalidInput`."""
+    parts = [segment_glob(part) for part in pattern.split("/")]
+
+    def test(path: str) -> bool:
+        names = path.split("/")
+        return len(names) == len(parts) and all(part(name) for part, name in zip(parts, names, strict=True))
+
+    return test
+
+
+def segment_glob(part: str) -> Callable[[str], bool]:
+    """A test for one part of a path (see `matches_segments`)."""
+    plain = re.sub(r"\*+", "*", part).replace("{", "\\{").replace("}", "\\}")
+    return compile_glob(plain, "/")
+
+
 @lru_cache(maxsize=1024)
 def glob_or_regex(pattern: str) -> Callable[[str], bool]:
     """A glob, or between slashes (`/^team-.*$/`) a regular expression that has to be found. Raises `InvalidInput`."""

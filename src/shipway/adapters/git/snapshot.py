@@ -96,6 +96,17 @@ class GitSnapshot:
             raise NotFound(f"{path or '.'}: no such folder in the repository", reason="NoSuchFolder")
         return sorted(shown for shown, _ in self._below(entry, clean_path(path), 0, "stay" if deep else "flat"))
 
+    def folders(self, path: str) -> list[str]:
+        """Folders directly in a folder, sorted, none if there is no such folder; links and submodules are none. All of the
+        folder counts as read."""
+        entry = self._find(path)
+        if entry.kind != "dir" or entry.home is not None:
+            return []
+        tree = self._object(entry.oid, entry.path)
+        assert isinstance(tree, pygit2.Tree)
+        below = f"{clean_path(path)}/" if clean_path(path) else ""
+        return sorted(f"{below}{_safe_name(one.name, path)}" for one in tree if one.filemode == FileMode.TREE)
+
     def write(self, paths: Iterable[str], into: str) -> None:
         for path in _outermost({clean_path(path) for path in paths}):
             entry = self._find(path)

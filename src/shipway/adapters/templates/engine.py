@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from msgspec import Struct
 
+from shipway.api.templates import Filled, Template
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.base.ids import digest
 from shipway.workers.pool import WorkerPool
@@ -23,22 +23,6 @@ MAX_LOST = 8
 """Workers that one question may cost."""
 MAX_REMEMBERED = 64 << 20
 """Bytes of results."""
-
-
-class Filled(Struct, frozen=True):
-    """What became of one set of parameters: `body` is JSON, or `error` says why there is none."""
-
-    body: bytes = b""
-    error: str = ""
-
-
-class Template(Struct, frozen=True):
-    """`body`: any JSON value whose texts are templates. `patch`: a template whose YAML goes over the result."""
-
-    body: bytes
-    is_go: bool
-    options: tuple[str, ...] = ()
-    patch: str = ""
 
 
 class TemplateEngine:

@@ -13,14 +13,13 @@ from gotpl import TemplateExecutionError
 from gotpl.funcs.sprig import text_func_map
 
 from shipway.base.errors import InvalidInput
+from shipway.base.names import safe_name
 from shipway.kube.objects import yaml
 
 _OF_THE_MACHINE = ("env", "expandenv", "getHostByName")
 _MOST = 1_000_000
 """Characters or numbers that one call may make."""
-_NO_NAME = re.compile(r"[^-a-z0-9.]")
 _NO_SLUG = re.compile(r"[^-a-z0-9_]+")
-_LONGEST_NAME = 253
 _SLUG = 50
 _WORDS = {"&": "and", "@": "at"}
 
@@ -32,22 +31,18 @@ def template_functions() -> dict[str, Callable[..., Any]]:
         functions.pop(name, None)
     functions |= {"repeat": _bounded(functions["repeat"], _repeated), "until": _bounded(functions["until"], _counted)}
     functions |= {"untilStep": _bounded(functions["untilStep"], _stepped)}
-    own = {"normalize": normalize, "slugify": slugify, "toYaml": to_yaml, "fromYaml": from_yaml}
+    own = {"normalize": safe_name, "slugify": slugify, "toYaml": to_yaml, "fromYaml": from_yaml}
     return functions | own | {"fromYamlArray": from_yaml_array}
-
-
-def normalize(text: str) -> str:
-    """What can be the name of an object: lower case, every other character a dash."""
-    return _NO_NAME.sub("-", text.lower())[:_LONGEST_NAME].strip("-.")
 
 
 def slugify(*arguments: Any) -> str:
     """A short name for use in URLs: `slugify text`, or `slugify length at-a-word text`."""
-    if not arguments or not isinstance(arguments[-1], str):
+    text = arguments[-1] if arguments else None
+    if not isinstance(text, str):
         raise TemplateExecutionError("slugify takes a text, before it optionally a length and whether to cut between words")
     length = int(arguments[0]) if len(arguments) > 1 else _SLUG
     between_words = bool(arguments[1]) if len(arguments) > 2 else False
-    text = arguments[-1].casefold()
+    text = text.casefold()
     for sign, word in _WORDS.items():
         text = text.replace(sign, f"-{word}-")
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -29,6 +29,7 @@ class WorkQueue(Generic[K]):
         self._marked: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, tuple[Instant, asyncio.TimerHandle]] = {}
+        self._soon: dict[K, asyncio.TimerHandle] = {}
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -55,6 +56,13 @@ class WorkQueue(Generic[K]):
             return
         self._ready[key] = None
         self._arrived.set()
+
+    def add_within(self, key: K, seconds: float) -> None:
+        """Adds `key` in `seconds`, once for all calls until then; whatever wakes it before does not count."""
+        if seconds <= 0:
+            self.add(key)
+        elif key not in self._soon:
+            self._soon[key] = asyncio.get_running_loop().call_later(seconds, self._due, key)
 
     def add_at(self, key: K, when: Instant | None) -> None:
         """Wakes `key` at `when` at the latest; replaces the key's earlier wake. None: only events wake it."""
@@ -93,6 +101,10 @@ class WorkQueue(Generic[K]):
         if key in self._marked:
             self._marked.discard(key)
             self.add(key)
+
+    def _due(self, key: K) -> None:
+        self._soon.pop(key, None)
+        self.add(key)
 
     def _wake(self, key: K) -> None:
         self._timers.pop(key, None)

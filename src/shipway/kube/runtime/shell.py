@@ -296,7 +296,7 @@ class Shell:
         if about is None:
             return
         for key in dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)):
-            self._queue.add(key)
+            self._queue.add_within(key, watch.after)
         for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
             self._queue.add(key)
 

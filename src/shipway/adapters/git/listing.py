@@ -1,0 +1,86 @@
+"""Which folders or files of a repository patterns pick, as the git generator of ApplicationSets reads them.
+
+Folders: a pattern is one part a level (`path.Match`); hidden ones never count. Files: `*` goes over slashes, as in a
+`git ls-files`; each is JSON or YAML, one object or a list of them.
+"""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from shipway.adapters.git.snapshot import GitSnapshot
+from shipway.api.applicationset import PathPattern
+from shipway.api.listings import Listed, ListingRequest
+from shipway.base.errors import InvalidInput
+from shipway.base.globs import compile_glob, fixed_folder, has_magic, matches_segments, segment_glob
+from shipway.kube.objects import yaml
+
+MAX_FILE = 4 << 20
+"""Bytes of one file of parameters."""
+
+
+def list_paths(snapshot: GitSnapshot, request: ListingRequest) -> tuple[Listed, ...]:
+    """What the patterns of the request pick, sorted by path. Raises `InvalidInput` for a pattern that is none."""
+    if request.what == "folders":
+        return tuple(Listed(path) for path in _folders(snapshot, request.patterns))
+    return tuple(_read(snapshot, path) for path in _files(snapshot, request.patterns))
+
+
+def _folders(snapshot: GitSnapshot, patterns: Sequence[PathPattern]) -> list[str]:
+    excluded = [matches_segments(_clean(one.path)) for one in patterns if one.exclude]
+    found: set[str] = set()
+    for pattern in (_clean(one.path) for one in patterns if not one.exclude):
+        found |= set(_matching(snapshot, pattern.split("/") if pattern else []))
+    return sorted(path for path in found if not any(test(path) for test in excluded))
+
+
+def _matching(snapshot: GitSnapshot, parts: Sequence[str]) -> list[str]:
+    here = [""]
+    for part in parts:
+        test = segment_glob(part)
+        below = [child for folder in here for child in snapshot.folders(folder)]
+        here = [path for path in below if not _name(path).startswith(".") and test(_name(path))]
+    return here if parts else []
+
+
+def _files(snapshot: GitSnapshot, patterns: Sequence[PathPattern]) -> list[str]:
+    excluded = [_file_test(_clean(one.path)) for one in patterns if one.exclude]
+    found: set[str] = set()
+    for pattern in (_clean(one.path) for one in patterns if not one.exclude):
+        found |= set(_files_of(snapshot, pattern))
+    return sorted(path for path in found if not any(test(path) for test in excluded))
+
+
+def _files_of(snapshot: GitSnapshot, pattern: str) -> list[str]:
+    if not has_magic(pattern):
+        kind = snapshot.kind(pattern)
+        return [pattern] if kind == "file" else snapshot.files(pattern) if kind == "dir" else []
+    folder, test = fixed_folder(pattern), _file_test(pattern)
+    return [path for path in snapshot.files(folder) if test(path)] if snapshot.kind(folder) == "dir" else []
+
+
+def _file_test(pattern: str) -> Callable[[str], bool]:
+    test = compile_glob(pattern)
+    return test if has_magic(pattern) else lambda path: path == pattern or path.startswith(f"{pattern}/")
+
+
+def _read(snapshot: GitSnapshot, path: str) -> Listed:
+    content = snapshot.read(path)
+    try:
+        if len(content) > MAX_FILE:
+            raise InvalidInput(f"it has {len(content) >> 20} MiB, more than {MAX_FILE >> 20} MiB")
+        value = yaml.load(content)
+    except InvalidInput as error:
+        return Listed(path, error=error.message)
+    documents = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, dict) for one in documents):
+        return Listed(path, error="it holds neither an object nor a list of objects")
+    return Listed(path, orjson.dumps(documents))
+
+
+def _clean(pattern: str) -> str:
+    return pattern.strip("/").removeprefix("./")
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,152 @@
+"""ApplicationSet (`argoproj.io/v1alpha1`) as a typed, frozen view over the plain object that users write.
+
+Generators are typed down to their own block; what a template holds stays raw, since it is only text until it is filled.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from shipway.api.application import located
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+
+Values = dict[str, str]
+AppsSync = Literal["create-only", "create-update", "create-delete", "sync", ""]
+
+
+class ListGenerator(Struct, frozen=True, rename="camel"):
+    """One entry an element; `elements_yaml` is a list of more of them, as text."""
+
+    elements: tuple[dict[str, Any], ...] | None = None
+    elements_yaml: str = ""
+
+
+class ClusterGenerator(Struct, frozen=True, rename="camel"):
+    """One entry a cluster that the selector picks; all of them in one with `flat_list`."""
+
+    selector: dict[str, Any] | None = None
+    values: Values | None = None
+    flat_list: bool = False
+
+
+class PathPattern(Struct, frozen=True):
+    path: str
+    exclude: bool = False
+
+
+class GitGenerator(Struct, frozen=True, rename="camel"):
+    """One entry a folder, or one a file (one for each element of a list in it)."""
+
+    repo_url: str = field(name="repoURL")
+    revision: str = ""
+    directories: tuple[PathPattern, ...] | None = None
+    files: tuple[PathPattern, ...] | None = None
+    path_param_prefix: str = ""
+    values: Values | None = None
+    requeue_after_seconds: int | None = None
+
+
+class Generator(Struct, frozen=True, rename="camel"):
+    """One generator: exactly one of its blocks is there. `matrix` and `merge` hold further ones."""
+
+    list: ListGenerator | None = None
+    clusters: ClusterGenerator | None = None
+    git: GitGenerator | None = None
+    matrix: dict[str, Any] | None = None
+    merge: dict[str, Any] | None = None
+    scm_provider: dict[str, Any] | None = None
+    pull_request: dict[str, Any] | None = None
+    cluster_decision_resource: dict[str, Any] | None = None
+    plugin: dict[str, Any] | None = None
+    selector: dict[str, Any] | None = None
+
+
+class SetSyncPolicy(Struct, frozen=True, rename="camel"):
+    applications_sync: AppsSync = ""
+    preserve_resources_on_deletion: bool = False
+
+
+class PreservedFields(Struct, frozen=True):
+    annotations: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+
+
+class IgnoredInApplications(Struct, frozen=True, rename="camel"):
+    """Fields of generated Applications (of `name`, or of all) that others may change."""
+
+    name: str = ""
+    json_pointers: tuple[str, ...] | None = None
+    jq_path_expressions: tuple[str, ...] | None = None
+
+
+class MatchExpression(Struct, frozen=True):
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] | None = None
+
+
+class RollingStep(Struct, frozen=True, rename="camel"):
+    match_expressions: tuple[MatchExpression, ...] | None = None
+    max_update: int | str | None = None
+
+
+class RollingSync(Struct, frozen=True):
+    steps: tuple[RollingStep, ...] | None = None
+
+
+class Strategy(Struct, frozen=True, rename="camel"):
+    type: str = ""
+    rolling_sync: RollingSync | None = None
+    deletion_order: str = ""
+
+
+class ApplicationSetSpec(Struct, frozen=True, rename="camel"):
+    generators: tuple[dict[str, Any], ...]
+    template: dict[str, Any]
+    go_template: bool = False
+    go_template_options: tuple[str, ...] | None = None
+    template_patch: str | None = None
+    sync_policy: SetSyncPolicy | None = None
+    strategy: Strategy | None = None
+    preserved_fields: PreservedFields | None = None
+    ignore_application_differences: tuple[IgnoredInApplications, ...] | None = None
+
+    @property
+    def policy(self) -> SetSyncPolicy:
+        return self.sync_policy or SetSyncPolicy()
+
+    @property
+    def may_update(self) -> bool:
+        return self.policy.applications_sync in ("", "sync", "create-update")
+
+    @property
+    def may_delete(self) -> bool:
+        return self.policy.applications_sync in ("", "sync", "create-delete")
+
+
+KINDS = ("list", "clusters", "git", "matrix", "merge", "scmProvider", "pullRequest", "clusterDecisionResource", "plugin")
+"""The blocks that a generator may have."""
+
+
+def parse_set(appset: Obj) -> ApplicationSetSpec:
+    """The spec of an ApplicationSet. Raises InvalidInput naming the path of the first wrong field."""
+    return convert(appset.get("spec") or {}, ApplicationSetSpec, "spec")
+
+
+def parse_generator(raw: dict[str, Any], where: str) -> Generator:
+    """One generator. Raises InvalidInput naming the path of what is wrong with it."""
+    blocks = [kind for kind in KINDS if raw.get(kind) is not None]
+    if len(blocks) != 1:
+        found = f"has {' and '.join(blocks)}" if blocks else f"has none ({', '.join(sorted(raw)) or 'it is empty'})"
+        raise InvalidInput(f"{where}: a generator has exactly one of {', '.join(KINDS)}; this one {found}")
+    return convert(raw, Generator, where)
+
+
+def convert(raw: Any, kind: type[Any], where: str) -> Any:
+    """`raw` as a struct. Raises InvalidInput naming the path below `where`."""
+    try:
+        return msgspec.convert(raw, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(located(str(error), where), reason="InvalidSpecError") from error

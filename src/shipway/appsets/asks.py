@@ -1,0 +1,56 @@
+"""What the ApplicationSet engine asks the outside.
+
+    ListingAsk    standing   lane: the repository    -> api.listings.Listing
+    FillAsk       immutable  lane: templates         -> one api.templates.Filled for each entry
+    PathsAsk      immutable  lane: jq                -> the paths that jq expressions select in an object
+
+Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
+"""
+
+from typing import Any, ClassVar
+
+import orjson
+
+from shipway.api.listings import ListingRequest
+from shipway.api.templates import Template
+from shipway.kube.runtime.decision import Ask
+
+
+class ListingAsk(Ask, frozen=True):
+    """What does the repository hold? Asked again by webhook, and every `every` seconds (0: as often as any repository)."""
+
+    standing: ClassVar[bool] = True
+    at_once: ClassVar[int] = 64
+    request: ListingRequest
+    every: float = 0.0
+
+    @property
+    def lane(self) -> str:
+        return self.request.repo_url
+
+
+class FillAsk(Ask, frozen=True):
+    """What does the template give for each of these sets of parameters (JSON)?"""
+
+    template: Template
+    entries: tuple[bytes, ...]
+
+    @property
+    def lane(self) -> str:
+        return "templates"
+
+
+class PathsAsk(Ask, frozen=True):
+    """Which fields of `body` (canonical JSON of an object) do these jq expressions select? Answered by a list of paths."""
+
+    expressions: tuple[str, ...]
+    body: bytes
+
+    @property
+    def lane(self) -> str:
+        return "jq"
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling per value: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,181 @@
+"""What to do about one ApplicationSet: pure, from a snapshot to a decision.
+
+    deletion     Applications go with their owner, unless the policy keeps them: then the owner is taken off first
+    plan         what to create, alter, bury and delete
+    status       conditions and rows, written together with the memory of what was carried out
+
+`conclude` records what the actions met and says the state after them.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
+from shipway.appsets.evaluation import Evaluation
+from shipway.appsets.factory.observe import Observed
+from shipway.appsets.names import EVALUATED, REFRESH_SET, RESOURCES_FINALIZER
+from shipway.appsets.plan import Plan, actions_of, evaluated_text, plan
+from shipway.appsets.scene import FROM_PARAMS
+from shipway.appsets.status import Failure, conditions, failures_of, rows
+from shipway.base.clock import Instant
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import (
+    annotations_of,
+    is_deleting,
+    metadata,
+    name_of,
+    namespace_of,
+    resource_version_of,
+    uid_of,
+)
+from shipway.kube.runtime.decision import Action, Apply, Batch, Change, Conclusion, Decision, Delete, Note, Outcome, Patch
+
+ASK_AGAIN = 5.0
+"""Seconds until a pass looks whether the questions that a deletion waits for have been answered anew."""
+TOLD_ONE_BY_ONE = 10
+"""Events for more Applications than these are told in one."""
+
+
+def decide(observed: Observed, now: Instant) -> Decision:
+    """The next step of this set."""
+    if is_deleting(observed.appset):
+        return _deletion(observed)
+    wanted, spec = observed.wanted, observed.spec
+    if wanted is None or spec is None:
+        return Decision(change=_unreadable(observed, now))
+    asks = tuple(wanted.asks)
+    refresh = tuple(ask for ask in asks if ask.standing) if REFRESH_SET in annotations_of(observed.appset) else ()
+    the_plan = plan(observed.appset, spec, wanted, observed.existing, now)
+    if wanted.is_pending:
+        return Decision(asks=asks, refresh=refresh)
+    comes, goes = actions_of(the_plan, observed.appset, now)
+    return Decision(
+        batches=tuple(Batch(actions) for actions in (comes, goes) if actions),
+        asks=asks,
+        change=_change(observed, wanted, the_plan, (), now),
+        wake=_wake(the_plan, now),
+        notes=_notes(observed.appset, the_plan),
+        refresh=tuple(dict.fromkeys((*refresh, *the_plan.stale))),
+    )
+
+
+def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+    """Writes down what became of the actions."""
+    wanted, spec = fresh.wanted, fresh.spec
+    if not outcomes or is_deleting(fresh.appset) or wanted is None or spec is None or wanted.is_pending:
+        return None
+    the_plan = plan(fresh.appset, spec, wanted, fresh.existing, now)
+    failures = [_failure(outcome) for outcome in outcomes if outcome.error]
+    done = [outcome.action for outcome in outcomes if outcome.is_done]
+    change = _change(fresh, wanted, the_plan, failures, now, is_over=len(done) == len(outcomes))
+    return Conclusion(change=change, wake=_wake(the_plan, now) or decision.wake, notes=decision.notes if not failures else ())
+
+
+def _change(
+    observed: Observed,
+    wanted: Evaluation,
+    the_plan: Plan,
+    failures: Sequence[Failure],
+    now: Instant,
+    is_over: bool = False,
+) -> Change:
+    """Conditions and rows; and, once everything is carried out, what it was."""
+    appset, status = observed.appset, observed.status
+    told = [*failures_of(wanted, the_plan), *failures]
+    listed = rows(observed.existing.owned.values())
+    new: Obj = {
+        "conditions": conditions(status.get("conditions") or [], told, the_plan, now),
+        "resources": listed or None,
+        "resourcesCount": len(observed.existing.owned) or None,
+    }
+    annotations: dict[str, str | None] = {}
+    if wanted.is_complete and not failures and (the_plan.is_empty or is_over):
+        text = evaluated_text(appset, wanted)
+        if annotations_of(appset).get(EVALUATED) != text:
+            annotations[EVALUATED] = text
+    if REFRESH_SET in annotations_of(appset):
+        annotations[REFRESH_SET] = None
+    root: Obj = {"metadata": {"annotations": annotations}} if annotations else {}
+    return _change_of(observed, root, new)
+
+
+def _change_of(observed: Observed, root: Obj, status: Obj) -> Change:
+    version = resource_version_of(observed.appset)
+    return Change(APPLICATION_SETS, observed.key.namespace, observed.key.name, version, root=root, status=status)
+
+
+def _unreadable(observed: Observed, now: Instant) -> Change:
+    failure = Failure(FROM_PARAMS, observed.spec_error)
+    return _change_of(observed, {}, {"conditions": conditions(observed.status.get("conditions") or [], [failure], Plan(), now)})
+
+
+def _failure(outcome: Outcome) -> Failure:
+    action, error = outcome.action, outcome.error
+    reason = "UpdateApplicationError"
+    if isinstance(action, Delete):
+        reason = "DeleteApplicationError"
+    elif isinstance(action, Apply):
+        reason = "CreateApplicationError"
+    name = name_of(action.obj) if isinstance(action, Apply) else getattr(action, "name", "")
+    return Failure(reason, f"application {name!r}: {error.message if error else ''}")
+
+
+def _wake(the_plan: Plan, now: Instant) -> Instant | None:
+    if the_plan.stale:
+        return Instant(now + ASK_AGAIN)
+    return min((at for _, at in the_plan.leaving), default=None)
+
+
+# --- the end of a set ---------------------------------------------------------------------------------------------------
+
+
+def _deletion(observed: Observed) -> Decision:
+    """Only a set with a finalizer gets here while it is still there."""
+    finalizers: list[str] = metadata(observed.appset).get("finalizers") or []
+    if RESOURCES_FINALIZER not in finalizers:
+        return Decision()
+    owned = list(observed.existing.owned.values())
+    if observed.spec is not None and not observed.spec.may_delete and owned:
+        return Decision(batches=(Batch(tuple(_released(app, observed.appset) for app in owned)),), wake=Instant(0.0))
+    left = [one for one in finalizers if one != RESOURCES_FINALIZER]
+    return Decision(change=replace(_change_of(observed, {"metadata": {"finalizers": left or None}}, {}), status=None))
+
+
+def _released(app: Obj, appset: Obj) -> Action:
+    """Takes the set off the owners of an Application, so that it stays when the set goes."""
+    owners: list[Obj] = metadata(app).get("ownerReferences") or []
+    left = [one for one in owners if one.get("uid") != uid_of(appset)]
+    body = {"metadata": {"ownerReferences": left or None}}
+    return Patch(APPLICATIONS, namespace_of(app), name_of(app), body, uid=uid_of(app))
+
+
+# --- events -------------------------------------------------------------------------------------------------------------
+
+
+def _notes(appset: Obj, the_plan: Plan) -> tuple[Note, ...]:
+    happened = [
+        ("Created", [name_of(app) for app in the_plan.create]),
+        ("Updated", list(the_plan.updated)),
+        ("Tombstoned", list(the_plan.bury)),
+        ("Kept", list(the_plan.revive)),
+        ("Deleted", [name_of(app) for app in the_plan.delete]),
+    ]
+    return tuple(_note(appset, reason, text) for reason, names in happened for text in _texts(reason, names))
+
+
+def _texts(reason: str, names: Sequence[str]) -> list[str]:
+    if len(names) > TOLD_ONE_BY_ONE:
+        return [f"{reason} {len(names)} Applications: {', '.join(names[:TOLD_ONE_BY_ONE])} …"]
+    return [f'{reason} Application "{name}"' for name in names]
+
+
+def _note(appset: Obj, reason: str, message: str) -> Note:
+    regarding = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "namespace": namespace_of(appset),
+        "name": name_of(appset),
+        "uid": uid_of(appset),
+    }
+    return Note(regarding, reason, message)

@@ -1,0 +1,114 @@
+"""A frozen snapshot of everything one set's pass needs, from memory only: the set, what it wants, what is there.
+
+What a set wants is worked out once for each picture of the world and remembered until the set, a cluster Secret or an answer
+changes; the memory may be dropped at any moment.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.applicationset import ApplicationSetSpec, parse_set
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.appsets.evaluation import Evaluation, evaluate
+from shipway.appsets.plan import Existing
+from shipway.appsets.scene import Dialect, Scene
+from shipway.appsets.settings import AppSetSettings
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import controller_of, generation_of, is_deleting, name_of, resource_version_of, uid_of
+from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.runtime.decision import Answer, Ask
+
+BY_SET = "applicationset"
+
+
+class Observed(Struct, frozen=True):
+    """`spec` is None, and `spec_error` says why, for a set that cannot be read."""
+
+    key: ObjectKey
+    appset: Obj
+    spec: ApplicationSetSpec | None
+    spec_error: str
+    wanted: Evaluation | None
+    existing: Existing
+
+    @property
+    def status(self) -> Obj:
+        return self.appset.get("status") or {}
+
+
+class _Known(Struct, frozen=True):
+    """An evaluation, and the picture of the world that it is right for."""
+
+    uid: str
+    generation: int
+    clusters: tuple[str, ...]
+    spec: ApplicationSetSpec
+    wanted: Evaluation
+
+
+class Observer:
+    """Looks at the world for one installation. Holds settings and a memory."""
+
+    def __init__(self, settings: AppSetSettings) -> None:
+        self._settings = settings
+        self._known: dict[ObjectKey, _Known] = {}
+        self.evaluations = 0
+        """How often a set was worked out anew, for tests."""
+
+    def observe(self, key: ObjectKey, world: World) -> Observed | None:
+        appset = world.get(APPLICATION_SETS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
+        if appset is None:
+            self._known.pop(key, None)
+            return None
+        owned = {name_of(app): app for app in world.indexed(APPLICATIONS, BY_SET, uid_of(appset))}
+        if is_deleting(appset):
+            return Observed(key, appset, _lenient(appset), "", None, Existing(owned, {}))
+        try:
+            spec, wanted = self._evaluated(key, appset, world)
+        except InvalidInput as error:
+            return Observed(key, appset, None, error.message, None, Existing(owned, {}))
+        missing = (name for name in wanted.applications if name not in owned)
+        others = {name: app for name in missing if (app := world.get(APPLICATIONS, key.namespace, name))}
+        return Observed(key, appset, spec, "", wanted, Existing(owned, others))
+
+    def _evaluated(self, key: ObjectKey, appset: Obj, world: World) -> tuple[ApplicationSetSpec, Evaluation]:
+        clusters = sorted(world.list(SECRETS, self._settings.namespace), key=name_of)
+        versions = tuple(f"{uid_of(one)} {resource_version_of(one)}" for one in clusters)
+        known = self._known.get(key)
+        if known and (known.uid, known.generation, known.clusters) == (uid_of(appset), generation_of(appset), versions):
+            answers = {ask: world.answer(ask) for ask in known.wanted.asks}
+            if _same_answers(known.wanted.asks, answers):
+                return known.spec, replace(known.wanted, asks=answers)
+        self.evaluations += 1
+        spec = parse_set(appset)
+        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, world.answer)
+        wanted = evaluate(appset, spec, scene)
+        self._known[key] = _Known(uid_of(appset), generation_of(appset), versions, spec, wanted)
+        return spec, wanted
+
+
+def _same_answers(before: Mapping[Ask, Answer | None], now: Mapping[Ask, Answer | None]) -> bool:
+    """Whether the answers say the same, whenever they were given."""
+    return all(_said(before[ask]) == _said(answer) for ask, answer in now.items())
+
+
+def _said(answer: Answer | None) -> object:
+    if answer is None:
+        return None
+    return getattr(answer.value, "identity", answer.value), str(answer.error or "")
+
+
+def _lenient(appset: Obj) -> ApplicationSetSpec | None:
+    try:
+        return parse_set(appset)
+    except InvalidInput:
+        return None
+
+
+def sets_of(app: Obj) -> Iterable[str]:
+    """The uid of the set that controls an Application."""
+    owner = controller_of(app)
+    return (owner["uid"],) if owner and owner.get("kind") == "ApplicationSet" else ()

@@ -1,0 +1,16 @@
+"""Annotations, labels and finalizers that the engine reads or writes."""
+
+RESOURCES_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
+REFRESH = "argocd.argoproj.io/refresh"
+NOTIFIED = "notified.notifications.argoproj.io"
+HYDRATE = "argocd.argoproj.io/hydrate"
+
+FIELD_MANAGER = "shipway-appsets"
+
+GENERATED = "shipway.dev/generated"
+"""On a generated Application: a digest of what was applied, so that a restart knows what needs no write."""
+TOMBSTONE = "shipway.dev/tombstone"
+"""On a generated Application that no generator wants any more: since when. It goes when a later look says the same."""
+EVALUATED = "shipway.dev/evaluated"
+"""On an ApplicationSet: the generation that was last carried out, and a digest of what its generators saw then."""

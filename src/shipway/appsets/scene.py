@@ -1,0 +1,104 @@
+"""What one evaluation of a set looks at, and what it learns on the way: answers, problems, what is not known yet.
+
+Generators and templates ask through here. A question without an answer makes the evaluation pending; a problem is named
+and costs no more than the entries it concerns.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import orjson
+from msgspec import Struct
+
+from shipway.api.templates import Filled, Template
+from shipway.appsets.asks import FillAsk, canonical
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.resource import Obj
+from shipway.kube.runtime.decision import Answer, Ask
+
+Params = dict[str, Any]
+"""One entry: nested with Go templates, flat texts without."""
+Reason = Literal[
+    "ApplicationGenerationFromParamsError", "RenderTemplateParamsError", "ApplicationValidationError", "ErrorOccurred"
+]
+FROM_PARAMS: Reason = "ApplicationGenerationFromParamsError"
+RENDERING: Reason = "RenderTemplateParamsError"
+VALIDATION: Reason = "ApplicationValidationError"
+MAX_ENTRIES = 20_000
+"""What one set may generate; the state of every one of them stands in one object."""
+
+
+class Problem(Struct, frozen=True):
+    """What went wrong, under the reason that users of Argo CD know."""
+
+    reason: Reason
+    message: str
+
+
+class Dialect(Struct, frozen=True):
+    """How the texts of a set are templates."""
+
+    is_go: bool
+    options: tuple[str, ...] = ()
+
+
+class Scene:
+    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask."""
+
+    def __init__(self, dialect: Dialect, clusters: Sequence[Obj], answer: Callable[[Ask], Answer | None]) -> None:
+        self.dialect = dialect
+        self.clusters = clusters
+        self._answer = answer
+        self.asks: dict[Ask, Answer | None] = {}
+        self.problems: list[Problem] = []
+        self.empty: list[str] = []
+        """Generators that look at the outside and found nothing there."""
+        self.seen_clusters: list[Params] = []
+
+    @property
+    def is_pending(self) -> bool:
+        return any(answer is None for answer in self.asks.values())
+
+    def problem(self, reason: Reason, message: str) -> None:
+        self.problems.append(Problem(reason, message))
+
+    def ask(self, ask: Ask, where: str, reason: Reason = FROM_PARAMS) -> Any:
+        """The last good answer, None without one; the error of the latest try is a problem."""
+        if ask not in self.asks:
+            self.asks[ask] = self._answer(ask)
+            answer = self.asks[ask]
+            if answer is not None and answer.error is not None:
+                self.problem(reason, f"{where}: {answer.error.message}")
+        answer = self.asks[ask]
+        return answer.value if answer else None
+
+    def fill(self, template: Any, entries: Sequence[Params], where: str, patch: str = "") -> list[Any]:
+        """The template for each entry; None for one that failed or is not known yet."""
+        body = canonical(template)
+        if not entries or (not patch and b"{{" not in body):
+            return [template] * len(entries)
+        spelled = [canonical(entry) for entry in entries]
+        wanted = tuple(dict.fromkeys(spelled))
+        ask = FillAsk(Template(body, self.dialect.is_go, self.dialect.options, patch), wanted)
+        answers: Sequence[Filled] | None = self.ask(ask, where, RENDERING)
+        if answers is None:
+            return [None] * len(entries)
+        by_entry = {entry: self._filled(one, entry, where) for entry, one in zip(wanted, answers, strict=True)}
+        return [by_entry[entry] for entry in spelled]
+
+    def _filled(self, one: Filled, entry: bytes, where: str) -> Any:
+        if one.error:
+            self.problem(RENDERING, f"{where}: {one.error} (for the parameters {_short(entry)})")
+            return None
+        return orjson.loads(one.body)
+
+
+def bounded(count: int, where: str) -> None:
+    """Raises InvalidInput for more entries than one set may have."""
+    if count > MAX_ENTRIES:
+        raise InvalidInput(f"{where}: {count:,} entries are more than {MAX_ENTRIES:,}: divide them among several sets")
+
+
+def _short(entry: bytes) -> str:
+    text = entry.decode()
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,88 @@
+"""Answers what the ApplicationSet engine asks: what repositories hold, what templates give, what jq selects."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from shipway.adapters.git.listing import list_paths
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.jq.engine import JqEngine
+from shipway.adapters.templates.engine import TemplateEngine
+from shipway.api.listings import Listed, Listing, ListingRequest
+from shipway.api.sources import Head, HeadRequest, PathTree
+from shipway.api.templates import Filled
+from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, canonical
+from shipway.assembly.repositories import Repositories
+from shipway.base.clock import Clock
+from shipway.workers.pool import WorkerPool
+
+FILL_SECONDS = 20.0
+"""For up to 500 entries of a set; what cannot end is ended by the wall clock."""
+FILL_MEMORY = 1 << 30
+JQ_SECONDS = 5.0
+MAX_LISTINGS = 1000
+
+
+class _Known(Struct, frozen=True):
+    """What was found, and the git ids of what was looked at for it."""
+
+    trees: tuple[PathTree, ...]
+    found: tuple[Listed, ...]
+
+
+class Factories:
+    """`listing`, `fill` and `paths` are resolvers of the engine's asks."""
+
+    def __init__(self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, jq: JqEngine) -> None:
+        self._mirrors = mirrors
+        self._repositories = repositories
+        self.templates = templates
+        self._jq = jq
+        self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, mirrors: Mirrors, repositories: Repositories, clock: Clock) -> AsyncIterator["Factories"]:
+        """The workers start with the first template, and end with the block."""
+        fillers = WorkerPool("template", size=2, memory_bytes=FILL_MEMORY, timeout_seconds=FILL_SECONDS, clock=clock)
+        jq = WorkerPool("jq", size=1, memory_bytes=FILL_MEMORY, timeout_seconds=JQ_SECONDS, clock=clock)
+        try:
+            yield cls(mirrors, repositories, TemplateEngine(fillers), JqEngine(jq))
+        finally:
+            await fillers.close()
+            await jq.close()
+
+    async def fill(self, ask: FillAsk) -> Sequence[Filled]:
+        return await self.templates.render(ask.template, ask.entries)
+
+    async def paths(self, ask: PathsAsk) -> list[list[str | int]]:
+        return await self._jq.paths(ask.expressions, ask.body)
+
+    async def listing(self, ask: ListingAsk) -> Listing:
+        """What is there now; listed anew only when something in the folders that were looked at has changed."""
+        await self._repositories.synced()
+        request = ask.request
+        source = canonical([request.what, [[one.path, one.exclude] for one in request.patterns]])
+        head = await self._mirrors.head(HeadRequest(request.repo_url, request.revision, source))
+        known = self._listings.get(request)
+        if known is None or known.trees != head.trees:
+
+            async def attempt() -> _Known:
+                return await self._mirrors.supplied(lambda: self._listed(request, head, source))
+
+            known = await self._mirrors.mended(request.repo_url, attempt)
+        self._listings[request] = known
+        self._listings.move_to_end(request)
+        while len(self._listings) > MAX_LISTINGS:
+            self._listings.popitem(last=False)
+        return Listing(head.commit, known.found)
+
+    async def _listed(self, request: ListingRequest, head: Head, source: bytes) -> _Known:
+        snapshot = self._mirrors.snapshot(request.repo_url, head.trees)
+        found = await asyncio.to_thread(list_paths, snapshot, request)
+        self._mirrors.remember_reads(request.repo_url, source, snapshot.reads())
+        again = self._mirrors.last_known(HeadRequest(request.repo_url, head.commit, source))
+        return _Known(again.trees if again else head.trees, found)

@@ -1,0 +1,220 @@
+"""What never deletes anything: failures, silence, doubt. And what is named when input is bad."""
+
+from typing import Any
+
+import pytest
+
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
+from shipway.base.errors import Unavailable
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
+
+UNCASCADED = {"preserveResourcesOnDeletion": True}
+FOLDERS = {
+    "git": {"repoURL": REPO, "revision": "main", "directories": [{"path": "apps/*"}, {"path": "apps/old", "exclude": True}]}
+}
+BY_FOLDER = template("{{.path.basename}}", source={"repoURL": REPO, "path": "{{.path.path}}", "targetRevision": "main"})
+
+
+def folders(**spec: Any) -> Obj:
+    return applicationset(FOLDERS, template=BY_FOLDER, syncPolicy=UNCASCADED, **spec)
+
+
+async def two_folders(there: World) -> None:
+    await there.push(apps__blue__a={}, apps__green__a={}, apps__old__a={})
+    await there.create(folders())
+    assert await there.names() == ["blue", "green"]
+    assert dig((await there.apps())["blue"], "spec", "source", "path") == "apps/blue"
+
+
+def test_a_folder_that_comes_makes_an_application_and_one_that_goes_is_confirmed_before_it_is_believed() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        await there.push(apps__red__a={}, apps__green__a=None)
+        assert await there.names() == ["blue", "green", "red"]
+        assert await there.tombstones() == ["green"]
+        assert "green: no generator gives it any more" in (await there.condition("ResourcesUpToDate"))[2]
+        looks = there.paths.looks
+        await there.settle(70)
+        assert await there.names() == ["blue", "red"]
+        assert there.paths.looks > looks, "nobody looked a second time"
+
+    simulate(story)
+
+
+def test_what_comes_back_in_time_loses_its_tombstone() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        before = (await there.apps())["green"]["metadata"]["uid"]
+        await there.push(apps__green__a=None)
+        await there.push(apps__green__a={})
+        assert await there.tombstones() == []
+        await there.settle(2000)
+        assert (await there.apps())["green"]["metadata"]["uid"] == before
+
+    simulate(story)
+
+
+def test_a_generator_that_fails_deletes_nothing_however_long_and_its_error_is_told() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        there.paths.error = Unavailable("repository https://git.test/fleet.git does not answer")
+        await there.push(apps__green__a=None)
+        await there.settle(5000)
+        assert await there.names() == ["blue", "green"]
+        assert await there.tombstones() == []
+        status, reason, message = await there.condition("ErrorOccurred")
+        assert (status, reason) == ("True", "ApplicationGenerationFromParamsError")
+        assert message == "spec.generators[0].git: repository https://git.test/fleet.git does not answer"
+        assert (await there.condition("ParametersGenerated"))[:2] == ("False", "ErrorOccurred")
+        there.paths.error = None
+        await there.push()
+        assert await there.tombstones() == ["green"]
+
+    simulate(story)
+
+
+def test_a_repository_that_fails_after_the_tombstone_confirms_nothing() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        await there.push(apps__green__a=None)
+        there.paths.error = Unavailable("down")
+        await there.settle(3000)
+        assert await there.names() == ["blue", "green"]
+
+    simulate(story)
+
+
+def test_a_generator_that_suddenly_sees_nothing_is_doubted_for_ten_minutes() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        await there.push(apps__green__a=None, apps__blue__a=None)
+        await there.settle(500)
+        assert await there.names() == ["blue", "green"]
+        await there.push(apps__green__a={}, apps__blue__a={})
+        assert await there.tombstones() == []
+        await there.push(apps__green__a=None, apps__blue__a=None)
+        await there.settle(620)
+        assert await there.names() == []
+
+    simulate(story)
+
+
+def test_an_edit_of_the_set_decides_at_once_but_not_when_the_world_changed_with_it() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        there.paths.files.pop("apps/green/a")
+        await there.edit(template=template("{{.path.basename}}", project="other"))
+        there.runtime.refresh(lambda _: True)
+        await there.settle()
+        assert await there.tombstones() == ["green"]
+        await there.edit(template=template("web-{{.path.basename}}"))
+        assert "blue" not in await there.names(), "a new name is the will of whoever wrote it"
+
+    simulate(story)
+
+
+def test_two_entries_of_one_name_change_nothing_and_are_named() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue", "green"), syncPolicy=UNCASCADED))
+        there.engine.writes.clear()
+        await there.edit(generators=[elements("blue", "red", "blue")])
+        assert await there.names() == ["blue", "green"]
+        assert await there.condition("ErrorOccurred") == (
+            "True",
+            "ApplicationValidationError",
+            "ApplicationSet fleet contains applications with duplicate name: blue",
+        )
+        assert (await there.condition("ResourcesUpToDate"))[0] == "False"
+        assert [path for _, path in there.engine.writes if path.rpartition("/")[0].endswith("/applications")] == []
+
+    simulate(story)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"name": "Not A Name"}, "application 'Not A Name': no object can have this name"),
+        ({"name": "x" * 300}, "no object can have this name"),
+        ({"name": "odd", "where": {"server": "https://a", "name": "b"}}, "either a server or a name"),
+        ({"name": "odd", "limit": "many"}, "spec.revisionHistoryLimit: expected `int | null`, got `str`"),
+        ({"name": "odd", "fails": "yes"}, "the one that fails"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_named_and_the_others_go_on(bad: Obj, told: str) -> None:
+    async def story(there: World) -> None:
+        patch = (
+            '{{ if .where }}{"spec": {"destination": {{ toJson .where }} } }{{ end }}'
+            '{{ if .limit }}{"spec": {"revisionHistoryLimit": {{ .limit }} } }{{ end }}'
+            '{{ if .fails }}{{ fail "the one that fails" }}{{ end }}'
+        )
+        await there.create(applicationset({"list": {"elements": [{"name": "good"}, bad]}}, templatePatch=patch))
+        assert await there.names() == ["good"]
+        status, _, message = await there.condition("ErrorOccurred")
+        assert status == "True" and told in message
+
+    simulate(story)
+
+
+def test_a_hundred_thousand_entries_are_refused_and_nothing_is_touched() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED))
+        many = {"list": {"elements": [{"n": str(number)} for number in range(400)]}}
+        twice = [{"list": {"elements": [{"name": str(number)} for number in range(250)]}}, many]
+        await there.edit(generators=[{"matrix": {"generators": twice}}])
+        assert await there.names() == ["blue"]
+        message = (await there.condition("ErrorOccurred"))[2]
+        assert "entries are more than 20,000: divide them among several sets" in message
+
+    simulate(story)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"generators": [{"lists": {}}]}, "spec.generators[0]: a generator has exactly one of list, clusters"),
+        ({"generators": [{"list": {"elements": "x"}}]}, "spec.generators[0].list.elements: expected `array | null`, got `str`"),
+        ({"generators": [{"matrix": {"generators": [elements("a")]}}]}, "found less than two generators"),
+        ({"generators": [{"list": {"elementsYaml": "a: ["}}]}, "spec.generators[0].list.elementsYaml"),
+        ({"generators": [{"git": {"repoURL": REPO}}]}, "it needs directories or files"),
+        ({"goTemplateOptions": ["missingkey=maybe"]}, "unrecognized option missingkey=maybe"),
+        ({"syncPolicy": {"applicationsSync": "always"}}, "spec.syncPolicy.applicationsSync: invalid enum value 'always'"),
+        ({"generators": [{"scmProvider": {}}]}, "Shipway does not have this generator yet"),
+    ],
+)
+def test_a_set_that_cannot_be_read_says_where_and_deletes_nothing(spec: Obj, told: str) -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED))
+        await there.edit(**spec)
+        assert told in (await there.condition("ErrorOccurred"))[2]
+        assert await there.names() == ["blue"]
+
+    simulate(story)
+
+
+def test_an_application_of_somebody_else_is_left_alone_and_one_of_nobody_is_taken_over() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue"), name="first"))
+        loose = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", **template("loose")}
+        loose["metadata"] = {"name": "loose", "namespace": "argocd"}
+        await there.user.create(APPLICATIONS, loose)
+        await there.create(applicationset(elements("blue", "loose")))
+        assert "application 'blue' exists and belongs to somebody else" in (await there.condition("ErrorOccurred"))[2]
+        apps = await there.apps()
+        assert [dig(apps[name], "metadata", "ownerReferences", 0, "name") for name in ("blue", "loose")] == ["first", "fleet"]
+
+    simulate(story)
+
+
+def test_the_refresh_annotation_asks_again_and_is_taken_away() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        looks = there.paths.looks
+        note = {"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}}
+        await there.user.patch(APPLICATION_SETS, "argocd", "fleet", note)
+        await there.settle()
+        assert there.paths.looks == looks + 1
+        assert "argocd.argoproj.io/application-set-refresh" not in (await there.set())["metadata"]["annotations"]
+
+    simulate(story)

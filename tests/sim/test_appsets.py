@@ -1,0 +1,175 @@
+"""The ApplicationSet engine in virtual time, against a real API server in memory."""
+
+import pytest
+
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, spec_of, status_of
+from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
+
+UNCASCADED = {"preserveResourcesOnDeletion": True}
+"""Nobody but the set decides when its Applications are gone: no finalizer, no GitOps engine."""
+
+
+def test_a_list_becomes_applications_that_the_set_owns() -> None:
+    async def story(there: World) -> None:
+        made = await there.create(applicationset(elements("blue", "green")))
+        apps = await there.apps()
+        assert sorted(apps) == ["blue", "green"]
+        meta = metadata(apps["blue"])
+        assert meta["ownerReferences"] == [
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "ApplicationSet",
+                "name": "fleet",
+                "uid": made["metadata"]["uid"],
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+        assert meta["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
+        assert spec_of(apps["blue"])["source"]["repoURL"] == REPO
+        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        assert (await there.condition("ParametersGenerated"))[:2] == ("True", "ParametersGenerated")
+        assert await there.condition("ResourcesUpToDate") == (
+            "True",
+            "ApplicationSetUpToDate",
+            "All applications have been generated successfully",
+        )
+        rows = status_of(await there.set())["resources"]
+        assert [(row["kind"], row["name"]) for row in rows] == [("Application", "blue"), ("Application", "green")]
+
+    simulate(story)
+
+
+def test_once_generated_nothing_is_written_any_more() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue", "green"), {"clusters": {}}))
+        await there.settle(30)
+        there.engine.writes.clear()
+        await there.settle(3000)
+        assert there.engine.writes == []
+
+    simulate(story)
+
+
+def test_one_changed_entry_costs_one_write() -> None:
+    async def story(there: World) -> None:
+        names = [f"app-{number:03}" for number in range(200)]
+        await there.create(applicationset(elements(*names), template=template(project="{{.name}}")))
+        await there.settle(30)
+        there.engine.writes.clear()
+        changed = [{"name": name, **({"path": "b"} if name == "app-077" else {})} for name in names]
+        await there.edit(
+            generators=[{"list": {"elements": changed}}],
+            templatePatch='{{ if .path }}{"spec": {"source": {"path": "{{ .path }}"}}}{{ end }}',
+        )
+        to_apps = [path.rpartition("/")[2] for method, path in there.engine.writes if "/applications/" in path]
+        assert to_apps == ["app-077"]
+        assert dig((await there.apps())["app-077"], "spec", "source", "path") == "b"
+
+    simulate(story)
+
+
+def test_a_removed_element_goes_at_once_and_a_hand_edit_is_put_back() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue", "green"), syncPolicy=UNCASCADED))
+        await there.user.patch(APPLICATIONS, "argocd", "blue", {"spec": {"project": "other", "syncPolicy": {"automated": {}}}})
+        await there.settle()
+        assert spec_of((await there.apps())["blue"]) == template()["spec"]
+        await there.edit(generators=[elements("blue")])
+        assert await there.names() == ["blue"]
+
+    simulate(story)
+
+
+@pytest.mark.parametrize(
+    ("policy", "updated", "deleted"),
+    [("create-only", False, False), ("create-update", True, False), ("create-delete", False, True), ("sync", True, True)],
+)
+def test_a_policy_says_what_may_happen_to_what_is_there(policy: str, updated: bool, deleted: bool) -> None:
+    async def story(there: World) -> None:
+        policies = {"applicationsSync": policy, "preserveResourcesOnDeletion": True}
+        await there.create(applicationset(elements("blue", "green"), syncPolicy=policies))
+        assert "finalizers" not in metadata((await there.apps())["blue"])
+        await there.edit(generators=[elements("blue")], template=template(project="other"))
+        apps = await there.apps()
+        assert (spec_of(apps["blue"])["project"] == "other") == updated
+        assert ("green" not in apps) == deleted
+
+    simulate(story)
+
+
+def test_what_a_set_leaves_to_others_survives() -> None:
+    async def story(there: World) -> None:
+        made = template()
+        made["metadata"] |= {"annotations": {"owner": "set", "fixed": "set"}, "labels": {"tier": "set", "team": "set"}}
+        await there.create(
+            applicationset(
+                elements("blue"),
+                template=made,
+                preservedFields={"annotations": ["owner"], "labels": ["tier"]},
+                ignoreApplicationDifferences=[{"jsonPointers": ["/spec/source/targetRevision", "/spec/syncPolicy"]}],
+            )
+        )
+        edit = {
+            "metadata": {
+                "annotations": {"owner": "user", "fixed": "user", "extra": "user"},
+                "labels": {"tier": "user", "team": "user"},
+            },
+            "spec": {"source": {"targetRevision": "hotfix"}, "syncPolicy": {"automated": {}}, "project": "user"},
+        }
+        await there.user.patch(APPLICATIONS, "argocd", "blue", edit)
+        await there.settle()
+        app = (await there.apps())["blue"]
+        annotations = annotations_of(app)
+        assert [annotations[key] for key in ("owner", "fixed", "extra")] == ["user", "set", "user"]
+        assert labels_of(app) == {"tier": "user", "team": "set"}
+        assert spec_of(app)["source"]["targetRevision"] == "hotfix"
+        assert spec_of(app)["syncPolicy"] == {"automated": {}}
+        assert spec_of(app)["project"] == "default"
+
+    simulate(story)
+
+
+@pytest.mark.proves("000-33")
+def test_a_label_on_a_cluster_makes_an_application_and_taking_it_away_buries_it_first() -> None:
+    async def story(there: World) -> None:
+        await there.cluster("east", env="prod")
+        await there.cluster("west", env="test")
+        generator = {"clusters": {"selector": {"matchLabels": {"env": "prod"}}, "values": {"short": "{{.name | upper}}"}}}
+        made = template("{{.nameNormalized}}-web", destination={"server": "{{.server}}", "namespace": "shop"})
+        made["metadata"]["labels"] = {"env": "{{.metadata.labels.env}}", "short": "{{.values.short}}"}
+        await there.create(applicationset(generator, template=made, syncPolicy=UNCASCADED))
+        apps = await there.apps()
+        assert list(apps) == ["east-web"]
+        assert labels_of(apps["east-web"]) == {"env": "prod", "short": "EAST"}
+        assert spec_of(apps["east-web"])["destination"]["server"] == "https://east.test"
+        await there.user.patch(SECRETS, "argocd", "cluster-west", {"metadata": {"labels": {"env": "prod"}}})
+        await there.settle()
+        assert await there.names() == ["east-web", "west-web"]
+        await there.user.patch(SECRETS, "argocd", "cluster-west", {"metadata": {"labels": {"env": "test"}}})
+        await there.settle()
+        assert await there.tombstones() == ["west-web"]
+        assert (await there.condition("ResourcesUpToDate"))[:2] == ("False", "AwaitingConfirmation")
+        await there.settle(70)
+        assert await there.names() == ["east-web"]
+        assert (await there.condition("ResourcesUpToDate"))[0] == "True"
+
+    simulate(story)
+
+
+def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("blue"), syncPolicy={"preserveResourcesOnDeletion": True}))
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Background")
+        await there.settle()
+        assert await there.names() == []
+        kept = applicationset(elements("green"), syncPolicy={"applicationsSync": "create-update"})
+        kept["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+        await there.create(kept)
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Background")
+        await there.settle()
+        assert await there.names() == ["green"]
+        assert "ownerReferences" not in metadata((await there.apps())["green"])
+
+    simulate(story)
