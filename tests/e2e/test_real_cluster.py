@@ -47,6 +47,11 @@ SELDOM = {
     Access("watch", "", "pods"): RESTART,
     Access("create", "", "pods/eviction"): RESTART,
     Access("patch", "", "pods"): METADATA,
+    Access("get", "argoproj.io", "applicationsets"): SETS,
+    Access("patch", "argoproj.io", "applicationsets"): SETS,
+    Access("patch", "argoproj.io", "applicationsets/status"): SETS,
+    Access("create", "argoproj.io", "applications"): SETS,
+    Access("delete", "argoproj.io", "applications"): SETS,
 }
 """What is granted though this story never needs it, and what does."""
 MAKES_A_PROJECT = Access("create", "argoproj.io", "appprojects")

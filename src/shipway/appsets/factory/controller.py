@@ -31,7 +31,7 @@ class ApplicationSetController:
         self.watches = (
             Watch(APPLICATION_SETS, self._own_key, {EVERY: lambda _: ("",), BY_UID: _uid}),
             Watch(APPLICATIONS, _owning_set, {BY_SET: sets_of}, after=COLLECTED_FOR),
-            Watch(SECRETS, self._all_sets, label_selector=f"{SECRET_TYPE}={CLUSTER}"),
+            Watch(SECRETS, _all_sets, label_selector=f"{SECRET_TYPE}={CLUSTER}", namespace=settings.namespace),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -47,9 +47,10 @@ class ApplicationSetController:
         namespace = namespace_of(appset)
         return (ObjectKey(namespace, name_of(appset)),) if self._settings.serves(namespace) else ()
 
-    def _all_sets(self, secret: Obj) -> Iterable[Indexed]:
-        """A cluster may concern every set; those that look at none of it find their old picture still right."""
-        return (Indexed(APPLICATION_SETS, EVERY, ""),) if namespace_of(secret) == self._settings.namespace else ()
+
+def _all_sets(_: Obj) -> Iterable[Indexed]:
+    """A cluster may concern every set; those that look at none of it find their old picture still right."""
+    return (Indexed(APPLICATION_SETS, EVERY, ""),)
 
 
 def _owning_set(app: Obj) -> Iterable[Indexed]:

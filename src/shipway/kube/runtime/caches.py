@@ -22,7 +22,7 @@ from shipway.kube.runtime.informer import Informer
 
 log = structlog.get_logger()
 
-InformerKey = tuple[Resource, str, str, bool, bool]
+InformerKey = tuple[Resource, str, str, str, bool, bool]
 CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 REDISCOVER_AFTER = 0.2
 """Seconds to wait for more CRDs before asking the server again what it serves."""
@@ -36,7 +36,8 @@ class OnEvent(Protocol):
 
 def informer_key(watch: Watch) -> InformerKey:
     """Watches with equal keys share one informer."""
-    return (watch.resource, watch.field_selector, watch.label_selector, watch.metadata_only, watch.keep_managed_fields)
+    selectors = (watch.namespace, watch.field_selector, watch.label_selector)
+    return (watch.resource, *selectors, watch.metadata_only, watch.keep_managed_fields)
 
 
 class Kinds:
@@ -129,6 +130,7 @@ class Caches:
             informer = self._informers[key] = Informer(
                 self._client,
                 watch.resource,
+                namespace=watch.namespace,
                 label_selector=watch.label_selector,
                 field_selector=watch.field_selector,
                 metadata_only=watch.metadata_only,

@@ -99,8 +99,8 @@ class Informer:
 
     @property
     def is_partial(self) -> bool:
-        """Whether it holds only the objects that a selector chooses."""
-        return bool(self._label_selector or self._field_selector)
+        """Whether it holds only the objects of one namespace, or that a selector chooses."""
+        return bool(self._namespace or self._label_selector or self._field_selector)
 
     def __len__(self) -> int:
         return len(self._store)
