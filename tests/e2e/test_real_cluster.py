@@ -33,7 +33,7 @@ from tests.kube.installation import MANAGED, Access, Audited, granted
 
 CLOCK = SystemClock()
 A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
-JOB_METRIC, RESTART = "a job metric", "a restart"
+JOB_METRIC, RESTART, SETS = "a job metric", "a restart", "ApplicationSets"
 SELDOM = {
     Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
     Access("get", "argoproj.io", "rollouts"): A_WRITE_WAS_BEATEN,

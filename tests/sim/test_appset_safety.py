@@ -28,6 +28,7 @@ async def two_folders(there: World) -> None:
     assert dig((await there.apps())["blue"], "spec", "source", "path") == "apps/blue"
 
 
+@pytest.mark.compat("argocd:appset.deletion")
 def test_a_folder_that_comes_makes_an_application_and_one_that_goes_is_confirmed_before_it_is_believed() -> None:
     async def story(there: World) -> None:
         await two_folders(there)
@@ -56,6 +57,8 @@ def test_what_comes_back_in_time_loses_its_tombstone() -> None:
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.errors")
+@pytest.mark.compat("argocd:appset.conditions")
 def test_a_generator_that_fails_deletes_nothing_however_long_and_its_error_is_told() -> None:
     async def story(there: World) -> None:
         await two_folders(there)
@@ -86,6 +89,7 @@ def test_a_repository_that_fails_after_the_tombstone_confirms_nothing() -> None:
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.deletion")
 def test_a_generator_that_suddenly_sees_nothing_is_doubted_for_ten_minutes() -> None:
     async def story(there: World) -> None:
         await two_folders(there)
@@ -101,6 +105,7 @@ def test_a_generator_that_suddenly_sees_nothing_is_doubted_for_ten_minutes() -> 
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.deletion")
 def test_an_edit_of_the_set_decides_at_once_but_not_when_the_world_changed_with_it() -> None:
     async def story(there: World) -> None:
         await two_folders(there)
@@ -115,6 +120,7 @@ def test_an_edit_of_the_set_decides_at_once_but_not_when_the_world_changed_with_
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.duplicates")
 def test_two_entries_of_one_name_change_nothing_and_are_named() -> None:
     async def story(there: World) -> None:
         await there.create(applicationset(elements("blue", "green"), syncPolicy=UNCASCADED))
@@ -142,6 +148,7 @@ def test_two_entries_of_one_name_change_nothing_and_are_named() -> None:
         ({"name": "odd", "fails": "yes"}, "the one that fails"),
     ],
 )
+@pytest.mark.compat("argocd:appset.errors")
 def test_an_entry_that_cannot_be_is_named_and_the_others_go_on(bad: Obj, told: str) -> None:
     async def story(there: World) -> None:
         patch = (
@@ -183,6 +190,7 @@ def test_a_hundred_thousand_entries_are_refused_and_nothing_is_touched() -> None
         ({"generators": [{"scmProvider": {}}]}, "Shipway does not have this generator yet"),
     ],
 )
+@pytest.mark.compat("argocd:appset.otherGenerators")
 def test_a_set_that_cannot_be_read_says_where_and_deletes_nothing(spec: Obj, told: str) -> None:
     async def story(there: World) -> None:
         await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED))
@@ -207,6 +215,7 @@ def test_an_application_of_somebody_else_is_left_alone_and_one_of_nobody_is_take
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.refresh")
 def test_the_refresh_annotation_asks_again_and_is_taken_away() -> None:
     async def story(there: World) -> None:
         await two_folders(there)

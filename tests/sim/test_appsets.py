@@ -10,6 +10,9 @@ UNCASCADED = {"preserveResourcesOnDeletion": True}
 """Nobody but the set decides when its Applications are gone: no finalizer, no GitOps engine."""
 
 
+@pytest.mark.compat("argocd:appset.conditions")
+@pytest.mark.compat("argocd:appset.resources")
+@pytest.mark.compat("argocd:appset.owner")
 def test_a_list_becomes_applications_that_the_set_owns() -> None:
     async def story(there: World) -> None:
         made = await there.create(applicationset(elements("blue", "green")))
@@ -86,6 +89,8 @@ def test_a_removed_element_goes_at_once_and_a_hand_edit_is_put_back() -> None:
     ("policy", "updated", "deleted"),
     [("create-only", False, False), ("create-update", True, False), ("create-delete", False, True), ("sync", True, True)],
 )
+@pytest.mark.compat("argocd:appset.applicationsSync")
+@pytest.mark.compat("argocd:appset.preserveResourcesOnDeletion")
 def test_a_policy_says_what_may_happen_to_what_is_there(policy: str, updated: bool, deleted: bool) -> None:
     async def story(there: World) -> None:
         policies = {"applicationsSync": policy, "preserveResourcesOnDeletion": True}
@@ -99,6 +104,8 @@ def test_a_policy_says_what_may_happen_to_what_is_there(policy: str, updated: bo
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.preservedFields")
+@pytest.mark.compat("argocd:appset.ignoreApplicationDifferences")
 def test_what_a_set_leaves_to_others_survives() -> None:
     async def story(there: World) -> None:
         made = template()
@@ -158,6 +165,7 @@ def test_a_label_on_a_cluster_makes_an_application_and_taking_it_away_buries_it_
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.owner")
 def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them() -> None:
     async def story(there: World) -> None:
         await there.create(applicationset(elements("blue"), syncPolicy={"preserveResourcesOnDeletion": True}))
@@ -171,5 +179,40 @@ def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them(
         await there.settle()
         assert await there.names() == ["green"]
         assert "ownerReferences" not in metadata((await there.apps())["green"])
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.ignoreApplicationDifferences")
+def test_fields_named_by_jq_are_left_to_others() -> None:
+    async def story(there: World) -> None:
+        made = template(
+            source={
+                "repoURL": REPO,
+                "path": "a",
+                "targetRevision": "main",
+                "helm": {"parameters": [{"name": "tag", "value": "1"}]},
+            }
+        )
+        ignored = [{"name": "blue", "jqPathExpressions": [".spec.source.helm.parameters[]?.value"]}]
+        await there.create(applicationset(elements("blue", "green"), template=made, ignoreApplicationDifferences=ignored))
+        edit = {"spec": {"source": {"helm": {"parameters": [{"name": "tag", "value": "2"}]}, "path": "b"}}}
+        for name in ("blue", "green"):
+            await there.user.patch(APPLICATIONS, "argocd", name, edit)
+        await there.settle()
+        apps = await there.apps()
+        assert [dig(apps[name], "spec", "source", "helm", "parameters", 0, "value") for name in ("blue", "green")] == ["2", "1"]
+        assert [spec_of(apps[name])["source"]["path"] for name in ("blue", "green")] == ["a", "a"]
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.strategy")
+def test_without_rolling_sync_all_applications_are_altered_at_once() -> None:
+    async def story(there: World) -> None:
+        rolling = {"type": "RollingSync", "rollingSync": {"steps": [{"matchExpressions": [], "maxUpdate": 1}]}}
+        await there.create(applicationset(elements("blue", "green"), strategy=rolling))
+        await there.edit(template=template(project="other"))
+        assert [spec_of(app)["project"] for app in (await there.apps()).values()] == ["other", "other"]
 
     simulate(story)

@@ -40,6 +40,9 @@ CONFIRM_NOTHING_AFTER = 600.0
 _KEPT_ANNOTATIONS = (NOTIFIED, REFRESH, HYDRATE)
 
 
+Paths = tuple[tuple[str | int, ...], ...]
+
+
 class Plan(Struct, frozen=True):
     """Names by what happens to them. `leaving`: when each tombstoned one may go; `stale`: questions to ask again first."""
 
@@ -61,10 +64,14 @@ class Plan(Struct, frozen=True):
 
 
 class Existing(Struct, frozen=True):
-    """What is there: Applications that the set controls by name, and others under names that it wants."""
+    """What is there: Applications that the set controls by name, and others under names that it wants.
+
+    `left`: fields of Applications that the set leaves to others by jq, None while that is not known.
+    """
 
     owned: Mapping[str, Obj]
     others: Mapping[str, Obj]
+    left: Mapping[str, Paths | None] = {}
 
 
 def plan(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing, now: Instant) -> Plan:
@@ -80,7 +87,8 @@ def plan(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Ex
         if live is None:
             create.append(app)
         elif spec.may_update and name not in taken and not is_deleting(live):
-            actions = alterations(live, keeping(app, live, spec))
+            left = existing.left.get(name, ())
+            actions = alterations(live, keeping(app, live, spec, left)) if left is not None else ()
             update += actions
             updated += [name] if actions else []
     goodbye = _goodbye(appset, spec, wanted, existing, now)
@@ -116,8 +124,8 @@ def is_anothers(app: Obj, appset: Obj) -> bool:
 # --- what changes -------------------------------------------------------------------------------------------------------
 
 
-def keeping(app: Obj, live: Obj, spec: ApplicationSetSpec) -> Obj:
-    """The wanted Application with what the set leaves to others as it is live."""
+def keeping(app: Obj, live: Obj, spec: ApplicationSetSpec, left: Paths = ()) -> Obj:
+    """The wanted Application with what the set leaves to others as it is live; `left` by jq."""
     preserved = spec.preserved_fields
     meta = dict(metadata(app))
     kept_annotations = (*_KEPT_ANNOTATIONS, *((preserved.annotations or ()) if preserved else ()))
@@ -129,6 +137,8 @@ def keeping(app: Obj, live: Obj, spec: ApplicationSetSpec) -> Obj:
         if one.name in ("", name_of(app)):
             for pointer in one.json_pointers or ():
                 kept = copied(kept, live, _path(pointer))
+    for path in left:
+        kept = copied(kept, live, path)
     return kept
 
 

@@ -34,8 +34,8 @@ def test_engines(engines: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("engines", "says"),
     [
-        (("gitops", "b", "a"), "unknown engine a, b: choose among gitops, rollouts"),
-        ((), "no engine to run: choose among gitops, rollouts"),
+        (("gitops", "b", "a"), "unknown engine a, b: choose among gitops, rollouts, appsets"),
+        ((), "no engine to run: choose among gitops, rollouts, appsets"),
     ],
 )
 def test_engines_that_do_not_exist(engines: tuple[str, ...], says: str) -> None:

@@ -35,12 +35,17 @@ def _folders(snapshot: GitSnapshot, patterns: Sequence[PathPattern]) -> list[str
 
 
 def _matching(snapshot: GitSnapshot, parts: Sequence[str]) -> list[str]:
-    here = [""]
-    for part in parts:
+    """Level by level; what is spelled out is walked to without looking at what lies beside it."""
+    fixed = next((index for index, part in enumerate(parts) if has_magic(part)), len(parts))
+    start = "/".join(parts[:fixed])
+    if any(part.startswith(".") for part in parts[:fixed]) or (start and snapshot.kind(start) != "dir"):
+        return []
+    here = [start]
+    for part in parts[fixed:]:
         test = segment_glob(part)
         below = [child for folder in here for child in snapshot.folders(folder)]
         here = [path for path in below if not _name(path).startswith(".") and test(_name(path))]
-    return here if parts else []
+    return [path for path in here if path]
 
 
 def _files(snapshot: GitSnapshot, patterns: Sequence[PathPattern]) -> list[str]:

@@ -44,7 +44,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
     wanted, spec = observed.wanted, observed.spec
     if wanted is None or spec is None:
         return Decision(change=_unreadable(observed, now))
-    asks = tuple(wanted.asks)
+    asks = observed.asks
     refresh = tuple(ask for ask in asks if ask.standing) if REFRESH_SET in annotations_of(observed.appset) else ()
     the_plan = plan(observed.appset, spec, wanted, observed.existing, now)
     if wanted.is_pending:

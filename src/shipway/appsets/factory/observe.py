@@ -11,13 +11,24 @@ from msgspec.structs import replace
 
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.appsets.asks import PathsAsk, canonical
 from shipway.appsets.evaluation import Evaluation, evaluate
-from shipway.appsets.plan import Existing
+from shipway.appsets.plan import Existing, Paths
 from shipway.appsets.scene import Dialect, Scene
 from shipway.appsets.settings import AppSetSettings
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import controller_of, generation_of, is_deleting, name_of, resource_version_of, uid_of
+from shipway.kube.objects.views import (
+    annotations_of,
+    controller_of,
+    generation_of,
+    is_deleting,
+    labels_of,
+    name_of,
+    resource_version_of,
+    spec_of,
+    uid_of,
+)
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask
 
@@ -33,6 +44,7 @@ class Observed(Struct, frozen=True):
     spec_error: str
     wanted: Evaluation | None
     existing: Existing
+    asks: tuple[Ask, ...] = ()
 
     @property
     def status(self) -> Obj:
@@ -72,7 +84,10 @@ class Observer:
             return Observed(key, appset, None, error.message, None, Existing(owned, {}))
         missing = (name for name in wanted.applications if name not in owned)
         others = {name: app for name in missing if (app := world.get(APPLICATIONS, key.namespace, name))}
-        return Observed(key, appset, spec, "", wanted, Existing(owned, others))
+        selected = {name: ask for name, app in owned.items() if (ask := _paths_ask(app, spec))}
+        left = {name: _selected(world.answer(ask)) for name, ask in selected.items()}
+        asks = (*wanted.asks, *selected.values())
+        return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), tuple(dict.fromkeys(asks)))
 
     def _evaluated(self, key: ObjectKey, appset: Obj, world: World) -> tuple[ApplicationSetSpec, Evaluation]:
         clusters = sorted(world.list(SECRETS, self._settings.namespace), key=name_of)
@@ -88,6 +103,23 @@ class Observer:
         wanted = evaluate(appset, spec, scene)
         self._known[key] = _Known(uid_of(appset), generation_of(appset), versions, spec, wanted)
         return spec, wanted
+
+
+def _paths_ask(app: Obj, spec: ApplicationSetSpec) -> PathsAsk | None:
+    """Which fields of an Application the set leaves to others by jq; None when it names none."""
+    rules = [one for one in spec.ignore_application_differences or () if one.name in ("", name_of(app))]
+    expressions = tuple(each for one in rules for each in one.jq_path_expressions or ())
+    if not expressions:
+        return None
+    looked_at = {"metadata": {"labels": labels_of(app), "annotations": annotations_of(app)}, "spec": spec_of(app)}
+    return PathsAsk(expressions, canonical(looked_at))
+
+
+def _selected(answer: Answer | None) -> Paths | None:
+    """None while it is not known, and for expressions that jq refuses: nothing is altered then."""
+    if answer is None or answer.value is None:
+        return None
+    return tuple(tuple(path) for path in answer.value)
 
 
 def _same_answers(before: Mapping[Ask, Answer | None], now: Mapping[Ask, Answer | None]) -> bool:

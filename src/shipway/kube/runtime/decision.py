@@ -168,7 +168,8 @@ class Watch(Struct, frozen=True):
     For an update `keys` is called for the old object too, so that both sides of a moved reference wake. `indexes` name
     functions from an object to the values it is filed under (`World.indexed`). `metadata_only` watches carry
     PartialObjectMetadata; `keep_managed_fields` keeps what says who owns which field (dropped otherwise, it is a third of
-    every object). `namespace`: only the objects of one. `after`: seconds in which events become one wake, for kinds that change often and matter little.
+    every object). `namespace`: only the objects of one. `after`: seconds in which events become one wake, for kinds that change
+    often and matter little.
     """
 
     resource: Resource

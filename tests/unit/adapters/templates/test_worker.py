@@ -34,6 +34,7 @@ def filled(template: Any, params: dict[str, Any], *options: str, go: bool = True
         ("{{ if .m.a }}yes{{ else }}no{{ end }}", "yes"),
     ],
 )
+@pytest.mark.compat("argocd:appset.goTemplate")
 def test_go_templates_say_what_go_says(template: str, text: str) -> None:
     assert filled(template, PARAMS) == text
 
@@ -54,6 +55,7 @@ def test_go_templates_say_what_go_says(template: str, text: str) -> None:
         ("{{ range $i := until 60000 }}x{{ end }}", (), "budget"),
     ],
 )
+@pytest.mark.compat("argocd:appset.goTemplate")
 def test_what_go_refuses_is_refused(template: str, options: tuple[str, ...], told: str) -> None:
     assert told in str(filled(template, PARAMS, *options))
     assert str(filled(template, PARAMS, *options)).startswith("error: ")
@@ -73,10 +75,12 @@ def test_an_unknown_option_is_refused_whatever_the_parameters() -> None:
         ("open {{name", "error: Cannot find end tag '}}' in the template 'open {{name'"),
     ],
 )
+@pytest.mark.compat("argocd:appset.fasttemplate")
 def test_the_simple_kind_replaces_names_and_leaves_what_it_does_not_know(template: Any, value: Any) -> None:
     assert filled(template, {"name": "ab", "path.basename": "web"}, go=False) == value
 
 
+@pytest.mark.compat("argocd:appset.templatePatch")
 def test_a_patch_goes_over_the_result_but_never_into_another_project() -> None:
     template = {"metadata": {"name": "{{.name}}"}, "spec": {"project": "shop", "source": {"path": "a", "repoURL": "r"}}}
     patch = """

@@ -100,3 +100,22 @@ def test_the_seeded_order_is_the_same_for_the_same_seed() -> None:
     assert first == second
     assert sorted(first) == list(range(20))
     assert first != other
+
+
+def test_what_may_wait_is_collected_and_no_wake_puts_it_off() -> None:
+    async def scenario(queue, clock) -> None:
+        start = clock.now()
+        for _ in range(3):
+            queue.add_within("a", 0.5)
+            await clock.sleep(0.1)
+        queue.add_at("a", None)
+        assert await queue.get() == "a"
+        assert clock.now() - start == 0.5
+        queue.add_within("a", 0.5)
+        await clock.sleep(1.0)
+        queue.done("a")
+        assert await queue.get() == "a"
+        queue.done("a")
+        assert queue.is_idle
+
+    in_virtual_time(scenario)

@@ -1,0 +1,74 @@
+"""What unit tests of the ApplicationSet engine have in common: sets, and evaluations whose questions are answered at once."""
+
+from typing import Any
+
+import orjson
+
+from shipway.adapters.templates import worker
+from shipway.api.applicationset import parse_set
+from shipway.api.listings import Listed, Listing
+from shipway.api.templates import Filled
+from shipway.appsets.asks import FillAsk, ListingAsk
+from shipway.appsets.evaluation import Evaluation, evaluate
+from shipway.appsets.generators.expand import expand
+from shipway.appsets.scene import Dialect, Params, Scene
+from shipway.base.clock import Instant
+from shipway.kube.objects.resource import Obj
+from shipway.kube.runtime.decision import Answer, Ask
+
+TEMPLATE = {
+    "metadata": {"name": "{{.name}}"},
+    "spec": {
+        "project": "default",
+        "source": {"repoURL": "https://git.test/a.git", "path": "a"},
+        "destination": {"server": "https://kubernetes.default.svc"},
+    },
+}
+
+
+def made(*generators: Obj, **spec: Any) -> Obj:
+    """A set as the API server gives it."""
+    body = {"goTemplate": True, "generators": list(generators), "template": TEMPLATE, **spec}
+    meta = {"name": "fleet", "namespace": "argocd", "uid": "u-1", "generation": 1}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": meta, "spec": body}
+
+
+class Answers:
+    """Templates are filled, listings are taken from `listings` by what is asked for; `at`: when it was asked."""
+
+    def __init__(self, **listings: list[tuple[str, Any]]) -> None:
+        self.listings = listings
+        self.at = Instant(0.0)
+
+    def __call__(self, ask: Ask) -> Answer | None:
+        if isinstance(ask, ListingAsk):
+            found = self.listings.get(ask.request.patterns[0].path.strip("/*").replace("/", "_"))
+            listed = [
+                Listed(path, orjson.dumps(content if isinstance(content, list) else [content])) for path, content in found or []
+            ]
+            return None if found is None else Answer(Listing("c" * 40, tuple(listed)), at=self.at)
+        assert isinstance(ask, FillAsk)
+        job = {
+            "template": orjson.loads(ask.template.body),
+            "go": ask.template.is_go,
+            "options": list(ask.template.options),
+            "patch": ask.template.patch,
+            "entries": [orjson.loads(entry) for entry in ask.entries],
+        }
+        results = worker.render(job)
+        filled = [Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in results]
+        return Answer(tuple(filled), at=self.at)
+
+
+def scene(answers: Answers | None = None, *clusters: Obj, go: bool = True) -> Scene:
+    return Scene(Dialect(go), clusters, answers or Answers())
+
+
+def entries(generator: Obj, answers: Answers | None = None, *clusters: Obj, go: bool = True) -> list[Params]:
+    """What a generator gives when everything it asks is answered."""
+    return expand(generator, scene(answers, *clusters, go=go), "spec.generators[0]")
+
+
+def evaluated(appset: Obj, answers: Answers | None = None, *clusters: Obj) -> Evaluation:
+    spec = parse_set(appset)
+    return evaluate(appset, spec, scene(answers, *clusters, go=spec.go_template))
