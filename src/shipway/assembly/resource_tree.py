@@ -8,7 +8,7 @@ they bring forth, make us look through all kinds of their namespace, and then at
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.tree import Root, Tree, by_owner, owners_of, roots_in, tree_of
 from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj, Resource, split_api_version
+from shipway.kube.objects.resource import Obj, Ref, Resource, split_api_version
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.decision import Answer
@@ -62,10 +62,17 @@ class Sight(Struct, frozen=True):
     unseen: tuple[str, ...] = ()
 
 
+class Managed(Struct, frozen=True):
+    """A live object and the kind it was read as."""
+
+    obj: Obj
+    resource: Resource
+
+
 async def resource_tree(client: Client, application: Obj, clock: Clock) -> Sight:
     """The tree of the application whose object this is."""
     reader = await _reader(client)
-    settings = await _settings(client, status_of(application).get("controllerNamespace") or namespace_of(application))
+    settings = await settings_of(client, application)
     roots = await reader.live(roots_in(application))
     lives = [root.live for root in roots if root.live is not None]
     found = await _descendants(reader, lives, read_scope(settings))
@@ -76,13 +83,16 @@ async def resource_tree(client: Client, application: Obj, clock: Clock) -> Sight
     return Sight(tree, tuple(sorted(reader.unseen)))
 
 
-async def live_roots(client: Client, application: Obj) -> tuple[Root, ...]:
-    """The objects that the application manages, with what is live of them."""
-    return await (await _reader(client)).live(roots_in(application))
+async def live_objects(client: Client, application: Obj, fits: Callable[[Ref], bool] = lambda _: True) -> list[Managed]:
+    """What is live of the objects that the application manages, of those that fit."""
+    reader = await _reader(client)
+    roots = await reader.live([root for root in roots_in(application) if fits(root.ref)])
+    return [Managed(root.live, reader.served[root.ref.group, root.ref.kind]) for root in roots if root.live is not None]
 
 
-async def _settings(client: Client, namespace: str) -> dict[str, str]:
+async def settings_of(client: Client, application: Obj) -> dict[str, str]:
     """What `argocd-cm` says; nothing where it is not there or not for us to see."""
+    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
     try:
         return (await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)).get("data") or {}
     except (NotFound, Denied):

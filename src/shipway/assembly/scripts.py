@@ -1,6 +1,6 @@
-"""Answers what the GitOps engine asks of scripts that users wrote: Lua health checks and jq paths, each in its own worker."""
+"""Runs what users wrote: Lua health checks and actions, and jq paths, each language in a worker of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,6 +35,10 @@ class Scripts:
         finally:
             await workers.close()
             await jq.close()
+
+    async def run(self, script: str, body: bytes, params: Mapping[str, str] | None = None) -> Any:
+        """What a script of an action returns. Raises `InvalidInput` with the script's own error."""
+        return await self._engine.run(script, body, params)
 
     async def jq_paths(self, ask: JqPathsAsk) -> list[list[str | int]]:
         return await self._jq.paths(ask.expressions, ask.body)

@@ -46,6 +46,7 @@ ACTS = {
     "set": ("app_acts", "Follow another branch, tag, version range or commit."),
     "delete": ("app_acts", "Delete it, and what it manages unless told otherwise."),
 }
+app.command("shipway.cli.app_actions:app", name="actions", help="What can be done to its objects: restart, scale and others.")
 for _name, (_module, _help) in ACTS.items():
     app.command(f"shipway.cli.{_module}:{_name}_command", name=_name, help=_help)
 

@@ -8,16 +8,15 @@ from cyclopts import Parameter
 from platformdirs import user_cache_path
 
 from shipway.assembly.planning import manifests
-from shipway.assembly.resource_tree import live_roots
+from shipway.assembly.resource_tree import live_objects
 from shipway.base.errors import InvalidInput
 from shipway.cli.app import find_app
 from shipway.cli.app_sync import SyncFlags, operation
-from shipway.cli.diff_view import HIDDEN, LAST_APPLIED
+from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, kubectl_name, listing, object_text, print_lines, without_managed_fields
 from shipway.cli.process import configure_logs
 from shipway.cli.session import Place, Session, connected
-from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, metadata, spec_of
+from shipway.kube.objects.views import spec_of
 from shipway.kube.objects.yaml import dump
 
 From = Literal["git", "live"]
@@ -58,7 +57,7 @@ async def show_manifests(session: Session, name: str, source: From, revision: st
     if revision and spec_of(application).get("sources"):
         raise InvalidInput(f"{name} has several sources: --revision cannot say which one it means")
     if source == "live":
-        found = [root.live for root in await live_roots(session.client, application) if root.live is not None]
+        found = [one.obj for one in await live_objects(session.client, application)]
     else:
         asked = operation(application, SyncFlags(revision=revision, dry_run=True)) if revision else None
         found = list(await manifests(session.client, application, cache, operation=asked))
@@ -70,12 +69,3 @@ async def show_manifests(session: Session, name: str, source: From, revision: st
     else:
         sys.stdout.write("".join(f"---\n{dump(without_managed_fields(obj))}" for obj in shown))
     return 0
-
-
-def masked(obj: Obj) -> Obj:
-    """Without the values of a Secret, which also stand in the annotation that `kubectl apply` keeps."""
-    if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
-        return obj
-    hidden = {field: dict.fromkeys(obj[field], HIDDEN) for field in ("data", "stringData") if obj.get(field)}
-    annotations = {key: value for key, value in annotations_of(obj).items() if key != LAST_APPLIED}
-    return {**obj, **hidden, "metadata": {**metadata(obj), **({"annotations": annotations} if annotations_of(obj) else {})}}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from shipway.cli.output import PLAIN, Paint
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import metadata
+from shipway.kube.objects.views import annotations_of, metadata
 from shipway.kube.objects.yaml import dump
 
 SERVER_SIDE = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"})
@@ -59,6 +59,15 @@ def document(changes: Sequence[Change]) -> Obj:
             for change in changes
         ],
     }
+
+
+def masked(obj: Obj) -> Obj:
+    """Without the values of a Secret, which also stand in the annotation that `kubectl apply` keeps."""
+    if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
+        return obj
+    hidden = {field: dict.fromkeys(obj[field], HIDDEN) for field in ("data", "stringData") if obj.get(field)}
+    annotations = {key: value for key, value in annotations_of(obj).items() if key != LAST_APPLIED}
+    return {**obj, **hidden, "metadata": {**metadata(obj), **({"annotations": annotations} if annotations_of(obj) else {})}}
 
 
 def _action(change: Change) -> str:

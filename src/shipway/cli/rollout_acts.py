@@ -11,13 +11,12 @@ from msgspec import Struct
 from shipway.api.kinds import REPLICA_SETS, ROLLOUTS
 from shipway.base.errors import Conflict, InvalidInput
 from shipway.cli.rollout_family import find_rollout
+from shipway.cli.sending import TRIES, send
 from shipway.cli.session import Session
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import controller_of, dig, name_of, namespace_of, resource_version_of, uid_of
 from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
-
-TRIES = 5
 
 
 class Done(Struct, frozen=True):
@@ -32,7 +31,7 @@ async def act(session: Session, name: str, patches_for: Callable[[Obj], Patches]
 
     async def attempt(rollout: Obj) -> Done:
         patches = patches_for(rollout)
-        return Done(await _send(session, rollout, patches), not patches.is_nothing)
+        return Done(await send(session.client, ROLLOUTS, rollout, patches.root, patches.status), not patches.is_nothing)
 
     return await _tried_again(session, name, attempt)
 
@@ -82,17 +81,3 @@ async def _tried_again(session: Session, name: str, attempt: Callable[[Obj], Awa
         except Conflict:
             continue
     raise Conflict(f"{name} is being written all the time: try again")
-
-
-async def _send(session: Session, rollout: Obj, patches: Patches) -> Obj:
-    """The status first, as clients of Argo Rollouts do. Only the first patch is guarded: once it is in, the act has begun, and
-    to make the patches anew would be to act twice."""
-    current = rollout
-    guard = {"resourceVersion": resource_version_of(rollout)}
-    for body, subresource in (({"status": patches.status} if patches.status else {}, "status"), (patches.root, "")):
-        if not body:
-            continue
-        sent = {**body, "metadata": {**(body.get("metadata") or {}), **guard}} if guard else body
-        current = await session.client.patch(ROLLOUTS, namespace_of(rollout), name_of(rollout), sent, subresource=subresource)
-        guard = {}
-    return current

@@ -32,7 +32,7 @@ return hs
 """
 
 
-OUT_OF_REACH = ["io", "os.execute", "os.getenv", "os.exit", "os.remove", "require", "package", "load", "loadstring", "loadfile"]
+OUT_OF_REACH = ["io", "os.execute", "os.getenv", "os.exit", "os.remove", "package", "load", "loadstring", "loadfile"]
 OUT_OF_REACH += ["dofile", "debug", "python", "newproxy", "coroutine", "getfenv", "setfenv", "string.dump", "print"]
 
 
@@ -79,6 +79,19 @@ def test_values_come_and_go_as_json_holds_them(script: str, expected: object):
 )
 def test_nothing_of_the_machine_is_in_reach(name: str):
     assert ran(f"return tostring({name})") == "nil"
+
+
+@pytest.mark.proves("gitops:lua-sandbox")
+def test_harmless_libraries_can_be_required_and_no_others():
+    assert ran("local os = require('os') return type(os.date) .. tostring(os.execute)") == "functionnil"
+    with pytest.raises(InvalidInput, match="module 'io' is out of reach"):
+        ran("return require('io')")
+
+
+@pytest.mark.parametrize(("params", "expected"), [({"replicas": "3"}, 3), ({}, None)])
+def test_parameters_of_an_action_are_a_table(params: dict[str, str], expected: object):
+    script = "return tonumber(actionParams['replicas'])"
+    assert run({"script": script, "obj": "{}", "seconds": 5.0, "params": params}) == expected
 
 
 @pytest.mark.proves("gitops:lua-sandbox")

@@ -1,8 +1,9 @@
 """The worker's side of Lua: one script, one object, nothing of the machine.
 
-Argo CD runs these scripts in Lua 5.1. Of the libraries there are `string`, `table`, `math` and of `os`
-the clock; what reads files, starts programs, loads code or reaches into Python is taken away, also with `useOpenLibs`. Time
-is bounded by counting instructions; a single pattern match that never ends is bounded by the pool, which kills the process.
+Argo CD runs these scripts in Lua 5.1. Of the libraries there are `string`, `table`, `math` and of `os` the clock, and `require`
+gives these and no others; what reads files, starts programs, loads code or reaches into Python is taken away, also with
+`useOpenLibs`. Time is bounded by counting instructions; a single pattern match that never ends is bounded by the pool, which
+kills the process.
 """
 
 import json
@@ -30,6 +31,12 @@ for _, name in ipairs({"io", "package", "module", "require", "load", "loadfile",
 end
 _G.os = {time = clock, date = date}
 string.dump = nil
+local harmless = {os = os, string = string, table = table, math = math}
+require = function(name)
+  local found = harmless[name]
+  if found == nil then error("module '" .. tostring(name) .. "' is out of reach", 0) end
+  return found
+end
 local protected = pcall
 pcall = function(...)
   check()
@@ -64,6 +71,7 @@ def run(job: dict[str, Any]) -> Any:
 
     try:
         runtime.globals().obj = runtime.table_from(json.loads(job["obj"]), recursive=True)
+        runtime.globals().actionParams = runtime.table_from(job.get("params") or {})
         chunk = runtime.execute(_LOADER, job["script"], check, _INSTRUCTIONS)
         returned = chunk()
         return _plain(returned[0] if isinstance(returned, tuple) else returned)
