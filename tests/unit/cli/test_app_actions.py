@@ -22,7 +22,7 @@ DEPLOYMENT, ROLLOUT, CRON_JOB = Which(kind="Deployment"), Which(kind="Rollout"),
 async def delivered(shop: Shop) -> Shop:
     """An Application with a Deployment, a Rollout that waits at a step, and a CronJob."""
     await shop.create(APP_PROJECTS, PROJECT)
-    await shop.create(DEPLOYMENTS, workload("Deployment", "api", RunFlags(("app=api",))))
+    await shop.create(DEPLOYMENTS, workload("Deployment", "api", {"app": "api"}))
     await shop.create_family(family())
     pods = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "shop/report:1"}]}
     spec = {"schedule": "@daily", "jobTemplate": {"spec": {"template": {"spec": pods}}}}
@@ -87,7 +87,7 @@ async def test_a_job_is_created_where_the_project_lets_it(delivered: Shop, capsy
 
 async def test_what_is_not_clear_is_refused_before_anything_is_written(delivered: Shop) -> None:
     session = delivered.session
-    await delivered.create(DEPLOYMENTS, workload("Deployment", "other", RunFlags(("app=other",))))
+    await delivered.create(DEPLOYMENTS, workload("Deployment", "other", {"app": "other"}))
     rows = [row("Deployment", "api", "apps"), row("Deployment", "other", "apps"), row("Deployment", "gone", "apps")]
     await delivered.client.patch(APPLICATIONS, "argocd", "shop", {"status": {"resources": rows}})
     with pytest.raises(InvalidInput, match="--kind Deployment"):
