@@ -13,6 +13,7 @@ import pytest
 
 from shipway.api.kinds import HTTP_ROUTES, NAMESPACES, ROLLOUTS
 from shipway.base.clock import SystemClock
+from shipway.base.errors import Conflict
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
@@ -63,6 +64,9 @@ async def test_a_good_version_is_promoted_and_a_bad_one_thrown_out(real_control_
         await there.phase("Healthy")
 
         ops = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 90}]
+        old = {"op": "replace", "path": "/metadata/resourceVersion", "value": "1"}
+        with pytest.raises(Conflict):  # the guard of the engine's own patches
+            await there.user.patch(HTTP_ROUTES, NS, "web", [old, *ops], type="json")
         await there.user.patch(HTTP_ROUTES, NS, "web", ops, type="json")
         await there.clock.sleep(2)
         assert await there.weights() == (0, 100)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import ROLLOUTS
+from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
 from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of
@@ -145,6 +145,51 @@ async def until_spoken(there: World, meddler: Meddler) -> bool:
     spoken = meddler.speak is None
     meddler.speak = None
     return spoken
+
+
+class Proxy:
+    """A router that reports on its route at the very moment at which the engine writes it."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.speak: Callable[[], Awaitable[Any]] | None = None
+
+    async def send(self, request: Request) -> Response:
+        speak = self.speak
+        if speak is not None and request.method == "PATCH" and "/httproutes/" in request.path:
+            self.speak = None
+            await speak()
+        return await self._inner.send(request)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@pytest.mark.proves("rollouts:attended-at-once")
+def test_a_route_that_its_proxy_writes_meanwhile_is_written_at_once_all_the_same() -> None:
+    async def main() -> None:
+        proxies: list[Proxy] = []
+
+        def wrap(server: Transport, _: Clock) -> Transport:
+            proxies.append(Proxy(server))
+            return proxies[-1]
+
+        async with world(wrap) as there:
+            await there.user.create(ROLLOUTS, rollout({"setWeight": 50}, {"pause": {}}))
+            await there.phase("Healthy")
+
+            async def report() -> None:
+                parent = {"parentRef": {"name": "shop"}, "controllerName": "traefik.io/gateway-controller", "conditions": []}
+                await there.user.patch(HTTP_ROUTES, NS, "web", {"status": {"parents": [parent]}}, subresource="status")
+
+            proxies[-1].speak = report
+            await there.set_image("shop/web:v2")
+            await there.phase("Paused", seconds=3)
+            assert proxies[-1].speak is None
+            assert await there.weights() == (50, 50)
+            assert "TrafficRoutingError" not in await there.reasons()
+
+    run_in_virtual_time(main())
 
 
 class Mortal(World):

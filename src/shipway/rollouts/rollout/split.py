@@ -202,7 +202,8 @@ def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
     version = resource_version_of(live or {})
     if edit.gone:
         return Delete(resource, ref.namespace, ref.name, resource_version=version)
-    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+    # A failed `test` is answered as if the patch made no sense (422); a version that is no longer so is a conflict.
+    guard = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
     return Patch(resource, ref.namespace, ref.name, [guard, *edit.ops], type="json")
 
 

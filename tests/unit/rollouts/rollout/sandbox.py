@@ -127,6 +127,8 @@ class Sandbox:
         if isinstance(action, Delete):
             return self._remove(action.resource.kind, action.namespace, action.name)
         after = json_patch(here, action.body) if action.type == "json" else merge_patch(here, action.body)
+        if metadata(after)["resourceVersion"] != metadata(here)["resourceVersion"]:
+            raise Conflict("written meanwhile")
         if after == here:
             return here
         self.writes += 1
