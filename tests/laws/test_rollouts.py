@@ -366,3 +366,27 @@ def test_services_that_take_turns_are_never_switched_under_traffic(
     turn = "web-stable" if world.status["canary"]["stablePingPong"] == "ping" else "web-canary"
     assert world.points_at(turn) == stable
     assert world.weights() == ((0, 100) if turn == "web-stable" else (100, 0))
+
+
+def take_the_router_out(world: Sandbox) -> None:
+    strategy = world.rollout["spec"]["strategy"]
+    if "trafficRouting" in strategy["canary"]:
+        world.edit(strategy={"canary": {"trafficRouting": None}})
+
+
+@lawful
+@given(plain_steps, histories, histories)
+def test_a_router_may_be_taken_out_at_any_moment(
+    canary_steps: list[dict], history: list[Callable[[Sandbox], None]], rest: list[Callable[[Sandbox], None]]
+) -> None:
+    world = deployed(routed(*canary_steps))
+    watchman = Watchman(world)
+    for event in [*history, take_the_router_out, *rest]:
+        event(world)
+        watchman.last = watchman._picture(world)
+    left_alone(world)
+    assert world.status["phase"] in ("Healthy", "Degraded")
+    assert world.weights() == (0, 100)
+    assert not world.objs[("HTTPRoute", "shop", "web")]["metadata"].get("labels")
+    assert "shipway.dev/reaches" in world.rollout["metadata"]["annotations"]
+    assert "trafficRouting" not in world.rollout["metadata"]["annotations"]["shipway.dev/reaches"]

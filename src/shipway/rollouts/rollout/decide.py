@@ -47,7 +47,8 @@ from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new, with_replica_set
 from shipway.rollouts.rollout.history import plan_history
-from shipway.rollouts.rollout.names import PROGRESSING, REVISION
+from shipway.rollouts.rollout.leaving import reach_of
+from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
@@ -57,7 +58,7 @@ from shipway.rollouts.rollout.runs import template_problem
 from shipway.rollouts.rollout.scaling import is_scaling_event, plan_scaling
 from shipway.rollouts.rollout.services import plan_services, service_problem
 from shipway.rollouts.rollout.spec import Invalid
-from shipway.rollouts.rollout.split import plan_traffic, route_problem
+from shipway.rollouts.rollout.split import plan_leaving, plan_traffic, route_problem
 from shipway.rollouts.rollout.status import Next, advance, reset_status, scaled_status
 from shipway.rollouts.rollout.watches import POD_WATCH, route_watch
 
@@ -136,6 +137,9 @@ def _valid(facts: Facts) -> RolloutDecision:
         return _create(facts)
     synced = sync_new(facts.rollout, facts.spec, facts.roles, facts.affinity)
     first = acting(synced) if synced is not None else NOTHING
+    if (left := plan_leaving(facts)) is not None:
+        first = together(first, left)
+        facts = msgspec.structs.replace(facts, reaches=reach_of(facts.rollout, facts.spec).text)
     if facts.blue_green is not None:
         return _blue_green(facts, first)
     if is_scaling_event(facts):
@@ -231,12 +235,12 @@ def _blue_green(facts: Facts, first: Effects) -> RolloutDecision:
 
 
 def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecision:
-    root: Obj = {}
-    notes = following.notes
-    if annotations_of(facts.rollout).get(REVISION) != str(facts.next_revision):
-        root = {"metadata": {"annotations": {REVISION: str(facts.next_revision)}}}
-        if facts.new is not None:
-            notes = (*_revision_note(facts), *notes)
+    notes, live = following.notes, annotations_of(facts.rollout)
+    wanted = {REVISION: str(facts.next_revision), REACHES: facts.reaches or None}
+    changed = {key: value for key, value in wanted.items() if live.get(key) != value}
+    root: Obj = {"metadata": {"annotations": changed}} if changed else {}
+    if REVISION in changed and facts.new is not None:
+        notes = (*_revision_note(facts), *notes)
     return RolloutDecision(
         batches=effects.batches,
         change=change_of(facts.rollout, root, following.status),

@@ -1,7 +1,7 @@
 """What a pass knows: the observation, read and sorted once, with the questions everybody asks of it.
 
 `aborted` and `index` are those the pass acts on: an abort that is decided in this pass (a failed analysis) already takes
-traffic back in this pass, not in the next.
+traffic back in this pass, not in the next. `reaches` is what is to be remembered of the objects that the Rollout writes into.
 """
 
 import msgspec
@@ -14,6 +14,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, metadata, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
+from shipway.rollouts.rollout.leaving import reach_of
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
 from shipway.rollouts.rollout.observe import Observed
 from shipway.rollouts.rollout.revision import ReplicaSet, Roles, assign_roles, revision_of_new
@@ -37,6 +38,7 @@ class Facts(Struct, frozen=True):
     pod_hash: str
     step_hash: str
     aborted: bool
+    reaches: str = ""
 
     @property
     def rollout(self) -> Obj:
@@ -233,6 +235,7 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
         pod_hash=roles.new.hash if roles.new else computed,
         step_hash=steps_hash(raw_canary.get("steps")) if blue_green is None else "",
         aborted=status.abort and status.stable_rs != status.current_pod_hash,
+        reaches=seen.reach.text or reach_of(seen.rollout, spec).text,
     )
 
 

@@ -1,5 +1,7 @@
 """Labels, annotations, reasons and messages that other tools read: all are contract, none may be invented.
 
+Only what carries our own name (`shipway.dev/`) is ours.
+
 Source: Argo Rollouts 1.9 (labels and annotations; `utils/conditions` for reasons and messages).
 """
 
@@ -11,6 +13,7 @@ REVISION_HISTORY = "rollout.argoproj.io/revision-history"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 EPHEMERAL_METADATA = "rollout.argoproj.io/ephemeral-metadata"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
+REACHES = "shipway.dev/reaches"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOTIFIED = "notified.notifications.argoproj.io"
 EXPERIMENT_NAME = "experiment.argoproj.io/name"

@@ -21,6 +21,7 @@ from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpe
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.traffic.router import Router, Seen
@@ -32,7 +33,8 @@ BY_OWNER = "owner"
 class Observed(Struct, frozen=True):
     """`spec` is Invalid when the Rollout cannot be read. `routes` is what each of `routers` asked to see.
 
-    `route_kinds` maps (group, kind) of those objects to the served resource.
+    `route_kinds` maps (group, kind) of those objects to the served resource; `managed` are the names of added routes. `reach`
+    is what the Rollout is remembered to have written into; `left_routers` and `left_routes`: what of it the spec names no more.
     """
 
     rollout: Obj
@@ -43,6 +45,10 @@ class Observed(Struct, frozen=True):
     routers: tuple[Router, ...] = ()
     routes: tuple[Seen, ...] = ()
     route_kinds: Mapping[tuple[str, str], Resource | None] = {}
+    managed: tuple[str, ...] = ()
+    reach: Reach = Reach()
+    left_routers: tuple[Router, ...] = ()
+    left_routes: tuple[Seen, ...] = ()
     runs: tuple[Obj, ...] = ()
     templates: Mapping[TemplateRef, Obj | None] = {}
     unsynced: frozenset[str] = frozenset()
@@ -59,19 +65,27 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         return Observed(rollout=rollout, spec=spec, instance_id=instance_id)
     namespace = namespace_of(rollout)
     replica_sets = tuple(world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout)))
-    routers = routers_of(spec)
-    targets = [router.targets(name_of(rollout), namespace, managed_routes(spec)) for router in routers]
-    named = sorted({(ref.group, ref.kind) for refs in targets for ref in refs})
+    routers, reach = routers_of(spec), remembered(rollout)
+    has_left = reach != reach_of(rollout, spec)
+    managed = tuple(dict.fromkeys((*managed_routes(spec), *(reach.managed if has_left else ()))))
+    targets = [router.targets(name_of(rollout), namespace, managed) for router in routers]
+    left = reach.routers if has_left else ()
+    left_targets = [router.targets(name_of(rollout), namespace, reach.managed) for router in left]
+    named = sorted({(ref.group, ref.kind) for refs in (*targets, *left_targets) for ref in refs})
     kinds = {(group, kind): world.resource_for(group, kind) for group, kind in named}
     return Observed(
         rollout=rollout,
         spec=spec,
         replica_sets=replica_sets,
         pods=_pods(world, spec, replica_sets),
-        services={name: world.get(SERVICES, namespace, name) for name in service_names(spec)},
+        services={name: world.get(SERVICES, namespace, name) for name in (*service_names(spec), *reach.services) if name},
         routers=routers,
         routes=tuple(_see(world, refs, kinds) for refs in targets),
         route_kinds=kinds,
+        managed=managed,
+        reach=reach,
+        left_routers=left,
+        left_routes=tuple(_see(world, refs, kinds) for refs in left_targets),
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
         templates=_templates(world, namespace, spec),
         unsynced=frozenset(_unsynced(world, spec, kinds)),

@@ -20,6 +20,7 @@ from shipway.rollouts.rollout.names import (
     HASH_LABEL,
     LAST_APPLIED,
     NOTIFIED,
+    REACHES,
     REVISION,
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
@@ -28,7 +29,7 @@ from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.template_defaults import without_defaults
 from shipway.rollouts.rollout.template_hash import pod_template_hash
 
-NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED_REPLICAS, SCALE_DOWN_DEADLINE, EPHEMERAL_METADATA)
+NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED_REPLICAS, SCALE_DOWN_DEADLINE, EPHEMERAL_METADATA, REACHES)
 
 
 class Roles(Struct, frozen=True):

@@ -7,18 +7,21 @@ Rollouts 1.9, `rollout/trafficrouting.go`; ours lowers a weight before the pods 
 soon as ANY stable pod is available.)
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from shipway.api.kinds import SERVICES
 from shipway.api.rollout import Destination, SetHeaderRoute, Weights
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, resource_version_of
+from shipway.kube.objects.views import dig, generation_of, resource_version_of
 from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Note, Patch
 from shipway.rollouts.rollout.counts import at_wanted_counts
-from shipway.rollouts.rollout.effects import NOTHING, Effects
+from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, together
 from shipway.rollouts.rollout.facts import Facts
+from shipway.rollouts.rollout.leaving import freed, lost_services, reach_of, sides
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.observe import managed_routes
 from shipway.rollouts.rollout.revision import owner_reference
@@ -54,9 +57,10 @@ def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
     edits, verified = _edits(facts, _split(facts, wanted))
     weights = _reported(facts, wanted, verified)
     notes = _weight_notes(facts, before, weights)
-    return Traffic(
-        weights=weights, effects=Effects(batches=_batches(facts, edits), notes=notes), verified=verified is not False
-    )
+    if edits and not notes and _is_at_rest(facts, switched):
+        notes = _restored(facts, edits)
+    written = _writing(facts, edits)
+    return Traffic(weights, together(written, Effects(notes=notes)), verified=verified is not False)
 
 
 def _wanted(facts: Facts) -> _Wanted | None:
@@ -135,7 +139,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         canary=wanted.canary,
         stable=facts.most - wanted.canary,
         header_routes=_header_routes(facts),
-        managed=managed_routes(facts.spec),
+        managed=facts.seen.managed,
         mirror_routes=_mirror_routes(facts),
         canary_hash=new.hash if new is not None and answers else "",
         stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
@@ -152,7 +156,7 @@ def _header_routes(facts: Facts) -> tuple[SetHeaderRoute, ...]:
             held.pop(route.name, None)
             if route.match:
                 held[route.name] = route
-    order = {name: position for position, name in enumerate(managed_routes(facts.spec))}
+    order = {name: position for position, name in enumerate(facts.seen.managed)}
     return tuple(sorted(held.values(), key=lambda route: order.get(route.name, len(order))))
 
 
@@ -185,11 +189,52 @@ def _edits(facts: Facts, split: Split) -> tuple[tuple[tuple[Edit, Seen], ...], b
     return tuple(made), all(told) if told else None
 
 
-def _batches(facts: Facts, edits: tuple[tuple[Edit, Seen], ...]) -> tuple[Batch, ...]:
+def plan_leaving(facts: Facts) -> Effects | None:
+    """What is put in order where a router or a service was taken out of the spec; None while stable cannot carry everything."""
+    seen, reach = facts.seen, facts.seen.reach
+    canary, stable = sides(reach, facts.status.canary.stable_ping_pong)
+    lost = lost_services(reach, reach_of(facts.rollout, facts.spec))
+    if facts.stable is None or (seen.left_routers and not _stable_can_carry(facts, facts.most)):
+        return None
+    if seen.left_routers and stable not in lost and _hash_of(seen.services.get(stable)) not in ("", facts.stable.hash):
+        return None
+    most = reach.routing.get("maxTrafficWeight") or 100
+    owner = owner_reference(facts.rollout)
+    split = Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True)
+    kept = {ref for routes in seen.routes for ref in routes.objs}
+    left = zip(seen.left_routers, seen.left_routes, strict=True)
+    edits = [(edit, look) for router, look in left for edit in router.edits(look, split) if edit.target not in kept]
+    patches: list[Action] = []
+    for name in lost:
+        body = freed(seen.services.get(name) or {}, facts.name)
+        patches += [Patch(SERVICES, facts.namespace, name, body)] if body is not None else []
+    return together(acting(*patches), _writing(facts, edits))
+
+
+def _is_at_rest(facts: Facts, switched: dict[str, str]) -> bool:
+    """Whether nothing of ours moves the routes now, so that what differs was changed by somebody else."""
+    if facts.status.observed_generation != str(generation_of(facts.rollout)):
+        return False
+    adds = facts.step is not None and (facts.step.set_header_route or facts.step.set_mirror_route) is not None
+    return not (switched or adds or facts.aborted or facts.seen.managed != managed_routes(facts.spec))
+
+
+def _restored(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> tuple[Note, ...]:
+    made: list[Note] = []
+    for edit, seen in edits:
+        what = "is gone" if seen.get(edit.target) is None else "no longer says what the Rollout wants"
+        text = f"{edit.target.kind} {edit.target.namespace}/{edit.target.name} {what}: written again"
+        made.append(facts.note("TrafficRouteRestored", text, warning=True))
+    return tuple(made)
+
+
+def _writing(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> Effects:
     """All at once, but for edits that have to come after others."""
-    first = tuple(_action(facts, edit, seen) for edit, seen in edits if not edit.later)
-    later = tuple(_action(facts, edit, seen) for edit, seen in edits if edit.later)
-    return tuple(Batch(actions) for actions in (first, later) if actions)
+    planned = [(edit, _action(facts, edit, seen)) for edit, seen in edits]
+    first = tuple(action for edit, action in planned if not edit.later)
+    later = tuple(action for edit, action in planned if edit.later)
+    tied = tuple(Tied(action, facts.note(*edit.told)) for edit, action in planned if edit.told[0])
+    return Effects(batches=tuple(Batch(actions) for actions in (first, later) if actions), tied=tied)
 
 
 def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
@@ -233,7 +278,7 @@ def route_problem(facts: Facts) -> Invalid | None:
     split = msgspec.structs.replace(
         split,
         owner=owner_reference(facts.rollout),
-        managed=managed_routes(facts.spec),
+        managed=facts.seen.managed,
         header_routes=tuple(step.set_header_route for step in facts.canary.steps if step.set_header_route is not None),
     )
     for router, seen in zip(facts.seen.routers, facts.seen.routes, strict=True):

@@ -78,7 +78,8 @@ class Alb(Struct, frozen=True):
                 continue
             ops = list(difference(_ours(live), self._wanted(live, split)))
             bare: list[Obj] = [] if annotations_of(live) else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
-            made += [Edit(ref, [*bare, *ops])] if ops else []
+            text = f"Updating Ingress `{ref.name}` to desiredWeight '{split.canary}'"
+            made += [Edit(ref, [*bare, *ops], told=("PatchingALBIngress", text))] if ops else []
         return tuple(made)
 
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
@@ -92,7 +93,12 @@ class Alb(Struct, frozen=True):
         for key in ({*owned.get(split.rollout, ()), *managed}) - actions.keys():
             annotations.pop(key, None)
         annotations |= actions
-        annotations[MANAGED_KEY] = _json({**owned, split.rollout: list(actions)}, is_sorted=True)
+        every = {**owned, split.rollout: list(actions)}
+        if split.leaving:  # the action stays, for the Ingress leads to it; it is the user's again
+            del every[split.rollout]
+        annotations[MANAGED_KEY] = _json(every, is_sorted=True)
+        if not every:
+            del annotations[MANAGED_KEY]
         for rule in wanted["spec"].get("rules") or []:
             if rule.get("http"):
                 own = [path for path in rule["http"].get("paths") or [] if _service(path) not in split.managed]

@@ -92,12 +92,15 @@ class Istio(Struct, frozen=True):
         made: list[Edit] = []
         if self.rule is not None and rule_ref is not None and rule is not None:
             ops = list(difference(rule, _wanted_rule(rule, self.rule, split)))
-            made += [Edit(rule_ref, ops)] if ops else []
+            subsets = (self.rule.canary_subset_name, split.canary_hash, self.rule.stable_subset_name, split.stable_hash)
+            text = "DestinationRule {} subset updated ({}: {}, {}: {})".format(self.rule.name, *subsets)
+            made += [Edit(rule_ref, ops, told=("UpdatedDestinationRule", text))] if ops else []
         for service, ref in self._services_of(seen):
             live = seen.get(ref)
             if live is not None:
                 ops = list(difference(live, _wanted_service(live, service, self._sides(rule, split), split)))
-                made += [Edit(ref, ops, later=True)] if ops else []
+                text = f"VirtualService `{ref.name}` set to desiredWeight '{split.canary}'"
+                made += [Edit(ref, ops, later=True, told=("Updated VirtualService", text))] if ops else []
         return tuple(made)
 
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
@@ -167,11 +170,17 @@ def read_config(raw: Any) -> Istio | str:
 def _wanted_rule(rule: Obj, config: DestinationRule, split: Split) -> Obj:
     """The DestinationRule with the hashes in its two subsets; other subsets are the user's."""
     wanted = copy_obj(rule)
+    if split.leaving and annotations_of(rule).get(MANAGED_BY) != split.rollout:
+        return wanted
     hashes = {config.canary_subset_name: split.canary_hash, config.stable_subset_name: split.stable_hash}
     for subset in dig(wanted, "spec", "subsets", default=[]):
-        if pod_hash := hashes.get(subset.get("name")):
+        if split.leaving and subset.get("name") in hashes:
+            (subset.get("labels") or {}).pop(HASH_LABEL, None)
+        elif pod_hash := hashes.get(subset.get("name")):
             subset["labels"] = {**(subset.get("labels") or {}), HASH_LABEL: pod_hash}
-    if split.rollout:
+    if split.leaving:
+        (wanted["metadata"].get("annotations") or {}).pop(MANAGED_BY, None)
+    elif split.rollout:
         wanted["metadata"]["annotations"] = {**annotations_of(rule), MANAGED_BY: split.rollout}
     return wanted
 

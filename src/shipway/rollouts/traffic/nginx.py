@@ -50,7 +50,7 @@ class Nginx(Struct, frozen=True):
                 detail = f"ingress `{stable.name}` has no rules using service {split.stable_service} backend"
                 return Problem(field, stable.name, detail)
             live = seen.get(canary)
-            if live is not None and (controller_of(live) or {}).get("uid") != split.owner.get("uid"):
+            if live is not None and not _is_owned(live, split):
                 return Problem(field, stable.name, f"canary ingress `{canary.name}` controlled by different object")
         return None
 
@@ -58,13 +58,18 @@ class Nginx(Struct, frozen=True):
         made: list[Edit] = []
         for stable, canary in _pairs(seen):
             ingress, live = seen.get(stable), seen.get(canary)
+            if split.leaving:
+                made += [Edit(canary, gone=True)] if live is not None and _is_owned(live, split) else []
+                continue
             if ingress is None:
                 continue
             wanted = self._canary_ingress(ingress, split)
             if live is None:
-                made.append(Edit(canary, obj=wanted))
+                text = f"Creating canary ingress `{canary.name}` with weight `{split.canary}`"
+                made.append(Edit(canary, obj=wanted, told=("CreatingCanaryIngress", text)))
             elif ops := list(difference(_ours(live), _ours(_over(live, wanted)))):
-                made.append(Edit(canary, [*_missing_maps(live), *ops]))
+                text = f"Updating Ingress `{canary.name}` to desiredWeight '{split.canary}'"
+                made.append(Edit(canary, [*_missing_maps(live), *ops], told=("PatchingCanaryIngress", text)))
         return tuple(made)
 
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
@@ -98,6 +103,10 @@ def read_config(raw: object) -> Nginx | str:
 def canary_name(rollout: str, ingress: str) -> str:
     """The name of the canary Ingress; a long one is cut before the suffix."""
     return f"{rollout}-{ingress}"[: LONGEST_NAME - len(SUFFIX)] + SUFFIX
+
+
+def _is_owned(live: Obj, split: Split) -> bool:
+    return (controller_of(live) or {}).get("uid") == split.owner.get("uid")
 
 
 def _pairs(seen: Seen) -> Iterator[tuple[Ref, Ref]]:

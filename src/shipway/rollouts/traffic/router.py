@@ -47,7 +47,8 @@ class Split(Struct, frozen=True):
     """What the routes should say. `canary` + `stable` is all traffic.
 
     `managed` are the names that added routes may have, in the order in which they stand; `owner` is the owner reference for
-    objects that a router creates. A hash of "" says: leave what is there.
+    objects that a router creates. A hash of "" says: leave what is there. `leaving`: the Rollout writes here for the last time,
+    and takes with it what it brought.
     """
 
     canary_service: str
@@ -61,6 +62,7 @@ class Split(Struct, frozen=True):
     stable_hash: str = ""
     rollout: str = ""
     owner: Mapping[str, Any] = {}
+    leaving: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -91,13 +93,17 @@ class Problem(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """One object's change: JSON patch `ops` on what is there, `obj` to be created, or `gone`. `later`: after all others."""
+    """One object's change: JSON patch `ops` on what is there, `obj` to be created, or `gone`. `later`: after all others.
+
+    `told` is the event of it, as (reason, message); empty where Argo Rollouts tells none.
+    """
 
     target: Ref
     ops: Sequence[Obj] = ()
     obj: Obj | None = None
     gone: bool = False
     later: bool = False
+    told: tuple[str, str] = ("", "")
 
 
 class Router(Protocol):

@@ -34,19 +34,22 @@ class Smi(Struct, frozen=True):
         live = seen.get(ref)
         if live is None:
             return seen.absence(ref, "smi") if (ref.group, ref.kind) in seen.unserved else None
-        if (controller_of(live) or {}).get("uid") != split.owner.get("uid"):
+        if not _is_owned(live, split):
             return Problem("smi.trafficSplitName", ref.name, f"Rollout does not own TrafficSplit `{ref.name}`")
         return None
 
     def edits(self, seen: Seen, split: Split) -> tuple[Edit, ...]:
         (ref,) = seen.objs
         live = seen.get(ref)
+        if split.leaving:
+            return (Edit(ref, gone=True),) if live is not None and _is_owned(live, split) else ()
         spec = self._spec(split, live)
         if live is None:
-            return (Edit(ref, obj={"metadata": {"ownerReferences": [dict(split.owner)]}, "spec": spec}),)
+            obj = {"metadata": {"ownerReferences": [dict(split.owner)]}, "spec": spec}
+            return (Edit(ref, obj=obj, told=("TrafficSplitCreated", f"TrafficSplit `{ref.name}` created")),)
         wanted = {**spec_of(live), **spec}
         ops = list(difference(spec_of(live), wanted, "/spec"))
-        return (Edit(ref, ops),) if ops else ()
+        return (Edit(ref, ops, told=("TrafficSplitModified", f"TrafficSplit `{ref.name}` modified")),) if ops else ()
 
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
@@ -57,6 +60,10 @@ class Smi(Struct, frozen=True):
         sides = ((split.canary_service, split.canary), (split.stable_service, split.stable))
         backends = [{"service": name, "weight": str(weight) if as_text else weight} for name, weight in sides]
         return {"service": self.root_service or split.stable_service, "backends": backends}
+
+
+def _is_owned(live: Obj, split: Split) -> bool:
+    return (controller_of(live) or {}).get("uid") == split.owner.get("uid")
 
 
 def read_config(raw: object) -> Smi | str:
