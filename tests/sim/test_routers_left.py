@@ -1,4 +1,4 @@
-"""What routers leave behind when they are taken out of a Rollout (nothing), and what they do about other hands (write again)."""
+"""What routers leave behind when they are taken out of a Rollout (nothing); what they do about other hands (write again)."""
 
 from typing import Any
 
