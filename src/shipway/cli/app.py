@@ -33,6 +33,7 @@ from shipway.kube.runtime.waiting import TookTooLong
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
 ACTS = {
+    "create": ("app_create", "Create one, from flags or a file."),
     "diff": ("app_diff", "Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference."),
     "plan": ("app_plan", "Show what a sync would do, by phase and wave. Exit code 0: nothing; 1: it would change something."),
     "manifests": ("app_manifests", "Print its manifests: what Git gives, or what is live."),

@@ -90,7 +90,21 @@ async def test_what_is_not_there_is_told(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["why", "wait", "terminate", "resources", "set", "delete", "rollback", "resume", "diff", "tree", "plan", "manifests"],
+    [
+        "why",
+        "wait",
+        "terminate",
+        "resources",
+        "set",
+        "delete",
+        "rollback",
+        "resume",
+        "diff",
+        "tree",
+        "plan",
+        "manifests",
+        "create",
+    ],
 )
 def test_every_act_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["app", verb, "--help"]) == 0
