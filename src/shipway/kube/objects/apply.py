@@ -165,7 +165,7 @@ def server_side_apply(
         _allow_client_side(conflict, before, writer)
         merged, entries = _applied(before, claim, entries, writer, True)
     untouched = live is not None and merged is before
-    result = with_entries(before if untouched else finish(copy_obj(merged)), entries)
+    result = with_entries(copy_obj(before) if untouched else finish(copy_obj(merged)), entries)
     if writer.manager == "kubectl":
         untouched, result = False, _synced_last_applied(result, config)
     return timestamps_kept(live, result, untouched)
@@ -181,17 +181,18 @@ def _check_config(config: Obj, api_version: str) -> None:
 
 def _decoded(live: Obj | None) -> Entries:
     try:
-        return decode(live or {})
+        return decode(live or {}, stored=True)
     except InvalidInput as error:
         raise InvalidInput(f"failed to decode managed fields: {error.message}", reason="InternalError") from error
 
 
 def _in_terms_of(schema: Schema, entries: Entries) -> Entries:
     """Entries that were written before the schema made a field atomic hold that field as one."""
-    return {
-        key: entry if (fields := in_terms_of(schema, entry.fields)) is entry.fields else replace(entry, fields=fields)
-        for key, entry in entries.items()
-    }
+    found: Entries = {}
+    for key, entry in entries.items():
+        fields = in_terms_of(schema, entry.fields)
+        found[key] = entry if fields is entry.fields else replace(entry, fields=fields, stored=None)
+    return found
 
 
 class _Claim(Struct, frozen=True):
@@ -272,7 +273,7 @@ def _taken(others: Entries, changes: Comparison, force: bool) -> Entries:
     for key, entry in others.items():
         fields = difference(entry.fields, gone)
         if fields:
-            kept[key] = Entry(fields, entry.api_version, entry.time)
+            kept[key] = entry if fields is entry.fields else Entry(fields, entry.api_version, entry.time)
     return kept
 
 
@@ -286,17 +287,17 @@ def _first_owner(before: Obj, writer: Writer) -> Entries:
 
 
 def timestamps_kept(live: Obj | None, result: Obj, untouched: bool = False) -> Obj:
-    """A copy of `result`, or of `live` if only times of entries differ, for then nothing was written.
+    """`result`, or a copy of `live` if only times of entries differ, for then nothing was written.
 
     `untouched`: all but managedFields is known to be the same.
     """
     if live is None:
-        return copy_obj(result)
+        return result
     old: list[Obj] = metadata(live).get("managedFields") or []
     new: list[Obj] = metadata(result).get("managedFields") or []
     if same_but_time(old, new) and (untouched or same_value(without_entries(live), without_entries(result))):
         return copy_obj(live)
-    return copy_obj(result)
+    return result
 
 
 # --- objects that kubectl applied on the client's side until now -----------------------------------------------------------
@@ -343,18 +344,18 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
     `after` is what will be stored, defaults and all; its own managedFields count as the server counts them: taken if they
     are valid, `[]` or `[{}]` clears, on a subresource they are ignored. An object that nobody is recorded for stays so until
     its first apply. `blank` is what a new object of the type looks like when nothing is stated: its values are nobody's.
-    Nothing given is changed or shared.
+    Nothing given is changed; what comes out shares branches with `after`.
     """
     new, old = without_entries(after), without_entries(before or {})
     entries = _in_terms_of(writer.schema, _recorded(before, after, writer.subresource))
     if not entries and before is not None:
-        return copy_obj(new)
+        return new
     if before is None:
         old = blank or {"apiVersion": after.get("apiVersion"), "kind": after.get("kind")}
     try:
         changes = _compared(old, new, writer)
     except TypeMismatch:
-        return copy_obj(new)
+        return new
     kept = _taken(entries, changes, True)
     own = difference(union(changes.added, changes.modified), _STRIPPED)
     if own:
@@ -369,14 +370,16 @@ def _recorded(before: Obj | None, after: Obj, subresource: str) -> Entries:
     if not subresource:
         if is_reset(after):
             return {}
+        if before is not None and metadata(after).get("managedFields") == metadata(before).get("managedFields"):
+            return _decoded_or_none(before, stored=True)  # a patch brings along what was there
         brought = _decoded_or_none(after)
         if brought:
             return brought
-    return _decoded_or_none(before or {})
+    return _decoded_or_none(before or {}, stored=True)
 
 
-def _decoded_or_none(obj: Obj) -> Entries:
+def _decoded_or_none(obj: Obj, *, stored: bool = False) -> Entries:
     try:
-        return decode(obj)
+        return decode(obj, stored=stored)
     except InvalidInput:
         return {}

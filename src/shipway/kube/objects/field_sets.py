@@ -57,7 +57,7 @@ def _union(a: FieldSet, b: FieldSet) -> FieldSet:
 
 def difference(a: FieldSet, b: FieldSet) -> FieldSet:
     """Paths of `a` that are not in `b`. A path goes by itself: neither its children nor its parents go with it."""
-    if not b or not a:
+    if not any(key in a for key in b):
         return a
     result: FieldSet = {}
     for key, ours in a.items():
@@ -66,15 +66,19 @@ def difference(a: FieldSet, b: FieldSet) -> FieldSet:
             result[key] = ours
         elif (rest := _difference(ours, theirs)) is not None:
             result[key] = rest
-    return result
+    return result if len(result) < len(a) or any(result[key] is not ours for key, ours in a.items()) else a
 
 
 def _difference(a: FieldSet, b: FieldSet) -> FieldSet | None:
     """None: nothing is left of the node."""
-    if a is b:
+    if a == b:
         return None
-    children = difference({k: v for k, v in a.items() if k != MEMBER}, b)
-    if is_member(a) and not is_member(b):
+    below = {key: node for key, node in a.items() if key != MEMBER}
+    children = difference(below, b)
+    stays = is_member(a) and not is_member(b)
+    if children is below and stays == is_member(a):
+        return a
+    if stays:
         return {MEMBER: {}, **children} if children else {}
     return children or None
 

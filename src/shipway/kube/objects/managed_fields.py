@@ -29,11 +29,13 @@ class EntryKey(Struct, frozen=True, order=True):
 
 
 class Entry(Struct, frozen=True):
-    """Paths held since `time` (RFC 3339, "" when the server recorded none) in terms of `api_version`."""
+    """Paths held since `time` (RFC 3339, "" when the server recorded none) in terms of `api_version`. `stored` is the entry
+    as a server wrote it, where it is that very entry."""
 
     fields: FieldSet
     api_version: str
     time: str = ""
+    stored: Obj | None = None
 
 
 Entries = dict[EntryKey, Entry]
@@ -43,8 +45,11 @@ def entry_key(manager: str, operation: str, api_version: str, subresource: str) 
     return EntryKey(manager or "unknown", operation, "" if operation == APPLY else api_version, subresource)
 
 
-def decode(obj: Obj) -> Entries:
-    """The entries of an object. Raises InvalidInput when one is not what a server would have written."""
+def decode(obj: Obj, *, stored: bool = False) -> Entries:
+    """The entries of an object. Raises InvalidInput when one is not what a server would have written.
+
+    `stored`: it comes from the store, so what stays of its entries need not be brought in order again.
+    """
     found: Entries = {}
     listed: list[Obj] = metadata(obj).get("managedFields") or []
     for index, raw in enumerate(listed):
@@ -56,7 +61,7 @@ def decode(obj: Obj) -> Entries:
         if raw.get("fieldsType") != "FieldsV1":
             raise InvalidInput(f"missing fieldsType in managed fields entry {index}")
         key = entry_key(raw.get("manager") or "", operation, version, raw.get("subresource") or "")
-        found[key] = Entry(raw.get("fieldsV1") or {}, version, raw.get("time") or "")
+        found[key] = Entry(raw.get("fieldsV1") or {}, version, raw.get("time") or "", raw if stored else None)
     return found
 
 
@@ -68,6 +73,8 @@ def encode(entries: Entries) -> list[Obj]:
 
 
 def _encoded(key: EntryKey, entry: Entry) -> Obj:
+    if entry.stored is not None:
+        return entry.stored
     raw: Obj = {"manager": key.manager, "operation": key.operation, "apiVersion": entry.api_version}
     if entry.time:
         raw["time"] = entry.time

@@ -8,6 +8,7 @@ rounded up.
 
 import re
 from decimal import ROUND_CEILING, Decimal, localcontext
+from functools import lru_cache
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))((?:[KMGTPE]i)|[numkMGTPE]?|(?:[eE][+-]?\d+))")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -25,6 +26,7 @@ def parse_quantity(text: str | float) -> Decimal:
         return number * _factor(suffix)
 
 
+@lru_cache(maxsize=4096, typed=True)
 def canonical_quantity(text: str | float) -> str:
     """The spelling in which the API server stores the quantity. Raises ValueError on anything that is none."""
     number, suffix = _split(text)

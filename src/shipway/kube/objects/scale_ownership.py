@@ -20,7 +20,8 @@ SCALE_VERSION = "autoscaling/v1"
 def record_scale(before: Obj, after: Obj, writer: Writer, path: tuple[str, ...]) -> Obj:
     """`after` with managedFields, where only the replicas at `path` ("spec", "replicas") differ from `before`.
 
-    `writer` is who wrote, in terms of the parent: its API version and schema. Nothing given is changed or shared.
+    `writer` is who wrote, in terms of the parent: its API version and schema. Nothing given is changed; what comes out shares
+    branches with `after`.
     """
     replicas = field_set(".".join(path))
     entries = decode(before)

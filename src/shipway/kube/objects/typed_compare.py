@@ -89,7 +89,7 @@ def _compare_maps(before: dict[str, Any], after: dict[str, Any], schema: Schema,
         else:
             changes.removed["f:" + key] = whole(old, child)
             continue
-        if old is not new:
+        if old is not new and not same_value(old, new):
             _compare_field(key, old, new, child, changes)
     for key, new in after.items():
         if key in before:

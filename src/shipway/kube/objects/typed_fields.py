@@ -37,6 +37,8 @@ def item_element(schema: Schema, item: Json) -> str:
 
 def _keyed_element(schema: Schema, item: dict[str, Any]) -> str:
     names, values = schema.map_keys, []
+    if len(names) == 1 and isinstance(name := item.get(names[0]), str):
+        return _named_element(names[0], name)
     if all(name in item for name in names):
         values = [item[name] for name in names]
     else:
@@ -53,6 +55,11 @@ def _keyed_element(schema: Schema, item: dict[str, Any]) -> str:
         return _element(names, tuple(values))
     except TypeError:  # a key whose value is a list or map; validation refuses it later
         return key_element(dict(zip(names, values, strict=True)))
+
+
+@lru_cache(maxsize=65536)
+def _named_element(key: str, name: str) -> str:
+    return key_element({key: name})
 
 
 @lru_cache(maxsize=65536, typed=True)
@@ -88,6 +95,9 @@ def _map_fields(value: dict[str, Any], schema: Schema) -> FieldSet | None:
         child = child or extra
         if child is None:
             raise TypeMismatch
+        if isinstance(below, str) and child.type == "string":
+            node["f:" + key] = {}
+            continue
         fields = _fields(below, child)
         if fields is None:
             if not declared or below is None or below == {}:
@@ -207,7 +217,9 @@ def in_terms_of(schema: Schema, fields: FieldSet) -> FieldSet:
     """
     changed: FieldSet = {}
     for element, below in fields.items():
-        child = _child_of(schema, element) if below else None
+        if not below:
+            continue
+        child = _child_of(schema, element)
         if child is None or child is DEDUCED:
             continue
         is_one = child.map_type == "atomic" or (child.type == "array" and child.list_type == "atomic")

@@ -53,6 +53,8 @@ def _merge_maps(live: dict[str, Any], config: dict[str, Any], schema: Schema) ->
     for key, theirs in config.items():
         if key in live:
             ours = live[key]
+            if ours == theirs and (isinstance(theirs, str) or same_value(ours, theirs)):
+                continue  # most of a configuration is live already
             value = merge(ours, theirs, schema.child(key) or DEDUCED)
             if value is ours:
                 continue

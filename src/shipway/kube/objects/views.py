@@ -76,6 +76,12 @@ def copy_obj(obj: View) -> Obj:
     return orjson.loads(orjson.dumps(obj))
 
 
+def kept_json(value: Json) -> bytes:
+    """`value` as JSON that is going to be kept: the encoder's own bytes hold a buffer that is longer than they say, 4 KB at
+    least."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def controller_of(obj: View) -> dict[str, Any] | None:
     """The owner reference with `controller: true`, if there is one."""
     refs: list[dict[str, Any]] = metadata(obj).get("ownerReferences") or []

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
+from shipway.kube.objects.views import kept_json, name_of, namespace_of, resource_version_of
 
 Changes = Iterator[tuple[Obj | None, Obj | None]]
 """(old, new) of what changed: old is None for a new object, new for one that is gone."""
@@ -35,9 +35,8 @@ class Stored(Struct, frozen=True, gc=False):
 
 
 def stored(obj: Obj) -> Stored:
-    """`obj` in the form that is kept; the bytes are copied, because the encoder's own are up to twice as long as they say."""
-    raw = bytes(memoryview(orjson.dumps(obj)))
-    return Stored((namespace_of(obj), name_of(obj)), resource_version_of(obj), raw)
+    """`obj` in the form that is kept."""
+    return Stored((namespace_of(obj), name_of(obj)), resource_version_of(obj), kept_json(obj))
 
 
 class _Index:

@@ -6,6 +6,9 @@ round trip: unknown fields vanish, null means unset, empty values of `omitempty`
 values, a quantity is respelled. `normal_form` does the round trip on plain JSON. Notation of a type: `!T` always written,
 `?T` left out when zero, `T` left out when empty; then `*T` pointer, `[T` list, `{T` map, `=T` named list of strings, a
 scalar, or the name of a struct.
+
+Every write of a Deployment, its ReplicaSet and its pods brings the same pod spec again, most of it unchanged, so the forms of
+pod specs and containers are remembered by their content.
 """
 
 import base64
@@ -13,7 +16,7 @@ import binascii
 import re
 import string
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import resources
 from typing import Any
 
@@ -23,6 +26,7 @@ from msgspec import Struct
 from shipway.base.clock import parse_rfc3339, rfc3339, rfc3339_micro
 from shipway.kube.objects.quantities import canonical_quantity
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import kept_json
 
 _BASE64 = frozenset(string.ascii_letters + string.digits + "+/=\r\n")
 _MICRO = re.compile(r"\.\d{6}(Z|[+-]\d\d:\d\d)$")
@@ -168,8 +172,37 @@ def _shape(name: str) -> _Shape:
     )
 
 
+_REMEMBERED = {"core/v1.PodSpec", "core/v1.Container"}
+"""Structs whose forms are remembered: those that are big and come again."""
+
+
+@lru_cache(maxsize=1024)
+def _remembered(name: str, keep_empty: bool, content: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The form of a struct given as JSON, as JSON, and the unknown paths in it. Raises WrongType."""
+    found = Found([], keep_empty)
+    formed = _plain_struct(name)(orjson.loads(content), found)
+    return kept_json(formed), tuple(found.unknown)
+
+
 @cache
 def _struct(name: str) -> Normalizer:
+    if name not in _REMEMBERED:
+        return _plain_struct(name)
+
+    def normalize(value: Any, found: Found) -> Obj:
+        try:
+            content = kept_json(value)
+        except TypeError:  # no JSON: YAML may hold what it cannot
+            return _plain_struct(name)(value, found)
+        formed, unknown = _remembered(name, found.keep_empty, content)
+        found.unknown += unknown
+        return orjson.loads(formed)
+
+    return normalize
+
+
+@cache
+def _plain_struct(name: str) -> Normalizer:
     def normalize(value: Any, found: Found) -> Obj:
         shape = _shape(name)
         if not isinstance(value, dict):
@@ -322,6 +355,11 @@ def _int_or_string(value: Any, found: Found) -> int | str:
 
 
 def _time(value: Any, found: Found) -> str:
+    return _second(value) if isinstance(value, str) else rfc3339(_instant(value, "v1.Time", ""))
+
+
+@lru_cache(maxsize=4096)
+def _second(value: str) -> str:
     return rfc3339(_instant(value, "v1.Time", "2006-01-02T15:04:05Z07:00"))
 
 

@@ -24,6 +24,9 @@ from shipway.localcluster.apiserver.tokens import Account
 from shipway.localcluster.apiserver.upgrading import upgraded
 
 _OWN_HEADERS = (USER_HEADER, GROUP_HEADER)
+_BREATH = 0.01
+"""Seconds between two chunks of a stream. The first change after a silence goes out at once; in a burst, what came meanwhile
+goes out in one piece, or fifty watchers would cost fifty encryptions and system calls for each change."""
 
 
 class Identity(Struct, frozen=True):
@@ -73,14 +76,14 @@ class _Front:
             found = Identity(account.user, account.groups)
         return found
 
-    @staticmethod
-    async def _stream(request: web.Request, answer: Response, stream: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, answer: Response, stream: AsyncGenerator[bytes, None]) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=_sent_headers(answer))
         async with aclosing(stream):
             await response.prepare(request)
             try:
                 async for chunk in stream:
                     await response.write(chunk)
+                    await self._server.backend.clock.sleep(_BREATH)
                 await response.write_eof()
             except ConnectionError:
                 pass  # the client has gone: it will ask again if it wants more

@@ -14,7 +14,6 @@ from shipway.kube.objects.apply import ApplyConflict, server_side_apply
 from shipway.kube.objects.patches import json_patch, merge_patch
 from shipway.kube.objects.resource import Obj, split_api_version
 from shipway.kube.objects.strategic import strategic_merge
-from shipway.kube.objects.views import copy_obj
 from shipway.localcluster.apiserver.admission import Unfit, check_new, check_type, settle
 from shipway.localcluster.apiserver.advice import advice
 from shipway.localcluster.apiserver.backend import Backend
@@ -156,7 +155,7 @@ def _applied(
     kind = target.kind
     try:
         writer = writer_of(kind, options, target.subresource, backend.clock.now())
-        return server_side_apply(live, copy_obj(config), writer, finish=finish, force=options.force)
+        return server_side_apply(live, config, writer, finish=finish, force=options.force)
     except ApplyConflict as error:
         causes = [{"reason": c.reason, "message": c.message, "field": c.field} for c in error.causes]
         raise Refused(409, "Conflict", error.message, details={"causes": causes}) from None

@@ -15,6 +15,7 @@ import orjson
 
 from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import kept_json
 from shipway.localcluster.apiserver.history import Event, EventType, History, Key, Record
 
 ShelfKey = tuple[str, str]
@@ -179,8 +180,8 @@ class Store:
             key=(metadata.get("namespace") or "", metadata["name"]),
             uid=metadata.get("uid", ""),
             version=version,
-            meta=orjson.dumps(metadata),
-            rest=orjson.dumps(rest),
+            meta=kept_json(metadata),
+            rest=kept_json(rest),
             labels=metadata.get("labels") or {},
             fields=self._fields_of(shelf_key, obj),
         )

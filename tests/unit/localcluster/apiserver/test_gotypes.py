@@ -34,6 +34,27 @@ def test_what_is_always_written_is_there_and_keeps_its_order() -> None:
     assert formed("Role", {"rules": []}, "rbac.authorization.k8s.io/v1") == {"rules": None}
 
 
+def test_a_form_that_is_remembered_belongs_to_nobody() -> None:
+    body = {"spec": {"odd": 1, "containers": [{"name": "a", "image": "x", "odd": 2, "ports": [{"containerPort": 1}]}]}}
+    for _ in range(2):
+        found = Found([])
+        spec = normal_form(body, "v1", "Pod", found)["spec"]
+        assert found.unknown == ["spec.odd", "spec.containers[0].odd"]
+        assert spec == {"containers": [{"name": "a", "image": "x", "ports": [{"containerPort": 1}], "resources": {}}]}
+        spec["containers"][0]["ports"][0]["containerPort"] = 2
+
+
+def test_a_remembered_form_depends_on_how_empty_lists_are_kept() -> None:
+    for keep, expected in ((True, []), (False, None), (True, [])):
+        spec = normal_form({"spec": {"containers": []}}, "v1", "Pod", Found([], keep))["spec"]
+        assert spec == {"containers": expected}
+
+
+def test_what_json_cannot_hold_is_judged_all_the_same() -> None:
+    with pytest.raises(WrongType, match="cannot unmarshal number into Go struct field"):
+        normal_form({"spec": {"containers": [{"name": 2**70}]}}, "v1", "Pod")
+
+
 def test_values_are_respelled() -> None:
     container = {"name": "a", "resources": {"limits": {"cpu": "0.5", "memory": 1024}}}
     spec = formed("Pod", {"spec": {"containers": [container]}})["spec"]

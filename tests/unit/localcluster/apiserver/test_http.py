@@ -1,6 +1,8 @@
 """The HTTPS front: who may come in, what goes through."""
 
+import asyncio
 import io
+import random
 import ssl
 import stat
 from collections.abc import AsyncGenerator
@@ -13,10 +15,12 @@ import pytest_asyncio
 
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Unavailable
+from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
+from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import ensure_tls
-from tests.unit.localcluster.apiserver.conftest import CORE, START, Api, config_map
+from tests.unit.localcluster.apiserver.conftest import CORE, START, Api, SteppedClock, config_map
 from tests.waiting import eventually
 
 MAPS = f"{CORE}/configmaps"
@@ -88,6 +92,39 @@ async def test_writes_and_watches_go_through(api: Api, session: aiohttp.ClientSe
             assert answer.status == 201
         line = await watch.content.readline()
     assert orjson.loads(line)["object"]["metadata"]["name"] == "a"
+
+
+class _HeldClock(SteppedClock):
+    """Nobody who sleeps wakes before `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds:
+            await self.go.wait()
+        await super().sleep(seconds)
+
+
+async def test_after_the_first_change_a_burst_goes_out_in_one_piece() -> None:
+    clock = _HeldClock()
+    server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(7)))
+    api, pieces = Api(server, clock), list[bytes]()
+    async with (
+        serve(server, tokens={"good": Identity("me")}) as url,
+        aiohttp.ClientSession(url) as session,
+        session.get(f"{MAPS}?watch=true", headers=TOKEN) as watch,
+    ):
+        await api.post(MAPS, config_map("m0"))
+        chunks = watch.content.iter_chunks()
+        pieces.append((await anext(chunks))[0])
+        for number in range(1, 20):
+            await api.post(MAPS, config_map(f"m{number}"))
+        clock.go.set()
+        while b"".join(pieces).count(b"\n") < 20:
+            pieces.append((await anext(chunks))[0])
+    assert [piece.count(b"\n") for piece in pieces] == [1, 19]
 
 
 async def test_a_body_that_is_too_large(session: aiohttp.ClientSession) -> None:
