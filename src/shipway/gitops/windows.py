@@ -94,7 +94,7 @@ def gate(windows: Sequence[SyncWindow], now: Instant, *, is_manual: bool, began:
     """Whether a sync may go on now. `windows` are those of the application; `began`: when the sync did, if it runs."""
     if not windows:
         return Gate()
-    openings = [_opening(window, now) for window in windows]
+    openings = [opening(window, now) for window in windows]
     changes = min((one.changes_at for one in openings if one.changes_at is not None), default=None)
     blocking = _blocking(openings)
     if not blocking or (is_manual and all(one.window.manual_sync for one in blocking)):
@@ -113,7 +113,7 @@ def _blocking(openings: Sequence[Opening]) -> list[Opening]:
 
 def _overruns(windows: Sequence[SyncWindow], blocking: Sequence[Opening], began: Instant) -> bool:
     """Whether the sync began while nothing blocked it and every window that does now lets it end."""
-    return all(one.window.sync_overrun for one in blocking) and not _blocking([_opening(window, began) for window in windows])
+    return all(one.window.sync_overrun for one in blocking) and not _blocking([opening(window, began) for window in windows])
 
 
 def _reason(blocking: Sequence[Opening]) -> str:
@@ -136,7 +136,7 @@ def _told(at: Instant | None) -> str:
     return rfc3339(at) if at is not None else "a time nobody knows"
 
 
-def _opening(window: SyncWindow, now: Instant) -> Opening:
+def opening(window: SyncWindow, now: Instant) -> Opening:
     began, ends, following = _around(window, int(now // 60))
     is_active = began is not None and now < began + parse_duration(window.duration)
     return Opening(window, is_active, ends if is_active else following)
