@@ -139,6 +139,8 @@ class Watchman:
     def look(self, world: Sandbox) -> None:
         now = self._picture(world)
         before, self.last = self.last, now
+        if world.status.get("phase") == "Healthy":
+            self._sees_one_version(world)
         if now[0][0] > 0 and now[1] in world.replica_sets() and not self._has_scales(world):
             assert world.replica_sets()[now[1]] > 0, "pods were taken away that traffic still goes to"
         if now == before:
@@ -152,6 +154,12 @@ class Watchman:
             assert world.available(canary_hash) == 0, "traffic was taken from pods that answer to pods that do not"
         if canary > before[0][0]:
             assert canary <= self._allowed(world), "the weight is above the step's"
+
+    def _sees_one_version(self, world: Sandbox) -> None:
+        """Healthy is said when all traffic leads to the new version; by which service, is settled right after (as in Argo)."""
+        (canary, stable), canary_hash, stable_hash = self.last
+        leads_to = {pod_hash for weight, pod_hash in ((canary, canary_hash), (stable, stable_hash)) if weight}
+        assert leads_to <= {world.status["stableRS"], ""}, "Healthy was said while traffic still goes to another version"
 
     def _has_scales(self, world: Sandbox) -> bool:
         """With setCanaryScale the number of pods is the user's own word."""
