@@ -32,13 +32,13 @@ class Change(Protocol):
     def desired(self) -> Obj | None: ...
 
 
-def diff_lines(change: Change, paint: Paint = PLAIN) -> list[str]:
-    """A unified diff from live to desired, under a heading that names the object."""
+def diff_lines(change: Change, paint: Paint = PLAIN, headings: Mapping[str, str] = HEADINGS) -> list[str]:
+    """A unified diff from live to desired, under a heading that names the object and says what would happen to it."""
     live, desired = _comparable(change.live, change.desired)
     before = dump(live).splitlines() if live else []
     after = dump(desired).splitlines() if desired else []
     _, _, *body = difflib.unified_diff(before, after, lineterm="") if before != after else ("", "")
-    heading = f"===== {change.ref} {HEADINGS[_action(change)]} ====="
+    heading = f"===== {change.ref} {headings[_action(change)]} ====="
     return [heading, *(paint(line, COLOURS.get(line[:1], "")) for line in body)]
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("shipway.cli.run:run", "Reconcile Applications and Rollouts of a cluster until stopped."),
     "app": ("shipway.cli.app:app", "Applications: what should be live, and whether it is."),
     "proj": ("shipway.cli.proj:app", "Projects: what their Applications may deploy, from where, to where and when."),
+    "appset": ("shipway.cli.appset:app", "ApplicationSets: which Applications there should be."),
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "version": ("shipway.cli.version:version", "Print the versions of Shipway and of the tools that it renders with."),

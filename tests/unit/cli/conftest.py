@@ -7,7 +7,17 @@ from functools import cache
 import pytest_asyncio
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import ANALYSIS_RUNS, APP_PROJECTS, APPLICATIONS, CRDS, NAMESPACES, PODS, REPLICA_SETS, ROLLOUTS
+from shipway.api.kinds import (
+    ANALYSIS_RUNS,
+    APP_PROJECTS,
+    APPLICATION_SETS,
+    APPLICATIONS,
+    CRDS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+)
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.ids import RandomIds
 from shipway.cli.rollout_view import Family
@@ -81,7 +91,7 @@ def _adopted(child: Obj, uids: dict[str, str]) -> Obj:
 @cache
 def our_definitions() -> tuple[Obj, ...]:
     """Read once: the schema of a Rollout is large."""
-    wanted = {kind.plural for kind in (APPLICATIONS, APP_PROJECTS, ROLLOUTS, ANALYSIS_RUNS)}
+    wanted = {kind.plural for kind in (APPLICATIONS, APPLICATION_SETS, APP_PROJECTS, ROLLOUTS, ANALYSIS_RUNS)}
     return tuple(crd for crd in load_crds() if crd["metadata"]["name"].partition(".")[0] in wanted)
 
 

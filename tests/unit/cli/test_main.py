@@ -160,7 +160,7 @@ def test_the_plugin_of_kubectl_calls_itself_so(capsys: pytest.CaptureFixture[str
 def test_the_guide_names_every_command() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     app = build_app()
-    nouns = {noun: [verb for verb in app[noun] if not verb.startswith("-")] for noun in ("app", "rollout")}
+    nouns = {noun: [verb for verb in app[noun] if not verb.startswith("-")] for noun in ("app", "appset", "rollout")}
     missing = [f"{noun} {verb}" for noun, verbs in nouns.items() for verb in verbs if f"{noun} {verb} " not in guide]
     assert len(nouns["rollout"]) > 10
     assert missing == []

@@ -1,0 +1,137 @@
+"""What would a set change? Its generators and templates are asked once, read-only, and the plan of the engine is shown.
+
+`shipway appset preview` uses it, for a set that is there and for one in a file. Nothing is decided here that the engine does
+not decide; only the waiting between tombstone and deletion is left out, so what would go is shown as going.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.api.applicationset import ApplicationSetSpec, parse_set
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.appsets.asks import FillAsk, ListingAsk
+from shipway.appsets.evaluation import Evaluation, evaluate
+from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
+from shipway.appsets.names import GENERATED, TOMBSTONE
+from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
+from shipway.appsets.scene import Dialect, Scene
+from shipway.assembly.difference import ObjectChange
+from shipway.assembly.factories import Factories
+from shipway.assembly.repositories import repositories_now
+from shipway.base.clock import Clock, SystemClock
+from shipway.base.errors import NotFound, ShipwayError, Unavailable
+from shipway.kube.client.client import Client
+from shipway.kube.objects.owners import is_controlled_by
+from shipway.kube.objects.resource import Obj, ref_of
+from shipway.kube.objects.views import annotations_of, labels_of, metadata, name_of, namespace_of, spec_of
+from shipway.kube.runtime.decision import Answer, Ask
+
+ROUNDS = 20
+"""Questions lead to questions: a matrix fills its second generator with what the first one found."""
+
+
+class Preview(Struct, frozen=True):
+    """Applications that would be created, altered or deleted, by name; and what went wrong."""
+
+    changes: tuple[ObjectChange, ...]
+    problems: tuple[str, ...]
+
+
+async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> Preview:
+    """What the engine would do for `appset`, which need not be in the cluster. `namespace`: where Shipway lives.
+
+    Raises InvalidInput for a set that cannot be read."""
+    clock = SystemClock()
+    spec = parse_set(appset)
+    appset = await _as_if_there(client, appset)
+    async with repositories_now(client, clock, namespace) as repositories:
+        mirrors = Mirrors(cache / "mirrors", clock=clock, credentials=repositories.credentials)
+        async with Factories.open(mirrors, repositories, clock) as factories:
+            selector = f"{SECRET_TYPE}={CLUSTER}"
+            clusters = sorted((await client.list(SECRETS, namespace, label_selector=selector)).items, key=name_of)
+            wanted = await _evaluated(appset, spec, clusters, factories, clock)
+    live = (await client.list(APPLICATIONS, namespace_of(appset))).items
+    owned = {name_of(app): app for app in live if is_controlled_by(app, appset)}
+    others = {name_of(app): app for app in live if name_of(app) in wanted.applications and name_of(app) not in owned}
+    problems = [one.message for one in wanted.problems]
+    problems += [f"application {name!r} belongs to somebody else" for name, app in others.items() if is_anothers(app, appset)]
+    if wanted.duplicates:
+        return Preview((), tuple(problems))
+    changes = list(_changes(appset, spec, wanted, Existing(owned, others)))
+    return Preview(tuple(sorted(changes, key=lambda one: one.ref)), tuple(problems))
+
+
+async def _as_if_there(client: Client, appset: Obj) -> Obj:
+    """The set with the identity of the one that is there under its name, if there is one."""
+    try:
+        there = await client.get(APPLICATION_SETS, namespace_of(appset), name_of(appset))
+    except NotFound:
+        return {**appset, "metadata": {**metadata(appset), "uid": ""}}
+    return {**appset, "metadata": {**metadata(appset), "uid": metadata(there)["uid"]}}
+
+
+async def _evaluated(
+    appset: Obj, spec: ApplicationSetSpec, clusters: list[Obj], factories: Factories, clock: Clock
+) -> Evaluation:
+    answers: dict[Ask, Answer] = {}
+    for _ in range(ROUNDS):
+        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, answers.get)
+        wanted = evaluate(appset, spec, scene)
+        if not wanted.is_pending:
+            return wanted
+        missing = [ask for ask, answer in wanted.asks.items() if answer is None]
+        found = await asyncio.gather(*(_answer(factories, ask, clock) for ask in missing))
+        answers |= dict(zip(missing, found, strict=True))
+    raise Unavailable(f"the generators are not known after {ROUNDS} rounds of questions")
+
+
+async def _answer(factories: Factories, ask: Ask, clock: Clock) -> Answer:
+    try:
+        if isinstance(ask, ListingAsk):
+            return Answer(await factories.listing(ask), at=clock.now())
+        if isinstance(ask, FillAsk):
+            return Answer(await factories.fill(ask), at=clock.now())
+    except ShipwayError as error:
+        return Answer(error=error, at=clock.now())
+    raise TypeError(f"{type(ask).__name__} is no question of an evaluation")
+
+
+def _changes(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing) -> Iterable[ObjectChange]:
+    for name, app in wanted.applications.items():
+        live = existing.owned.get(name) or existing.others.get(name)
+        if live is None:
+            yield ObjectChange(ref_of(app), None, _shown(app))
+        elif spec.may_update and not is_anothers(live, appset):
+            kept = keeping(app, live, spec)
+            change = ObjectChange(ref_of(app), _shown(live), _shown(_over(live, kept)))
+            if alterations(live, kept) and change.live != change.desired:
+                yield change
+    if spec.may_delete and wanted.is_complete:
+        for name, app in existing.owned.items():
+            if name not in wanted.applications:
+                yield ObjectChange(ref_of(app), _shown(app), None)
+
+
+def _over(live: Obj, wanted: Obj) -> Obj:
+    """The live Application after it was altered."""
+    meta = {
+        **metadata(live),
+        **metadata(wanted),
+        "labels": {**labels_of(live), **labels_of(wanted)},
+        "annotations": {**annotations_of(live), **annotations_of(wanted)},
+    }
+    return {**live, "metadata": meta, "spec": spec_of(wanted)}
+
+
+def _shown(app: Obj) -> Obj:
+    """Without status and without the engine's own notes."""
+    annotations = {key: value for key, value in annotations_of(app).items() if key not in (GENERATED, TOMBSTONE)}
+    meta = {key: value for key, value in metadata(app).items() if key in ("name", "namespace", "finalizers")}
+    for key, value in (("labels", labels_of(app)), ("annotations", annotations)):
+        if value:
+            meta[key] = value
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": spec_of(app)}
