@@ -16,12 +16,9 @@ from shipway.localcluster.apiserver.problems import PlainNotFound
 from shipway.localcluster.apiserver.registry import Kind, Registry
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_BODIES = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-)
+_CUSTOM_BODIES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+"""No strategic merge patch: kubectl chooses its patch by what stands here."""
+_BODIES = (*_CUSTOM_BODIES[:2], "application/strategic-merge-patch+json", *_CUSTOM_BODIES[2:])
 
 
 class OpenApi:
@@ -128,12 +125,13 @@ def _paths(kind: Kind) -> Obj:
     """The operations of a kind, as far as clients look at them: what a body is, and which parameters a write takes."""
     base = kind.resource().path("{namespace}" if kind.namespaced else "")
     mark = {"x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.kind}}
+    bodies = _CUSTOM_BODIES if kind.crd else _BODIES
     paths: Obj = {}
     if "get" in kind.verbs:
         paths[f"{base}/{{name}}"] = {
             "get": {"x-kubernetes-action": "get", **mark, "responses": _responses(kind)},
             "put": {"x-kubernetes-action": "put", **mark, **_body(kind, ("*/*",)), **_parameters()},
-            "patch": {"x-kubernetes-action": "patch", **mark, **_body(kind, _BODIES), **_parameters("force")},
+            "patch": {"x-kubernetes-action": "patch", **mark, **_body(kind, bodies), **_parameters("force")},
             "delete": {"x-kubernetes-action": "delete", **mark, "responses": _responses(kind)},
         }
     if "create" in kind.verbs:

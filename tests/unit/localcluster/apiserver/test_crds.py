@@ -84,6 +84,12 @@ async def test_discovery_and_openapi_know_it(api: Api) -> None:
     index = (await api.get("/openapi/v3")).body["paths"]
     document = (await api.get(index["apis/example.com/v1"]["serverRelativeURL"].partition("?")[0])).body
     assert document["components"]["schemas"]["com.example.v1.Widget"]["properties"]["spec"]["required"] == ["color"]
+    one = next(operations["patch"] for path, operations in document["paths"].items() if path.endswith("/widgets/{name}"))
+    assert list(one["requestBody"]["content"]) == [
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/apply-patch+yaml",
+    ], "kubectl apply would send a strategic merge patch, which no server takes for a custom resource"
 
 
 @pytest.mark.parametrize(
