@@ -1,5 +1,7 @@
 """The ApplicationSet engine in virtual time, against a real API server in memory."""
 
+from typing import Any
+
 import pytest
 
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
@@ -166,9 +168,11 @@ def test_a_label_on_a_cluster_makes_an_application_and_taking_it_away_buries_it_
 
 
 @pytest.mark.compat("argocd:appset.owner")
+@pytest.mark.compat("argocd:appset.strategy.deletionOrder")
 def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them() -> None:
     async def story(there: World) -> None:
-        await there.create(applicationset(elements("blue"), syncPolicy={"preserveResourcesOnDeletion": True}))
+        ordered = {"type": "AllAtOnce", "deletionOrder": "Reverse"}
+        await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED, strategy=ordered))
         await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Background")
         await there.settle()
         assert await there.names() == []
@@ -208,11 +212,55 @@ def test_fields_named_by_jq_are_left_to_others() -> None:
 
 
 @pytest.mark.compat("argocd:appset.strategy")
-def test_without_rolling_sync_all_applications_are_altered_at_once() -> None:
+def test_a_rolling_sync_gives_operations_step_by_step() -> None:
+    async def says(there: World, name: str, sync: str, health: str = "Healthy", **more: Any) -> None:
+        state = {"sync": {"status": sync, "revision": "r1"}, "health": {"status": health}, **more}
+        await there.user.patch(APPLICATIONS, "argocd", name, {"status": state, "operation": None})
+        await there.settle(6)
+
+    async def operations(there: World) -> list[str]:
+        return sorted(name for name, app in (await there.apps()).items() if "operation" in app)
+
     async def story(there: World) -> None:
-        rolling = {"type": "RollingSync", "rollingSync": {"steps": [{"matchExpressions": [], "maxUpdate": 1}]}}
-        await there.create(applicationset(elements("blue", "green"), strategy=rolling))
-        await there.edit(template=template(project="other"))
-        assert [spec_of(app)["project"] for app in (await there.apps()).values()] == ["other", "other"]
+        steps = [
+            {"matchExpressions": [{"key": "env", "operator": "In", "values": [env]}], "maxUpdate": most}
+            for env, most in (("dev", "100%"), ("prod", 1))
+        ]
+        made = template("{{.name}}", syncPolicy={"automated": {"prune": True}, "syncOptions": ["CreateNamespace=true"]})
+        made["metadata"]["labels"] = {"env": "{{.env}}"}
+        lists = [elements("dev-1", env="dev"), elements("prod-1", "prod-2", env="prod")]
+        strategy = {"type": "RollingSync", "rollingSync": {"steps": steps}}
+        await there.create(applicationset(*lists, template=made, strategy=strategy))
+        assert spec_of((await there.apps())["dev-1"])["syncPolicy"] == {"syncOptions": ["CreateNamespace=true"]}
+        for name in ("prod-1", "prod-2", "dev-1"):
+            await says(there, name, "OutOfSync", "Missing")
+        assert await operations(there) == ["dev-1"]
+        given = (await there.apps())["dev-1"]["operation"]
+        assert given["sync"] == {"prune": True, "syncOptions": ["CreateNamespace=true"]}
+        assert (await there.condition("RolloutProgressing"))[:2] == ("True", "ApplicationSetModified")
+        await says(there, "dev-1", "Synced", "Progressing", operationState={"phase": "Succeeded"})
+        assert await operations(there) == []
+        await says(there, "dev-1", "Synced")
+        assert await operations(there) == ["prod-1"]
+        await says(there, "prod-1", "Synced")
+        assert await operations(there) == ["prod-2"]
+        await says(there, "prod-2", "Synced")
+        assert await there.condition("RolloutProgressing") == (
+            "False",
+            "ApplicationSetRolloutComplete",
+            "ApplicationSet Rollout has completed",
+        )
+        listed = status_of(await there.set())["applicationStatus"]
+        assert [(one["application"], one["status"], one["step"]) for one in listed] == [
+            ("dev-1", "Healthy", "1"),
+            ("prod-1", "Healthy", "2"),
+            ("prod-2", "Healthy", "2"),
+        ]
+        there.engine.writes.clear()
+        await there.settle(1000)
+        assert there.engine.writes == []
+        await there.edit(strategy=None)
+        assert "applicationStatus" not in status_of(await there.set())
+        assert spec_of((await there.apps())["dev-1"])["syncPolicy"]["automated"] == {"prune": True}
 
     simulate(story)

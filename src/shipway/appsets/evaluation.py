@@ -15,13 +15,14 @@ from shipway.appsets.asks import canonical
 from shipway.appsets.generators.expand import expand
 from shipway.appsets.names import GENERATED, RESOURCES_FINALIZER
 from shipway.appsets.parameters import overlaid
+from shipway.appsets.rolling import steps_of, without_automation
 from shipway.appsets.scene import FROM_PARAMS, VALIDATION, Problem, Scene, bounded
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.base.names import is_object_name
 from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of
+from shipway.kube.objects.views import dig, name_of, namespace_of
 from shipway.kube.runtime.decision import Answer, Ask
 
 
@@ -39,6 +40,8 @@ class Evaluation(Struct, frozen=True):
     duplicates: tuple[str, ...]
     outside: str
     empty: tuple[str, ...]
+    prunes: dict[str, bool] = {}
+    """With RollingSync: whether the sync of an Application may prune."""
 
     @property
     def is_complete(self) -> bool:
@@ -59,14 +62,19 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
     duplicates = tuple(sorted(name for name, count in counted.items() if count > 1))
     for name in duplicates:
         scene.problem(VALIDATION, f"ApplicationSet {name_of(appset)} contains applications with duplicate name: {name}")
+    applications = {name_of(one): one for one in made}
+    is_rolling = bool(steps_of(spec))
     return Evaluation(
-        applications={name_of(one): one for one in made},
+        applications={name: without_automation(one) for name, one in applications.items()} if is_rolling else applications,
         problems=tuple(dict.fromkeys(scene.problems)),
         asks=dict(scene.asks),
         is_pending=scene.is_pending,
         duplicates=duplicates,
         outside=_outside(scene),
         empty=tuple(scene.empty),
+        prunes={name: bool(dig(one, "spec", "syncPolicy", "automated", "prune")) for name, one in applications.items()}
+        if is_rolling
+        else {},
     )
 
 

@@ -236,8 +236,9 @@ def evaluated_of(appset: Obj) -> Evaluated | None:
 
 
 def evaluated_text(appset: Obj, wanted: Evaluation) -> str:
-    """The annotation after a pass that is complete."""
-    return orjson.dumps({"generation": generation_of(appset), "outside": wanted.outside}).decode()
+    """The annotation after a pass. An incomplete picture is remembered as none: what it made us create may not count as old."""
+    outside = wanted.outside if wanted.is_complete else ""
+    return orjson.dumps({"generation": generation_of(appset), "outside": outside}).decode()
 
 
 def _goodbye(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing, now: Instant) -> Plan:

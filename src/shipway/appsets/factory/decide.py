@@ -2,6 +2,7 @@
 
     deletion     Applications go with their owner, unless the policy keeps them: then the owner is taken off first
     plan         what to create, alter, bury and delete
+    rolling      whose sync begins, where the set syncs step by step
     status       conditions and rows, written together with the memory of what was carried out
 
 `conclude` records what the actions met and says the state after them.
@@ -9,13 +10,16 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.applicationset import ApplicationSetSpec
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation
 from shipway.appsets.factory.observe import Observed
 from shipway.appsets.names import EVALUATED, REFRESH_SET, RESOURCES_FINALIZER
 from shipway.appsets.plan import Plan, actions_of, evaluated_text, plan
+from shipway.appsets.rolling import Turn, steps_of, take_turn
 from shipway.appsets.scene import FROM_PARAMS
 from shipway.appsets.status import Failure, conditions, failures_of, rows
 from shipway.base.clock import Instant
@@ -37,6 +41,13 @@ TOLD_ONE_BY_ONE = 10
 """Events for more Applications than these are told in one."""
 
 
+class Draft(Struct, frozen=True):
+    """A pass thought through."""
+
+    plan: Plan
+    turn: Turn
+
+
 def decide(observed: Observed, now: Instant) -> Decision:
     """The next step of this set."""
     if is_deleting(observed.appset):
@@ -50,11 +61,12 @@ def decide(observed: Observed, now: Instant) -> Decision:
     if wanted.is_pending:
         return Decision(asks=asks, refresh=refresh)
     comes, goes = actions_of(the_plan, observed.appset, now)
+    turn = _turn(observed, spec, wanted, now)
     return Decision(
-        batches=tuple(Batch(actions) for actions in (comes, goes) if actions),
+        batches=tuple(Batch(actions) for actions in (comes, goes, turn.syncs) if actions),
         asks=asks,
-        change=_change(observed, wanted, the_plan, (), now),
-        wake=_wake(the_plan, now),
+        change=_change(observed, wanted, Draft(the_plan, turn), (), now),
+        wake=_wake(the_plan, turn, now),
         notes=_notes(observed.appset, the_plan),
         refresh=tuple(dict.fromkeys((*refresh, *the_plan.stale))),
     )
@@ -68,29 +80,35 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     the_plan = plan(fresh.appset, spec, wanted, fresh.existing, now)
     failures = [_failure(outcome) for outcome in outcomes if outcome.error]
     done = [outcome.action for outcome in outcomes if outcome.is_done]
-    change = _change(fresh, wanted, the_plan, failures, now, is_over=len(done) == len(outcomes))
-    return Conclusion(change=change, wake=_wake(the_plan, now) or decision.wake, notes=decision.notes if not failures else ())
+    turn = _turn(fresh, spec, wanted, now)
+    change = _change(fresh, wanted, Draft(the_plan, turn), failures, now, is_over=len(done) == len(outcomes))
+    return Conclusion(
+        change=change, wake=_wake(the_plan, turn, now) or decision.wake, notes=decision.notes if not failures else ()
+    )
 
 
 def _change(
     observed: Observed,
     wanted: Evaluation,
-    the_plan: Plan,
+    draft: Draft,
     failures: Sequence[Failure],
     now: Instant,
+    *,
     is_over: bool = False,
 ) -> Change:
-    """Conditions and rows; and, once everything is carried out, what it was."""
-    appset, status = observed.appset, observed.status
+    """Conditions and rows; and, once everything is carried out, what it was (nothing, of an incomplete picture)."""
+    appset, status, the_plan, turn = observed.appset, observed.status, draft.plan, draft.turn
     told = [*failures_of(wanted, the_plan), *failures]
+    rolling = [turn.condition] if turn.statuses else []
     listed = rows(observed.existing.owned.values())
     new: Obj = {
-        "conditions": conditions(status.get("conditions") or [], told, the_plan, now),
+        "conditions": conditions(status.get("conditions") or [], told, the_plan, now, rolling),
         "resources": listed or None,
         "resourcesCount": len(observed.existing.owned) or None,
+        "applicationStatus": list(turn.statuses) or None,
     }
     annotations: dict[str, str | None] = {}
-    if wanted.is_complete and not failures and (the_plan.is_empty or is_over):
+    if not wanted.is_complete or (not failures and (the_plan.is_empty or is_over)):
         text = evaluated_text(appset, wanted)
         if annotations_of(appset).get(EVALUATED) != text:
             annotations[EVALUATED] = text
@@ -121,10 +139,20 @@ def _failure(outcome: Outcome) -> Failure:
     return Failure(reason, f"application {name!r}: {error.message if error else ''}")
 
 
-def _wake(the_plan: Plan, now: Instant) -> Instant | None:
+def _turn(observed: Observed, spec: ApplicationSetSpec, wanted: Evaluation, now: Instant) -> Turn:
+    """Whose sync begins, with RollingSync. Nobody's while it is not known what is wanted."""
+    steps = steps_of(spec)
+    if not steps or wanted.duplicates:
+        return Turn()
+    there = {name: app for name, app in observed.existing.owned.items() if name in wanted.applications}
+    return take_turn(steps, there, wanted.prunes, observed.status.get("applicationStatus") or [], now)
+
+
+def _wake(the_plan: Plan, turn: Turn, now: Instant) -> Instant | None:
     if the_plan.stale:
         return Instant(now + ASK_AGAIN)
-    return min((at for _, at in the_plan.leaving), default=None)
+    times = [*(at for _, at in the_plan.leaving), *([turn.wake] if turn.wake is not None else [])]
+    return min(times, default=None)
 
 
 # --- the end of a set ---------------------------------------------------------------------------------------------------
