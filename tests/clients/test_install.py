@@ -1,63 +1,35 @@
 """docs/install.md, command by command, on a real control plane; and `shipway run` with the account that it installs."""
 
 import asyncio
-import re
 import shutil
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
-from shipway.base.clock import SystemClock
 from shipway.demo.git_server import GitServer
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
-from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
-from shipway.localcluster.node.addresses import AddressBook
-from shipway.localcluster.node.node import Node
+from tests.clients.own_clusters import real_cluster
+from tests.clients.pages import ROOT, sections
 from tests.clients.programs import said_by
 from tests.e2e.places import config_map
 from tests.e2e.running import app_is, application, shipway_run, synced_to
-from tests.kube.control_plane import ControlPlane, built_binary
 from tests.kube.installation import token_of, until_granted, write_config
 from tests.repository import WorkingCopy
 
 pytestmark = pytest.mark.timeout(300)
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-def sections() -> dict[str, list[str]]:
-    """The shell blocks of the page by the heading they stand under."""
-    parts = re.split(r"^## (.+)$", (ROOT / "docs" / "install.md").read_text(), flags=re.M)[1:]
-    blocks = [re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for text in parts[1::2]]
-    return dict(zip(parts[::2], blocks, strict=True))
-
-
-@asynccontextmanager
-async def cluster_of_its_own(folder: Path) -> AsyncGenerator[tuple[Client, Path], None]:
-    """What is taken away at the end must be nobody else's."""
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
-    async with AsyncExitStack() as stack:
-        plane = await stack.enter_async_context(ControlPlane.start(binary, folder / "kube"))
-        client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))
-        stack.push_async_callback(client.close)
-        await stack.enter_async_context(Node(client, name="node", home=folder, clock=SystemClock(), addresses=AddressBook()))
-        yield client, plane.kubeconfig
 
 
 @pytest.mark.proves("deploy:install-page-runs")
 async def test_the_page_works_as_written(program: Callable[[str], str], tmp_path: Path) -> None:
     for folder in ("deploy", "src/shipway/api/crds"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    blocks = sections()
-    async with cluster_of_its_own(tmp_path) as (client, kubeconfig):
+    blocks = sections("install.md")
+    async with real_cluster(tmp_path) as (client, kubeconfig):
         path = f"{Path(program('kubectl')).parent}:/usr/bin:/bin"
         env = {"PATH": path, "HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig)}
 
