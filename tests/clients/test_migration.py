@@ -37,6 +37,7 @@ ON_THE_WAY = (
     "What Helm installed",
     "See that nothing happened",
 )
+MARKS = {"argocd.argoproj.io/tracking-id", "shipway.dev/tracking"}
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -132,7 +133,7 @@ def owners(obj: Obj) -> set[str]:
 def changes_in(said: str) -> set[str]:
     """The fields that `shipway app diff` shows as added or removed, but for the maps that hold them."""
     changed = re.findall(r"^[+-] +(\S+): ?(.*)$", said, re.M)
-    return {name for name, value in changed if name != "annotations" or value}
+    return {name for name, value in changed if name not in ("annotations", "labels") or value}
 
 
 @pytest.mark.proves("000-19", "gitops:migration-page-runs")
@@ -149,14 +150,14 @@ async def test_the_page_works_as_written(cluster: str, program: Callable[[str], 
         async with shipway_run(there.kubeconfig, tmp_path) as running:
             await running.ready()
             for title in ON_THE_WAY[1:]:
-                assert changes_in(await there.follow(title)) <= {"argocd.argoproj.io/tracking-id"}
+                assert changes_in(await there.follow(title)) <= MARKS
             assert await there.pods() == pods, "nothing was restarted"
             for name in ("web", "cart"):
                 assert owners(await there.deployment(name)).isdisjoint({"kubectl-client-side-apply", "helm"})
             await there.follow("From now on")
             for name in ("pay", "web", "cart"):
                 one = One(DEPLOYMENTS, "shop", name)
-                await wait_until(there.client, one, lambda obj: obj and "minReadySeconds" not in obj["spec"], seconds=60)
+                await wait_until(there.client, one, lambda obj: "minReadySeconds" not in (obj or {})["spec"], seconds=60)
             assert await there.pods() == pods
             await there.follow("When you are sure")
             assert await there.run("helm list -n shop -q") == ""

@@ -233,7 +233,8 @@ def test_an_object_that_kubectl_applied_is_adopted_as_it_is() -> None:
         live = await there.user.get(DEPLOYMENTS, "shop", "web")
         assert live["spec"] == created["spec"]
         assert live["metadata"]["uid"] == created["metadata"]["uid"]
-        assert "labels" not in live["metadata"]
+        assert live["metadata"]["generation"] == created["metadata"]["generation"]
+        assert set(live["metadata"]["labels"]) == {"shipway.dev/tracking", "shipway.dev/applied"}
         assert kubectl not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
         assert rows(app)["web"]["message"] == "deployment.apps/web configured"
 

@@ -25,6 +25,7 @@ from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, canonical, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
 from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, with_live_fields, without
+from shipway.gitops.quiet import applied_hash, is_quiet, quieted, stays_quiet
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.client_side import LAST_APPLIED, client_side_patch
@@ -74,7 +75,7 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
     if is_client_side(desired, live, context):
         return _judge_client_side(desired, live, claims, context)
     wanted = wanted_hash(desired, claims, context)
-    applied = annotations_of(live).get(APPLIED)
+    applied = applied_hash(live)
     entry = our_entry(live, context.settings.manager)
     if applied is None and entry is None:
         return (
@@ -87,6 +88,7 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
         return Judgement("OutOfSync", drifts)
     rules = rules_for(desired.ref, context.ignored)
     expected = with_applied(without(strip(desired.obj, claims), _left_alone(desired, context)), wanted)
+    expected = quieted(expected, live) if is_quiet(live) else expected
     atomic = [row.path for row in rows_for(desired.obj, claims) if row.is_atomic]
     changed = _missing(entry, _without_paths(expected, atomic), live, rules, context)
     if any(drift.manager for drift in changed):
@@ -113,6 +115,16 @@ def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], contex
 
     Where live leaves are carried, the version they were read at goes along: a weight written meanwhile must not be put back.
     """
+    body = _stamped(desired, live, claims, context)
+    return quieted(body, live) if live is not None and stays_quiet(body, live) else body
+
+
+def is_adopted_quietly(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> bool:
+    """Whether our marks go into labels, so that no generation moves."""
+    return stays_quiet(_stamped(desired, live, claims, context), live)
+
+
+def _stamped(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:
     body, carries = desired.obj, False
     if live is not None:
         body, carries = merge(body, live, claims), bool(rows_for(desired.obj, claims))
@@ -148,7 +160,7 @@ def is_client_side(desired: Desired, live: Obj | None, context: Context) -> bool
 
 def client_side_body(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Obj:
     """What is wanted, with the annotation that remembers it for the next time."""
-    body = copy_obj(to_apply(desired, live, claims, context))
+    body = copy_obj(_stamped(desired, live, claims, context))
     body["metadata"].pop("resourceVersion", None)
     body["metadata"]["annotations"][LAST_APPLIED] = canonical(desired.obj).decode() + "\n"
     return body
@@ -245,10 +257,11 @@ def comparable(obj: Obj) -> Obj:
     meta = plain.get("metadata") or {}
     for field in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"):
         meta.pop(field, None)
-    annotations = meta.get("annotations") or {}
-    annotations.pop(APPLIED, None)
-    if not annotations:
-        meta.pop("annotations", None)
+    for field in ("annotations", "labels"):
+        marked = meta.get(field) or {}
+        marked.pop(APPLIED, None)
+        if not marked:
+            meta.pop(field, None)
     return plain
 
 

@@ -1,14 +1,16 @@
 """Which application an object belongs to: the tracking annotation, `<app>:<group>/<kind>:<namespace>/<name>`.
 
 An id that does not describe the object that carries it is disregarded: some controllers copy annotations to the objects
-they create. Applications outside the control-plane namespace appear as `<namespace>_<name>`.
+they create. An object that was adopted quietly (`quiet.py`) says the same in a label. Applications outside the control-plane
+namespace appear as `<namespace>_<name>`.
 """
 
 from collections.abc import Callable, Iterable
 
 from shipway.gitops.annotations import TRACKING_ID
+from shipway.gitops.quiet import TRACKING_LABEL, instance_in, tracking_label
 from shipway.kube.objects.resource import Obj, ref_of
-from shipway.kube.objects.views import annotations_of
+from shipway.kube.objects.views import annotations_of, labels_of
 from shipway.kube.runtime.controller import ObjectKey
 
 INDEX = "tracking"
@@ -34,7 +36,7 @@ def tracked_by(obj: Obj) -> Iterable[str]:
     """The instance name of the application that tracks `obj`, if one does: the index of live objects."""
     text = annotations_of(obj).get(TRACKING_ID)
     if not text:
-        return ()
+        return _by_label(obj)
     instance, _, described = text.partition(":")
     group_kind, _, place = described.partition(":")
     group, _, kind = group_kind.rpartition("/")
@@ -43,6 +45,12 @@ def tracked_by(obj: Obj) -> Iterable[str]:
     # A cluster-scoped object may carry the namespace that its manifest stated.
     is_there = namespace == ref.namespace or not ref.namespace
     return (instance,) if is_there and (group, kind, name) == (ref.group, ref.kind, ref.name) else ()
+
+
+def _by_label(obj: Obj) -> Iterable[str]:
+    instance = instance_in(obj)
+    is_its_own = instance and labels_of(obj)[TRACKING_LABEL] == tracking_label(instance, tracking_id(instance, obj))
+    return (instance,) if is_its_own else ()
 
 
 def keys_of_tracked(control_namespace: str) -> Callable[[Obj], Iterable[ObjectKey]]:

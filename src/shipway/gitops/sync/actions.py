@@ -13,7 +13,15 @@ from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError, 
 from shipway.gitops.adoption import takeover
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.desired import Desired
-from shipway.gitops.ownership import Context, client_side_body, client_side_change, dry_run_of, is_client_side, to_apply
+from shipway.gitops.ownership import (
+    Context,
+    client_side_body,
+    client_side_change,
+    dry_run_of,
+    is_adopted_quietly,
+    is_client_side,
+    to_apply,
+)
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
 from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
@@ -212,7 +220,10 @@ def takeover_of(task: Task, hand: Hand) -> Patch | None:
     if option_of(task.obj, hand.options, "ClientSideApplyMigration") == "false":
         return None
     drifters = frozenset(drift.manager for drift in task.item.drifts if drift.manager) if hand.tries else frozenset[str]()
-    return takeover(live, resource, hand.context.settings.manager, drifters, hand.context.former)
+    desired = task.item.desired
+    leaves = desired is not None and is_adopted_quietly(desired, live, task.item.claims, hand.context)
+    manager, former = hand.context.settings.manager, hand.context.former
+    return takeover(live, resource, manager, drifters, former, leaves_annotations=leaves)
 
 
 def _prune(task: Task, resource: Resource, options: dict[str, str]) -> Delete:

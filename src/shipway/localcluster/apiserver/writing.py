@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shipway.base.clock import rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import copy_obj
+from shipway.kube.objects.views import annotations_of, copy_obj
 from shipway.localcluster.apiserver import crds
 from shipway.localcluster.apiserver.admission import admit, check_changed, check_new, check_type, reform, settle
 from shipway.localcluster.apiserver.advice import advice, warning_headers
@@ -42,6 +42,7 @@ from shipway.localcluster.apiserver.routes import Target
 from shipway.localcluster.apiserver.strategies import carry_over, prepare_changed, prepare_new, strip_status
 
 _NAMESPACES = ("", "namespaces")
+_REVISION = "deployment.kubernetes.io/revision"
 _MAX_GENERATED = 8
 _LONGEST_PREFIX = 58
 _SERVERS = {
@@ -234,7 +235,7 @@ def finish_change(
 ) -> Written:
     """Validates the complete next state and stores it, if it differs."""
     kind = target.kind
-    if kind.generation and _spec_changed(kind, live, obj):
+    if kind.generation and (_spec_changed(kind, live, obj) or _counted_annotations_changed(target, live, obj)):
         obj["metadata"]["generation"] = (live["metadata"].get("generation") or 0) + 1
     warnings += check_changed(kind, live, obj, target.subresource)
     if is_released(kind, obj):
@@ -249,6 +250,15 @@ def finish_change(
 def _spec_changed(kind: Kind, live: Obj, obj: Obj) -> bool:
     ignored = {"kind", "apiVersion", "metadata"} | ({"status"} if kind.has_status else set())
     return any(live.get(key) != obj.get(key) for key in {*live, *obj} - ignored)
+
+
+def _counted_annotations_changed(target: Target, live: Obj, obj: Obj) -> bool:
+    """A Deployment's generation counts changes of its annotations too, but for those that come with its status (the revision
+    does, with Kubernetes' own controller)."""
+    if target.kind.group_kind != ("apps", "Deployment") or target.subresource:
+        return False
+    before, after = annotations_of(live), annotations_of(obj)
+    return any(before.get(key) != after.get(key) for key in {*before, *after} - {_REVISION})
 
 
 def is_released(kind: Kind, obj: Obj) -> bool:
