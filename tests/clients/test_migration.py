@@ -14,6 +14,7 @@ import pytest
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS
 from shipway.assembly.installation import install_crds
 from shipway.demo.git_server import GitServer
+from shipway.gitops.adoption import FORMER
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import annotations_of, dig, name_of, status_of
@@ -126,8 +127,10 @@ async def create_workload(client: Client, resource: Resource, name: str, **more:
     await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, "spec": spec})
 
 
-def owners(obj: Obj) -> set[str]:
-    return {entry["manager"] for entry in obj["metadata"]["managedFields"] if not entry.get("subresource")}
+def theirs(obj: Obj) -> list[Obj]:
+    """What each tool of before still owns of the metadata; whole entries where it owns more than metadata."""
+    entries = [one for one in obj["metadata"]["managedFields"] if one["manager"] in FORMER and not one.get("subresource")]
+    return [entry["fieldsV1"].get("f:metadata", {}) if set(entry["fieldsV1"]) == {"f:metadata"} else entry for entry in entries]
 
 
 def changes_in(said: str) -> set[str]:
@@ -153,12 +156,13 @@ async def test_the_page_works_as_written(cluster: str, program: Callable[[str], 
                 assert changes_in(await there.follow(title)) <= MARKS
             assert await there.pods() == pods, "nothing was restarted"
             for name in ("web", "cart"):
-                assert owners(await there.deployment(name)).isdisjoint({"kubectl-client-side-apply", "helm"})
+                assert all(set(found) == {"f:annotations"} for found in theirs(await there.deployment(name)))
             await there.follow("From now on")
             for name in ("pay", "web", "cart"):
                 one = One(DEPLOYMENTS, "shop", name)
                 await wait_until(there.client, one, lambda obj: "minReadySeconds" not in (obj or {})["spec"], seconds=60)
             assert await there.pods() == pods
+            assert not any([theirs(await there.deployment(name)) for name in ("pay", "web", "cart")])
             await there.follow("When you are sure")
             assert await there.run("helm list -n shop -q") == ""
             assert await running.end() == 0
@@ -191,7 +195,7 @@ async def test_the_way_back_works_as_written(cluster: str, program: Callable[[st
         assert LAST_APPLIED in annotations_of(after[1])
         # The old tools know again what goes when it goes from the manifest.
         await there.run("sed -i '/minReadySeconds/d' web/web.yaml cart/templates/cart.yaml")
-        await there.run("kubectl apply -n shop -f web && helm upgrade cart ./cart -n shop --force-conflicts")
+        await there.run("kubectl apply -n shop -f web && helm upgrade cart ./cart -n shop")
         assert "minReadySeconds" not in (await there.deployment("web"))["spec"]
         assert "minReadySeconds" not in (await there.deployment("cart"))["spec"]
         release = json.loads(await there.run("helm list -n shop -o json"))

@@ -40,6 +40,7 @@ def managers(live: Obj) -> set[str]:
     return {entry["manager"] for entry in live["metadata"]["managedFields"]}
 
 
+@pytest.mark.compat("argocd:resource.tracking-id")
 def test_no_annotation_changes_and_the_object_is_known_as_ours() -> None:
     server = applied_by_kubectl(note="by hand")
     before = annotations_of(server.live or {})
