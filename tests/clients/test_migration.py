@@ -23,7 +23,7 @@ from tests.clients.own_clusters import own_embedded_cluster, real_cluster
 from tests.clients.pages import sections
 from tests.clients.programs import said_by
 from tests.e2e.running import application, environment, shipway_run
-from tests.unit.adapters.repository import ENVIRONMENT, WorkingCopy
+from tests.repository import ENVIRONMENT, WorkingCopy
 
 pytestmark = pytest.mark.timeout(300)
 
