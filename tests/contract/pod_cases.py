@@ -100,6 +100,18 @@ CASES = [
         events=frozenset({"Simulated"}),
     ),
     Case(
+        "a simulated pod serves once its probe has waited",
+        pod(image="nginx:1.27", container={"readinessProbe": {"initialDelaySeconds": 2, "httpGet": {"port": 8080}}}),
+        is_ready,
+        before=(lambda obj: "running" in state(obj) and not is_ready(obj),),
+    ),
+    Case(
+        "a command that is not there",
+        pod(image="nginx:1.27", container={"command": ["/bad-command"]}),
+        is_waiting("RunContainerError"),
+        events=frozenset({"Failed"}),
+    ),
+    Case(
         "a process does not",
         pod(),
         lambda obj: (

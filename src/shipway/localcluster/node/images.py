@@ -2,8 +2,9 @@
 
 `builtin/echo:<version>` is the only image that becomes a process. A tag that spells a failure (`missing`, `does-not-exist`,
 `error`) cannot be pulled, so that failures can be shown. Everything else is simulated: no process, only the state machine
-of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured, and a container that must
-end for its pod to make sense (a Job's, an init container's) ends by itself.
+of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured, `sleep N` in its hooks and the
+initial delay of its probes as well. A command that spells a failure (`/bad-command`, `missing`, `does-not-exist`) cannot be
+started. A container that must end for its pod to make sense (a Job's, an init container's) ends by itself.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.base.durations import parse_duration
 from shipway.base.ids import digest
@@ -19,6 +21,7 @@ from shipway.kube.objects.views import annotations_of, controller_of, spec_of, u
 
 ECHO = "builtin/echo"
 UNPULLABLE_TAGS = frozenset({"missing", "does-not-exist", "error"})
+UNSTARTABLE_COMMANDS = frozenset({"bad-command", "missing", "does-not-exist"})
 READY_AFTER = "shipway.dev/simulate-ready-after"
 """Annotation of a pod: seconds (or a Go duration) until its simulated containers are ready."""
 
@@ -35,11 +38,17 @@ class Echo(Struct, frozen=True):
 
 
 class Simulated(Struct, frozen=True):
-    """No process. `run_seconds` None: runs until it is stopped."""
+    """No process. `run_seconds` None: runs until it is stopped.
+
+    It runs after `ready_after_seconds`, and serves after another `probed_after_seconds` (its probes wait as long);
+    asked to stop, it takes `stop_seconds` (its preStop hook).
+    """
 
     ready_after_seconds: float
     run_seconds: float | None = None
     exit_code: int = 0
+    probed_after_seconds: float = 0.0
+    stop_seconds: float = 0.0
 
 
 class Unpullable(Struct, frozen=True):
@@ -48,7 +57,13 @@ class Unpullable(Struct, frozen=True):
     message: str
 
 
-Recipe = Echo | Simulated | Unpullable
+class Unstartable(Struct, frozen=True):
+    """A command that is not in its image; the container waits with RunContainerError."""
+
+    message: str
+
+
+Recipe = Echo | Simulated | Unpullable | Unstartable
 
 # Version 3 is the demo's bad one: three of every ten requests fail.
 _ECHO_BEHAVIOUR = {"v3": (("ERROR_PER_TEN", "3"),)}
@@ -73,8 +88,30 @@ def recipe(pod: Obj, container: Obj, *, is_init: bool = False) -> Recipe:
     if repository == ECHO and not container.get("command") and not is_init:
         return Echo(tag, _ECHO_BEHAVIOUR.get(tag, ()))
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
-    must_end = is_init or _must_end(pod)
-    return _simulated(command, _ready_after(pod), must_end=must_end)
+    if command and command[0].rpartition("/")[2] in UNSTARTABLE_COMMANDS:
+        return Unstartable(f'exec: "{command[0]}": no such file or directory (its name asks this local node to fail)')
+    simulated = _simulated(command, _ready_after(pod), must_end=is_init or _must_end(pod))
+    hooks = container.get("lifecycle") or {}
+    return replace(
+        simulated,
+        ready_after_seconds=simulated.ready_after_seconds + _hook_seconds(hooks.get("postStart")),
+        probed_after_seconds=max(_initial_delay(container, "startupProbe"), _initial_delay(container, "readinessProbe")),
+        stop_seconds=_hook_seconds(hooks.get("preStop")),
+    )
+
+
+def _initial_delay(container: Obj, probe: str) -> float:
+    return float((container.get(probe) or {}).get("initialDelaySeconds") or 0)
+
+
+def _hook_seconds(hook: Obj | None) -> float:
+    """How long a hook takes: what it sleeps."""
+    command = " ".join(((hook or {}).get("exec") or {}).get("command") or ())
+    return _slept(command) + float(((hook or {}).get("sleep") or {}).get("seconds") or 0)
+
+
+def _slept(text: str) -> float:
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _SLEEP.findall(text) if number != "infinity")
 
 
 def _simulated(command: Sequence[str], ready_after: float, *, must_end: bool) -> Simulated:
@@ -85,7 +122,7 @@ def _simulated(command: Sequence[str], ready_after: float, *, must_end: bool) ->
     if any(number == "infinity" for number, _ in sleeps):
         return Simulated(ready_after)
     if sleeps or exit_code or (command and command[0].rpartition("/")[2] in ("true", "false")):
-        return Simulated(ready_after, sum(float(number) * _UNIT_SECONDS[unit] for number, unit in sleeps), code)
+        return Simulated(ready_after, _slept(text), code)
     return Simulated(ready_after, ready_after if must_end else None)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from shipway.localcluster.node.images import (
     Echo,
     Simulated,
     Unpullable,
+    Unstartable,
     containers_of,
     init_containers_of,
     recipe,
@@ -295,6 +297,8 @@ class PodWorker:
         what = recipe(self.pod, spec, is_init=is_init)
         if isinstance(what, Unpullable):
             raise InvalidInput(what.message, reason="ErrImagePull")
+        if isinstance(what, Unstartable):
+            raise InvalidInput(what.message, reason="RunContainerError")
         if isinstance(what, Echo):
             return await self._run_echo(name, spec, what, output)
         return await self._simulate(name, spec, what, output)
@@ -325,15 +329,16 @@ class PodWorker:
     async def _simulate(self, name: str, spec: Obj, what: Simulated, output: ContainerLog) -> Running:
         container, now = self._containers[name], self._host.clock.now()
         identifier = digest(uid_of(self.pod), name, str(container.restarts), length=32)
+        serves = partial(self._set, name, is_ready=True)
         if container.phase == "running":
-            return Simulation(what, identifier, self._host.clock, already_ran=now - (container.started_at or now))
+            return Simulation(what, identifier, self._host.clock, serves, already_ran=now - (container.started_at or now))
         introduce(output, spec.get("image") or "", what)
         with suppress(TimeoutError):
             async with asyncio.timeout(what.ready_after_seconds):
                 await self._leaving.wait()
         message = f"Simulating container {name}: image {spec.get('image')} is not run on this local node"
         self._host.tell(self.pod, "Normal", "Simulated", message)
-        return Simulation(what, identifier, self._host.clock)
+        return Simulation(what, identifier, self._host.clock, serves)
 
     async def _facts(self, spec: Obj) -> Facts:
         sources: dict[tuple[str, str], Obj] = {}
@@ -347,10 +352,10 @@ class PodWorker:
 
     async def _watch(self, name: str, spec: Obj, running: Running) -> int:
         """The exit code of a run, with its probes going on beside it."""
-        if isinstance(running, Simulation):
-            self._set(name, is_started=True, is_ready=True)
-            return await running.run()
         known = self._containers[name]
+        if isinstance(running, Simulation):
+            self._set(name, is_started=True, is_ready=known.is_ready)
+            return await running.run()
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(
                 watch_probes(

@@ -4,6 +4,7 @@ It has the same shape as a process, so that nothing around it needs to know whic
 """
 
 import asyncio
+from collections.abc import Callable
 
 from shipway.base.clock import Clock
 from shipway.localcluster.node.images import Simulated
@@ -14,29 +15,50 @@ _TERMINATED = 143
 
 
 class Simulation:
-    """`already_ran` seconds count against the recipe's run time, for one that is taken up again."""
+    """Calls `serves` when it is ready. `already_ran` seconds count against the recipe's times, if taken up again."""
 
-    def __init__(self, recipe: Simulated, identifier: str, clock: Clock, *, already_ran: float = 0.0) -> None:
+    def __init__(
+        self, recipe: Simulated, identifier: str, clock: Clock, serves: Callable[[], object], *, already_ran: float = 0.0
+    ) -> None:
         self.id = f"simulated://{identifier}"
         self._recipe = recipe
         self._clock = clock
+        self._serves = serves
         self._already_ran = already_ran
+        self._begun = clock.now()
         self._stopped = asyncio.Event()
 
     async def run(self) -> int:
         """The exit code; a server that is asked to stop says 0, a task that is interrupted 143."""
-        if self._recipe.run_seconds is None:
-            await self._stopped.wait()
-            return 0
+        served, ends = self._recipe.probed_after_seconds, self._recipe.run_seconds
+        if await self._until(served if ends is None else min(served, ends)):
+            return 0 if ends is None else _TERMINATED
+        if ends is None or served <= ends:
+            self._serves()
+        if await self._until(ends):
+            return 0 if ends is None else _TERMINATED
+        return self._recipe.exit_code
+
+    async def _until(self, seconds: float | None) -> bool:
+        """Waits until so many seconds after the start (None: for ever); True when it was stopped before."""
+        left = None if seconds is None else max(0.0, seconds - self._ran())
+        if left == 0.0:
+            return self._stopped.is_set()
         async with asyncio.TaskGroup() as tasks:
-            sleeping = tasks.create_task(self._clock.sleep(self._recipe.run_seconds - self._already_ran))
             stopping = tasks.create_task(self._stopped.wait())
-            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            sleeping.cancel()
-            stopping.cancel()
-        return _TERMINATED if self._stopped.is_set() else self._recipe.exit_code
+            waits = {stopping} | ({tasks.create_task(self._clock.sleep(left))} if left is not None else set())
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in waits:
+                task.cancel()
+        return self._stopped.is_set()
+
+    def _ran(self) -> float:
+        return self._already_ran + self._clock.now() - self._begun
 
     async def stop(self, grace_seconds: float) -> None:
+        """Its preStop hook takes its time, but no more than there is."""
+        if seconds := min(self._recipe.stop_seconds, grace_seconds):
+            await self._clock.sleep(seconds)
         self._stopped.set()
 
 

@@ -2,13 +2,17 @@
 
 import pytest
 
-from shipway.localcluster.node.images import Echo, Simulated, Unpullable, recipe, split_image
+from shipway.localcluster.node.images import Echo, Simulated, Unpullable, Unstartable, recipe, split_image
 
 JOB = {"ownerReferences": [{"kind": "Job", "name": "j", "controller": True}]}
 
 
-def of(image="busybox", command=None, args=None, is_init=False, **meta):
-    container = {"name": "c", "image": image} | ({"command": command} if command else {}) | ({"args": args} if args else {})
+def of(image="busybox", command=None, args=None, is_init=False, container=None, **meta):
+    container = (
+        {"name": "c", "image": image, **(container or {})}
+        | ({"command": command} if command else {})
+        | ({"args": args} if args else {})
+    )
     return recipe({"metadata": {"name": "p", "uid": "u", **meta}}, container, is_init=is_init)
 
 
@@ -71,3 +75,17 @@ def test_readiness_may_be_delayed_by_annotation(text, seconds):
 @pytest.mark.parametrize("uid", ["a", "b", "c"])
 def test_by_default_it_takes_a_moment(uid):
     assert 0.1 <= of(uid=uid).ready_after_seconds <= 0.3
+
+
+def test_the_delay_of_a_probe_and_the_sleep_of_a_hook_are_honoured():
+    probes = {"readinessProbe": {"initialDelaySeconds": 10}, "startupProbe": {"initialDelaySeconds": 3}}
+    hooks = {"postStart": {"exec": {"command": ["sleep", "5"]}}, "preStop": {"sleep": {"seconds": 4}}}
+    plain, found = of(), of(container=probes | {"lifecycle": hooks})
+    assert isinstance(found, Simulated) and isinstance(plain, Simulated)
+    assert (found.probed_after_seconds, found.stop_seconds) == (10, 4)
+    assert found.ready_after_seconds == plain.ready_after_seconds + 5
+
+
+def test_some_commands_cannot_be_started():
+    assert isinstance(of(command=["/bad-command"]), Unstartable)
+    assert isinstance(of(command=["sh", "-c", "/bad-command"]), Simulated)
