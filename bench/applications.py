@@ -217,15 +217,14 @@ async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Clie
 
 
 async def all_synced(client: Client, count: int) -> None:
-    """Until every Application is Synced, by watching them."""
+    """Until every Application is Synced, by watching them; a watch that the server ends is begun again."""
     synced: set[str] = set()
-    listing = await client.list(APPLICATIONS, "argocd")
-    synced.update(obj["metadata"]["name"] for obj in listing.items if is_synced(obj))
-    async for event in client.watch(APPLICATIONS, "argocd", resource_version=listing.resource_version):
-        if len(synced) == count:
-            return
-        if event.type != "BOOKMARK" and is_synced(event.obj):
-            synced.add(event.obj["metadata"]["name"])
+    while len(synced) < count:
+        listing = await client.list(APPLICATIONS, "argocd")
+        synced.update(obj["metadata"]["name"] for obj in listing.items if is_synced(obj))
+        async for event in client.watch(APPLICATIONS, "argocd", resource_version=listing.resource_version):
+            if event.type != "BOOKMARK" and is_synced(event.obj):
+                synced.add(event.obj["metadata"]["name"])
             if len(synced) == count:
                 return
 

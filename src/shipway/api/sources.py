@@ -50,9 +50,11 @@ class Head(Struct, frozen=True):
     message: str = ""
     committed_at: float = 0.0
 
-    @property
-    def identity(self) -> tuple[PathTree, ...]:
-        return self.trees
+    def says_the_same(self, other: "Head") -> bool:
+        """Whether it is no news to who knows `other`; naming other paths of the same commit is none."""
+        if self.trees == other.trees:
+            return True
+        return self.commit == other.commit and [tree.path for tree in self.trees] != [tree.path for tree in other.trees]
 
 
 class Lent(Struct, frozen=True):

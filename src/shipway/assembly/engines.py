@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from shipway.adapters.git.urls import place_of
 from shipway.api.kinds import SECRETS
 from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
@@ -25,10 +26,11 @@ from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_gitops, count_objects
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.pushes import Pushes
 from shipway.assembly.repositories import Concerns, Repositories
 from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
-from shipway.assembly.sources import Sources, concerns
+from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import (
@@ -157,11 +159,17 @@ class EngineProcess:
         self._sources = sources
         self._webhook_secrets = secrets_of_webhooks
         self._clock = clock
+        self._pushes = Pushes(sources.mirrors, sources.look, self._ask_all_about)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
         async with asyncio.TaskGroup() as group:
-            besides = (self._webhook_secrets.run(), self._sources.repositories.run(), self._tell_ready(on_ready))
+            besides = (
+                self._webhook_secrets.run(),
+                self._sources.repositories.run(),
+                self._pushes.run(),
+                self._tell_ready(on_ready),
+            )
             others = [group.create_task(one) for one in besides]
             if self._tenure is None:
                 await self.runtime.run()
@@ -182,9 +190,10 @@ class EngineProcess:
         return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
-        if not any([self._sources.mirrors.changed(url) for url in event.repo_urls]):
-            return 0
-        return self.runtime.refresh(lambda ask: concerns(ask, event))
+        return self._pushes.told(event)
+
+    def _ask_all_about(self, place: str) -> None:
+        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and place_of(ask.request.repo_url) == place)
 
     def logins_changed(self, concerns: Concerns) -> None:
         """Another way to log in counts for these repositories: whoever waits for one looks again."""
@@ -247,6 +256,8 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock)
         repositories.on_change(process.logins_changed)
+        sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
+        runtime.before_renewal(sources.wished)
         runtime.poll_by(lambda ask, now: _poll(ask, now, repositories))
         yield process
 

@@ -42,6 +42,7 @@ class Factories:
         self.templates = templates
         self._jq = jq
         self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
+        self._asks: OrderedDict[HeadRequest, ListingAsk] = OrderedDict()
 
     @classmethod
     @asynccontextmanager
@@ -66,7 +67,10 @@ class Factories:
         await self._repositories.synced()
         request = ask.request
         source = canonical([request.what, [[one.path, one.exclude] for one in request.patterns]])
-        head = await self._mirrors.head(HeadRequest(request.repo_url, request.revision, source))
+        wanted = HeadRequest(request.repo_url, request.revision, source)
+        self._asks[wanted] = ask
+        self._asks.move_to_end(wanted)
+        head = await self._mirrors.head(wanted)
         known = self._listings.get(request)
         if known is None or known.trees != head.trees:
 
@@ -76,9 +80,14 @@ class Factories:
             known = await self._mirrors.mended(request.repo_url, attempt)
         self._listings[request] = known
         self._listings.move_to_end(request)
-        while len(self._listings) > MAX_LISTINGS:
-            self._listings.popitem(last=False)
+        for remembered in (self._listings, self._asks):
+            while len(remembered) > MAX_LISTINGS:
+                remembered.popitem(last=False)
         return Listing(head.commit, known.found)
+
+    def asks_of(self, news: Sequence[HeadRequest]) -> list[ListingAsk]:
+        """Which listings look at what has changed (see `Mirrors.on_news`)."""
+        return [self._asks[request] for request in news if request in self._asks]
 
     async def _listed(self, request: ListingRequest, head: Head, source: bytes) -> _Known:
         snapshot = self._mirrors.snapshot(request.repo_url, head.trees)

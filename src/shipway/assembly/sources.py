@@ -12,7 +12,7 @@ import orjson
 from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
 from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.revisions import is_sha
-from shipway.adapters.git.urls import place_of, redact
+from shipway.adapters.git.urls import redact
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
@@ -30,7 +30,6 @@ from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.decision import Ask
-from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
 
 RENDER_SECONDS = 60.0
@@ -44,6 +43,13 @@ class Places:
     def __init__(self, mirrors: Mirrors, charts: Charts) -> None:
         self._mirrors = mirrors
         self._charts = charts
+
+    def wished(self, request: HeadRequest) -> None:
+        """Somebody wants to know where it stands from now on, not where it stood a moment ago."""
+        if is_packaged(orjson.loads(request.source)):
+            self._charts.wished(request.repo_url)
+        else:
+            self._mirrors.wished(request.repo_url)
 
     async def head(self, request: HeadRequest) -> Head:
         place = self._charts if is_packaged(orjson.loads(request.source)) else self._mirrors
@@ -133,6 +139,18 @@ class Sources:
         await self.repositories.synced()
         return await self._places.head(ask.request)
 
+    async def look(self, repo_url: str) -> bool:
+        """After a push: see `Mirrors.look`."""
+        await self.repositories.synced()
+        return await self.mirrors.look(repo_url)
+
+    def wished(self, ask: Ask) -> None:
+        """Somebody wants this answered anew, by the remote."""
+        if isinstance(ask, HeadAsk):
+            self._places.wished(ask.request)
+        elif isinstance(ask, ListingAsk):
+            self.mirrors.wished(ask.request.repo_url)
+
     async def known_head(self, ask: KnownHeadAsk) -> Head:
         return await self.mirrors.known_head(ask.request)
 
@@ -152,16 +170,9 @@ class Sources:
         return await dry_run(self._client, ask)
 
 
-def concerns(ask: Ask, push: PushEvent) -> bool:
-    """Whether a push may be news to who asks: it is the same repository, however spelled, and may be the same revision."""
-    if not isinstance(ask, HeadAsk | ListingAsk):
-        return False
-    wanted = place_of(ask.request.repo_url)
-    return any(place_of(url) == wanted for url in push.repo_urls) and _may_follow(ask.request.revision, push.refs)
-
-
-def _may_follow(revision: str, refs: Sequence[str]) -> bool:
-    """Only for a branch or tag known by its name it is certain that other refs do not matter."""
+def may_follow(revision: str, refs: Sequence[str]) -> bool:
+    """Whether a push to these refs may be news of a revision: only where a branch or tag is known by its name it is certain
+    that other refs do not matter."""
     if not refs or revision in ("", "HEAD") or is_sha(revision) or revision in refs:
         return True
     if parse_range(revision):

@@ -76,6 +76,7 @@ class DryRunAsk(Ask, frozen=True):
     """
 
     at_once: ClassVar[int] = 32
+    together: ClassVar[bool] = True
     resource: Resource
     namespace: str
     name: str

@@ -12,9 +12,11 @@ import pytest_asyncio
 
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CRDS, NAMESPACES
+from shipway.api.sources import Head
 from shipway.assembly.installation import create_missing
+from shipway.assembly.pushes import Pushes
 from shipway.assembly.repositories import repositories_now
-from shipway.assembly.sources import Sources, concerns
+from shipway.assembly.sources import Sources
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.demo.git_server import GitServer
@@ -45,19 +47,20 @@ EVERYTHING_ALLOWED = {
 class Monorepo:
     """The repository, and the engine that looks at it."""
 
-    def __init__(self, copy: WorkingCopy, client: Client, sources: Sources, runtime: Runtime) -> None:
+    def __init__(self, copy: WorkingCopy, client: Client, sources: Sources, runtime: Runtime, pushes: Pushes) -> None:
         self.copy = copy
         self.client = client
         self.sources = sources
         self.runtime = runtime
+        self.pushes = pushes
+        self.heads: list[HeadAsk] = []
 
     async def push(self, files: dict[str, str | bytes | None]) -> str:
         """A commit, and the webhook that tells of it."""
         commit = await asyncio.to_thread(self.copy.commit, files)
         await asyncio.to_thread(self.copy.push)
-        self.sources.mirrors.changed(self.copy.url)
-        event = PushEvent((self.copy.url,), ("refs/heads/main",))
-        assert self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk) and concerns(ask, event)) == APPS
+        self.heads.clear()
+        assert self.pushes.told(PushEvent((self.copy.url,), ("refs/heads/main",))) == 1
         return commit
 
     def renders(self) -> dict[str, int]:
@@ -103,16 +106,27 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
         Sources.open(tmp_path / "cache", client, CLOCK, repositories) as sources,
         asyncio.TaskGroup() as group,
     ):
+        heads: list[HeadAsk] = []
+
+        async def head(ask: HeadAsk) -> Head:
+            heads.append(ask)
+            return await sources.head(ask)
+
         resolvers = {
-            HeadAsk: sources.head,
+            HeadAsk: head,
             KnownHeadAsk: sources.known_head,
             RenderAsk: sources.render,
             DryRunAsk: sources.dry_run,
         }
         runtime = Runtime(client, gitops_controllers(GitOpsSettings("argocd", key=b"k")), clock=CLOCK, resolvers=resolvers)
-        running = group.create_task(runtime.run())
-        yield Monorepo(copy, client, sources, runtime)
-        running.cancel()
+        sources.mirrors.on_news(lambda requests: runtime.ask_again(map(HeadAsk, requests)))
+        pushes = Pushes(sources.mirrors, sources.look, lambda _: pytest.fail("nobody knows who reads what"))
+        running = [group.create_task(one) for one in (runtime.run(), pushes.run())]
+        there = Monorepo(copy, client, sources, runtime, pushes)
+        there.heads = heads
+        yield there
+        for task in running:
+            task.cancel()
     await git.stop()
     await server.close()
 
@@ -132,9 +146,11 @@ async def test_a_push_renders_what_it_feeds_and_is_looked_at_once(monorepo: Mono
     await monorepo.compared_to(second, "app-7")
     assert monorepo.fetches(began, 1) == 2
     assert monorepo.renders() == {**dict.fromkeys(everybody, 1), "app-7": 2}
+    assert len(monorepo.heads) == 1, "only the reader of what changed is asked where it stands"
 
     third = await monorepo.push({"README.md": "nobody reads this\n", "apps/app-8/more.yaml": config_map("more", "more-8")})
     await monorepo.compared_to(third, "app-8")
     await eventually(lambda: monorepo.runtime.is_idle, within=60)
     assert monorepo.fetches(began, 2) == 3
     assert monorepo.renders() == {**dict.fromkeys(everybody, 1), "app-7": 2, "app-8": 2}
+    assert len(monorepo.heads) == 1

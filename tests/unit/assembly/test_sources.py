@@ -2,10 +2,8 @@
 
 import pytest
 
-from shipway.api.sources import HeadRequest
-from shipway.assembly.sources import concerns
-from shipway.gitops.asks import HeadAsk
-from shipway.server.webhook import PushEvent
+from shipway.adapters.git.urls import place_of
+from shipway.assembly.sources import may_follow
 
 PUSHED = ("https://git.example.com/o/shop.git", "git@git.example.com:o/shop.git")
 
@@ -27,13 +25,13 @@ PUSHED = ("https://git.example.com/o/shop.git", "git@git.example.com:o/shop.git"
     ],
 )
 def test_one_repository_under_all_its_urls(url: str, is_it: bool) -> None:
-    assert concerns(HeadAsk(HeadRequest(url, "main", b"")), PushEvent(PUSHED, ("refs/heads/main",))) is is_it
+    assert (place_of(url) in map(place_of, PUSHED)) is is_it
 
 
 def test_azure_by_ssh_and_https() -> None:
-    push = PushEvent(("https://dev.azure.com/o/My%20P/_git/shop",), ())
+    pushed = "https://dev.azure.com/o/My%20P/_git/shop"
     for url in ("git@ssh.dev.azure.com:v3/o/My%20P/shop", "https://o@dev.azure.com/o/My%20P/_git/shop"):
-        assert concerns(HeadAsk(HeadRequest(url, "main", b"")), push)
+        assert place_of(url) == place_of(pushed)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +53,4 @@ def test_azure_by_ssh_and_https() -> None:
     ],
 )
 def test_another_branch_is_no_news(revision: str, refs: tuple[str, ...], is_news: bool) -> None:
-    assert concerns(HeadAsk(HeadRequest(PUSHED[0], revision, b"")), PushEvent(PUSHED, refs)) is is_news
+    assert may_follow(revision, refs) is is_news

@@ -82,6 +82,11 @@ class Charts:
         for repository in [one for url, one in self._repositories.items() if concerns(url)]:
             repository.changed()
 
+    def wished(self, repo_url: str) -> None:
+        """Somebody is not content with what was seen before. Registries are asked every time."""
+        if repository := self._repositories.get(repo_url):
+            repository.wished()
+
     def folder(self, digest: str) -> Path:
         """Where the files of a chart lie."""
         return self._home / digest

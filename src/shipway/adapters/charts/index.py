@@ -21,6 +21,7 @@ from shipway.workers.pool import WorkerPool
 MAX_INDEX = 48 << 20
 MAX_ARCHIVE = 32 << 20
 _FRESH = 5.0
+_WISHES_APART = 1.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -54,6 +55,11 @@ class ChartRepository:
         """The next question looks again."""
         if self._known is not None:
             self._known = _Known(self._known.charts, self._known.etag, self._known.modified, Instant(0.0))
+
+    def wished(self) -> None:
+        """Somebody wants a new look; one that was made a moment ago is good enough."""
+        if self._known is not None and self._clock.now() - self._known.at >= _WISHES_APART:
+            self.changed()
 
     async def find(self, chart: str, wanted: str, login: Credentials) -> Entry:
         """Raises `NotFound` for a chart or a version that the index does not have."""

@@ -32,6 +32,9 @@ _FIRST_FETCH_PATIENCE = 10.0
 _DOUBLINGS = 3
 """How often the rest after a failure doubles: a remote that is away is left alone for longer and longer."""
 
+WISHES_APART = 1.0
+"""Seconds between two looks at the remote that are made because users want one."""
+
 _MENDS_APART = 60.0
 """Seconds between two looks for damage: they read the whole mirror."""
 
@@ -80,7 +83,11 @@ class Mirror:
         self._mended_at = float("-inf")
         self._is_broken = False
         self._wanted = self._seen = 0
+        self._wishes = self._granted = 0
+        self._began_at = float("-inf")
         self.tries = Tries()
+        self.generation = 0
+        """Grows with every fetch that is over: only then a revision may stand elsewhere."""
 
     @property
     def remote(self) -> Remote:
@@ -90,8 +97,14 @@ class Mirror:
         """The remote has news: the next refresh asks it, however fresh the last answer is."""
         self._wanted += 1
 
+    def wished(self) -> None:
+        """Somebody wants an answer that the remote gives from now on. Wishes that come close together share one."""
+        self._wishes += 1
+
     async def refresh(self, credentials: Credentials, revision: str = "") -> None:
         """Make sure that the mirror is fresh. Raises `Unavailable` when the remote did not answer lately."""
+        if self._granted != self._wishes and self._seen == self._wanted:
+            await self._clock.sleep(self._began_at + WISHES_APART - self._clock.now())
         with self._requests.waiting(self._shown):
             await self._refresh(credentials, revision)
 
@@ -173,10 +186,11 @@ class Mirror:
 
     def _is_fresh(self) -> bool:
         rest = self._error.after if self._error and self._error.after else self._fresh_seconds
-        return self._seen == self._wanted and self._clock.now() - self._tried_at < rest
+        is_asked_anew = self._seen != self._wanted or self._granted != self._wishes
+        return not is_asked_anew and self._clock.now() - self._tried_at < rest
 
     async def _try(self, credentials: Credentials) -> None:
-        seen = self._wanted
+        seen, self._granted, self._began_at = self._wanted, self._wishes, self._clock.now()
         try:
             await self._update(credentials)
             self._failures, self._error = 0, None
@@ -215,6 +229,7 @@ class Mirror:
             await self._begin_anew(credentials)
             await self._fetch(credentials, names)
         self._advertised, self._is_broken = advertised, False
+        self.generation += 1
 
     async def _fetch(self, credentials: Credentials, names: set[str]) -> None:
         self.tries.fetched += 1

@@ -1,16 +1,17 @@
 """All repositories: where a revision stands, what its paths contain, and what each source reads of it.
 
 A source's read set is learnt from its last render. From then on its `Head` names only the ids of those paths, so a commit
-that touches none of them is not news to it. What is in memory here may be lost: the next head names the root tree again and
-the next render teaches the paths again.
+that touches none of them is not news to it; those to whom a fetch is news are told to whoever listens (`on_news`). What is in
+memory here may be lost: the next head names the root tree again and the next render teaches the paths again.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pygit2
 from msgspec import Struct
+from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
 from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
@@ -18,6 +19,7 @@ from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.requests import GitRequests
+from shipway.adapters.git.readers import Readers, Standing
 from shipway.adapters.git.revisions import is_sha, resolve
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
@@ -26,6 +28,8 @@ from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
+
+OnNews = Callable[[Sequence[HeadRequest]], object]
 
 MAX_REMEMBERED = 20_000
 """Sources whose read sets are remembered, and tree sets whose root is."""
@@ -83,6 +87,9 @@ class Mirrors:
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
         self._mirrors: dict[str, Mirror] = {}
         self._by_place: defaultdict[str, list[Mirror]] = defaultdict(list)
+        self._readers: defaultdict[str, Readers] = defaultdict(Readers)
+        self._generations: dict[str, int] = {}
+        self._listeners: list[OnNews] = []
         self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
         self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
 
@@ -93,16 +100,31 @@ class Mirrors:
         (InvalidRepository).
         """
         mirror = self._mirror(request.repo_url)
-        if not mirror.has(request.revision):
-            credentials = self._login(parse_remote(request.repo_url))
-            await mirror.refresh(credentials, request.revision)
-            if is_sha(request.revision) and not mirror.has(request.revision):
-                await mirror.fetch_commit(credentials, request.revision)
+        try:
+            if not mirror.has(request.revision):
+                await self._look(mirror, parse_remote(request.repo_url), request.revision)
 
-        async def found() -> Head:
-            return self._head(mirror, request)
+            async def found() -> Head:
+                return self._head(mirror, request)
 
-        return await self.mended(request.repo_url, found)
+            return await self.mended(request.repo_url, found)
+        except ShipwayError:
+            self._readers[mirror.remote.key].miss(request)
+            raise
+
+    def on_news(self, listener: OnNews) -> None:
+        """Has `listener` told of the requests whose answer is another one now, or may be."""
+        self._listeners.append(listener)
+
+    async def look(self, repo_url: str) -> bool:
+        """After a push: asks the remote, and tells to whom it is news. False: not all who asked are remembered, so that
+        everybody has to ask again. Raises `Unavailable`."""
+        mirror = self._mirror(repo_url)
+        await self._look(mirror, mirror.remote)
+        self._move(mirror)  # those whose last answer was an error wait for any
+        readers = self._readers[mirror.remote.key]
+        was_complete, readers.is_complete = readers.is_complete, True
+        return was_complete
 
     async def known_head(self, request: HeadRequest) -> Head:
         """`last_known`, once the remote has had a moment to answer itself. Raises `NotFound` (NotMirrored)."""
@@ -119,12 +141,20 @@ class Mirrors:
         except ShipwayError:
             return None
 
-    def changed(self, repo_url: str) -> bool:
-        """A push happened: the next head asks the remote. Spelling, protocol and case do not matter. False: nobody uses it."""
-        found = self._by_place.get(place_of(repo_url), ())
+    def changed(self, repo_url: str, may_follow: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """A push happened: the next look asks the remote. Spelling, protocol and case do not matter.
+
+        Returns a URL of every mirror of it of which somebody asks a revision that `may_follow` the push."""
+        mirrors = self._by_place.get(place_of(repo_url), ())
+        found = [mirror for mirror in mirrors if any(map(may_follow, self._readers[mirror.remote.key].revisions))]
         for mirror in found:
             mirror.changed()
-        return bool(found)
+        return [mirror.remote.address for mirror in found]
+
+    def wished(self, repo_url: str) -> None:
+        """Somebody is not content with what the remote said before."""
+        if mirror := self._mirrors.get(normalize(repo_url)):
+            mirror.wished()
 
     def changed_where(self, concerns: Callable[[str], bool]) -> None:
         """How to log in changed for the repositories whose normalised URL `concerns` picks: the next head asks the remote."""
@@ -136,9 +166,12 @@ class Mirrors:
         """What a render of `source` looked at. Sources that share their text share the union of what they read."""
         key = (normalize(repo_url), source)
         known = set(self._reads.get(key, ())) | {clean_path(path) for path in reads}
-        self._reads[key] = tuple(sorted(known)) if len(known) <= MAX_READS else ("",)
+        before, after = self._reads.get(key), tuple(sorted(known)) if len(known) <= MAX_READS else ("",)
+        self._reads[key] = after
         self._reads.move_to_end(key)
         _bound(self._reads)
+        if before != after and key[0] in self._readers:
+            self._tell(self._readers[key[0]].reads_more(source))
 
     def tree_ids(self, repo_url: str, commit: str, paths: tuple[str, ...]) -> tuple[PathTree, ...]:
         """The git ids of `paths` at a commit that is in the mirror. Raises `Unavailable` when it is not."""
@@ -246,24 +279,56 @@ class Mirrors:
         return self._credentials(remote.key).at(remote.username, remote.password)
 
     def _head(self, mirror: Mirror, request: HeadRequest) -> Head:
-        repository = mirror.repository()
-        try:
-            commit = resolve(repository, request.revision)
-        except NotFound as error:
-            raise NotFound(f"repository {redact(request.repo_url)}: {error.message}", reason=error.reason) from None
-        root = str(commit.tree_id)
+        readers = self._readers[mirror.remote.key]
+        if known := readers.head(request):
+            return known
+        standing = readers.standing(request.revision) or self._standing(mirror, request)
         paths = self._reads.get((mirror.remote.key, request.source), ("",))
-        trees = _ids(repository, (PathTree("", root),), paths)
-        self._roots[(mirror.remote.key, trees)] = root
+        trees = _ids(mirror.repository(), (PathTree("", standing.root),), paths)
+        self._roots[(mirror.remote.key, trees)] = standing.root
         self._roots.move_to_end((mirror.remote.key, trees))
         _bound(self._roots)
-        return Head(
+        readers.tell(request, standing, trees)
+        return replace(standing.head, trees=trees)
+
+    async def _look(self, mirror: Mirror, remote: Remote, revision: str = "") -> None:
+        """Makes a mirror fresh; what a fetch brought is told."""
+        credentials = self._login(remote)
+        await mirror.refresh(credentials, revision)
+        if is_sha(revision) and not mirror.has(revision):
+            await mirror.fetch_commit(credentials, revision)
+        if self._generations.get(remote.key) != mirror.generation:
+            self._move(mirror)
+
+    def _move(self, mirror: Mirror) -> None:
+        """The readers follow what was fetched."""
+        key = mirror.remote.key
+        self._generations[key] = mirror.generation
+        self._tell(self._readers[key].move(mirror.repository(), lambda revision: self._stand(mirror, revision)))
+
+    def _tell(self, news: Sequence[HeadRequest]) -> None:
+        for listener in self._listeners if news else ():
+            listener(news)
+
+    def _standing(self, mirror: Mirror, request: HeadRequest) -> Standing:
+        try:
+            commit = resolve(mirror.repository(), request.revision)
+        except NotFound as error:
+            raise NotFound(f"repository {redact(request.repo_url)}: {error.message}", reason=error.reason) from None
+        head = Head(
             commit=str(commit.id),
-            trees=trees,
+            trees=(),
             author=f"{_text(commit.author.raw_name)} <{_text(commit.author.raw_email)}>",
             message=_text(commit.raw_message)[:_MAX_MESSAGE],
             committed_at=float(commit.commit_time),
         )
+        return Standing(head, str(commit.tree_id))
+
+    def _stand(self, mirror: Mirror, revision: str) -> Standing | None:
+        try:
+            return self._standing(mirror, HeadRequest(mirror.remote.address, revision, b""))
+        except ShipwayError:
+            return None
 
     def _root(self, mirror: Mirror, trees: tuple[PathTree, ...]) -> str:
         return self._roots.get((mirror.remote.key, trees), "")

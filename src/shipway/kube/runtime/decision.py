@@ -119,6 +119,8 @@ class Ask(Struct, frozen=True):
     poll_seconds: ClassVar[float] = 180.0
     at_once: ClassVar[int] = 4
     """How many such questions one remote is asked at a time."""
+    together: ClassVar[bool] = False
+    """Whoever puts several to one remote can do nothing before the last is answered, and is woken only then."""
 
     @property
     def lane(self) -> str:
@@ -129,8 +131,8 @@ class Ask(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """What is known about an ask: the last good `value` (None before the first) and the `error` of the latest try.
 
-    `at`: when it was asked. A standing ask wakes its subscribers only when the value changed; a value with an
-    `identity` attribute is compared by it.
+    `at`: when it was asked. A standing ask wakes its subscribers only when the value changed; a value with a method
+    `says_the_same(old)` is asked itself.
     """
 
     value: Any = None
@@ -200,8 +202,8 @@ class Decision(Struct, frozen=True):
 
     `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
     them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
-    `refresh`: those of the standing asks that are to be asked again at once. `memo`: what `conclude` has to know of the
-    moment before the actions; nobody else looks at it.
+    `refresh`: those of the standing asks that are to be asked anew at once, of the remote itself. `memo`: what `conclude` has
+    to know of the moment before the actions; nobody else looks at it.
     """
 
     batches: tuple[Batch, ...] = ()

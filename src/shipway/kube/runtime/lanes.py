@@ -6,14 +6,17 @@ and nobody else's.
 
 Everything is kept in order of arrival, so that a simulation with the same seed takes the same steps.
 
-Standing asks are asked again at every poll and when `refresh` is told that their remote changed (a webhook); they
+Standing asks are asked again at every poll and when somebody says that their remote has news (`ask_again`, `refresh`); they
 wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
 keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
+
+Asks whose kind says that they come `together` wake their subscriber once: when all it asks of that remote is answered.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -45,11 +48,14 @@ class Lanes:
         self._clock = clock
         self._wake = wake
         self.poll: Poll = lambda ask, now: ask.poll_seconds
+        self.before_renewal: Callable[[Ask], None] = lambda ask: None
         self._answers: dict[Ask, Answer] = {}
         self._subscribers: defaultdict[Ask, dict[Subscriber, None]] = defaultdict(dict)
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
         self._again: dict[Ask, asyncio.Event] = {}
+        self._open: Counter[tuple[Subscriber, str]] = Counter()
+        """How many answers a subscriber still waits for, of those that come together from one remote."""
         self._lanes: dict[str, asyncio.Semaphore] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -79,14 +85,26 @@ class Lanes:
             self._unsubscribe(subscriber, ask)
         for ask in [ask for ask in new if ask not in old]:
             self._subscribers[ask][subscriber] = None
+            if ask.together and ask not in self._answers:
+                self._open[(subscriber, ask.lane)] += 1
             self._start(ask)
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
-        """Asks the standing asks that `concerns` picks again at once. Returns how many."""
-        picked = [ask for ask in self._again if ask.standing and concerns(ask)]
-        for ask in picked:
-            self._again[ask].set()
-        return len(picked)
+        """Asks the standing asks that `concerns` picks again at once. Returns how many. Looks at all of them."""
+        return self.ask_again([ask for ask in self._again if ask.standing and concerns(ask)])
+
+    def ask_again(self, asks: Iterable[Ask]) -> int:
+        """Asks these standing asks again at once, as far as anybody asks them. Returns how many."""
+        again = [self._again[ask] for ask in asks if ask.standing and ask in self._again]
+        for event in again:
+            event.set()
+        return len(again)
+
+    def renew(self, asks: Sequence[Ask]) -> None:
+        """As `ask_again`, and whoever answers is told first (`before_renewal`): what the remote said before is not enough."""
+        for ask in asks:
+            self.before_renewal(ask)
+        self.ask_again(asks)
 
     @property
     def is_idle(self) -> bool:
@@ -96,6 +114,8 @@ class Lanes:
     def _unsubscribe(self, subscriber: Subscriber, ask: Ask) -> None:
         subscribers = self._subscribers[ask]
         subscribers.pop(subscriber, None)
+        if ask.together and ask not in self._answers and self._is_last_open(subscriber, ask):
+            self._wake(subscriber)  # the others may have been answered meanwhile
         if subscribers:
             return
         del self._subscribers[ask]
@@ -127,12 +147,9 @@ class Lanes:
 
     async def _pause(self, again: asyncio.Event, delay: float) -> None:
         """Sleeps `delay` seconds, or less if a refresh comes."""
-        async with asyncio.TaskGroup() as group:
-            sleeper = group.create_task(self._clock.sleep(delay))
-            waiter = group.create_task(again.wait())
-            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
-            sleeper.cancel()
-            waiter.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await again.wait()
 
     async def _ask_once(self, ask: Ask) -> Answer:
         async with self._lanes.setdefault(ask.lane, asyncio.Semaphore(ask.at_once)):
@@ -159,7 +176,17 @@ class Lanes:
         if old and _looks_same(old, answer):
             return
         for subscriber in list(self._subscribers.get(ask, ())):
-            self._wake(subscriber)
+            if old or not ask.together or self._is_last_open(subscriber, ask):
+                self._wake(subscriber)
+
+    def _is_last_open(self, subscriber: Subscriber, ask: Ask) -> bool:
+        """Takes an ask off those that the subscriber waits for together."""
+        place = (subscriber, ask.lane)
+        self._open[place] -= 1
+        if self._open[place] > 0:
+            return False
+        del self._open[place]
+        return True
 
 
 def _next_try(ask: Ask, answer: Answer, failures: int, poll_seconds: float) -> float | None:
@@ -172,9 +199,10 @@ def _next_try(ask: Ask, answer: Answer, failures: int, poll_seconds: float) -> f
 
 
 def _looks_same(old: Answer, new: Answer) -> bool:
-    """Whether a subscriber would see no difference: same identity of the value, same error."""
-    return _identity(old.value) == _identity(new.value) and str(old.error or "") == str(new.error or "")
+    """Whether a subscriber would see no difference: the value says the same, and so does the error."""
+    return _says_the_same(old.value, new.value) and str(old.error or "") == str(new.error or "")
 
 
-def _identity(value: Any) -> Any:
-    return getattr(value, "identity", value)
+def _says_the_same(old: Any, new: Any) -> bool:
+    says: Callable[[Any], bool] | None = getattr(new, "says_the_same", None)
+    return old == new if says is None or old is None else says(old)

@@ -63,6 +63,14 @@ class Runtime:
         """Asks the standing asks that `concerns` picks again at once (a webhook came). Returns how many."""
         return self._lanes.refresh(concerns)
 
+    def ask_again(self, asks: Iterable[Ask]) -> int:
+        """Asks these standing asks again at once. Returns how many somebody asks; costs no more than they do."""
+        return self._lanes.ask_again(asks)
+
+    def before_renewal(self, tell: Callable[[Ask], None]) -> None:
+        """Has `tell` told of a standing ask that a key wants answered anew, before it is asked."""
+        self._lanes.before_renewal = tell
+
     def poll_by(self, poll: Poll) -> None:
         """From now on `poll` says when a standing ask is asked again."""
         self._lanes.poll = poll

@@ -167,7 +167,7 @@ class Shell:
         self._parking.expect(key, [*writes, *written])
         self._need(key, world, decision)
         if decision.refresh:
-            self._lanes.refresh(decision.refresh.__contains__)
+            self._lanes.renew(decision.refresh)
         self._schedule(key, conclusion, outcomes)
         for note in conclusion.notes:
             self._recorder.put(note)

@@ -165,3 +165,45 @@ def test_an_ask_that_is_given_up_while_it_runs_ends() -> None:
         assert [ask.number for ask in world.asked] == [1, 2]
 
     play(scenario)
+
+
+class Trial(Fetch, frozen=True):
+    together: ClassVar[bool] = True
+
+
+def test_answers_that_come_together_wake_once_and_a_remote_that_hangs_holds_back_only_its_own() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("app", [*(Trial("cluster", number) for number in range(20)), Trial("hangs"), Fetch("git")])
+        await clock.sleep(1)
+        assert world.woken == ["app", "app"], "once for all of the cluster, once for Git"
+        lanes.subscribe("app", [Trial("cluster", 7), Trial("cluster", 70)])
+        await clock.sleep(1)
+        assert world.woken == ["app"] * 4, "for the one that is new, and because nothing is waited for that hangs"
+
+    play(scenario)
+
+
+def test_who_stops_waiting_for_the_last_is_told_of_the_others() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("app", [Trial("hangs", 1), Trial("hangs", 2)])
+        await clock.sleep(1)
+        lanes.subscribe("app", [])
+        assert world.woken == ["app"]
+
+    play(scenario)
+
+
+def test_asking_again_costs_what_is_asked_and_a_renewal_is_told_first() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        told: list[Ask] = []
+        lanes.before_renewal = told.append
+        lanes.subscribe("app", [Branch("main")])
+        await clock.sleep(1)
+        assert lanes.ask_again([Branch("main"), Branch("nobody asks this")]) == 1
+        await clock.sleep(0.1)
+        assert (len(world.asked), told) == (2, [])
+        lanes.renew([Branch("main")])
+        await clock.sleep(0.1)
+        assert (len(world.asked), told) == (3, [Branch("main")])
+
+    play(scenario)
