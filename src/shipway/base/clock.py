@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType, Protocol
 
 Instant = NewType("Instant", float)
@@ -73,7 +74,13 @@ class LoopClock:
 
 def rfc3339(instant: float) -> str:
     """`2026-11-21T08:30:00Z`: whole seconds, as `metav1.Time` is written."""
-    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _rfc3339(int(instant))
+
+
+@lru_cache(maxsize=64)
+def _rfc3339(seconds: int) -> str:
+    """Mostly one of the last few seconds is asked for, again and again."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(instant: float) -> str:

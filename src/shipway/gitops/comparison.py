@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from shipway.api.handed_over import Claim, claims_of
 from shipway.gitops.annotations import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, comma_list
@@ -31,12 +32,18 @@ class Live(Struct, frozen=True):
     obj: Obj
     resource: Resource
     scripted: Scripted | None = None
+    own_health: Health | None = None
+    """What the catalogue says; worked out once, since a pass asks for it several times."""
+
+    def __post_init__(self) -> None:
+        if self.scripted is None:
+            force_setattr(self, "own_health", health_of(self.obj))
 
     @property
     def health(self) -> Health | None:
         """None for kinds that have no health."""
         if self.scripted is None:
-            return health_of(self.obj)
+            return self.own_health
         return self.scripted.health or Health("Progressing", "Waiting for the health script of its kind")
 
 

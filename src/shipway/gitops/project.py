@@ -162,7 +162,9 @@ def _permits_text(text: str, patterns: Sequence[str], separator: str) -> bool:
     return any(map(fits, allowed)) and not any(map(fits, denied))
 
 
+@lru_cache(maxsize=8192)
 def _matches(pattern: str, text: str, separator: str = "") -> bool:
+    """Kept: every look at an application asks the same of its project."""
     return _glob(pattern, separator)(text)
 
 

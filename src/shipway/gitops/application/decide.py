@@ -118,6 +118,8 @@ def draft_of(observed: Observed, now: Instant) -> Draft:
 
 def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
     """The whole status after this pass, but for the operation."""
+    if not (observed.status or verdict.is_known or verdict.conditions):
+        return {}  # a new application of which nothing is known yet: the first answer says more
     status: dict[str, Any] = dict(observed.status)
     target, comparison = observed.target, observed.comparison
     status["conditions"] = merged_conditions(status.get("conditions") or [], verdict.conditions, now)

@@ -140,7 +140,7 @@ class Observer:
         context = replace(context, ignored=self._ignore_rules(world, spec))
         customizations = self._read_settings(world).said
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
-        live = tuple(replace(one, scripted=scripted_health(one.obj, customizations, world.answer)) for one in live)
+        live = tuple(_scripted(one, customizations, world) for one in live)
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
@@ -302,6 +302,12 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one.ref) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged)
+
+
+def _scripted(live: Live, customizations: Customizations, world: World) -> Live:
+    """With what a script of the team says of it."""
+    scripted = scripted_health(live.obj, customizations, world.answer)
+    return replace(live, scripted=scripted) if scripted else live
 
 
 def _keeping(app: Obj, operation: Operation | None, target: Target | None) -> KeepAsk | None:

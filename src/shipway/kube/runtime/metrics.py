@@ -30,6 +30,7 @@ class RuntimeMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._listeners: list[PassListener] = []
+        self._of: dict[str, tuple[Counter, Histogram]] = {}
         self._passes = Counter(
             "shipway_passes", "Passes of a controller that ended well", ["controller"], registry=self.registry
         )
@@ -41,8 +42,7 @@ class RuntimeMetrics:
 
     def expect(self, controller: str, depth: Callable[[], int]) -> None:
         """Lets a controller's figures start at zero; `depth` is asked whenever somebody looks."""
-        self._passes.labels(controller)
-        self._seconds.labels(controller)
+        self._of[controller] = (self._passes.labels(controller), self._seconds.labels(controller))
         self._depth.labels(controller).set_function(depth)
 
     def listen(self, listener: PassListener) -> None:
@@ -50,8 +50,9 @@ class RuntimeMetrics:
         self._listeners.append(listener)
 
     def passed(self, controller: str, key: Any, seconds: float) -> None:
-        self._passes.labels(controller).inc()
-        self._seconds.labels(controller).observe(max(0.0, seconds))
+        passes, lengths = self._of[controller]
+        passes.inc()
+        lengths.observe(max(0.0, seconds))
         for listener in self._listeners:
             listener.passed(controller, key, seconds)
 
