@@ -29,9 +29,11 @@ class ApplicationController:
         self._observer = Observer(settings)
         self.watches = (
             Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of, EVERY: lambda _: ("",)}),
-            Watch(APP_PROJECTS, self._users_of_project),
+            Watch(APP_PROJECTS, self._users_of_project, namespace=settings.namespace),
             Watch(NAMESPACES, lambda _: (), keep_managed_fields=True),
-            Watch(CONFIG_MAPS, self._users_of_settings, field_selector=f"metadata.name={CONFIG_MAP}"),
+            Watch(
+                CONFIG_MAPS, self._users_of_settings, namespace=settings.namespace, field_selector=f"metadata.name={CONFIG_MAP}"
+            ),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -48,13 +50,11 @@ class ApplicationController:
         return (ObjectKey(namespace, name_of(app)),) if self._settings.serves(namespace) else ()
 
     def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
-        is_ours = namespace_of(project) == self._settings.namespace
-        return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),) if is_ours else ()
+        return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),)
 
-    def _users_of_settings(self, config_map: Obj) -> Iterable[Indexed]:
+    def _users_of_settings(self, _: Obj) -> Iterable[Indexed]:
         """Settings concern every application, so a change of them wakes all."""
-        is_ours = namespace_of(config_map) == self._settings.namespace
-        return (Indexed(APPLICATIONS, EVERY, ""),) if is_ours else ()
+        return (Indexed(APPLICATIONS, EVERY, ""),)
 
 
 def _project_of(app: Obj) -> Iterable[str]:

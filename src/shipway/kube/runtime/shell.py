@@ -158,6 +158,8 @@ class Shell:
             self._report(key, world, decision)
             self._metrics.passed(self.name, key, self._clock.now() - started)
             return
+        if decision.batches:
+            self._lanes.subscribe((self.name, key), decision.asks)  # what is asked is answered while we act
         outcomes = await execute(self._client, decision.batches)
         self._metrics.did(self.name, key, outcomes)
         writes = [write for write in map(awaited_of, outcomes) if write]

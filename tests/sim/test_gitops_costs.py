@@ -1,0 +1,122 @@
+"""What the GitOps engine costs, in requests: of an application, of a commit, of rest and of a restart. Counts, not times."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from shipway.kube.objects.wire import Request
+from tests.sim.gitops_objects import config
+from tests.sim.gitops_world import World, application, simulate
+
+APPS = 12
+Costs = Callable[[], Counter[str]]
+
+
+def url_of(number: int) -> str:
+    return f"https://git.test/{number}.git"
+
+
+def objects_of(number: int, text: str = "first") -> list[Obj]:
+    return [{**config(f"a-{number}"), "data": {"text": text}}, config(f"b-{number}"), config(f"c-{number}")]
+
+
+def counted(there: World) -> Costs:
+    """What was asked of the API server since the last call, by kind of request; watches that are opened anew do not count."""
+    seen: Counter[str] = Counter()
+    send = there.engine.send
+
+    async def counting(request: Request):
+        kind = next((kind for kind in ("events", "applications", "configmaps") if kind in request.path.split("/")), "other")
+        trial = "try " if ("dryRun", "All") in request.query else ""
+        if ("watch", "true") not in request.query:
+            seen[f"{trial}{request.method} {kind}"] += 1
+        return await send(request)
+
+    there.engine.send = counting
+
+    def costs() -> Counter[str]:
+        found = Counter(seen)
+        seen.clear()
+        return found
+
+    return costs
+
+
+async def deployed(there: World) -> None:
+    for number in range(APPS):
+        there.add_repository(url_of(number), objects_of(number))
+        source = {"repoURL": url_of(number), "path": "deploy", "targetRevision": "main"}
+        await there.user.create(APPLICATIONS, application(f"app-{number}", source=source))
+    for number in range(APPS):
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", name=f"app-{number}")
+    await there.settle()
+
+
+def renders(there: World) -> int:
+    return sum(there.repositories[url_of(number)].renders for number in range(APPS))
+
+
+@pytest.mark.proves("gitops:numbers")
+def test_a_first_sync_tries_and_writes_each_object_once_and_the_application_twice() -> None:
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await deployed(there)
+        spent = costs()
+        assert spent["try PATCH configmaps"] == spent["PATCH configmaps"] == 3 * APPS
+        assert spent["PATCH applications"] == 2 * APPS, "what is begun, and how it ended"
+        assert spent["POST events"] == 6 * APPS, "begun and ended; from nothing to OutOfSync and Missing, to Synced and Healthy"
+        assert renders(there) == APPS
+
+    simulate(story, [])
+
+
+def test_an_hour_of_rest_costs_nothing() -> None:
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await deployed(there)
+        costs()
+        passes = there.runtime.metrics.registry.get_sample_value("shipway_passes_total", {"controller": "gitops-application"})
+        await there.settle(3600.0)
+        assert not costs()
+        assert renders(there) == APPS
+        again = there.runtime.metrics.registry.get_sample_value("shipway_passes_total", {"controller": "gitops-application"})
+        assert again == passes, "nobody thinks when nothing happens"
+
+    simulate(story, [])
+
+
+def test_a_commit_to_one_costs_that_one() -> None:
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await deployed(there)
+        costs()
+        there.repositories[url_of(7)].commit(objects_of(7, "second"))
+        there.webhook()
+        await there.settle()
+        spent = costs()
+        assert dig(await there.user.get(CONFIG_MAPS, "shop", "a-7"), "data", "text") == "second"
+        assert renders(there) == APPS + 1
+        assert {kind: times for kind, times in spent.items() if "events" not in kind} == {
+            "PATCH configmaps": 1,
+            "PATCH applications": 2,
+        }
+        assert spent.total() <= 8, "besides, an event for each thing that happened"
+
+    simulate(story, [])
+
+
+def test_a_restart_writes_and_tries_nothing() -> None:
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await deployed(there)
+        costs()
+        there.restart()
+        await there.settle(30.0)
+        assert not [kind for kind in costs() if not kind.startswith("GET")]
+        assert renders(there) == 2 * APPS, "here no renders are kept on disk; where they are, none is made"
+
+    simulate(story, [])
