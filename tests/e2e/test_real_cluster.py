@@ -34,6 +34,7 @@ from tests.kube.installation import MANAGED, Access, Audited, granted
 CLOCK = SystemClock()
 A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
 JOB_METRIC, RESTART, SETS = "a job metric", "a restart", "ApplicationSets"
+AN_OLD_EVENT = "an event that another process began to count happens again"
 SELDOM = {
     Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
     Access("get", "argoproj.io", "rollouts"): A_WRITE_WAS_BEATEN,
@@ -52,6 +53,7 @@ SELDOM = {
     Access("patch", "argoproj.io", "applicationsets/status"): SETS,
     Access("create", "argoproj.io", "applications"): SETS,
     Access("delete", "argoproj.io", "applications"): SETS,
+    Access("get", "", "events"): AN_OLD_EVENT,
 }
 """What is granted though this story never needs it, and what does."""
 MAKES_A_PROJECT = Access("create", "argoproj.io", "appprojects")

@@ -42,7 +42,7 @@ class Factories:
         self.templates = templates
         self._jq = jq
         self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
-        self._asks: OrderedDict[HeadRequest, ListingAsk] = OrderedDict()
+        self._asks: OrderedDict[HeadRequest, dict[ListingAsk, None]] = OrderedDict()
 
     @classmethod
     @asynccontextmanager
@@ -68,7 +68,7 @@ class Factories:
         request = ask.request
         source = canonical([request.what, [[one.path, one.exclude] for one in request.patterns]])
         wanted = HeadRequest(request.repo_url, request.revision, source)
-        self._asks[wanted] = ask
+        self._asks.setdefault(wanted, {})[ask] = None
         self._asks.move_to_end(wanted)
         head = await self._mirrors.head(wanted)
         known = self._listings.get(request)
@@ -87,7 +87,7 @@ class Factories:
 
     def asks_of(self, news: Sequence[HeadRequest]) -> list[ListingAsk]:
         """Which listings look at what has changed (see `Mirrors.on_news`)."""
-        return [self._asks[request] for request in news if request in self._asks]
+        return [ask for request in news for ask in self._asks.get(request, ())]
 
     async def _listed(self, request: ListingRequest, head: Head, source: bytes) -> _Known:
         snapshot = self._mirrors.snapshot(request.repo_url, head.trees)

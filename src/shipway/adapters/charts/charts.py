@@ -1,7 +1,8 @@
 """Charts by name and version, from whatever kind of place their `repoURL` names, kept on disk by digest.
 
 A `Head` names the version as its commit, and the digest of the archive as the id of its one tree: what a chart renders to
-depends on nothing else. Below `home` lies one folder per digest; it may be lost at any moment, the next head fetches again.
+depends on nothing else. Below `home` lies one folder per digest (`unpacked`); it may be lost at any moment, the next head
+fetches again.
 """
 
 import asyncio
@@ -14,10 +15,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from shipway.adapters.charts.archive import ChartSnapshot, unpack
+from shipway.adapters.charts.archive import ChartSnapshot
 from shipway.adapters.charts.index import ChartRepository
 from shipway.adapters.charts.registry import Registry
 from shipway.adapters.charts.remote import Remote
+from shipway.adapters.charts.unpacked import Unpacked
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
@@ -46,7 +48,7 @@ class Charts:
         session: aiohttp.ClientSession,
         credentials: Callable[[str], Credentials],
     ) -> None:
-        self._home = home.absolute()
+        self._unpacked = Unpacked(home, clock)
         self._clock = clock
         self._workers = workers
         self._remote = Remote(session)
@@ -89,7 +91,7 @@ class Charts:
 
     def folder(self, digest: str) -> Path:
         """Where the files of a chart lie."""
-        return self._home / digest
+        return self._unpacked.folder(digest)
 
     def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> ChartSnapshot:
         """Raises `Unavailable` when the chart is no longer on disk."""
@@ -107,7 +109,7 @@ class Charts:
         entry = await repository.find(chart, wanted, login)
         key = (url, chart, entry.version, entry.digest)
         digest = entry.digest or self._digests.get(key, "")
-        if not digest or not self.folder(digest).is_dir():
+        if not digest or not self._unpacked.has(digest):
             content = await repository.download(entry, login, pass_credentials=pass_credentials)
             digest = await self._kept(content, f"chart {chart} {entry.version} of {repository.url}")
         self._remember(key, digest)
@@ -118,7 +120,7 @@ class Charts:
         login = self._registry_login(url)
         layer = await registry.find(chart, wanted, login)
         digest = layer.digest.removeprefix(DIGEST)
-        if not self.folder(digest).is_dir():
+        if not self._unpacked.has(digest):
             content = await registry.download(chart, layer, login)
             await self._kept(content, f"{url} {chart} {layer.revision}", is_chart=layer.is_chart)
         return layer.revision, digest
@@ -131,8 +133,8 @@ class Charts:
 
     async def _kept(self, content: bytes, what: str, *, is_chart: bool = True) -> str:
         digest = hashlib.sha256(content).hexdigest()
-        if not self.folder(digest).is_dir():
-            await asyncio.to_thread(unpack, content, self.folder(digest), what, is_chart=is_chart)
+        if not self._unpacked.has(digest):
+            await asyncio.to_thread(self._unpacked.put, content, digest, what, is_chart=is_chart)
         return digest
 
     def _remember(self, key: tuple[str, str, str, str], digest: str) -> None:
