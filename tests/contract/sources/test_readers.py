@@ -12,8 +12,8 @@ from shipway.adapters.git.mirrors import Mirrors
 from shipway.api.sources import Head, HeadRequest
 from shipway.base.clock import SystemClock
 from shipway.base.errors import NotFound
-from tests.unit.adapters.git.test_mirrors import HandClock
-from tests.unit.adapters.repository import WorkingCopy, seed
+from tests.process.adapters.test_mirrors import HandClock
+from tests.repository import WorkingCopy, seed
 
 FILES: dict[str, str | bytes | None] = {
     "apps/a/x.yaml": "a: 1\n",

@@ -18,8 +18,8 @@ from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
 from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
-from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.readers import Readers, Standing
+from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.revisions import is_sha, resolve
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
