@@ -48,6 +48,7 @@ def test_an_automated_application_becomes_synced_and_says_so_as_argo_cd_does() -
         assert status["summary"] == {"images": ["builtin/echo:v1"]}
         live = await there.user.get(DEPLOYMENTS, "shop", "web")
         assert annotations_of(live)["argocd.argoproj.io/tracking-id"] == "shop:apps/Deployment:shop/web"
+        await there.settle()
         assert {e["reason"] for e in await there.events()} >= {"OperationStarted", "OperationCompleted", "ResourceUpdated"}
 
     simulate(story, [deployment(), service(), config()])
@@ -100,6 +101,7 @@ def test_a_hand_edit_is_healed_and_its_field_manager_named() -> None:
         assert there.clock.now() - started < 2.0
         live = await there.user.get(CONFIG_MAPS, "shop", "settings")
         assert live["data"] == {"colour": "blue"}
+        await there.settle()
         healed = [event["message"] for event in await there.events() if event["reason"] == "DriftHealed"]
         assert healed == ["ConfigMap shop/settings: data.colour changed by kubectl-edit"]
         assert len(app["status"]["history"]) == 1
