@@ -56,9 +56,10 @@ CHILDLESS_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "argoproj.io")
 
 
 class Sight(Struct, frozen=True):
-    """`unseen`: kinds that whoever looks may not list."""
+    """`objects`: the live ones of the tree. `unseen`: kinds that whoever looks may not list."""
 
     tree: Tree
+    objects: tuple[Obj, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
@@ -80,7 +81,7 @@ async def resource_tree(client: Client, application: Obj, clock: Clock) -> Sight
     stateful_sets = [obj for obj in everything if obj.get("kind") == "StatefulSet"]
     healths = await _scripted(found, read_customizations({"data": settings}), clock)
     tree = tree_of(roots, by_owner(everything, stateful_sets), lambda obj: healths.get(uid_of(obj)) or health_of(obj))
-    return Sight(tree, tuple(sorted(reader.unseen)))
+    return Sight(tree, tuple(everything), tuple(sorted(reader.unseen)))
 
 
 async def live_objects(client: Client, application: Obj, fits: Callable[[Ref], bool] = lambda _: True) -> list[Managed]:

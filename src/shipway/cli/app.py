@@ -43,6 +43,7 @@ ACTS = {
     "wait": ("app_acts", "Wait until it is Synced and Healthy. Exit code 1: it took too long."),
     "terminate": ("app_acts", "Stop the operation under way; what it applied stays."),
     "tree": ("app_tree", "Show its objects and what they brought forth, down to the pods."),
+    "logs": ("app_logs", "Print the logs of its pods."),
     "resources": ("app_acts", "List the objects that it manages."),
     "set": ("app_acts", "Follow another branch, tag, version range or commit."),
     "delete": ("app_acts", "Delete it, and what it manages unless told otherwise."),

@@ -104,6 +104,7 @@ async def test_what_is_not_there_is_told(shop: Shop) -> None:
         "plan",
         "manifests",
         "create",
+        "logs",
     ],
 )
 def test_every_act_has_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,10 @@ It knows URLs, media types, paging and the error tree, and nothing about any kin
 given is never changed. Answers of lists and watches carry the kind's own apiVersion and kind, metadata-only ones too.
 """
 
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import orjson
 
@@ -32,6 +33,17 @@ _PATCH_MEDIA = {
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _PAGE_SIZE = 1000
+
+
+class LogOptions(TypedDict, total=False):
+    """Which part of a pod's log is wanted; None or left out: all of it, of its only container."""
+
+    container: str
+    follow: bool
+    tail_lines: int | None
+    since_seconds: float | None
+    previous: bool
+    timestamps: bool
 
 
 def _as_it_is(obj: Obj) -> Any:
@@ -135,13 +147,14 @@ class Client:
         }  # fmt: skip
         await self._object("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/binding", [], body)
 
-    async def logs(
-        self, namespace: str, name: str, *, container: str = "", follow: bool = False, tail_lines: int | None = None
-    ) -> AsyncGenerator[bytes, None]:
+    async def logs(self, namespace: str, name: str, **options: Unpack[LogOptions]) -> AsyncGenerator[bytes, None]:
         """A pod's log in chunks of any size. Raises NotFound, InvalidInput (the container has not started)."""
-        query: Query = [("container", container)] if container else []
-        query += [("follow", "true")] if follow else []
-        query += [("tailLines", str(tail_lines))] if tail_lines is not None else []
+        since = options.get("since_seconds")
+        query: Query = [("container", options.get("container") or "")]
+        query += [("tailLines", str(tail))] if (tail := options.get("tail_lines")) is not None else []
+        query += [("sinceSeconds", str(max(1, math.ceil(since))))] if since is not None else []
+        query += [(flag, "true") for flag in ("follow", "previous", "timestamps") if options.get(flag)]
+        query = [(key, value) for key, value in query if value]
         response = await self.raw("GET", f"/api/v1/namespaces/{namespace}/pods/{name}/log", query=query)
         ensure_ok(response, f"get the log of pod {namespace}/{name}")
         if response.stream is None:

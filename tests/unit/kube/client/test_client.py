@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from shipway.base.errors import Conflict, InvalidInput, NotFound, Unavailable
-from shipway.kube.client.client import Client
+from shipway.kube.client.client import Client, LogOptions
 from shipway.kube.client.errors import Expired
 from shipway.kube.objects.resource import Resource
 from shipway.kube.objects.wire import Request, Response
@@ -148,7 +148,9 @@ async def test_logs_come_in_chunks_or_whole() -> None:
     client = Client(transport)
     assert [c async for c in client.logs("a", "p", container="x", follow=True, tail_lines=5)] == [b"a\n", b"b\n"]
     assert dict(transport.asked[0].query) == {"container": "x", "follow": "true", "tailLines": "5"}
-    assert [c async for c in client.logs("a", "p")] == [b"c\n"]
+    options: LogOptions = {"since_seconds": 0.5, "previous": True, "timestamps": True, "container": ""}
+    assert [c async for c in client.logs("a", "p", **options)] == [b"c\n"]
+    assert dict(transport.asked[1].query) == {"sinceSeconds": "1", "previous": "true", "timestamps": "true"}
     with pytest.raises(InvalidInput):
         [c async for c in client.logs("a", "p")]
 
