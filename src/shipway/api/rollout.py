@@ -86,7 +86,7 @@ class RolloutAnalysis(Wire, frozen=True):
 
 
 class Step(Wire, frozen=True):
-    """One step of a canary: exactly one field is set."""
+    """One step of a canary: at most one of weight, pause, analysis and experiment, and scale and routes alone or beside it."""
 
     set_weight: int | None = None
     pause: Pause | None = None

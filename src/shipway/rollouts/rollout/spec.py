@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step, StringMatch, TrafficRouting, read_spec
+from shipway.api.rollout import STEP_KINDS, BlueGreen, Canary, RolloutSpec, Step, StringMatch, TrafficRouting, read_spec
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
 from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
@@ -27,6 +27,8 @@ from shipway.rollouts.traffic.routers import (
     read_routers,
 )
 
+LEADING_KINDS = ("experiment", "pause", "setWeight", "analysis")
+"""A step has at most one of these; scale and routes may be set beside it."""
 STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
 SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
 MAX_WEIGHT_MESSAGE = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
@@ -210,8 +212,12 @@ def _routing_problems(canary: Canary) -> Iterator[Invalid]:
 
 
 def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
-    if len(step.kinds) != 1:
-        yield invalid(path, ", ".join(step.kinds), STEP_MESSAGE)
+    if not step.kinds:
+        yield invalid(path, " ".join(f"step.{kind[0].upper()}{kind[1:]}: true" for kind in STEP_KINDS), STEP_MESSAGE)
+        return
+    if sum(kind in LEADING_KINDS for kind in step.kinds) > 1:
+        named = (f"step.{k[0].upper()}{k[1:]}: {str(k in step.kinds).lower()}" for k in LEADING_KINDS)
+        yield invalid(path, " ".join(named), STEP_MESSAGE)
         return
     most = max_weight(canary)
     if step.set_weight is not None and not 0 <= step.set_weight <= most:

@@ -62,12 +62,15 @@ class StepFacts(Struct, frozen=True):
 
 
 def condition_of(step: Step, facts: StepFacts) -> Condition:
-    """The condition of a step that names exactly one kind (validation saw to that)."""
+    """The condition of a step. One that names several kinds waits as its pause or analysis does, else for its pods.
+
+    Validation saw to it that there is at most one kind among pause, analysis, setWeight and experiment.
+    """
     if step.pause is not None:
         return _pause_condition(step.pause, facts)
     if step.analysis is not None:
         return RUN_CONDITIONS.get(facts.run_phase or "", "running")
-    if step.set_header_route is not None or step.set_mirror_route is not None:
+    if step.set_weight is None and step.set_canary_scale is None:
         return "settled"
     if not facts.at_counts or (step.set_weight is not None and not facts.weight_verified):
         return "short"

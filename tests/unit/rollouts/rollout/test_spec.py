@@ -50,7 +50,10 @@ def canary(**fields: object) -> Obj:
         ),
         (canary(steps=[{"pause": {"duration": "soon"}}]), "Duration needs to be greater than 0"),
         (canary(steps=[{}]), "Step must have one of the following set"),
-        (canary(steps=[{"setWeight": 1, "pause": {}}]), "Step must have one of the following set"),
+        (
+            canary(steps=[{"setWeight": 1, "pause": {}}]),
+            'Invalid value: "step.Experiment: false step.Pause: true step.SetWeight: true step.Analysis: false": Step must',
+        ),
         (canary(steps=[{"experiment": {}}]), "the step experiment is not supported yet"),
         (canary(steps=[{"plugin": {"name": "x"}}]), "the step plugin is not supported yet"),
         (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "SetMirrorRoute requires TrafficRouting, supports Istio only"),

@@ -75,6 +75,24 @@ def test_moves(step: Step, facts: StepFacts, move: Move) -> None:
     assert move_of(step, facts) == move
 
 
+SCALED = SetCanaryScale(replicas=1)
+ROUTED = SetHeaderRoute(name="x")
+
+
+@pytest.mark.parametrize(
+    ("step", "facts", "move"),
+    [
+        (Step(pause=Pause(), set_canary_scale=SCALED, set_header_route=ROUTED), StepFacts(at_counts=True), "pause"),
+        (Step(analysis=RolloutAnalysis(), set_canary_scale=SCALED), StepFacts(at_counts=True, run_phase="Running"), "stay"),
+        (Step(set_canary_scale=SCALED, set_header_route=ROUTED), StepFacts(), "stay"),
+        (Step(set_weight=5, set_header_route=ROUTED), StepFacts(at_counts=True, weight_verified=False), "stay"),
+        (Step(set_weight=5, set_header_route=ROUTED), StepFacts(at_counts=True), "next"),
+    ],
+)
+def test_a_step_of_several_kinds_waits_for_the_slowest(step: Step, facts: StepFacts, move: Move) -> None:
+    assert move_of(step, facts) == move
+
+
 @pytest.mark.parametrize(
     ("step", "text"),
     [
