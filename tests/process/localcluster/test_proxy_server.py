@@ -8,6 +8,7 @@ import pytest
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.echo import Behaviour, Connection, Server
 from shipway.localcluster.node.proxy.counters import Counters
+from shipway.localcluster.node.proxy.exchange import COPY_LIMIT
 from shipway.localcluster.node.proxy.routing import build
 from shipway.localcluster.node.proxy.server import ProxyServer
 from tests.unit.localcluster.node.proxy_objects import ref, route, rule, service, slice_of
@@ -207,6 +208,63 @@ async def test_filters_change_headers_and_path_redirect_and_mirror():
             assert (status, headers["location"]) == (301, f"https://{HOST}/moved")
         now = asyncio.get_running_loop().time
         await eventually(lambda: counters.report("shop", "copy", window_seconds=60, now=now())["requests"] == 1)
+
+
+def mirrored():
+    """A route to web whose requests are copied to `copy`."""
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": ref("copy")}}
+    return route("r", rule(ref("web"), filters=[mirror]))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ((), b"x" * 100_000, b"x" * 100_000),
+        (("Transfer-Encoding: chunked",), b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        ((), b"x" * (COPY_LIMIT + 1), None),
+    ],
+    ids=["length", "chunks", "too large to be kept"],
+)
+async def test_a_mirror_gets_a_copy_of_the_body(headers, body, expected):
+    got = []
+
+    async def take(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        got.append(await Browser(reader, writer)._body("POST", 200, fields))
+        writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+
+    async with raw_pod(echo_body) as web, raw_pod(take) as copy, proxy() as (server, port, counters):
+        server.route(routing(mirrored(), web=web, copy=copy))
+        async with browser(port) as user:
+            status, _, answer = await user.ask(method="POST", headers=headers, body=body)
+            assert (status, answer.partition(b"\r\n\r\n")[2]) == (200, body if expected is None else expected)
+
+        def copied():
+            return counters.report("shop", "copy", window_seconds=60, now=asyncio.get_running_loop().time())["requests"]
+
+        await eventually(lambda: copied() if expected is not None else True)
+        assert got == ([expected] if expected is not None else [])
+
+
+async def test_half_a_body_is_not_copied():
+    copies = []
+
+    async def hang(reader, writer):
+        await reader.read()
+
+    async def take(reader, writer):
+        copies.append(await reader.readline())
+
+    async with raw_pod(hang) as web, raw_pod(take) as copy, proxy() as (server, port, counters):
+        server.route(routing(mirrored(), web=web, copy=copy))
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nhalf".encode())
+        await asyncio.sleep(0)
+        writer.close()
+        now = asyncio.get_running_loop().time
+        await eventually(lambda: counters.report("shop", "web", window_seconds=60, now=now())["requests"])
+    assert copies == []
 
 
 @pytest.mark.parametrize(

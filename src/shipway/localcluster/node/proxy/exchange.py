@@ -7,6 +7,7 @@ or carry a body get a new connection, so that a kept one that is just being clos
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -25,6 +26,8 @@ from shipway.localcluster.node.proxy.http1 import (
 from shipway.localcluster.node.proxy.wire import Closed, Wire
 
 ANSWER_SECONDS = 60.0
+COPY_LIMIT = 1024 * 1024
+"""Bytes of a body, framing included, that are kept for mirrors; a longer one is not copied."""
 _PIECE = 64 * 1024
 
 Edit = Callable[[list[tuple[str, str]]], list[tuple[str, str]]]
@@ -48,12 +51,15 @@ class Answer(Struct, frozen=True):
 
 
 class Outgoing(Struct, frozen=True):
-    """A request on its way. `edit` changes the answer's headers; `answer_seconds` is until its head."""
+    """A request on its way. `edit` changes the answer's headers; `answer_seconds` is until its head. `body`: the body with its
+    framing, of a copy; else it comes from the client. `is_copied`: it is kept for mirrors on its way."""
 
     head: bytes
     request: RequestHead
     edit: Edit | None = None
     answer_seconds: float = ANSWER_SECONDS
+    body: bytes = b""
+    is_copied: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -68,14 +74,47 @@ def request_bytes(request: RequestHead, target: str, headers: Sequence[tuple[str
     return write_head(f"{request.method} {target} HTTP/1.1", lines)
 
 
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+
+class _Copying:
+    """A sink that keeps what goes through it, up to `COPY_LIMIT`."""
+
+    def __init__(self, sink: Wire) -> None:
+        self._sink = sink
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    @property
+    def kept(self) -> bytes | None:
+        return b"".join(self._pieces) if self._length <= COPY_LIMIT else None
+
+    def write(self, data: bytes) -> None:
+        self._sink.write(data)
+        self._length += len(data)
+        if self._length <= COPY_LIMIT:
+            self._pieces.append(data)
+        else:
+            self._pieces.clear()
+
+    async def drain(self) -> None:
+        await self._sink.drain()
+
+
 class Exchange:
-    """One request of one client connection."""
+    """One request of one client connection. `copied` is its body, once all of it went through and if it was to be kept."""
 
     def __init__(self, client: Wire, backends: Backends, out: Outgoing) -> None:
         self._client = client
         self._backends = backends
         self._out = out
         self.has_begun_answer = False
+        self.copied: bytes | None = None
 
     async def run(self, addresses: Sequence[Address]) -> Answer:
         """Tries the addresses in order until one takes the request. Raises Failure."""
@@ -98,8 +137,8 @@ class Exchange:
         """The outcome on one connection; None: it had been closed before it could take the request."""
         is_whole = False
         try:
-            wire.write(self._out.head)
-            if self._out.request.framing == "none" and not self._out.request.is_upgrade:
+            wire.write(self._out.head + self._out.body)
+            if self._out.body or (self._out.request.framing == "none" and not self._out.request.is_upgrade):
                 outcome, is_whole = await self._answer(wire), True
             else:
                 outcome, is_whole = await self._answer_with_body(wire)
@@ -135,6 +174,9 @@ class Exchange:
             if request.is_upgrade:
                 await copy_until_closed(self._client, wire)
                 wire.write_eof()
+            elif self._out.is_copied:
+                await copy_body(self._client, copying := _Copying(wire), request.framing, request.length)
+                self.copied = copying.kept
             else:
                 await copy_body(self._client, wire, request.framing, request.length)
         except (Closed, BadMessage):
@@ -194,7 +236,7 @@ class Exchange:
 
 
 async def copy_body(
-    source: Wire, sink: Wire, framing: Framing, length: int, *, first: bytes = b"", bare: bool = False
+    source: Wire, sink: Sink, framing: Framing, length: int, *, first: bytes = b"", bare: bool = False
 ) -> None:  # fmt: skip
     """Copies one message body after `first`; `bare` leaves out the chunk framing. Raises Closed, BadMessage."""
     if framing == "length":
@@ -207,7 +249,7 @@ async def copy_body(
         await copy_until_closed(source, sink)
 
 
-async def _copy_length(source: Wire, sink: Wire, left: int, first: bytes = b"") -> None:
+async def _copy_length(source: Wire, sink: Sink, left: int, first: bytes = b"") -> None:
     if first and not source.has_bytes:
         sink.write(first)
         first = b""
@@ -219,7 +261,7 @@ async def _copy_length(source: Wire, sink: Wire, left: int, first: bytes = b"") 
         await sink.drain()
 
 
-async def _copy_chunks(source: Wire, sink: Wire, *, bare: bool) -> None:
+async def _copy_chunks(source: Wire, sink: Sink, *, bare: bool) -> None:
     """Chunk by chunk with its framing as it came; trailers are passed on."""
     while True:
         line = await source.line()
@@ -242,7 +284,7 @@ async def _copy_chunks(source: Wire, sink: Wire, *, bare: bool) -> None:
     await sink.drain()
 
 
-async def copy_until_closed(source: Wire, sink: Wire) -> None:
+async def copy_until_closed(source: Wire, sink: Sink) -> None:
     while True:
         try:
             piece = await source.some(_PIECE)

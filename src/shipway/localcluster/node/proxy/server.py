@@ -5,9 +5,10 @@ cuts nothing: what is open stays with the pod it has. On 127.0.0.1 and localhost
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
+from msgspec.structs import replace
 
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.proxy.backends import Address, Backends
@@ -118,11 +119,11 @@ class ProxyServer:
         backend = self._choose(entry)
         if isinstance(backend, Failure):
             return self._refuse(wire, request, backend)
-        for number, mirror in enumerate(entry.rule.filters.mirrors):
-            share = round(mirror.percent * 100)
-            if self._balancer.backend(_copies(entry.rule, number), (share, 10_000 - share)) == 0:
-                self._mirror(mirror.backend, request, entry)
-        exchange = Exchange(wire, self._backends, _outgoing(request, entry, backend))
+        mirrors = self._mirrors(request, entry)
+        has_body = request.framing != "none"
+        if not has_body:
+            self._copy(mirrors, request, entry, b"")
+        exchange = Exchange(wire, self._backends, replace(_outgoing(request, entry, backend), is_copied=bool(mirrors)))
         try:
             answer = await exchange.run(self._addresses_of(backend))
         except Failure as failure:
@@ -132,6 +133,8 @@ class ProxyServer:
             else:
                 text = f"Service {backend.namespace}/{backend.service}: {failure.text}"
                 answer = Answer(failure.status, "", self._refuse(wire, request, Failure(failure.status, text)))
+        if has_body and exchange.copied:
+            self._copy(mirrors, request, entry, exchange.copied)
         now = asyncio.get_running_loop().time()
         service = (backend.namespace, backend.service)
         self._counters.add(service, answer.status, now - begun, version=answer.version, now=now)
@@ -177,10 +180,22 @@ class ProxyServer:
         wire.write(plain_response(redirect.status, "", close=not keep, extra=(("Location", location),)))
         return keep
 
-    def _mirror(self, backend: Backend, request: RequestHead, entry: Entry) -> None:
-        """A copy without body whose answer nobody waits for."""
-        if backend.endpoints and not backend.problem and request.framing == "none" and not request.is_upgrade:
-            self._tasks.create_task(self._send_copy(backend, _outgoing(request, entry, backend)))
+    def _mirrors(self, request: RequestHead, entry: Entry) -> list[Backend]:
+        """Who gets a copy of this request."""
+        if request.is_upgrade:
+            return []
+        found: list[Backend] = []
+        for number, mirror in enumerate(entry.rule.filters.mirrors):
+            share, backend = round(mirror.percent * 100), mirror.backend
+            turn = self._balancer.backend(_copies(entry.rule, number), (share, 10_000 - share))
+            if turn == 0 and backend.endpoints and not backend.problem:
+                found.append(backend)
+        return found
+
+    def _copy(self, mirrors: Sequence[Backend], request: RequestHead, entry: Entry, body: bytes) -> None:
+        """Copies whose answers nobody waits for. One with a body leaves when the request itself is through."""
+        for backend in mirrors:
+            self._tasks.create_task(self._send_copy(backend, replace(_outgoing(request, entry, backend), body=body)))
 
     async def _send_copy(self, backend: Backend, out: Outgoing) -> None:
         begun = asyncio.get_running_loop().time()
