@@ -293,3 +293,56 @@ async def test_a_process_whose_pod_went_away_meanwhile_is_ended(tmp_path):
         async with Node(client, name="local", home=tmp_path, clock=CLOCK, addresses=AddressBook(), tuning=FAST):
             assert started_at(pid) is None
             assert list((tmp_path / "node/local/pids").glob("*.pid")) == []
+
+
+def shell(script):
+    return {"exec": {"command": ["sh", "-c", script]}}
+
+
+async def test_volumes_are_files_below_the_directory_of_a_process(cluster, tmp_path):
+    client, run_node = cluster
+    mounts = [{"name": "config", "mountPath": "/etc/app"}, {"name": "scratch", "mountPath": "/var/scratch"}]
+    hook = {"postStart": shell("cat etc/app/greeting > var/scratch/copy; echo $VOL_CONFIG > var/scratch/place")}
+    web = pod(container={"volumeMounts": mounts, "lifecycle": hook})
+    web["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "app"}}, {"name": "scratch", "emptyDir": {}}]
+    async with run_node():
+        await client.create(PODS, web)
+        await pod_that(client, lambda obj: waiting_reason(obj) == "ContainerCreating")
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"greeting": "hi"}}
+        await client.create(CONFIG_MAPS, {**config, "metadata": {"name": "app", "namespace": "default"}})
+        found = await pod_that(client, is_ready)
+        assert "FailedMount" in await reasons(client)
+        root = tmp_path / "node" / "local" / "run" / found["metadata"]["uid"]
+        assert (root / "var/scratch/copy").read_text() == "hi"
+        assert (root / "var/scratch/place").read_text().strip() == str(root / "etc/app")
+        await client.delete(PODS, "default", "web")
+        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=10)
+        await eventually(lambda: not root.exists())
+
+
+async def test_a_pod_is_not_ready_before_its_hook_has_run_and_not_gone_before_the_other(cluster, tmp_path):
+    client, run_node = cluster
+    gate, bye = tmp_path / "gate", tmp_path / "bye"
+    lifecycle = {"postStart": shell(f"until [ -e {gate} ]; do sleep 0.02; done"), "preStop": shell(f"echo bye > {bye}")}
+    async with run_node():
+        await client.create(PODS, pod(container={"lifecycle": lifecycle}))
+        found = await pod_that(client, lambda obj: "running" in state(obj))
+        assert not is_ready(found)
+        gate.touch()
+        await pod_that(client, is_ready)
+        assert not bye.exists()
+        await client.delete(PODS, "default", "web")
+        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=10)
+        assert bye.read_text() == "bye\n"
+
+
+async def test_hooks_that_fail_are_told_and_a_start_that_fails_is_made_again(cluster):
+    client, run_node = cluster
+    lifecycle = {"postStart": shell("exit 3"), "preStop": {"httpGet": {"path": "/", "port": 1}}}
+    async with run_node():
+        await client.create(PODS, pod(container={"lifecycle": lifecycle}))
+        found = await pod_that(client, lambda obj: obj["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1)
+        assert not is_ready(found)
+        said = {event["reason"]: event["message"] for event in (await client.list(EVENTS)).items}
+        assert said["FailedPostStartHook"] == "PostStartHook of container web failed: command exited with 3"
+        assert said["FailedPreStopHook"].startswith("PreStopHook of container web failed: 1")

@@ -90,7 +90,7 @@ def _all_of(entry: Mapping[str, Any], facts: Facts) -> dict[str, str]:
 
 def _value_from(pod: Obj, source: Mapping[str, Any], facts: Facts) -> str | None:
     if ref := source.get("fieldRef"):
-        return _field(pod, ref.get("fieldPath") or "", facts)
+        return field_value(pod, ref.get("fieldPath") or "", facts)
     for key, kind in _KEY_FROM:
         if ref := source.get(key):
             content = _content(kind, ref, facts)
@@ -114,7 +114,8 @@ def _content(kind: str, ref: Mapping[str, Any], facts: Facts) -> dict[str, str]:
     return {key: base64.b64decode(value).decode(errors="replace") for key, value in (obj.get("data") or {}).items()}
 
 
-def _field(pod: Obj, path: str, facts: Facts) -> str:
+def field_value(pod: Obj, path: str, facts: Facts) -> str:
+    """What the downward API says of a pod. Raises InvalidInput for a path that it does not know."""
     known = {
         "metadata.name": metadata(pod).get("name"),
         "metadata.namespace": metadata(pod).get("namespace"),

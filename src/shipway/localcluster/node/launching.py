@@ -15,6 +15,7 @@ from shipway.localcluster.node.environment import Facts, environment, expand
 from shipway.localcluster.node.images import Echo
 from shipway.localcluster.node.pid_files import SUFFIX, stem_of
 from shipway.localcluster.node.process import Launch
+from shipway.localcluster.node.volumes import layout_of
 
 DEFAULT_PORT = 8080
 _PASSED_ON = ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH")
@@ -40,6 +41,8 @@ def echo_launch(pod: Obj, container: Obj, echo: Echo, facts: Facts, listens_at: 
         "POD_NAMESPACE": namespace_of(pod),
         "POD_IP": listens[0][0],
     }
+    root = home / "run" / uid_of(pod)
+    variables |= layout_of(pod, container, facts).variables(root)
     variables |= {"HOST": listens[0][0], "PORT": str(listens[0][1])}
     variables |= wanted
     addresses = [f"--listen={host}:{port}" for host, port in listens]
@@ -49,7 +52,7 @@ def echo_launch(pod: Obj, container: Obj, echo: Echo, facts: Facts, listens_at: 
     return Launch(
         (*program, f"--version={echo.version}", *addresses, *arguments),
         variables,
-        home / "run" / uid_of(pod),
+        root,
         home / "pids" / f"{stem_of(uid_of(pod), container['name'])}{SUFFIX}",
         what,
         facts.pod_ip,

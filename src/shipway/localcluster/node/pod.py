@@ -25,8 +25,9 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import is_deleting, name_of, namespace_of, status_of, uid_of
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.containers import Container, Exit, restored
-from shipway.localcluster.node.decide import Observed, Stop, decide, failures_after, spec_for
+from shipway.localcluster.node.decide import Observed, Stop, decide, failures_after, grace_seconds, spec_for
 from shipway.localcluster.node.environment import Facts, needed
+from shipway.localcluster.node.hooks import Hook, run_hook
 from shipway.localcluster.node.images import (
     Echo,
     Simulated,
@@ -46,13 +47,13 @@ from shipway.localcluster.node.registration import MANAGER
 from shipway.localcluster.node.simulation import Simulation, introduce
 from shipway.localcluster.node.status import pod_status, with_conditions
 from shipway.localcluster.node.streaming.child import Place, outcome_of
+from shipway.localcluster.node.volumes import KINDS, Layout, lay_out, layout_of, sources_of
 
 log = structlog.get_logger()
 
 SETTLE_SECONDS = 0.5
 """A start that takes less than this is reported only when it is through."""
 RETRY_SECONDS = 2.0
-LONGEST_HOOK_SECONDS = 3600.0
 RUNTIME = "shipway.dev/runtime"
 """Annotation of every pod of a local node: `process` or `simulated`."""
 LISTENS_AT = "shipway.dev/listens-at"
@@ -102,6 +103,7 @@ class PodWorker:
         self._is_gone = False
         self._is_confirmed = False
         self._changed = asyncio.Event()
+        self._mounting = asyncio.Lock()
         self._leaving = asyncio.Event()
 
     @property
@@ -281,7 +283,9 @@ class PodWorker:
             code = await self._watch(name, spec, running)
             self._ended(name, code)
         except ShipwayError as error:
-            self._host.tell(self.pod, "Warning", "Failed", f"Error: {error.message}")
+            is_mount = error.reason == "ContainerCreating"
+            event, text = ("FailedMount", error.message) if is_mount else ("Failed", f"Error: {error.message}")
+            self._host.tell(self.pod, "Warning", event, text)
             retry = Instant(clock.now() + RETRY_SECONDS * self._host.backoff_scale)
             self._set(name, phase="waiting", reason=error.reason, message=error.message, not_before=retry)
         finally:
@@ -308,12 +312,22 @@ class PodWorker:
         left = self._left.pop(name, None)
         for port, here in left.listens.items() if left else ():
             self._host.addresses.restore(self.ip, port, here)
-        launch = self._launch(spec, what, await self._facts(spec), is_running=left is not None)
+        facts = await self._facts(spec)
+        launch = self._launch(spec, what, facts, is_running=left is not None)
+        if left is None:
+            await self._mount(launch.directory, layout_of(self.pod, spec, facts))
         process = Process.adopt(launch, left, output, self._host.clock) if left else await Process.start(launch, output)
         self._processes[name] = launch, asyncio.Event()
         done = f"Took over process {process.pid} of an earlier node as" if left else f"Started process {process.pid} as"
         self._host.tell(self.pod, "Normal", "Adopted" if left else "Started", f"{done} container {name}")
         return process
+
+    async def _mount(self, root: Path, layout: Layout) -> None:
+        for name, kind in layout.missing:
+            message = f'volume "{name}" is left out: local pods have {", ".join(KINDS)}, and no {kind}'
+            self._host.tell(self.pod, "Warning", "FailedMount", message)
+        async with self._mounting:
+            await asyncio.to_thread(lay_out, layout, root)
 
     def _launch(self, spec: Obj, what: Echo, facts: Facts, *, is_running: bool) -> Launch:
         """What runs already has its environment; if that cannot be told any more, commands beside it go without."""
@@ -322,7 +336,7 @@ class PodWorker:
         except InvalidInput:
             if not is_running:
                 raise
-            bare = {key: value for key, value in spec.items() if key not in ("env", "envFrom")}
+            bare = {key: value for key, value in spec.items() if key not in ("env", "envFrom", "volumeMounts")}
             launch = echo_launch(self.pod, bare, what, facts, self._listens_at, self._host.home)
         return replace(launch, orphan_seconds=self._host.orphan_seconds)
 
@@ -342,7 +356,7 @@ class PodWorker:
 
     async def _facts(self, spec: Obj) -> Facts:
         sources: dict[tuple[str, str], Obj] = {}
-        for source in needed(spec):
+        for source in {*needed(spec), *sources_of(self.pod, spec)}:
             resource = CONFIG_MAPS if source.kind == "ConfigMap" else SECRETS
             try:
                 sources[source.kind, source.name] = await self._host.client.get(resource, namespace_of(self.pod), source.name)
@@ -357,14 +371,19 @@ class PodWorker:
             self._set(name, is_started=True, is_ready=known.is_ready)
             return await running.run()
         async with asyncio.TaskGroup() as tasks:
-            probing = tasks.create_task(
-                watch_probes(
-                    spec, lambda probe: self._ask(name, probe), self._host.clock, lambda **is_: self._probed(name, **is_), known
-                )
-            )
+            attending = tasks.create_task(self._attend(name, spec, known, tasks))
             code = await running.run()
-            probing.cancel()
+            attending.cancel()
         return code
+
+    async def _attend(self, name: str, spec: Obj, known: Container, tasks: asyncio.TaskGroup) -> None:
+        """What goes on beside a process: its postStart hook, and once that went well, its probes."""
+        if not known.is_started and not await self._hook(name, "postStart"):
+            self._stop(Stop(name, grace_seconds(self.pod), "Killing", "FailedPostStartHook"), tasks)
+            return
+        await watch_probes(
+            spec, lambda probe: self._ask(name, probe), self._host.clock, lambda **is_: self._probed(name, **is_), known
+        )
 
     async def _ask(self, name: str, probe: Probe) -> tuple[bool, str]:
         """Puts one probe to a running container."""
@@ -410,22 +429,14 @@ class PodWorker:
         if not isinstance(running, Simulation):
             with suppress(TimeoutError):
                 async with asyncio.timeout(stop.grace_seconds):
-                    await self._before_stop(
-                        stop.name, (spec_for(self.pod, stop.name).get("lifecycle") or {}).get("preStop") or {}
-                    )
+                    await self._hook(stop.name, "preStop")
         await running.stop(max(0.0, stop.grace_seconds - (self._host.clock.now() - begun)))
 
-    async def _before_stop(self, name: str, hook: Obj) -> None:
-        problem = ""
-        if seconds := (hook.get("sleep") or {}).get("seconds"):
-            await self._host.clock.sleep(float(seconds))
-        elif command := (hook.get("exec") or {}).get("command"):
-            try:
-                code, said = await outcome_of(self.place(name), command, LONGEST_HOOK_SECONDS)
-                problem = f"exited with {code}: {said}" if code else ""
-            except (InvalidInput, NotFound) as error:
-                problem = error.message
-        elif hook.get("httpGet"):
-            problem = "httpGet hooks are not supported on this local node: use exec or sleep"
+    async def _hook(self, name: str, which: Hook) -> bool:
+        """Runs a container's `postStart` or `preStop` hook, if it has one; whether it went well."""
+        spec = spec_for(self.pod, name)
+        problem = await run_hook(spec, which, lambda probe: self._ask(name, probe), self._host.clock)
         if problem:
-            self._host.tell(self.pod, "Warning", "FailedPreStopHook", f"PreStopHook of container {name} failed: {problem}")
+            title = f"{which[0].upper()}{which[1:]}Hook"
+            self._host.tell(self.pod, "Warning", f"Failed{title}", f"{title} of container {name} failed: {problem}")
+        return not problem
