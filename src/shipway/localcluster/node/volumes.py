@@ -23,7 +23,6 @@ from shipway.localcluster.node.environment import Facts, Source, field_value
 KINDS = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
 _FOLDER = ".volumes"
 _MODE = 0o644
-_NOT_WRITTEN = ("serviceAccountToken", "clusterTrustBundle", "podCertificate")
 
 
 class File(Struct, frozen=True):
@@ -105,13 +104,13 @@ def _parts(volume: Obj) -> list[Obj]:
 
 def _files(pod: Obj, volume: Obj, facts: Facts) -> Iterator[File]:
     for part in _parts(volume):
-        for kind in ("configMap", "secret", "downwardAPI"):
-            if (source := part.get(kind)) is not None:
-                mode = source.get("defaultMode") or dig(volume, "projected", "defaultMode") or _MODE
-                if kind == "downwardAPI":
-                    yield from _downward(pod, source, mode, facts, volume["name"])
-                else:
-                    yield from _keys(kind, source, mode, facts, volume["name"])
+        kind = next((kind for kind in ("configMap", "secret", "downwardAPI") if part.get(kind) is not None), "")
+        source: Obj = part.get(kind) or {}
+        mode = source.get("defaultMode") or dig(volume, "projected", "defaultMode") or _MODE
+        if kind == "downwardAPI":
+            yield from _downward(pod, source, mode, facts, volume["name"])
+        elif kind:
+            yield from _keys(kind, source, mode, facts, volume["name"])
 
 
 def _keys(kind: str, source: Obj, mode: int, facts: Facts, volume: str) -> Iterator[File]:
