@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from msgspec import Struct
 
-from shipway.api.kinds import PODS
+from shipway.api.kinds import ANALYSIS_RUNS, PODS
 from shipway.assembly.cluster import embedded_cluster
 from shipway.assembly.engines import engine_process
 from shipway.assembly.installation import prepare
@@ -177,7 +177,7 @@ def tree(text: str) -> str:
     return plain(text[text.index("NAME ") :])
 
 
-@pytest.mark.proves("rollouts:kubectl-plugin", "004-19")
+@pytest.mark.proves("rollouts:kubectl-plugin", "004-17", "004-19")
 @pytest.mark.timeout(180)
 async def test_a_canary_by_the_plugin(kubectl: Kubectl) -> None:
     assert (await kubectl("apply", "-f", "-", stdin=ROLLOUT)).code == 0
@@ -208,6 +208,7 @@ async def test_a_canary_by_the_plugin(kubectl: Kubectl) -> None:
     assert "# revision:3" in (await kubectl.rollout("get", "web")).out
 
 
+@pytest.mark.proves("rollouts:kubectl-plugin", "004-17")
 @pytest.mark.timeout(180)
 async def test_a_restart_by_the_plugin_replaces_every_pod(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "-", stdin=ROLLOUT)
@@ -219,3 +220,35 @@ async def test_a_restart_by_the_plugin_replaces_every_pod(kubectl: Kubectl) -> N
         while before & {uid_of(pod) for pod in (await kubectl.client.list(PODS, "default")).items}:
             await asyncio.sleep(0.05)
     assert (await kubectl.rollout("status", "web", "--timeout=60s")).code == 0
+
+
+RUN = """
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisRun
+metadata: {name: endless, namespace: default}
+spec:
+  metrics:
+  - name: errors
+    interval: 1h
+    provider: {web: {url: "http://127.0.0.1:1/errors"}}
+"""
+
+
+@pytest.mark.proves("rollouts:kubectl-plugin", "004-17")
+@pytest.mark.timeout(180)
+async def test_a_pause_by_hand_and_an_analysis_that_is_ended(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=ROLLOUT)
+    assert (await kubectl.rollout("status", "web", "--timeout=60s")).code == 0
+    assert (await kubectl.rollout("pause", "web")).out == "rollout 'web' paused\n"
+    await kubectl.until("Paused (manually paused)")
+    assert (await kubectl.rollout("promote", "web")).out == "rollout 'web' promoted\n"
+    assert (await kubectl.rollout("status", "web", "--timeout=60s")) == Said(0, "Healthy\n", "")
+
+    await kubectl("apply", "-f", "-", stdin=RUN)
+    assert (await kubectl.rollout("terminate", "endless")).out == "analysisrun 'endless' terminated\n"
+    async with asyncio.timeout(60):
+        while (await kubectl.client.get(ANALYSIS_RUNS, "default", "endless")).get("status", {}).get("phase") != "Successful":
+            await asyncio.sleep(0.05)
+    missing = await kubectl.rollout("terminate", "nobody")
+    assert missing.code != 0
+    assert "AnalysisRun nobody not found in namespace default" in missing.err

@@ -209,7 +209,7 @@ def test_one_bad_measurement_is_no_verdict() -> None:
     cooked(HEADER_TESTS, story, {"error-rate": [[0.3], [0.001]], "latency-p95": [[0.2]]})
 
 
-@pytest.mark.proves("rollouts:cookbook")
+@pytest.mark.proves("001-20", "rollouts:cookbook")
 def test_small_shares_wait_for_a_person() -> None:
     async def story(kitchen: Kitchen) -> None:
         stable = await kitchen.release()

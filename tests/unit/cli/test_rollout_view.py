@@ -19,6 +19,7 @@ def weights(canary: int) -> dict[str, Any]:
     return {"canary": {"weights": {"canary": {"weight": canary}, "stable": {"weight": 100 - canary}}}}
 
 
+@pytest.mark.proves("001-20")
 @pytest.mark.parametrize(
     ("found", "asked", "actual"),
     [

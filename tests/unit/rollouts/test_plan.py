@@ -4,7 +4,7 @@ import pytest
 
 from shipway.base.errors import InvalidInput
 from shipway.rollouts.plan import PlanRow, plan
-from tests.unit.rollouts.rollout.sandbox import blue_green, rollout
+from tests.unit.rollouts.rollout.sandbox import blue_green, deployed, plain, rollout, routed
 
 STEPS = ({"setWeight": 5}, {"pause": {"duration": "1m"}}, {"setWeight": 50}, {"pause": {}})
 
@@ -50,3 +50,24 @@ def test_blue_green() -> None:
 def test_what_cannot_run_is_refused_in_the_words_of_the_condition() -> None:
     with pytest.raises(InvalidInput, match="SetWeight needs to be between 0 and 100"):
         plan(rollout({"setWeight": 101}))
+
+
+@pytest.mark.proves("004-01")
+@pytest.mark.parametrize("is_routed", [True, False], ids=["routed", "by pods"])
+def test_who_meets_the_new_version_at_each_step_is_what_was_planned(is_routed: bool) -> None:
+    steps = ({"setWeight": 1}, {"pause": {}}, {"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {}})
+    world = deployed((routed if is_routed else plain)(*steps, replicas=10))
+    rows = {row.number: row for row in plan(world.rollout)}
+    stable = world.status["stableRS"]
+    world.set_image("shop/web:v2")
+    met: list[tuple[int, int]] = []
+    for _ in range(3):
+        world.settle()
+        row = rows[world.status["currentStepIndex"] + 1]
+        sizes = world.replica_sets()
+        assert (sizes.pop(stable), sum(sizes.values())) == (row.stable, row.canary)
+        if is_routed:
+            assert world.weights() == (row.weight, 100 - row.weight)
+        met.append((row.weight, row.canary))
+        world.patch_status(pauseConditions=None)
+    assert met == [(1, 1), (20, 2), (60, 6)]

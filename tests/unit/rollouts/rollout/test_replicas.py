@@ -103,6 +103,7 @@ BASIC = [
 ]
 
 
+@pytest.mark.proves("001-20")
 @pytest.mark.parametrize(("replicas", "weight", "most", "surge", "canary", "stable"), SPLITS)
 def test_the_split_closest_to_the_weight(replicas: int, weight: int, most: int, surge: int, canary: int, stable: int) -> None:
     assert nearest_split(replicas, weight, most, surge) == (canary, stable)
