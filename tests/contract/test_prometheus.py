@@ -20,19 +20,20 @@ from msgspec import Struct
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.prometheus.provider import Range, measure
 from shipway.api.crds import load_crds
-from shipway.api.kinds import ANALYSIS_RUNS, CRDS, NAMESPACES
+from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CRDS, NAMESPACES, ROLLOUTS
 from shipway.assembly.measuring import MetricServers
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import dig, name_of
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
+from tests.sim.rollouts_world import NS, World, furnished, rollout, running
 
 CONFIG = """global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
@@ -216,3 +217,47 @@ async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client:
     nonsense = await ended(client, "nonsense", "sum(")
     assert dig(nonsense, "status", "phase") == "Error"
     assert "Prometheus refuses the query: bad_data: " in dig(nonsense, "status", "message")
+
+
+class Watched(World):
+    """The world of the simulations in real time, measured by a real Prometheus."""
+
+    def __init__(self, server: ApiServer, monitoring: Monitoring) -> None:
+        self.monitoring = monitoring
+        super().__init__(server, SystemClock(), lambda same, _: same)
+
+    async def _measure(self, ask: MeasureAsk) -> object:
+        return await MetricServers(self.user, self.monitoring.session, self.monitoring.url).measure(ask)
+
+
+@pytest.mark.proves("rollouts:abort-within-a-second")
+@pytest.mark.timeout(120)
+async def test_a_canary_is_thrown_out_within_a_second_of_what_prometheus_says(monitoring: Monitoring) -> None:
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
+    there = Watched(server, monitoring)
+    await furnished(there)
+    query = 'shop_error_ratio{service="web"}'
+    metric = {
+        "name": "errors",
+        "interval": "1s",
+        "successCondition": "result[0] < 0.05",
+        "provider": {"prometheus": {"query": query}},
+    }
+    await there.user.patch(ANALYSIS_TEMPLATES, NS, "errors", {"spec": {"metrics": [metric]}})
+    background = {"templates": [{"templateName": "errors"}]}
+    async with running(there, there.cluster.run()):
+        await there.user.create(ROLLOUTS, rollout({"setWeight": 50}, {"pause": {}}, analysis=background))
+        await there.phase("Healthy")
+        await there.set_image("shop/web:v2")
+        await there.phase("Paused")
+        assert await there.weights() == (50, 50)
+        monitoring.shop.ratios["web"] = 0.4
+        (run,) = (await there.user.list(ANALYSIS_RUNS, NS)).items
+        one = One(ANALYSIS_RUNS, NS, name_of(run))
+        await wait_until(there.user, one, lambda found: dig(found or {}, "status", "phase") == "Failed")
+        begun = there.clock.elapsed()
+        while await there.weights() != (0, 100):
+            await there.clock.sleep(0.01)
+        assert there.clock.elapsed() - begun <= 1.0
+        assert "errors" in (await there.phase("Degraded"))["status"]["message"]
+    await server.close()

@@ -44,7 +44,7 @@ from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
 from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset_blue_green, scaled_blue_green
 from shipway.rollouts.rollout.changes import change_of, in_one, is_turn, said, spoken
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
-from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, together
+from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, side_by_side, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new, with_replica_set
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.leaving import reach_of
@@ -206,11 +206,19 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     switches = plan_services(facts)
     traffic = plan_traffic(facts, switches.pointed)
     scaling = plan_scaling(facts)
-    # Services that take turns are switched without traffic only, so theirs goes first; elsewhere pods are pointed at first.
-    moves = (switches.effects, traffic.effects) if facts.canary.ping_pong is None else (traffic.effects, switches.effects)
-    effects = together(before, *moves, runs.effects, scaling.effects)
+    effects = together(before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects)
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
     return _decision(facts, effects, following)
+
+
+def _moves(facts: Facts, switches: Effects, traffic: Effects) -> Effects:
+    """Services that take turns are switched without traffic only, so theirs goes first; elsewhere pods are pointed at first.
+
+    After an abort both lead to stable, and neither waits.
+    """
+    if facts.canary.ping_pong is not None:
+        return together(traffic, switches)
+    return side_by_side(switches, traffic) if facts.aborted and not facts.is_promoted else together(switches, traffic)
 
 
 def _blue_green(facts: Facts, first: Effects) -> RolloutDecision:

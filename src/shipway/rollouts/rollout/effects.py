@@ -1,5 +1,6 @@
 """What the parts of a decision add up to: batches in order, events tied to actions, and when to look again."""
 
+import msgspec
 from msgspec import Struct
 
 from shipway.base.clock import Instant
@@ -33,6 +34,15 @@ def together(*parts: Effects) -> Effects:
         notes=tuple(note for part in parts for note in part.notes),
         wake=earliest(*(part.wake for part in parts)),
     )
+
+
+def side_by_side(one: Effects, other: Effects) -> Effects:
+    """Both at once: their first batches are one. For moves of which neither waits for the other."""
+    if not one.batches or not other.batches:
+        return together(one, other)
+    first = Batch((*one.batches[0].actions, *other.batches[0].actions))
+    both = together(one, other)
+    return msgspec.structs.replace(both, batches=(first, *one.batches[1:], *other.batches[1:]))
 
 
 def acting(*actions: Action, notes: tuple[tuple[Action, Note], ...] = (), wake: Instant | None = None) -> Effects:

@@ -3,6 +3,7 @@
 import pytest
 
 from shipway.api.kinds import ANALYSIS_RUNS
+from shipway.kube.runtime.decision import Patch
 from tests.unit.rollouts.rollout.sandbox import deployed, routed
 
 FAILABLE = (
@@ -40,3 +41,15 @@ def test_a_failed_validation_at_any_step_takes_everything_back_and_says_why(step
     assert world.status["message"].startswith("RolloutAborted: Rollout aborted update to revision 2: ")
     assert "too many errors" in world.status["message"]
     assert "RolloutAborted" in world.reasons
+
+
+def test_an_abort_needs_one_round_trip_until_all_traffic_is_stables() -> None:
+    world = deployed(routed({"setWeight": 50}, {"pause": {}}))
+    world.set_image("shop/web:v2")
+    world.settle()
+    world.patch_status(abort=True)
+    decision = world.reconcile()
+    assert decision is not None
+    kinds = {action.resource.kind for action in decision.batches[0].actions if isinstance(action, Patch)}
+    assert kinds == {"Service", "HTTPRoute"}
+    assert world.weights() == (0, 100)
