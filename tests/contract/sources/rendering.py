@@ -22,11 +22,11 @@ from tests.repository import seed
 class Bench:
     """`render(source)` renders what is committed. Close it."""
 
-    def __init__(self, root: Path, files: Mapping[str, str | bytes], *, helm: str = "") -> None:
+    def __init__(self, root: Path, files: Mapping[str, str | bytes], *, helm: str = "", seconds: float = 60) -> None:
         self.copy, self.url = seed(root, "shop", dict(files))
         self.home = root / "home"
         self.mirrors = Mirrors(self.home, clock=SystemClock())
-        self.workers = WorkerPool("Render", size=2, timeout_seconds=60, clock=SystemClock())
+        self.workers = WorkerPool("Render", size=2, timeout_seconds=seconds, clock=SystemClock())
         self.engines: Mapping[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
             "Helm": HelmEngine(self.workers, program=helm),

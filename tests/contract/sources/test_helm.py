@@ -1,9 +1,12 @@
 """Charts through real Helm, both ways to it: the SDK in the worker, and a `helm` program where there is one."""
 
+import asyncio
+
 import pytest
 
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import InvalidInput, Unavailable
 from tests.contract.sources.rendering import Bench, named, only
+from tests.e2e.running import processes_of
 
 CHART = "apiVersion: v2\nname: shop\nversion: 0.1.0\n"
 CONFIG = """\
@@ -224,6 +227,21 @@ async def test_a_bomb_ends_only_its_worker(bench):
         await bench.render({"path": "bomb"})
     assert caught.value.reason == "RenderOutOfMemory"
     assert (await data_of(bench))["a"] == "chart"
+
+
+@pytest.mark.proves("gitops:a-chart-that-never-ends")
+@pytest.mark.parametrize("way", ["sdk", "program"])
+async def test_a_chart_that_never_ends_is_stopped_and_others_go_on(tmp_path, program, way):
+    endless = "{{ range until 40000 }}{{ range until 40000 }}{{ end }}{{ end }}"
+    files = {**FILES, "endless/Chart.yaml": CHART, "endless/templates/x.yaml": endless}
+    bench = Bench(tmp_path, files, helm=program("helm") if way == "program" else "", seconds=4.0)
+    try:
+        stuck, others = await asyncio.gather(bench.render({"path": "endless"}), data_of(bench), return_exceptions=True)
+        assert isinstance(stuck, Unavailable) and stuck.reason == "RenderTimeout"
+        assert isinstance(others, dict) and others["a"] == "chart"
+        assert not [line for line in processes_of(tmp_path) if "template" in line], "the program went with its worker"
+    finally:
+        await bench.close()
 
 
 @pytest.mark.parametrize(
