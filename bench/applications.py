@@ -6,11 +6,13 @@ Each application has three objects (ConfigMap, Service, Deployment with 0 replic
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 from msgspec import Struct
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, NAMESPACES
@@ -62,6 +64,12 @@ class Engines:
         if self._process and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()
+
+    async def passes(self, controller: str) -> float:
+        """How many passes of a controller have ended."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as answer:
+            found = re.search(rf'shipway_passes_total{{controller="{controller}"}} (\S+)', await answer.text())
+        return float(found[1]) if found else 0.0
 
     def usage(self) -> Usage:
         assert self._process is not None

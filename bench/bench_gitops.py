@@ -26,7 +26,10 @@ from shipway.kube.client.client import Client
 
 APPS = int(os.environ.get("APPS", "1000"))
 TARGETS = os.environ.get("TARGETS", "real,embedded").split(",")
-REST_SECONDS = 30.0
+REST_SECONDS = 190.0
+"""Longer than the time between two polls, so that there is one in it."""
+QUIET_SECONDS = 2.0
+"""Once no pass has ended for so long, everything is known."""
 COMMITS = 20
 AT_ONCE = 8
 
@@ -45,6 +48,7 @@ async def measure(client: Client, repo: Monorepo, engines: Engines, url: str) ->
     figures = await first_sync(client, engines, url)
     say(figures)
     figures |= await at_rest(engines)
+    say(figures)
     figures |= await commits(client, repo, engines)
     figures |= await hand_edits(client)
     say(figures)
@@ -64,7 +68,12 @@ async def first_sync(client: Client, engines: Engines, url: str) -> dict[str, fl
             group.create_task(create(number))
     await all_synced(client, APPS)
     used = engines.usage()
-    return {"first_sync_seconds": CLOCK.now() - began, "first_sync_cpu_seconds": used.cpu - before, "mb": used.mb}
+    return {
+        "first_sync_seconds": CLOCK.now() - began,
+        "first_sync_cpu_seconds": used.cpu - before,
+        "mb": used.mb,
+        "first_sync_passes_per_application": await engines.passes("gitops-application") / APPS,
+    }
 
 
 async def at_rest(engines: Engines) -> dict[str, float]:
@@ -110,10 +119,22 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
     began = CLOCK.now()
     await engines.start()
     ready = CLOCK.now() - began
-    await CLOCK.sleep(15)
+    passes, known = 0.0, began
+    while CLOCK.now() - known < QUIET_SECONDS or passes < APPS:
+        await CLOCK.sleep(0.1)
+        if (now := await engines.passes("gitops-application")) != passes:
+            passes, known = now, CLOCK.now()
+    used = engines.usage()
     after = await versions(client)
     changed = sum(after[name] != version for name, version in before.items())
-    return {"restart_ready_seconds": ready, "restart_changed_objects": changed}
+    return {
+        "restart_ready_seconds": ready,
+        "restart_known_seconds": known - began,
+        "restart_cpu_seconds": used.cpu,
+        "restart_mb": used.mb,
+        "restart_passes_per_application": passes / APPS,
+        "restart_changed_objects": changed,
+    }
 
 
 async def versions(client: Client) -> dict[str, str]:

@@ -159,7 +159,7 @@ class EngineProcess:
         self._sources = sources
         self._webhook_secrets = secrets_of_webhooks
         self._clock = clock
-        self._pushes = Pushes(sources.mirrors, sources.look, self._ask_all_about)
+        self._pushes = Pushes(sources.mirrors.changed, sources.look, self._ask_all_about)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.urls import place_of
 from shipway.assembly.sources import may_follow
 from shipway.base.errors import ShipwayError
 from shipway.server.webhook import PushEvent
 
+Changed = Callable[[str, Callable[[str], bool]], list[str]]
+"""Told of a repository that was pushed to, and which revisions may follow; which of ours that is (`Mirrors.changed`)."""
 Look = Callable[[str], Awaitable[bool]]
 """Looks at a repository and tells to whom it is news; False: everybody has to ask again (`Mirrors.look`)."""
 
@@ -21,8 +22,8 @@ Look = Callable[[str], Awaitable[bool]]
 class Pushes:
     """`ask_all` has everybody ask again who asks about a repository (by its place): for when nobody knows better."""
 
-    def __init__(self, mirrors: Mirrors, look: Look, ask_all: Callable[[str], object]) -> None:
-        self._mirrors = mirrors
+    def __init__(self, changed: Changed, look: Look, ask_all: Callable[[str], object]) -> None:
+        self._changed = changed
         self._look = look
         self._ask_all = ask_all
         self._pending: dict[str, asyncio.Event] = {}
@@ -31,7 +32,7 @@ class Pushes:
     def told(self, event: PushEvent) -> int:
         """A push happened. Returns how many repositories are looked at for it."""
         follows = partial(may_follow, refs=event.refs)
-        urls = [url for repo_url in event.repo_urls for url in self._mirrors.changed(repo_url, follows)]
+        urls = [url for repo_url in event.repo_urls for url in self._changed(repo_url, follows)]
         for url in dict.fromkeys(urls):
             if url in self._pending:
                 self._pending[url].set()

@@ -120,7 +120,7 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
         }
         runtime = Runtime(client, gitops_controllers(GitOpsSettings("argocd", key=b"k")), clock=CLOCK, resolvers=resolvers)
         sources.mirrors.on_news(lambda requests: runtime.ask_again(map(HeadAsk, requests)))
-        pushes = Pushes(sources.mirrors, sources.look, lambda _: pytest.fail("nobody knows who reads what"))
+        pushes = Pushes(sources.mirrors.changed, sources.look, lambda _: pytest.fail("nobody knows who reads what"))
         running = [group.create_task(one) for one in (runtime.run(), pushes.run())]
         there = Monorepo(copy, client, sources, runtime, pushes)
         there.heads = heads
