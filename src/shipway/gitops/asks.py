@@ -76,7 +76,7 @@ class DryRunAsk(Ask, frozen=True):
     """
 
     at_once: ClassVar[int] = 32
-    together: ClassVar[bool] = True
+    together: ClassVar[str] = "sync"
     resource: Resource
     namespace: str
     name: str
@@ -101,6 +101,7 @@ class KeepAsk(Ask, frozen=True):
     uid) names besides. All others may be forgotten.
     """
 
+    together: ClassVar[str] = "sync"
     application: str
     deployment: str
     requests: tuple[RenderRequest | None, ...]

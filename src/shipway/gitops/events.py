@@ -3,6 +3,8 @@
 `DriftHealed` is ours: a self-heal says which fields of which object were put back and which field manager had changed them.
 """
 
+from msgspec.structs import replace
+
 from shipway.gitops.operation import DRIFT, is_over
 from shipway.gitops.pinned import revisions_in, shown
 from shipway.kube.objects.resource import Obj
@@ -53,8 +55,9 @@ def _status_notes(app: Obj, old: Obj, new: Obj) -> tuple[Note, ...]:
     for part, name in (("sync", "sync status"), ("health", "health status")):
         before, after = (old.get(part) or {}).get("status"), (new.get(part) or {}).get("status")
         if before != after:
-            text = f"Updated {name}: {before or ''} -> {after or ''}"
-            notes.append(_note(app, "ResourceUpdated", text, is_warning=after in ("Degraded", "Unknown", "Missing")))
+            change = (f"Updated {name}", before or "", after or "")
+            note = _note(app, "ResourceUpdated", "", is_warning=after in ("Degraded", "Unknown", "Missing"))
+            notes.append(replace(note, message=f"{change[0]}: {change[1]} -> {change[2]}", change=change))
     return tuple(notes)
 
 

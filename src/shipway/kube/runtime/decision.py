@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shipway.base.clock import Instant
 from shipway.base.errors import ShipwayError
@@ -119,8 +120,8 @@ class Ask(Struct, frozen=True):
     poll_seconds: ClassVar[float] = 180.0
     at_once: ClassVar[int] = 4
     """How many such questions one remote is asked at a time."""
-    together: ClassVar[bool] = False
-    """Whoever puts several to one remote can do nothing before the last is answered, and is woken only then."""
+    together: ClassVar[str] = ""
+    """Whoever puts several asks under one such word can do nothing before the last is answered, and is woken only then."""
 
     @property
     def lane(self) -> str:
@@ -156,12 +157,25 @@ class Change(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """A Kubernetes Event about `regarding` (apiVersion, kind, namespace, name, uid)."""
+    """A Kubernetes Event about `regarding` (apiVersion, kind, namespace, name, uid).
+
+    `change` is (topic, before, after) of a message `topic: before -> after`: what goes on before it is told is told as one.
+    """
 
     regarding: Obj
     reason: str
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+    change: tuple[str, str, str] | None = None
+
+    def after(self, earlier: "Note") -> "Note | None":
+        """Both as one; None where they are no one way from one state to another."""
+        if self.change is None or earlier.change is None:
+            return None
+        (topic, before, between), (same, left, after) = earlier.change, self.change
+        if topic != same or between != left or before == after:
+            return None
+        return replace(self, message=f"{topic}: {before} -> {after}", change=(topic, before, after))
 
 
 class Watch(Struct, frozen=True):

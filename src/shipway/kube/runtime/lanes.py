@@ -10,7 +10,7 @@ Standing asks are asked again at every poll and when somebody says that their re
 wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
 keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
 
-Asks whose kind says that they come `together` wake their subscriber once: when all it asks of that remote is answered.
+Asks of kinds that come `together` wake their subscriber once: when all of them that it asks are answered.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class Lanes:
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
         self._again: dict[Ask, asyncio.Event] = {}
         self._open: Counter[tuple[Subscriber, str]] = Counter()
-        """How many answers a subscriber still waits for, of those that come together from one remote."""
+        """How many answers a subscriber still waits for, of those that come together."""
         self._lanes: dict[str, asyncio.Semaphore] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -86,7 +86,7 @@ class Lanes:
         for ask in [ask for ask in new if ask not in old]:
             self._subscribers[ask][subscriber] = None
             if ask.together and ask not in self._answers:
-                self._open[(subscriber, ask.lane)] += 1
+                self._open[(subscriber, ask.together)] += 1
             self._start(ask)
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
@@ -181,7 +181,7 @@ class Lanes:
 
     def _is_last_open(self, subscriber: Subscriber, ask: Ask) -> bool:
         """Takes an ask off those that the subscriber waits for together."""
-        place = (subscriber, ask.lane)
+        place = (subscriber, ask.together)
         self._open[place] -= 1
         if self._open[place] > 0:
             return False

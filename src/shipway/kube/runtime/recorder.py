@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 
 import structlog
+from msgspec import Struct
 
 from shipway.base.clock import Clock, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
@@ -36,6 +37,13 @@ def never() -> bool:
     return False
 
 
+class _Waiting(Struct):
+    """A note in a queue; None once a later one tells of it too."""
+
+    note: Note | None
+    topic: tuple[str, str] | None
+
+
 class Recorder:
     """Records events under the name of `component` ("rollouts-controller" shows up in `kubectl describe`)."""
 
@@ -45,15 +53,25 @@ class Recorder:
         self._component = component
         self._is_busy = is_busy
         self._told: dict[tuple[str, str], int] = {}
-        self._queues: tuple[asyncio.Queue[Note], ...] = tuple(asyncio.Queue(WAITING) for _ in range(SIDE_BY_SIDE))
+        self._queues: tuple[asyncio.Queue[_Waiting], ...] = tuple(asyncio.Queue(WAITING) for _ in range(SIDE_BY_SIDE))
+        self._changing: dict[tuple[str, str], _Waiting] = {}
+        """The last note that waits to tell of a topic of an object."""
 
     def put(self, note: Note) -> None:
         """Has the note written soon, by `run`."""
         about = str(note.regarding.get("uid") or note.regarding.get("name") or "")
+        topic = (about, note.change[0]) if note.change else None
+        earlier = self._changing.get(topic) if topic else None
+        if earlier is not None and earlier.note is not None and (both := note.after(earlier.note)):
+            note, earlier.note = both, None
+        waiting = _Waiting(note, topic)
         try:
-            self._queues[zlib.crc32(about.encode()) % SIDE_BY_SIDE].put_nowait(note)
+            self._queues[zlib.crc32(about.encode()) % SIDE_BY_SIDE].put_nowait(waiting)
         except asyncio.QueueFull:
             log.warning("event_dropped", reason=note.reason)
+            return
+        if topic:
+            self._changing[topic] = waiting
 
     async def run(self) -> None:
         """Writes what was put, until cancelled."""
@@ -61,13 +79,17 @@ class Recorder:
             for queue in self._queues:
                 group.create_task(self._drain(queue))
 
-    async def _drain(self, queue: asyncio.Queue[Note]) -> None:
+    async def _drain(self, queue: asyncio.Queue["_Waiting"]) -> None:
         while True:
-            note = await queue.get()
-            await self._lull(queue)
-            await self.record(note)
+            waiting = await queue.get()
+            if waiting.note is not None:
+                await self._lull(queue)
+            if waiting.topic and self._changing.get(waiting.topic) is waiting:
+                del self._changing[waiting.topic]
+            if waiting.note is not None:
+                await self.record(waiting.note)
 
-    async def _lull(self, queue: asyncio.Queue[Note]) -> None:
+    async def _lull(self, queue: asyncio.Queue["_Waiting"]) -> None:
         """Lets passes go first, for a moment."""
         until = self._clock.elapsed() + LONGEST_LULL
         while self._is_busy() and queue.qsize() < MANY and self._clock.elapsed() < until:

@@ -118,3 +118,35 @@ def test_many_events_do_not_wait() -> None:
         running.cancel()
 
     recording(story)
+
+
+def changed(before: str, after: str, topic: str = "Updated health status") -> Note:
+    return Note(ABOUT, "ResourceUpdated", f"{topic}: {before} -> {after}", change=(topic, before, after))
+
+
+def test_a_state_that_goes_on_changing_while_its_event_waits_is_told_once() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        busy = True
+        recorder = Recorder(client, clock, "application", is_busy=lambda: busy)
+        writing = asyncio.create_task(recorder.run())
+        for one in (
+            changed("", "Missing"),
+            changed("", "OutOfSync", "Updated sync status"),
+            note("begun"),
+            changed("Missing", "Progressing"),
+            changed("OutOfSync", "Synced", "Updated sync status"),
+            changed("Progressing", "Healthy"),
+        ):
+            recorder.put(one)
+            await clock.sleep(0.2)
+        busy = False
+        await clock.sleep(1)
+        told = [event["message"] for event in (await client.list(EVENTS, "default")).items]
+        assert sorted(told) == ["Updated health status:  -> Healthy", "Updated sync status:  -> Synced", "begun"]
+        recorder.put(changed("Healthy", "Degraded"))
+        recorder.put(changed("Degraded", "Healthy"))
+        await clock.sleep(1)
+        assert len((await client.list(EVENTS, "default")).items) == 5, "there and back again is two events"
+        writing.cancel()
+
+    recording(story)
