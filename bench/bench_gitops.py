@@ -26,6 +26,8 @@ from shipway.kube.client.client import Client
 
 APPS = int(os.environ.get("APPS", "1000"))
 TARGETS = os.environ.get("TARGETS", "real,embedded").split(",")
+SETTLE_SECONDS = 45.0
+"""After the last Application is Synced their events are still being written."""
 REST_SECONDS = 190.0
 """Longer than the time between two polls, so that there is one in it."""
 QUIET_SECONDS = 2.0
@@ -77,7 +79,7 @@ async def first_sync(client: Client, engines: Engines, url: str) -> dict[str, fl
 
 
 async def at_rest(engines: Engines) -> dict[str, float]:
-    await CLOCK.sleep(10)
+    await CLOCK.sleep(SETTLE_SECONDS)
     before = engines.usage().cpu
     await CLOCK.sleep(REST_SECONDS)
     return {"idle_cpu_seconds_per_minute": (engines.usage().cpu - before) * 60 / REST_SECONDS}
