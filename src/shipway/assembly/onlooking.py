@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from shipway.api.kinds import APPLICATIONS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.installation import applied_key
 from shipway.assembly.repositories import Repositories
 from shipway.assembly.scripts import Scripts
@@ -19,6 +19,7 @@ from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
@@ -85,7 +86,7 @@ class _Onlooker(ApplicationController):
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         if key != self._key:
             return None
-        return super().observe(key, _Supposed(world, self._as_if, self._now) if self._as_if else world)
+        return super().observe(key, _Supposed(world, self._as_if, self._now))
 
     def decide(self, observed: Observed, now: Instant) -> Decision:
         asks = observed.asks
@@ -113,16 +114,18 @@ class _Onlooker(ApplicationController):
 
 
 class _Supposed:
-    """A world in which the application carries an operation that has just begun."""
+    """A world in which the application carries an operation that has just begun, and the engine has made its project."""
 
-    def __init__(self, world: World, operation: Obj, now: Instant) -> None:
+    def __init__(self, world: World, operation: Obj | None, now: Instant) -> None:
         self._world = world
         self._operation = operation
         self._state = {"phase": "Running", "startedAt": rfc3339(now), "operation": operation}
 
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
         found = self._world.get(resource, namespace, name)
-        if resource != APPLICATIONS or found is None:
+        if (resource, name) == (APP_PROJECTS, DEFAULT):
+            return found or default_project(namespace)
+        if resource != APPLICATIONS or found is None or self._operation is None:
             return found
         return {**found, "operation": self._operation, "status": {**status_of(found), "operationState": self._state}}
 
