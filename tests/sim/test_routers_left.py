@@ -200,3 +200,35 @@ def bare(obj: Obj) -> Obj:
     meta = {key: value for key, value in obj["metadata"].items() if key in ("name", "namespace", "labels", "annotations")}
     spec = {key: value for key, value in obj["spec"].items() if not key.startswith("clusterIP")}
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": spec}
+
+
+@pytest.mark.compat("rollouts:router.restored")
+def test_what_somebody_edits_in_a_mesh_a_gateway_route_or_a_service_is_reported_and_written_again() -> None:
+    async def story(world: World) -> None:
+        user = world.user
+        plugin = {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": NS}}
+        istio = {"virtualService": {"name": "web"}, "destinationRule": ISTIO["destinationRule"]}
+        await world.user.create(ROLLOUTS, routed({"istio": istio, "plugins": plugin}, {"setWeight": 20}, {"pause": {}}))
+        await world.phase("Healthy")
+        await world.set_image("shop/web:v2")
+        found = await world.phase("Paused")
+        stable, canary = found["status"]["stableRS"], found["status"]["currentPodHash"]
+        label = "rollouts-pod-template-hash"
+        for resource, name, path, value in (
+            (DESTINATION_RULES, "web", f"/spec/subsets/0/labels/{label}", stable),
+            (HTTP_ROUTES, "web", "/spec/rules/0/backendRefs/1/weight", 99),
+        ):
+            await edit(user, resource, name, path, value)
+            await world.clock.sleep(2)
+            line = f"TrafficRouteRestored: {resource.kind} shop/{name} no longer says what the Rollout wants: written again"
+            assert line in await world.told()
+        assert await subsets(user) == {"canary": canary, "stable": stable}
+        assert await world.weights() == (20, 80)
+        for name, pod_hash, other in (("web-stable", stable, canary), ("web-canary", canary, stable)):
+            await edit(user, SERVICES, name, f"/spec/selector/{label}", other)
+            await world.clock.sleep(2)
+            assert (await user.get(SERVICES, NS, name))["spec"]["selector"][label] == pod_hash
+        told = [line for line in await world.told() if "SwitchService" in line]
+        assert any("service 'web-stable' from '<2>' to '<1>'" in line for line in told), told
+
+    with_istio(story)
