@@ -17,7 +17,8 @@ from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.leaving import reach_of
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
 from shipway.rollouts.rollout.observe import Observed
-from shipway.rollouts.rollout.revision import ReplicaSet, Roles, assign_roles, revision_of_new
+from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
+from shipway.rollouts.rollout.revision import Roles, assign_roles, revision_of_new
 from shipway.rollouts.rollout.spec import Invalid, max_weight
 from shipway.rollouts.rollout.template_hash import pod_template_hash, steps_hash
 
@@ -249,7 +250,7 @@ def with_new(facts: Facts, obj: Obj) -> Facts:
 def with_replica_set(seen: Observed, obj: Obj, now: Instant) -> Observed:
     """The observation with a ReplicaSet more, born now."""
     born = {**obj, "metadata": {**metadata(obj), "creationTimestamp": rfc3339(now)}}
-    return msgspec.structs.replace(seen, replica_sets=(*seen.replica_sets, born))
+    return msgspec.structs.replace(seen, replica_sets=(*seen.replica_sets, read_replica_set(born)))
 
 
 def with_turns(canary: Canary, stable: str) -> Canary:

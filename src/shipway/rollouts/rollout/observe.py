@@ -23,6 +23,7 @@ from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespac
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
+from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.traffic.router import Router, Seen
 from shipway.rollouts.traffic.routers import read_routers
@@ -39,7 +40,7 @@ class Observed(Struct, frozen=True):
 
     rollout: Obj
     spec: RolloutSpec | Invalid
-    replica_sets: tuple[Obj, ...] = ()
+    replica_sets: tuple[ReplicaSet, ...] = ()
     pods: tuple[Obj, ...] = ()
     services: Mapping[str, Obj | None] = {}
     routers: tuple[Router, ...] = ()
@@ -64,7 +65,7 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
     if isinstance(spec, Invalid):
         return Observed(rollout=rollout, spec=spec, instance_id=instance_id)
     namespace = namespace_of(rollout)
-    replica_sets = tuple(world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout)))
+    replica_sets = tuple(map(read_replica_set, world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout))))
     routers, reach = routers_of(spec), remembered(rollout)
     has_left = reach != reach_of(rollout, spec)
     managed = tuple(dict.fromkeys((*managed_routes(spec), *(reach.managed if has_left else ()))))
@@ -164,10 +165,10 @@ def _canary_analyses(canary: Canary) -> tuple[tuple[str, RolloutAnalysis], ...]:
     return (*background, *steps)
 
 
-def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[Obj]) -> tuple[Obj, ...]:
+def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[ReplicaSet]) -> tuple[Obj, ...]:
     if not needs_pods(spec):
         return ()
-    return tuple(pod for owner in replica_sets for pod in world.indexed(PODS, BY_OWNER, uid_of(owner)))
+    return tuple(pod for owner in replica_sets for pod in world.indexed(PODS, BY_OWNER, owner.uid))
 
 
 def _see(world: World, refs: Iterable[Ref], kinds: Mapping[tuple[str, str], Resource | None]) -> Seen:

@@ -25,7 +25,7 @@ from shipway.rollouts.rollout.names import (
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
 )
-from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
+from shipway.rollouts.rollout.replica_set import ReplicaSet
 from shipway.rollouts.rollout.template_defaults import without_defaults
 from shipway.rollouts.rollout.template_hash import pod_template_hash
 
@@ -53,9 +53,9 @@ class Roles(Struct, frozen=True):
         return self.stable is not None and (self.new is None or self.new.uid != self.stable.uid)
 
 
-def assign_roles(template: Obj, collision_count: int | None, stable_hash: str, objs: tuple[Obj, ...]) -> Roles:
+def assign_roles(template: Obj, collision_count: int | None, stable_hash: str, owned: tuple[ReplicaSet, ...]) -> Roles:
     """Sorts the owned ReplicaSets, oldest first, and finds the new and the stable one."""
-    sets = tuple(sorted(map(read_replica_set, objs), key=lambda rs: (rs.created, rs.name)))
+    sets = tuple(sorted(owned, key=lambda rs: (rs.created, rs.name)))
     wanted = pod_template_hash(template, collision_count)
     new = next((rs for rs in sets if rs.hash == wanted), None) or _of_template(sets, template)
     stable = next((rs for rs in sets if stable_hash and rs.hash == stable_hash), None)

@@ -6,8 +6,10 @@ there. What this engine does not run yet is refused here in the same form and ne
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from msgspec import Struct
 
 from shipway.api.rollout import STEP_KINDS, BlueGreen, Canary, RolloutSpec, Step, StringMatch, TrafficRouting, read_spec
@@ -66,7 +68,13 @@ def parse(rollout: Obj) -> RolloutSpec | Invalid:
     except ValueError as error:
         path, _, text = str(error).partition(": ")
         return Invalid(path, text)
-    return next(_problems(spec), spec)
+    return _problem(orjson.dumps(rollout.get("spec"))) or spec
+
+
+@lru_cache(maxsize=2048)
+def _problem(raw: bytes) -> Invalid | None:
+    """Remembered, because every event and every pass asks it of a spec that has not changed."""
+    return next(_problems(read_spec({"spec": orjson.loads(raw)})), None)
 
 
 def _problems(spec: RolloutSpec) -> Iterator[Invalid]:
