@@ -5,14 +5,14 @@ What the embedded cluster's proxy shows there, the route's weights and a metric 
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, HTTP_ROUTES, ROLLOUTS
 from shipway.assembly.engines import engine_process
 from shipway.assembly.installation import install_crds, prepare
 from shipway.assembly.settings import RunSettings
@@ -24,6 +24,8 @@ from shipway.demo.timeline import Timeline
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
@@ -151,3 +153,48 @@ async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_accoun
     own = granted("engines.yaml")
     assert audited.used <= own | granted(*MANAGED)
     assert own - audited.used - {MAKES_A_PROJECT} == set(SELDOM)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.timeout(300)
+@pytest.mark.proves("deploy:least-rights")
+async def test_a_set_makes_alters_and_deletes_applications_on_a_real_kubernetes(
+    real_control_plane, shipway_account: Path, tmp_path: Path
+) -> None:
+    def one(name: str, path: str = "a") -> dict[str, str]:
+        return {"name": name, "path": path}
+
+    def generators(*elements: dict[str, str]) -> Obj:
+        return {"spec": {"generators": [{"list": {"elements": list(elements)}}]}}
+
+    async def app_is(name: str, is_so: Callable[[Obj | None], bool]) -> None:
+        await wait_until(client, One(APPLICATIONS, ARGOCD, name), is_so, seconds=60)
+
+    there = shipway_on(real_control_plane.kubeconfig, shipway_account, tmp_path)
+    async with there as (client, git, audited):
+        source = {"repoURL": git.create("fleet"), "path": "{{ .path }}", "targetRevision": "main"}
+        destination = {"server": "https://kubernetes.default.svc", "namespace": "default"}
+        template = {
+            "metadata": {"name": "{{ .name }}", "labels": {"by": "set"}},
+            "spec": {"project": "default", "source": source, "destination": destination},
+        }
+        spec = {"goTemplate": True, "template": template, **generators(one("blue"), one("green"))["spec"]}
+        meta = {"name": "fleet", "namespace": ARGOCD}
+        kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet"}
+        await client.create(APPLICATION_SETS, {**kind, "metadata": meta, "spec": spec})
+        await app_is("blue", lambda app: app is not None)
+        await app_is("green", lambda app: app is not None)
+        by_hand = {
+            "metadata": {"labels": {"by": "hand"}, "annotations": {"note": "mine"}},
+            "spec": {"info": [{"name": "a", "value": "b"}]},
+        }
+        await client.patch(APPLICATIONS, ARGOCD, "blue", by_hand)
+        await app_is("blue", lambda app: dig(app, "metadata", "labels", "by") == "set" and dig(app, "spec", "info") is None)
+        await client.patch(APPLICATION_SETS, ARGOCD, "fleet", generators(one("blue", "b")))
+        await app_is("green", lambda app: app is None)
+        await app_is("blue", lambda app: dig(app, "spec", "source", "path") == "b")
+        assert dig(await client.get(APPLICATIONS, ARGOCD, "blue"), "metadata", "annotations", "note") == "mine"
+        await client.delete(APPLICATION_SETS, ARGOCD, "fleet", propagation="Background")
+        await app_is("blue", lambda app: app is None)
+    assert audited.refused == []
+    assert audited.used <= granted("engines.yaml") | granted(*MANAGED)

@@ -15,10 +15,11 @@ import orjson
 from shipway.adapters.jq import worker as jq_worker
 from shipway.adapters.templates import worker
 from shipway.api.crds import load_crds
+from shipway.api.forges import PullRequest
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
 from shipway.api.listings import Listed, Listing
 from shipway.api.templates import Filled
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk
+from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.base.clock import Clock, Instant, LoopClock
@@ -28,6 +29,8 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of, status_of
+from shipway.kube.runtime.controller import Resolver
+from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
@@ -77,10 +80,20 @@ class World:
         self.clock = clock
         self.paths = Paths()
         self.fills = 0
-        self.controller = ApplicationSetController(AppSetSettings("argocd", ("team-*",)))
+        self.pulls: tuple[PullRequest, ...] | ShipwayError = ()
+        self.runtime = self.make_engine()
+
+    def make_engine(self) -> Runtime:
+        """A fresh process of the engine: nothing remembered."""
         client = Client(self.engine, manager="shipway")
-        resolvers = {ListingAsk: self.paths.listing, FillAsk: self._fill, PathsAsk: self._paths}
-        self.runtime = Runtime(client, [self.controller], clock=clock, resolvers=resolvers)
+        resolvers: dict[type[Ask], Resolver] = {
+            ListingAsk: self.paths.listing,
+            FillAsk: self._fill,
+            PathsAsk: self._paths,
+            PullRequestsAsk: self._pulls,
+        }
+        controller = ApplicationSetController(AppSetSettings("argocd", ("team-*",)))
+        return Runtime(client, [controller], clock=self.clock, resolvers=resolvers)
 
     async def _fill(self, ask: FillAsk) -> tuple[Filled, ...]:
         self.fills += 1
@@ -94,6 +107,19 @@ class World:
         return tuple(
             Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in worker.render(job)
         )
+
+    async def _pulls(self, _: PullRequestsAsk) -> tuple[PullRequest, ...]:
+        if isinstance(self.pulls, ShipwayError):
+            raise self.pulls
+        return self.pulls
+
+    async def opened(self, *branches: str) -> None:
+        """The pull requests that are open from now on, and the webhook that says so."""
+        self.pulls = tuple(
+            PullRequest(number, branch, branch, "main", "c" * 40, (), "") for number, branch in enumerate(branches)
+        )
+        self.runtime.refresh(lambda ask: isinstance(ask, PullRequestsAsk))
+        await self.settle()
 
     async def _paths(self, ask: PathsAsk) -> Any:
         return jq_worker.paths({"expressions": ask.expressions, "obj": ask.body.decode()})

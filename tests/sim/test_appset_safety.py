@@ -1,5 +1,6 @@
 """What never deletes anything: failures, silence, doubt. And what is named when input is bad."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -225,5 +226,44 @@ def test_the_refresh_annotation_asks_again_and_is_taken_away() -> None:
         await there.settle()
         assert there.paths.looks == looks + 1
         assert "argocd.argoproj.io/application-set-refresh" not in (await there.set())["metadata"]["annotations"]
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.pullRequest")
+def test_pull_requests_come_and_go_and_a_forge_that_is_down_takes_nothing_away() -> None:
+    async def story(there: World) -> None:
+        generator = {"pullRequest": {"github": {"owner": "acme", "repo": "shop"}}}
+        await there.opened("one", "two")
+        await there.create(applicationset(generator, template=template("pr-{{.branch_slug}}"), syncPolicy=UNCASCADED))
+        assert await there.names() == ["pr-one", "pr-two"]
+        there.pulls = Unavailable("the forge asks for time")
+        there.runtime.refresh(lambda _: True)
+        await there.settle(4000)
+        assert await there.names() == ["pr-one", "pr-two"]
+        await there.opened("two")
+        assert await there.tombstones() == ["pr-one"]
+        await there.settle(70)
+        assert await there.names() == ["pr-two"]
+        await there.opened()
+        await there.settle(300)
+        assert await there.names() == ["pr-two"], "a forge that suddenly sees nothing is doubted"
+        await there.settle(400)
+        assert await there.names() == []
+
+    simulate(story)
+
+
+def test_a_restart_writes_nothing() -> None:
+    async def story(there: World) -> None:
+        await two_folders(there)
+        await there.settle(30)
+        there.engine.writes.clear()
+        async with asyncio.TaskGroup() as group:
+            fresh = there.make_engine()
+            running = group.create_task(fresh.run())
+            await there.clock.sleep(60)
+            running.cancel()
+        assert there.engine.writes == []
 
     simulate(story)

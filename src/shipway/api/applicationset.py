@@ -48,6 +48,47 @@ class GitGenerator(Struct, frozen=True, rename="camel"):
     requeue_after_seconds: int | None = None
 
 
+class TokenRef(Struct, frozen=True, rename="camel"):
+    """Where the token of a forge lies: a key of a Secret beside the set."""
+
+    secret_name: str
+    key: str
+
+
+class ForgeRepository(Struct, frozen=True, rename="camel"):
+    """A repository at GitHub or Gitea (`owner`, `repo`) or at GitLab (`project`)."""
+
+    owner: str = ""
+    repo: str = ""
+    project: str | int = ""
+    api: str = ""
+    token_ref: TokenRef | None = None
+    app_secret_name: str = ""
+    labels: tuple[str, ...] | None = None
+    pull_request_state: str = ""
+    insecure: bool = False
+
+
+class PullRequestFilter(Struct, frozen=True, rename="camel"):
+    """Regular expressions that all have to be found."""
+
+    branch_match: str | None = None
+    target_branch_match: str | None = None
+    title_match: str | None = None
+
+
+class PullRequestGenerator(Struct, frozen=True, rename="camel"):
+    """One entry an open pull request; of several filters one is enough."""
+
+    github: ForgeRepository | None = None
+    gitlab: ForgeRepository | None = None
+    gitea: ForgeRepository | None = None
+    filters: tuple[PullRequestFilter, ...] | None = None
+    values: Values | None = None
+    requeue_after_seconds: int | None = None
+    continue_on_repo_not_found_error: bool = False
+
+
 class Generator(Struct, frozen=True, rename="camel"):
     """One generator: exactly one of its blocks is there. `matrix` and `merge` hold further ones."""
 
@@ -57,7 +98,7 @@ class Generator(Struct, frozen=True, rename="camel"):
     matrix: dict[str, Any] | None = None
     merge: dict[str, Any] | None = None
     scm_provider: dict[str, Any] | None = None
-    pull_request: dict[str, Any] | None = None
+    pull_request: PullRequestGenerator | None = None
     cluster_decision_resource: dict[str, Any] | None = None
     plugin: dict[str, Any] | None = None
     selector: dict[str, Any] | None = None

@@ -50,10 +50,11 @@ class HttpCall(Struct, frozen=True):
 
 
 class HttpAnswer(Struct, frozen=True):
-    """A whole answer, read within the bounds of time and size."""
+    """A whole answer, read within the bounds of time and size; names of `headers` in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = {}
 
     @property
     def is_good(self) -> bool:

@@ -1,6 +1,7 @@
 """What the ApplicationSet engine asks the outside.
 
     ListingAsk    standing   lane: the repository    -> api.listings.Listing
+    PullRequestsAsk  standing   lane: the repository  -> a tuple of api.forges.PullRequest
     FillAsk       immutable  lane: templates         -> one api.templates.Filled for each entry
     PathsAsk      immutable  lane: jq                -> the paths that jq expressions select in an object
 
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from shipway.api.forges import PullRequestsQuery
 from shipway.api.listings import ListingRequest
 from shipway.api.templates import Template
 from shipway.kube.runtime.decision import Ask
@@ -27,6 +29,21 @@ class ListingAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return self.request.repo_url
+
+
+class PullRequestsAsk(Ask, frozen=True):
+    """Which pull requests are open? `namespace` is the set's: the token lies in a Secret there.
+
+    Asked again by webhook, and every `every` seconds. Answered by a tuple of `PullRequest`."""
+
+    standing: ClassVar[bool] = True
+    query: PullRequestsQuery
+    namespace: str
+    every: float = 1800.0
+
+    @property
+    def lane(self) -> str:
+        return f"{self.query.kind} {self.query.api} {self.query.place}"
 
 
 class FillAsk(Ask, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from shipway.api.templates import Filled, Template
 from shipway.appsets.asks import FillAsk, canonical
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.decision import Answer, Ask
 
@@ -43,10 +43,13 @@ class Dialect(Struct, frozen=True):
 
 
 class Scene:
-    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask."""
+    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask; `namespace` is the set's."""
 
-    def __init__(self, dialect: Dialect, clusters: Sequence[Obj], answer: Callable[[Ask], Answer | None]) -> None:
+    def __init__(
+        self, dialect: Dialect, clusters: Sequence[Obj], answer: Callable[[Ask], Answer | None], namespace: str = ""
+    ) -> None:
         self.dialect = dialect
+        self.namespace = namespace
         self.clusters = clusters
         self._answer = answer
         self.asks: dict[Ask, Answer | None] = {}
@@ -62,12 +65,12 @@ class Scene:
     def problem(self, reason: Reason, message: str) -> None:
         self.problems.append(Problem(reason, message))
 
-    def ask(self, ask: Ask, where: str, reason: Reason = FROM_PARAMS) -> Any:
-        """The last good answer, None without one; the error of the latest try is a problem."""
+    def ask(self, ask: Ask, where: str, reason: Reason = FROM_PARAMS, tolerated: tuple[type[ShipwayError], ...] = ()) -> Any:
+        """The last good answer, None without one; the error of the latest try is a problem unless it is `tolerated`."""
         if ask not in self.asks:
             self.asks[ask] = self._answer(ask)
             answer = self.asks[ask]
-            if answer is not None and answer.error is not None:
+            if answer is not None and answer.error is not None and not isinstance(answer.error, tolerated):
                 self.problem(reason, f"{where}: {answer.error.message}")
         answer = self.asks[ask]
         return answer.value if answer else None

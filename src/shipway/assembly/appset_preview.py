@@ -6,21 +6,24 @@ not decide; only the waiting between tombstone and deletion is left out, so what
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import aiohttp
 from msgspec import Struct
 
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
-from shipway.appsets.asks import FillAsk, ListingAsk
+from shipway.appsets.asks import FillAsk, ListingAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
 from shipway.appsets.names import GENERATED, TOMBSTONE
 from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
 from shipway.appsets.scene import Dialect, Scene
 from shipway.assembly.difference import ObjectChange
-from shipway.assembly.factories import Factories
+from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.repositories import repositories_now
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import NotFound, ShipwayError, Unavailable
@@ -48,9 +51,12 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
     clock = SystemClock()
     spec = parse_set(appset)
     appset = await _as_if_there(client, appset)
-    async with repositories_now(client, clock, namespace) as repositories:
+    async with AsyncExitStack() as stack:
+        repositories = await stack.enter_async_context(repositories_now(client, clock, namespace))
         mirrors = Mirrors(cache / "mirrors", clock=clock, credentials=repositories.credentials)
-        async with Factories.open(mirrors, repositories, clock) as factories:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        forges = ForgeAccess(client, namespace, HttpFetch(session))
+        async with Factories.open(mirrors, repositories, clock, forges) as factories:
             selector = f"{SECRET_TYPE}={CLUSTER}"
             clusters = sorted((await client.list(SECRETS, namespace, label_selector=selector)).items, key=name_of)
             wanted = await _evaluated(appset, spec, clusters, factories, clock)
@@ -79,7 +85,7 @@ async def _evaluated(
 ) -> Evaluation:
     answers: dict[Ask, Answer] = {}
     for _ in range(ROUNDS):
-        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, answers.get)
+        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, answers.get, namespace_of(appset))
         wanted = evaluate(appset, spec, scene)
         if not wanted.is_pending:
             return wanted
@@ -93,6 +99,8 @@ async def _answer(factories: Factories, ask: Ask, clock: Clock) -> Answer:
     try:
         if isinstance(ask, ListingAsk):
             return Answer(await factories.listing(ask), at=clock.now())
+        if isinstance(ask, PullRequestsAsk):
+            return Answer(await factories.pull_requests(ask), at=clock.now())
         if isinstance(ask, FillAsk):
             return Answer(await factories.fill(ask), at=clock.now())
     except ShipwayError as error:

@@ -16,12 +16,13 @@ import aiohttp
 import structlog
 
 from shipway.adapters.git.urls import place_of
+from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk
+from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.deployments import Deployments
-from shipway.assembly.factories import Factories
+from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_gitops, count_objects
@@ -212,7 +213,8 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         opened = Sources.open(settings.cache, client, clock, repositories, allow_local=settings.allow_local)
         sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
-        factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock))
+        forges = ForgeAccess(client, settings.namespace, HttpFetch(session))
+        factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock, forges))
         key = await applied_key(client, settings.namespace)
         opened_history = Deployments.open(settings.cache, key, sources.renderer.render, clock)
         deployments = await stack.enter_async_context(opened_history)
@@ -236,6 +238,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             RecallAsk: deployments.recall,
             MeasureAsk: metric_servers.measure,
             ListingAsk: factories.listing,
+            PullRequestsAsk: factories.pull_requests,
             FillAsk: factories.fill,
             PathsAsk: factories.paths,
         }
@@ -263,7 +266,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
 
 
 def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
-    if isinstance(ask, ListingAsk) and ask.every > 0:
+    if isinstance(ask, ListingAsk | PullRequestsAsk) and ask.every > 0:
         return ask.every
     if isinstance(ask, HeadAsk | ListingAsk):
         return repositories.seconds_until_poll(ask.request.repo_url, now)

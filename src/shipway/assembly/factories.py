@@ -7,16 +7,23 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
+from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.templates.engine import TemplateEngine
+from shipway.api.forges import PullRequest
+from shipway.api.kinds import SECRETS
 from shipway.api.listings import Listed, Listing, ListingRequest
+from shipway.api.metrics import Fetch
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.api.templates import Filled
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, canonical
+from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk, canonical
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
+from shipway.base.errors import Denied, InvalidInput
+from shipway.kube.client.client import Client
+from shipway.kube.objects.secrets import secret_values
 from shipway.workers.pool import WorkerPool
 
 FILL_SECONDS = 20.0
@@ -33,10 +40,34 @@ class _Known(Struct, frozen=True):
     found: tuple[Listed, ...]
 
 
+class ForgeAccess(Struct, frozen=True):
+    """How forges are reached: `client` reads the Secrets with their tokens, in `namespace` only.
+
+    Whoever writes a set says where the token goes, so sets of other namespaces are not lent any."""
+
+    client: Client
+    namespace: str
+    fetch: Fetch
+
+    async def token(self, ask: PullRequestsAsk) -> str:
+        """The token, "" where none is named. Raises Denied, or NotFound naming the Secret or its key."""
+        if ask.namespace != self.namespace:
+            raise Denied(f"generators that ask a forge are for sets in {self.namespace} only", reason="ForgeNotAllowed")
+        if not ask.query.secret:
+            return ""
+        secret = secret_values(await self.client.get(SECRETS, ask.namespace, ask.query.secret))
+        if ask.query.key not in secret:
+            raise InvalidInput(f"Secret {ask.namespace}/{ask.query.secret} has no key {ask.query.key}", reason="NoToken")
+        return secret[ask.query.key].strip()
+
+
 class Factories:
     """`listing`, `fill` and `paths` are resolvers of the engine's asks."""
 
-    def __init__(self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, jq: JqEngine) -> None:
+    def __init__(
+        self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, jq: JqEngine, forges: ForgeAccess
+    ) -> None:
+        self._forges = forges
         self._mirrors = mirrors
         self._repositories = repositories
         self.templates = templates
@@ -46,12 +77,14 @@ class Factories:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, mirrors: Mirrors, repositories: Repositories, clock: Clock) -> AsyncIterator["Factories"]:
+    async def open(
+        cls, mirrors: Mirrors, repositories: Repositories, clock: Clock, forges: "ForgeAccess"
+    ) -> AsyncIterator["Factories"]:
         """The workers start with the first template, and end with the block."""
         fillers = WorkerPool("template", size=2, memory_bytes=FILL_MEMORY, timeout_seconds=FILL_SECONDS, clock=clock)
         jq = WorkerPool("jq", size=1, memory_bytes=FILL_MEMORY, timeout_seconds=JQ_SECONDS, clock=clock)
         try:
-            yield cls(mirrors, repositories, TemplateEngine(fillers), JqEngine(jq))
+            yield cls(mirrors, repositories, TemplateEngine(fillers), JqEngine(jq), forges)
         finally:
             await fillers.close()
             await jq.close()
@@ -61,6 +94,9 @@ class Factories:
 
     async def paths(self, ask: PathsAsk) -> list[list[str | int]]:
         return await self._jq.paths(ask.expressions, ask.body)
+
+    async def pull_requests(self, ask: PullRequestsAsk) -> tuple[PullRequest, ...]:
+        return await pull_requests(self._forges.fetch, ask.query, await self._forges.token(ask))
 
     async def listing(self, ask: ListingAsk) -> Listing:
         """What is there now; listed anew only when something in the folders that were looked at has changed."""

@@ -1,6 +1,7 @@
 """What the git generator finds in a real repository, and how seldom it looks."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -46,7 +47,9 @@ def shop(tmp_path: Path) -> tuple[WorkingCopy, str]:
 async def factories(tmp_path: Path):
     workers = WorkerPool("template", size=1, memory_bytes=1 << 30, timeout_seconds=3.0, clock=SystemClock())
     mirrors = Mirrors(tmp_path / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
-    yield Factories(mirrors, NoSecrets(), TemplateEngine(workers), JqEngine(workers))  # type: ignore[arg-type]
+    # No forge is asked here.
+    made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), JqEngine(workers), None)  # type: ignore[arg-type]
+    yield made
     await workers.close()
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from shipway.base.errors import InvalidInput
+from shipway.api.forges import PullRequest
+from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
-from tests.unit.appsets.sets import Answers, entries
+from tests.unit.appsets.sets import Answers, entries, evaluated, made
 
 
 def cluster(name: str, server: str = "", **labels: str) -> Obj:
@@ -161,10 +162,72 @@ def test_a_selector_on_any_generator_picks_among_its_entries() -> None:
     assert [one["n"] for one in entries(nested)] == ["2"]
 
 
+PULLS = (
+    PullRequest(7, "Fix it", "fix-a", "main", "abcdef1234567890", ("preview",), "ada"),
+    PullRequest(12, "Try it", "Feature/B_c", "release", "0123456789abcdef", (), "bob"),
+)
+SHOP = {"owner": "acme", "repo": "shop", "tokenRef": {"secretName": "forge", "key": "token"}}
+
+
+@pytest.mark.compat("argocd:appset.pullRequest")
+def test_open_pull_requests() -> None:
+    answers = Answers()
+    answers.pulls = PULLS
+    first, second = entries({"pullRequest": {"github": SHOP, "values": {"host": "{{.branch_slug}}.test"}}}, answers)
+    assert first == {
+        "number": "7",
+        "title": "Fix it",
+        "branch": "fix-a",
+        "branch_slug": "fix-a",
+        "target_branch": "main",
+        "target_branch_slug": "main",
+        "head_sha": "abcdef1234567890",
+        "head_short_sha": "abcdef12",
+        "head_short_sha_7": "abcdef1",
+        "labels": ["preview"],
+        "author": "ada",
+        "values": {"host": "fix-a.test"},
+    }
+    assert second["branch_slug"] == "feature-b_c"
+    assert "labels" not in entries({"pullRequest": {"github": SHOP}}, answers, go=False)[0]
+
+
+@pytest.mark.compat("argocd:appset.pullRequest")
+@pytest.mark.parametrize(
+    ("filters", "numbers"),
+    [
+        ([{"branchMatch": "^fix"}], ["7"]),
+        ([{"branchMatch": "^fix", "targetBranchMatch": "release"}], []),
+        ([{"branchMatch": "^fix"}, {"titleMatch": "Try"}], ["7", "12"]),
+        ([], ["7", "12"]),
+    ],
+)
+def test_pull_requests_are_filtered(filters: list[Obj], numbers: list[str]) -> None:
+    answers = Answers()
+    answers.pulls = PULLS
+    found = entries({"pullRequest": {"gitlab": {"project": 12}, "filters": filters}}, answers)
+    assert [one["number"] for one in found] == numbers
+
+
+@pytest.mark.compat("argocd:appset.pullRequest")
+@pytest.mark.parametrize(("goes_on", "is_complete"), [(False, False), (True, True)])
+def test_a_repository_that_is_gone_is_a_problem_unless_told_otherwise(goes_on: bool, is_complete: bool) -> None:
+    answers = Answers()
+    answers.pulls = NotFound("no such repository")
+    generator = {"pullRequest": {"github": SHOP, "continueOnRepoNotFoundError": goes_on}}
+    wanted = evaluated(made(generator), answers)
+    assert wanted.is_complete == is_complete
+    assert wanted.empty == ("spec.generators[0].pullRequest",)
+
+
 @pytest.mark.parametrize(
     ("generator", "told"),
     [
         ({}, "this one has none"),
+        ({"pullRequest": {}}, "exactly one of github, gitlab, gitea"),
+        ({"pullRequest": {"github": {"owner": "a"}}}, "it needs owner and repo"),
+        ({"pullRequest": {"gitea": {"owner": "a", "repo": "b"}}}, "it needs owner, repo and api"),
+        ({"pullRequest": {"github": {"owner": "a", "repo": "b", "appSecretName": "c"}}}, "give a tokenRef"),
         ({"list": {}, "clusters": {}}, "this one has list and clusters"),
         ({"matrix": {"generators": [listed(), listed(), listed()]}}, "found more than two generators"),
         ({"merge": {"mergeKeys": ["a"], "generators": [listed()]}}, "Merge requires two or more"),

@@ -1,4 +1,4 @@
-"""HTTP calls to metric servers: bounded in time and size, whatever the server does.
+"""HTTP calls to metric servers and forges: bounded in time and size, whatever the server does.
 
 A server that hangs, sends 100 MB or something that is not HTTP costs one measurement and says why. Providers are given a
 `Fetch` and know nothing of connections.
@@ -56,7 +56,8 @@ class HttpFetch:
                 body += chunk
                 if len(body) > LARGEST:
                     raise Unavailable(f"{call.purpose}: the answer is larger than {LARGEST // 2**20} MiB: ask for less")
-            return HttpAnswer(response.status, bytes(body))
+            said = {name.lower(): value for name, value in response.headers.items()}
+            return HttpAnswer(response.status, bytes(body), said)
 
     async def _token(self, call: HttpCall, login: Mapping[str, Any]) -> str:
         """An access token by the client credentials grant (RFC 6749, 4.4)."""

@@ -3,8 +3,6 @@
 Two of sprig's functions make much out of little; they refuse to. Everything else is bounded by the worker's memory and time.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -13,15 +11,12 @@ from gotpl import TemplateExecutionError
 from gotpl.funcs.sprig import text_func_map
 
 from shipway.base.errors import InvalidInput
-from shipway.base.names import safe_name
+from shipway.base.names import SLUG, safe_name, slug
 from shipway.kube.objects import yaml
 
 _OF_THE_MACHINE = ("env", "expandenv", "getHostByName")
 _MOST = 1_000_000
 """Characters or numbers that one call may make."""
-_NO_SLUG = re.compile(r"[^-a-z0-9_]+")
-_SLUG = 50
-_WORDS = {"&": "and", "@": "at"}
 
 
 def template_functions() -> dict[str, Callable[..., Any]]:
@@ -40,14 +35,8 @@ def slugify(*arguments: Any) -> str:
     text = arguments[-1] if arguments else None
     if not isinstance(text, str):
         raise TemplateExecutionError("slugify takes a text, before it optionally a length and whether to cut between words")
-    length = int(arguments[0]) if len(arguments) > 1 else _SLUG
-    between_words = bool(arguments[1]) if len(arguments) > 2 else False
-    text = text.casefold()
-    for sign, word in _WORDS.items():
-        text = text.replace(sign, f"-{word}-")
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    slug = re.sub(r"-{2,}", "-", _NO_SLUG.sub("-", plain)).strip("-_")
-    return _cut(slug, length, between_words)
+    length = int(arguments[0]) if len(arguments) > 1 else SLUG
+    return slug(text, length, between_words=bool(arguments[1]) if len(arguments) > 2 else False)
 
 
 def to_yaml(value: Any) -> str:
@@ -88,15 +77,6 @@ def _loaded(text: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise TemplateExecutionError(f"YAML holds a {type(value).__name__}, not a {kind.__name__}")
     return as_json_numbers(orjson.loads(orjson.dumps(value)))
-
-
-def _cut(slug: str, length: int, between_words: bool) -> str:
-    if len(slug) <= length:
-        return slug
-    short = slug[:length]
-    if between_words and slug[length] not in "-_" and "-" in short:
-        short = short.rpartition("-")[0]
-    return short.strip("-_")
 
 
 def _bounded(function: Callable[..., Any], size: Callable[..., int]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from shipway.appsets.asks import canonical
 from shipway.appsets.generators.clusters import entries_of_clusters
 from shipway.appsets.generators.git import entries_of_git
 from shipway.appsets.generators.lists import entries_of_list
+from shipway.appsets.generators.pull_requests import entries_of_pull_requests
 from shipway.appsets.parameters import combined, labels_of_entry, merged
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput
@@ -37,6 +38,8 @@ def expand(raw: Obj, scene: Scene, where: str, given: Params | None = None, dept
             entries = _matrix(generator.matrix, scene, f"{where}.matrix", around, depth)
         case _ if generator.merge is not None:
             entries = _merge(generator.merge, scene, f"{where}.merge", around, depth)
+        case _ if generator.pull_request is not None:
+            entries = entries_of_pull_requests(generator.pull_request, scene, around, f"{where}.pullRequest")
         case _:
             kind = next(kind for kind in KINDS if raw.get(kind) is not None)
             raise InvalidInput(f"{where}.{kind}: Shipway does not have this generator yet")

@@ -1,0 +1,42 @@
+"""Where the tokens of forges come from, and who is lent none."""
+
+import random
+
+import pytest
+
+from shipway.api.forges import PullRequestsQuery
+from shipway.api.kinds import NAMESPACES, SECRETS
+from shipway.api.metrics import HttpAnswer, HttpCall
+from shipway.appsets.asks import PullRequestsAsk
+from shipway.assembly.factories import ForgeAccess
+from shipway.base.clock import SystemClock
+from shipway.base.errors import Denied, InvalidInput, NotFound
+from shipway.base.ids import RandomIds
+from shipway.kube.client.client import Client
+from shipway.localcluster.apiserver.server import ApiServer
+
+
+async def nobody(call: HttpCall) -> HttpAnswer:
+    raise AssertionError(f"{call.purpose} was asked")
+
+
+def ask(secret: str = "forge", key: str = "token", namespace: str = "argocd") -> PullRequestsAsk:
+    return PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", secret=secret, key=key), namespace)
+
+
+async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_other_namespace() -> None:
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
+    client = Client(server, manager="test")
+    for name in ("argocd", "team-a"):
+        await client.create(NAMESPACES, {"metadata": {"name": name}})
+        await client.create(SECRETS, {"metadata": {"namespace": name, "name": "forge"}, "stringData": {"token": "s3cret\n"}})
+    access = ForgeAccess(client, "argocd", nobody)
+    assert await access.token(ask()) == "s3cret"
+    assert await access.token(ask("")) == ""
+    with pytest.raises(Denied, match="for sets in argocd only"):
+        await access.token(ask(namespace="team-a"))
+    with pytest.raises(InvalidInput, match="Secret argocd/forge has no key other"):
+        await access.token(ask(key="other"))
+    with pytest.raises(NotFound):
+        await access.token(ask("missing"))
+    await server.close()
