@@ -65,10 +65,16 @@ class Target:
             return True
         return False
 
-    async def events(self, kind: str) -> list[tuple[str, ...]]:
-        """(type, reason, message) of the events about objects of a kind, told once each."""
-        found = [e for e in await self.all(EVENTS) if e["involvedObject"]["kind"] == kind]
-        return sorted({(e["type"], e["reason"], masked(e["message"])) for e in found})
+    async def events(self, kind: str, last: str) -> list[tuple[str, ...]]:
+        """(type, reason, message) of the events about objects of a kind, told once each, as soon as one has the reason `last`:
+        events come after the state that they tell of."""
+
+        async def told() -> list[tuple[str, ...]]:
+            found = [e for e in await self.all(EVENTS) if e["involvedObject"]["kind"] == kind]
+            listed = sorted({(e["type"], e["reason"], masked(e["message"])) for e in found})
+            return listed if any(reason == last for _, reason, _ in listed) else []
+
+        return await self.until(told)
 
     async def rolled_out(self, name: str = "web") -> Obj:
         async def done() -> Obj | None:

@@ -83,14 +83,14 @@ async def a_deployment_is_rolled_out_and_back(target: Target) -> Any:
     await target.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 1}})
     await target.rolled_out()
     facts.append(await deployment_facts(target))
-    facts.append([e for e in await target.events("ReplicaSet") if e[1] == "SuccessfulCreate"])
+    facts.append([e for e in await target.events("ReplicaSet", "SuccessfulCreate") if e[1] == "SuccessfulCreate"])
     return facts
 
 
 async def a_deployment_is_recreated_paused_and_resumed(target: Target) -> Any:
     await target.create(DEPLOYMENTS, workload("web", replicas=2, strategy={"type": "Recreate"}))
     await target.rolled_out()
-    first = await target.events("Deployment")
+    first = await target.events("Deployment", "ScalingReplicaSet")
     await target.patch(DEPLOYMENTS, "web", {"spec": {"paused": True}})
     await target.patch(DEPLOYMENTS, "web", new_image("slow:1"), type="strategic")
 
@@ -103,7 +103,7 @@ async def a_deployment_is_recreated_paused_and_resumed(target: Target) -> Any:
     paused = await deployment_facts(target)
     await target.patch(DEPLOYMENTS, "web", {"spec": {"paused": None}})
     await target.rolled_out()
-    return [first, paused, await deployment_facts(target), await target.events("Deployment")]
+    return [first, paused, await deployment_facts(target), await target.events("Deployment", "ScalingReplicaSet")]
 
 
 async def a_deployment_gets_stuck(target: Target) -> Any:
@@ -170,7 +170,8 @@ async def job_facts(target: Target, kind: str) -> Any:
     ]
     status = {**counts(job), "completedIndexes": status_of(job).get("completedIndexes")}
     times = sorted(key for key in status_of(job) if key.endswith("Time"))
-    return [status, times, conditions(job), sorted(pods, key=str), await target.events("Job")]
+    told = await target.events("Job", {"Complete": "Completed", "Failed": "BackoffLimitExceeded"}[kind])
+    return [status, times, conditions(job), sorted(pods, key=str), told]
 
 
 async def pods_let_go(target: Target) -> bool:
@@ -206,7 +207,7 @@ async def a_stateful_set_is_updated(target: Target) -> Any:
     await target.patch(STATEFUL_SETS, "db", new_image("slow:1"), type="strategic")
     second = await note()
     await target.patch(STATEFUL_SETS, "db", {"spec": {"replicas": 1}})
-    return [first, second, await note(), await target.events("StatefulSet")]
+    return [first, second, await note(), await target.events("StatefulSet", "SuccessfulDelete")]
 
 
 async def a_daemon_runs(target: Target) -> Any:
@@ -228,7 +229,7 @@ async def a_daemon_runs(target: Target) -> Any:
 
     first = await note()
     await target.patch(DAEMON_SETS, "db", new_image("slow:1"), type="strategic")
-    return [first, await note(), await target.events("DaemonSet")]
+    return [first, await note(), await target.events("DaemonSet", "SuccessfulDelete")]
 
 
 async def a_budget_is_kept(target: Target) -> Any:

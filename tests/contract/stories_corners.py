@@ -73,7 +73,12 @@ async def pods_are_adopted_and_let_go(target: Target) -> Any:
     await target.until(is_replaced)
     released = owners(await target.get(PODS, "bare"))
     await target.client.delete(PODS, target.namespace, "bare")
-    return [adopted, released, counts(await target.get(REPLICA_SETS, "web")), await target.events("ReplicaSet")]
+    return [
+        adopted,
+        released,
+        counts(await target.get(REPLICA_SETS, "web")),
+        await target.events("ReplicaSet", "SuccessfulCreate"),
+    ]
 
 
 async def a_deployment_adopts_a_set(target: Target) -> Any:
@@ -101,12 +106,8 @@ async def a_job_is_suspended_and_resumed(target: Target) -> Any:
     pods = await target.all(PODS)
     await target.patch(JOBS, "work", {"spec": {"suspend": False}})
     done = await target.until(lambda: has("Complete", "True"))
-
-    async def told() -> list[tuple[str, ...]]:
-        events = await target.events("Job")
-        return events if any(reason == "Completed" for _, reason, _ in events) else []
-
-    return [counts(suspended), conditions(suspended), len(pods), conditions(done), counts(done), await target.until(told)]
+    told = await target.events("Job", "Completed")
+    return [counts(suspended), conditions(suspended), len(pods), conditions(done), counts(done), told]
 
 
 async def a_job_takes_too_long(target: Target) -> Any:
@@ -119,7 +120,7 @@ async def a_job_takes_too_long(target: Target) -> Any:
 
     failed = await target.until(has_failed)
     await target.until(lambda: target.is_gone(JOBS, "work"))
-    return [conditions(failed), counts(failed), len(await target.all(PODS)), await target.events("Job")]
+    return [conditions(failed), counts(failed), len(await target.all(PODS)), await target.events("Job", "DeadlineExceeded")]
 
 
 async def a_partition_holds_ordinals_back(target: Target) -> Any:
@@ -197,7 +198,7 @@ async def a_pod_that_fits_nowhere(target: Target) -> Any:
         return found[0][:3] if found else None
 
     facts = [await target.until(lambda: is_refused("huge")), await target.until(lambda: is_refused("picky"))]
-    facts.append(sorted({event[:2] for event in await target.events("Pod")}))
+    facts.append(sorted({event[:2] for event in await target.events("Pod", "FailedScheduling")}))
     for name in ("huge", "picky"):
         await target.client.delete(PODS, target.namespace, name)
     await target.until(lambda: target.is_gone(PODS, "huge"))

@@ -25,6 +25,28 @@ _STORAGE = "/apis/storage.k8s.io/v1"
 _DEVICES = "/apis/resource.k8s.io/v1"
 _REVIEWS = "/apis/authorization.k8s.io/v1"
 _HOOK = {"name": "a.b.c", "clientConfig": {"url": "https://x.y/z"}, "admissionReviewVersions": ["v1"], "sideEffects": "None"}
+_HPA_V1, _HPA_V2 = (f"/apis/autoscaling/{version}/namespaces/{{ns}}/horizontalpodautoscalers" for version in ("v1", "v2"))
+_HPA_SPEC = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
+_HPA_METRICS = [
+    {"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Gi"}}},
+    {
+        "type": "Pods",
+        "pods": {
+            "metric": {"name": "rate", "selector": {"matchLabels": {"a": "b"}}},
+            "target": {"type": "AverageValue", "averageValue": "5"},
+        },
+    },
+    {
+        "type": "Object",
+        "object": {
+            "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "s"},
+            "metric": {"name": "hits"},
+            "target": {"type": "Value", "value": "9"},
+        },
+    },
+    {"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "2"}}},
+    {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}},
+]
 _RULES = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nothings"]}]
 
 STORED: list[tuple[str, str, Any]] = [
@@ -54,6 +76,10 @@ DEFAULTS_OF_STORED = [Case(f"default-stored-{name}", [post(path, named(f"stored-
     Case("default-config-map", [post(f"{CORE}/configmaps", named("c"))]),
     Case("default-event", [post(f"{CORE}/events", named("e", involvedObject={"kind": "Pod", "name": "p", "namespace": "{ns}"}))]),
     Case("default-crd", [post(CRDS, {"metadata": {"name": "lamps.defaults.shipway.dev"}, "spec": {**crd("lamps", "Lamp")["spec"], "group": "defaults.shipway.dev"}}, only=("code", "spec"))]),
+    Case("default-hpa-v1", [post(_HPA_V1, named("h", spec=_HPA_SPEC)), get(f"{_HPA_V2}/h")]),
+    Case("default-hpa-v1-cpu", [post(_HPA_V1, named("h", spec={**_HPA_SPEC, "targetCPUUtilizationPercentage": 60})), get(f"{_HPA_V2}/h"), get(_HPA_V1)]),
+    Case("default-hpa-v2-at-v1", [post(_HPA_V2, named("h", spec={**_HPA_SPEC, "metrics": _HPA_METRICS, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 30}}})), get(f"{_HPA_V1}/h"),
+        patch(f"{_HPA_V1}/h", {"spec": {"maxReplicas": 9}}), get(f"{_HPA_V2}/h")]),
     Case("default-hpa-behavior", [post("/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers", named("h", spec={
         "maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}, "behavior": {"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}},
         "metrics": [{"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 70}}}]}))]),

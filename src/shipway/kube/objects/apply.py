@@ -152,7 +152,7 @@ def server_side_apply(
     Raises ApplyConflict, or InvalidInput with reason `BadRequest` or `InternalError` and a real server's text.
     """
     _check_config(config, writer.api_version)
-    entries = _in_terms_of(writer.schema, _decoded(live))
+    entries = _in_terms_of(writer, _decoded(live))
     before = without_entries(live or {"apiVersion": config["apiVersion"], "kind": config.get("kind", "")})
     if live is not None and not entries:
         entries = _first_owner(before, writer)
@@ -186,11 +186,12 @@ def _decoded(live: Obj | None) -> Entries:
         raise InvalidInput(f"failed to decode managed fields: {error.message}", reason="InternalError") from error
 
 
-def _in_terms_of(schema: Schema, entries: Entries) -> Entries:
-    """Entries that were written before the schema made a field atomic hold that field as one."""
+def _in_terms_of(writer: Writer, entries: Entries) -> Entries:
+    """Entries that were written before the schema of their version made a field atomic hold that field as one."""
     found: Entries = {}
     for key, entry in entries.items():
-        fields = in_terms_of(schema, entry.fields)
+        is_same_version = entry.api_version == writer.api_version
+        fields = in_terms_of(writer.schema, entry.fields) if is_same_version else entry.fields
         found[key] = entry if fields is entry.fields else replace(entry, fields=fields, stored=None)
     return found
 
@@ -347,7 +348,7 @@ def record_update(before: Obj | None, after: Obj, writer: Writer, *, blank: Obj 
     Nothing given is changed; what comes out shares branches with `after`.
     """
     new, old = without_entries(after), without_entries(before or {})
-    entries = _in_terms_of(writer.schema, _recorded(before, after, writer.subresource))
+    entries = _in_terms_of(writer, _recorded(before, after, writer.subresource))
     if not entries and before is not None:
         return new
     if before is None:

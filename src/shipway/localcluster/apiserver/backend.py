@@ -81,11 +81,15 @@ class Backend:
 
     def commit(self, kind: Kind, obj: Obj) -> None:
         """Stores the object under a new version, which is written into its metadata."""
-        self.store.commit(kind.shelf, from_face(kind, obj))
+        stored = from_face(kind, obj)
+        self.store.commit(kind.shelf, stored)
+        obj["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"]
 
     def remove(self, kind: Kind, obj: Obj) -> None:
         """Takes the object out of the store; `obj` is what watchers see last."""
-        self.store.remove(kind.shelf, from_face(kind, obj))
+        stored = from_face(kind, obj)
+        self.store.remove(kind.shelf, stored)
+        obj["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"]
 
     def records_in(self, kind: Kind, namespace: str) -> list[Obj]:
         """Fresh copies of all objects of a kind in a namespace."""

@@ -89,6 +89,15 @@ def workload_kinds() -> tuple[Kind, ...]:
             categories=_ALL,
             subresources=("status",),
         ),
+        _kind(
+            "autoscaling",
+            "v1",
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+            "hpa",
+            categories=_ALL,
+            subresources=("status",),
+        ),
         _kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", subresources=("status",), generation=True),
     )
 

@@ -1,7 +1,8 @@
 """Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController and HorizontalPodAutoscaler defaults."""
 
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import copy_obj
+from shipway.kube.objects.views import annotations_of, copy_obj
+from shipway.localcluster.apiserver.autoscaling import DEFAULT_CPU, METRICS, V1, cpu_metric
 from shipway.localcluster.apiserver.defaults.pods import template
 
 
@@ -72,9 +73,12 @@ def daemon_set(obj: Obj) -> None:
 def horizontal_pod_autoscaler(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("minReplicas", 1)
+    if obj.get("apiVersion") == V1:
+        if METRICS not in annotations_of(obj):
+            spec.setdefault("targetCPUUtilizationPercentage", DEFAULT_CPU)
+        return
     if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        spec["metrics"] = [cpu_metric(DEFAULT_CPU)]
     if (behavior := spec.get("behavior")) is not None:
         for direction, rules in _SCALING_RULES.items():
             behavior[direction] = _scaling(behavior.get(direction) or {}, rules)

@@ -6,6 +6,7 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import spec_of, status_of
+from shipway.localcluster.apiserver.autoscaling import V1, as_v2
 from shipway.localcluster.apiserver.tables.columns import (
     NONE,
     UNKNOWN,
@@ -115,6 +116,7 @@ def _cron_job(obj: Obj, now: Instant) -> Row:
 
 
 def _autoscaler(obj: Obj, now: Instant) -> Row:
+    obj = as_v2(obj) if obj.get("apiVersion") == V1 else obj
     spec, status = spec_of(obj), status_of(obj)
     target = spec.get("scaleTargetRef") or {}
     cells = [
