@@ -15,7 +15,17 @@ from cyclopts import App, Parameter
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.cli import proj_rules, proj_view
-from shipway.cli.output import Output, OutputFlag, kubectl_name, paint_for, print_lines, print_list, print_object
+from shipway.cli.output import (
+    AllFlag,
+    Column,
+    Output,
+    OutputFlag,
+    kubectl_name,
+    paint_for,
+    print_lines,
+    print_list,
+    print_object,
+)
 from shipway.cli.proj_rules import Edit
 from shipway.cli.sending import TRIES
 from shipway.cli.session import Place, Session, connected
@@ -23,7 +33,7 @@ from shipway.gitops.project import DEFAULT
 from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import metadata, name_of, resource_version_of, spec_of
+from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of, spec_of
 
 app = App(name="proj", version_flags=(), help="Projects: what their Applications may deploy, from where, to where and when.")
 app.command("shipway.cli.proj_windows:app", name="windows", help="Sync windows: when the project's Applications may be synced.")
@@ -65,16 +75,18 @@ class CreateFlags:
 
 
 @app.command(name="list")
-async def list_command(*, output: OutputFlag = "table", place: Place | None = None) -> int:
+async def list_command(*, all_namespaces: AllFlag = False, output: OutputFlag = "table", place: Place | None = None) -> int:
     """List projects.
 
     Parameters
     ----------
+    all_namespaces
+        Look in all namespaces.
     output
         table, json, yaml or name.
     """
     async with connected(place) as session:
-        return await list_projects(session, output)
+        return await list_projects(session, output, all_namespaces=all_namespaces)
 
 
 @app.command(name="get")
@@ -242,10 +254,13 @@ async def role_list_command(name: str, /, *, output: OutputFlag = "table", place
         return await list_roles(session, name, output)
 
 
-async def list_projects(session: Session, output: Output = "table") -> int:
-    found = await session.client.list(APP_PROJECTS, session.application_namespace)
-    empty = f"no AppProjects found in namespace {session.application_namespace}"
-    print_list(found.items, proj_view.columns(session.clock.now()), output, empty=empty)
+async def list_projects(session: Session, output: Output = "table", *, all_namespaces: bool = False) -> int:
+    namespace = "" if all_namespaces else session.application_namespace
+    found = await session.client.list(APP_PROJECTS, namespace)
+    columns = proj_view.columns(session.clock.now())
+    where = f" in namespace {namespace}: try -A or -n" if namespace else ""
+    shown = (Column("NAMESPACE", namespace_of), *columns) if all_namespaces else columns
+    print_list(found.items, shown, output, empty=f"no AppProjects found{where}")
     return 0
 
 

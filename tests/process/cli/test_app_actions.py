@@ -2,14 +2,14 @@
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
-from shipway.base.errors import InvalidInput
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS
+from shipway.base.errors import InvalidInput, NotYet
 from shipway.cli.app_actions import RunFlags, Which, list_actions, run_action
 from shipway.kube.objects.resource import Obj
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application
 from tests.unit.cli.test_app_diff import PROJECT
-from tests.unit.cli.test_app_tree import row, settings
+from tests.unit.cli.test_app_tree import row, settings, workload
 
 PAINTING = """\
 discovery.lua: |
@@ -46,6 +46,7 @@ async def delivered(shop: Shop) -> Shop:
     return shop
 
 
+@pytest.mark.compat("argocd:cm.resource.customizations.actions")
 @pytest.mark.proves("gitops:lua-actions")
 async def test_a_teams_actions_are_listed_and_run(delivered: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     await list_actions(delivered.session, "shop", WALL, "name")
@@ -60,3 +61,36 @@ async def test_a_teams_actions_are_listed_and_run(delivered: Shop, capsys: pytes
 async def test_a_script_that_never_ends_writes_nothing(delivered: Shop) -> None:
     with pytest.raises(InvalidInput, match="ran for more than 1 s"):
         await run_action(delivered.session, "shop", "dream", WALL, PLAIN)
+
+
+OWN_RESTART = """\
+discovery.lua: |
+  return {restart = {}, wave = {disabled = true}}
+definitions:
+- name: restart
+  action.lua: |
+    obj.metadata.annotations = {restarted = "by the team"}
+    return obj
+"""
+
+
+@pytest.mark.compat("argocd:cm.resource.customizations.actions")
+@pytest.mark.parametrize(
+    ("merges", "known"),
+    [("", ["restart", "wave"]), ("mergeBuiltinActions: true\n", ["pause", "restart", "resume", "scale", "wave"])],
+    ids=["instead of ours", "beside ours"],
+)
+async def test_a_teams_actions_come_before_ours(
+    shop: Shop, capsys: pytest.CaptureFixture[str], merges: str, known: list[str]
+) -> None:
+    deployment = await shop.create(DEPLOYMENTS, workload("Deployment", "api", {"app": "api"}))
+    await shop.create(CONFIG_MAPS, settings(**{"resource.customizations.actions.apps_Deployment": f"{merges}{OWN_RESTART}"}))
+    await shop.create(APPLICATIONS, application(resources=[row("Deployment", "api", "apps")]))
+    await list_actions(shop.session, "shop", Which(), "name")
+    assert capsys.readouterr().out.split() == known
+    await run_action(shop.session, "shop", "restart", Which(kind="Deployment"), PLAIN)
+    api = await shop.client.get(DEPLOYMENTS, "shop", "api")
+    assert api["metadata"]["annotations"] == {"restarted": "by the team"}
+    assert api["spec"] == deployment["spec"]
+    with pytest.raises(NotYet, match="wave cannot be done"):
+        await run_action(shop.session, "shop", "wave", Which(kind="Deployment"), PLAIN)

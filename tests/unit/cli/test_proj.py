@@ -173,6 +173,10 @@ async def test_what_is_shown(shop: Shop, capsys: pytest.CaptureFixture[str]) -> 
     assert 'allow "0 9 * * *" for 2h: active, changes at 2026-11-21T11:00:00Z' in out
     await list_projects(shop.session, "name")
     assert capsys.readouterr().out == "appproject.argoproj.io/shop\n"
+    await list_projects(shop.session, all_namespaces=True)
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["argocd", "shop"]
+    await list_projects(shop.at("shop"))
+    assert capsys.readouterr() == ("", "no AppProjects found in namespace shop: try -A or -n\n")
 
 
 async def test_what_is_wrong_with_a_project_is_told(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
