@@ -152,6 +152,7 @@ async def test_the_page_works_as_written(cluster: str, program: Callable[[str], 
         await create_workload(there.client, DEPLOYMENTS, "shipway")
         async with shipway_run(there.kubeconfig, tmp_path) as running:
             await running.ready()
+            assert "status" not in await there.client.get(APPLICATIONS, "argocd", "pay"), "no team has let it in yet"
             for title in ON_THE_WAY[1:]:
                 assert changes_in(await there.follow(title)) <= MARKS
             assert await there.pods() == pods, "nothing was restarted"

@@ -201,18 +201,20 @@ async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Pla
 
 
 @pytest.mark.timeout(180)
-async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place: Place) -> None:
+@pytest.mark.proves("000-29")
+@pytest.mark.parametrize("flags", [(), ("--share",)], ids=["one holds the lease", "replicas share"])
+async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place: Place, flags: tuple[str, ...]) -> None:
     """Many objects, and the process dies while it creates them: the next one makes the rest, and nothing twice."""
     count = 150
     await place.push({f"deploy/{number}.yaml": config_map("x", f"part-{number}") for number in range(count)})
     await place.deliver_app()
-    async with place.run("--lease-seconds=4") as first:
+    async with place.run("--lease-seconds=4", *flags) as first:
         await first.ready()
         await wait_until(place.client, One(CONFIG_MAPS, "shop", "part-1"), lambda obj: obj is not None)
         await first.end(signal.SIGKILL)
     made = await versions(place.client, CONFIG_MAPS)
     print(f"{len(made)} of {count} were there when it died")
-    async with place.run("--lease-seconds=4") as second:
+    async with place.run("--lease-seconds=4", *flags) as second:
         await second.ready()
         app = await app_is(place.client, "shop", synced_to(await place.head()))
         after = await versions(place.client, CONFIG_MAPS)

@@ -1,6 +1,7 @@
 """Back to an earlier deployment and staying there: with automated sync on, with Git away, and until its time is over."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -26,22 +27,25 @@ async def colour(there: World) -> str:
     return dig(await there.user.get(CONFIG_MAPS, "shop", "settings"), "data", "colour", default="")
 
 
-async def roll_back(there: World, *, hold_seconds: float = 3600.0) -> None:
+async def roll_back(
+    there: World, *, hold_seconds: float = 3600.0, number: int | None = None, to: str = "", at: str = ""
+) -> None:
     """As `shipway app rollback shop` writes it."""
     app = await there.app()
     now = there.clock.now()
     until = rfc3339(Instant(now + hold_seconds))
-    entry = chosen(app["status"]["history"], None, RollbackFlags(), "shop")
+    entry = chosen(app["status"]["history"], number, RollbackFlags(to=to, at=at), "shop")
     hold = hold_at(entry, since=rfc3339(now), until=until, by="ada", reason="checkout is slow")
     body = {"metadata": {"annotations": {HOLD: annotation(hold)}}, "operation": operation(app, hold, prune=False)}
     await there.user.patch(APPLICATIONS, "argocd", "shop", body)
 
 
 async def two_deployments(there: World) -> str:
-    """Blue, then green; returns the commit that was blue."""
+    """Blue, then green a while later; returns the commit that was blue."""
     blue = there.repository.head
     await there.user.create(APPLICATIONS, application())
     await there.synced()
+    await there.settle(30)
     await there.push([coloured("green"), service()])
     await there.synced()
     return blue
@@ -95,15 +99,18 @@ def test_a_hold_ends_by_itself_when_its_time_is_over() -> None:
     simulate(story, [coloured("blue"), service()])
 
 
-@pytest.mark.proves("gitops:rollback-without-git")
-def test_a_rollback_works_when_git_is_away_and_heals_from_what_was_kept() -> None:
+@pytest.mark.proves("000-25", "gitops:rollback-without-git")
+@pytest.mark.parametrize("how", ["number", "commit", "time"])
+def test_a_rollback_works_when_git_is_away_and_heals_from_what_was_kept(how: str) -> None:
     async def story(there: World) -> None:
-        await two_deployments(there)
+        blue = await two_deployments(there)
+        deployed = (await there.app())["status"]["history"][0]["deployedAt"]
+        ways: dict[str, Any] = {"number": {"number": 0}, "commit": {"to": blue[:9]}, "time": {"at": deployed}}
         await there.settle()
         there.repository.unreachable = Unavailable("https://git.test/shop.git did not answer")
         there.restart()
         await there.settle(5)
-        await roll_back(there)
+        await roll_back(there, **ways[how])
         assert await colour(there) == "blue"
         await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "by hand"}})
         assert await colour(there) == "blue"
