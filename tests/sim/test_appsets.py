@@ -211,6 +211,20 @@ def test_fields_named_by_jq_are_left_to_others() -> None:
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.ignoreApplicationDifferences")
+def test_an_expression_that_jq_refuses_is_told_and_alters_nothing() -> None:
+    async def story(there: World) -> None:
+        ignored = [{"jqPathExpressions": [".spec[["]}]
+        await there.create(applicationset(elements("blue"), ignoreApplicationDifferences=ignored))
+        await there.edit(template=template(project="other"))
+        status, reason, message = await there.condition("ErrorOccurred")
+        assert (status, reason) == ("True", "UpdateApplicationError")
+        assert message.startswith("ignoreApplicationDifferences: ")
+        assert spec_of((await there.apps())["blue"])["project"] == "default"
+
+    simulate(story)
+
+
 @pytest.mark.compat("argocd:appset.strategy")
 def test_a_rolling_sync_gives_operations_step_by_step() -> None:
     async def says(there: World, name: str, sync: str, health: str = "Healthy", **more: Any) -> None:

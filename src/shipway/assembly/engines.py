@@ -22,7 +22,7 @@ from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.deployments import Deployments
-from shipway.assembly.factories import Factories, ForgeAccess
+from shipway.assembly.factories import Factories, ForgeAccess, is_about
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_gitops, count_objects
@@ -191,6 +191,8 @@ class EngineProcess:
         return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
+        if event.is_pull_request:
+            return self.runtime.refresh(lambda ask: isinstance(ask, PullRequestsAsk) and is_about(ask.query, event.repo_urls))
         return self._pushes.told(event)
 
     def _ask_all_about(self, place: str) -> None:

@@ -10,9 +10,10 @@ from msgspec import Struct
 from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.urls import place_of
 from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.templates.engine import TemplateEngine
-from shipway.api.forges import PullRequest
+from shipway.api.forges import PullRequest, PullRequestsQuery
 from shipway.api.kinds import SECRETS
 from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
@@ -131,3 +132,10 @@ class Factories:
         self._mirrors.remember_reads(request.repo_url, source, snapshot.reads())
         again = self._mirrors.last_known(HeadRequest(request.repo_url, head.commit, source))
         return _Known(again.trees if again else head.trees, found)
+
+
+def is_about(query: PullRequestsQuery, repo_urls: Sequence[str]) -> bool:
+    """Whether a webhook that names these URLs tells of the repository. A GitLab project known by its number may be any."""
+    if query.kind == "gitlab" and query.repo.isdecimal():
+        return True
+    return any(place_of(url).endswith(f"/{query.place.casefold()}") for url in repo_urls)

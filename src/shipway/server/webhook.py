@@ -30,23 +30,26 @@ _MAX_REFS = 1000
 
 
 class PushEvent(Struct, frozen=True):
-    """Refs of a repository moved; `refs` empty: it is not known which."""
+    """Refs of a repository moved; `refs` empty: it is not known which. Or something happened to one of its pull requests."""
 
     repo_urls: tuple[str, ...]
     refs: tuple[str, ...]
+    is_pull_request: bool = False
 
 
 class Forge(Struct, frozen=True):
-    """One forge. `check` raises Denied for a delivery that is not its; `refs` finds what moved, None for another event."""
+    """One forge. `check` raises Denied for a delivery that is not its; `refs` finds what moved, None for another event;
+    `is_pull` tells whether that is about a pull request."""
 
     name: str
     header: str
     check: Callable[[Headers, bytes, Secrets], None]
     refs: Callable[[Headers, Payload], tuple[str, ...] | None]
+    is_pull: Callable[[Headers, Payload], bool] = lambda headers, payload: False
 
 
 def parse_push(headers: Headers, body: bytes, secrets: Secrets) -> PushEvent | None:
-    """The push that a delivery tells of; None for any other event. Header names in any case.
+    """The push or pull request that a delivery tells of; None for any other event. Header names in any case.
 
     `secrets` are spelled as in Argo CD's Secret `argocd-secret`. Raises `Denied` (WebhookSignature) for a wrong or missing
     signature where a secret is configured, `InvalidInput` (InvalidWebhook) for what is no delivery of a forge we know.
@@ -61,12 +64,13 @@ def parse_push(headers: Headers, body: bytes, secrets: Secrets) -> PushEvent | N
     forge.check(lower, body, secrets)
     payload = _payload(lower, body)
     refs = forge.refs(lower, payload)
-    if refs is None:
+    is_pull = refs is None and forge.is_pull(lower, payload)
+    if refs is None and not is_pull:
         return None
     urls = tuple(dict.fromkeys(_urls(payload)))
     if not urls:
         raise InvalidInput("the push names no repository", reason="InvalidWebhook")
-    return PushEvent(urls, refs if len(refs) <= _MAX_REFS else ())
+    return PushEvent(urls, refs if refs and len(refs) <= _MAX_REFS else (), is_pull)
 
 
 # --- is it really the forge? --------------------------------------------------------------------------------------------
@@ -122,6 +126,15 @@ def _one_ref(header: str) -> Callable[[Headers, Payload], tuple[str, ...] | None
     return lambda headers, payload: _ref_of(payload) if headers.get(header) == "push" else None
 
 
+def _pull_in(header: str) -> Callable[[Headers, Payload], bool]:
+    """GitHub and its relatives; Gitea has an event for each thing that happens to a pull request."""
+    return lambda headers, _: headers.get(header, "").startswith("pull_request")
+
+
+def _is_merge_request(_: Headers, payload: Payload) -> bool:
+    return payload.get("object_kind") == "merge_request"
+
+
 def _gitlab(headers: Headers, payload: Payload) -> tuple[str, ...] | None:
     return _ref_of(payload) if payload.get("object_kind", payload.get("event_name")) in ("push", "tag_push") else None
 
@@ -161,6 +174,7 @@ FORGES = (
         "x-gitea-event",
         _signed("Gitea", "x-gitea-signature", "webhook.gitea.secret", "webhook.gogs.secret"),
         _one_ref("x-gitea-event"),
+        _pull_in("x-gitea-event"),
     ),
     Forge("Gogs", "x-gogs-event", _signed("Gogs", "x-gogs-signature", "webhook.gogs.secret"), _one_ref("x-gogs-event")),
     Forge(
@@ -168,8 +182,9 @@ FORGES = (
         "x-github-event",
         _signed("GitHub", "x-hub-signature-256", "webhook.github.secret"),
         _one_ref("x-github-event"),
+        _pull_in("x-github-event"),
     ),
-    Forge("GitLab", "x-gitlab-event", _told("GitLab", "x-gitlab-token", "webhook.gitlab.secret"), _gitlab),
+    Forge("GitLab", "x-gitlab-event", _told("GitLab", "x-gitlab-token", "webhook.gitlab.secret"), _gitlab, _is_merge_request),
     Forge("Bitbucket", "x-hook-uuid", _told("Bitbucket", "x-hook-uuid", "webhook.bitbucket.uuid"), _bitbucket_cloud),
     Forge(
         "Bitbucket Server",

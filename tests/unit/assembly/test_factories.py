@@ -8,7 +8,7 @@ from shipway.api.forges import PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.appsets.asks import PullRequestsAsk
-from shipway.assembly.factories import ForgeAccess
+from shipway.assembly.factories import ForgeAccess, is_about
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Denied, InvalidInput, NotFound
 from shipway.base.ids import RandomIds
@@ -40,3 +40,18 @@ async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_oth
     with pytest.raises(NotFound):
         await access.token(ask("missing"))
     await server.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "urls", "is_told"),
+    [
+        (PullRequestsQuery("github", "acme", "shop"), ("https://github.com/Acme/Shop.git",), True),
+        (PullRequestsQuery("github", "acme", "shop"), ("git@github.com:acme/shop.git",), True),
+        (PullRequestsQuery("github", "acme", "shop"), ("https://github.com/acme/workshop",), False),
+        (PullRequestsQuery("gitlab", "", "acme/team/shop"), ("https://gitlab.com/acme/team/shop",), True),
+        (PullRequestsQuery("gitlab", "", "4711"), ("https://gitlab.com/acme/shop",), True),
+        (PullRequestsQuery("gitea", "acme", "shop"), (), False),
+    ],
+)
+def test_a_webhook_wakes_who_asks_about_its_repository(query: PullRequestsQuery, urls: tuple[str, ...], is_told: bool) -> None:
+    assert is_about(query, urls) == is_told

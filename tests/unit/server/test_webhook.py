@@ -163,6 +163,26 @@ def test_a_changed_body_is_denied(forge: str) -> None:
         parse_push(headers, body.replace(b"shop", b"shot"), SECRETS)
 
 
+@pytest.mark.parametrize(
+    ("forge", "event", "kind"),
+    [
+        ("github", "pull_request", ""),
+        ("gitea", "pull_request", ""),
+        ("gitea", "pull_request_sync", ""),
+        ("gitea", "pull_request_label", ""),
+        ("gitlab", "Merge Request Hook", "merge_request"),
+    ],
+)
+@pytest.mark.compat("argocd:appset.pullRequest")
+def test_a_pull_request_is_told_of_with_its_repository(forge: str, event: str, kind: str) -> None:
+    payload = {**PUSH_OF[forge], "object_kind": kind, "action": "opened"}
+    told = parse_push(*delivery(forge, payload, SECRET_OF[forge], event), SECRETS)
+    assert told is not None and told.is_pull_request and told.refs == ()
+    assert any("shop" in url for url in told.repo_urls)
+    with pytest.raises(Denied):
+        parse_push(*delivery(forge, payload, "wrong", event), SECRETS)
+
+
 @pytest.mark.parametrize("forge", PUSH_OF)
 def test_other_events_are_nothing(forge: str) -> None:
     other = {"object_kind": "note", "eventType": "workitem.created", "zen": "x"}

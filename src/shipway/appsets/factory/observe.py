@@ -45,6 +45,8 @@ class Observed(Struct, frozen=True):
     wanted: Evaluation | None
     existing: Existing
     asks: tuple[Ask, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Expressions of ignoreApplicationDifferences that jq cannot use: what they concern is not altered."""
 
     @property
     def status(self) -> Obj:
@@ -86,8 +88,11 @@ class Observer:
         others = {name: app for name in missing if (app := world.get(APPLICATIONS, key.namespace, name))}
         selected = {name: ask for name, app in owned.items() if (ask := _paths_ask(app, spec))}
         left = {name: _selected(world.answer(ask)) for name, ask in selected.items()}
-        asks = (*wanted.asks, *selected.values())
-        return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), tuple(dict.fromkeys(asks)))
+        asks = tuple(dict.fromkeys((*wanted.asks, *selected.values())))
+        errors = dict.fromkeys(
+            answer.error.message for ask in selected.values() if (answer := world.answer(ask)) and answer.error
+        )
+        return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), asks, tuple(errors))
 
     def _evaluated(self, key: ObjectKey, appset: Obj, world: World) -> tuple[ApplicationSetSpec, Evaluation]:
         clusters = sorted(world.list(SECRETS, self._settings.namespace), key=name_of)
