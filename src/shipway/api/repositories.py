@@ -81,14 +81,18 @@ class Credentials(Struct, frozen=True):
             return self
         return replace(self, username=username, password=password)
 
+    def anonymous(self) -> "Credentials":
+        """These without saying who we are."""
+        nobody = dict.fromkeys(("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "project"), "")
+        return replace(self, **nobody)
+
     def over(self, template: "Credentials") -> "Credentials":
         """These, with a template's login where there is none of one's own (Argo CD's rule)."""
         if self.has_login:
             return self
         lent = ("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "proxy", "no_proxy")
         filled = {name: getattr(self, name) or getattr(template, name) for name in lent}
-        project = self.project or template.project
-        return replace(self, **filled, project=project, force_basic=self.force_basic or template.force_basic)
+        return replace(self, **filled, force_basic=self.force_basic or template.force_basic)
 
 
 class Repository(Struct, frozen=True):
@@ -99,12 +103,17 @@ class Repository(Struct, frozen=True):
     is_template: bool = False
     name: str = ""
     type: str = "git"
+    is_oci: bool = False
     project: str = ""
     credentials: Credentials = Credentials()
     problem: str = ""
 
     def __repr__(self) -> str:
         return f"Repository(Secret {self.secret})"
+
+
+def _is_on(value: str) -> bool:
+    return value in TRUE
 
 
 def parse_repository(secret: Obj) -> Repository | None:
@@ -125,13 +134,14 @@ def parse_repository(secret: Obj) -> Repository | None:
         problem = f"Secret {name}: {wrong[0]} must be true or false"
     elif bool(values.get("tlsClientCertData")) != bool(values.get("tlsClientCertKey")):
         problem = f"Secret {name}: tlsClientCertData and tlsClientCertKey belong together: one is missing"
-    is_on = {flag: values.get(flag, "") in TRUE for flag in flags}
+    is_on = {flag: _is_on(values.get(flag, "")) for flag in flags}
     return Repository(
         url=url,
         secret=name,
         is_template=kind == TEMPLATE,
         name=values.get("name", ""),
         type=values.get("type") or "git",
+        is_oci=values.get("type") == "oci" or _is_on(values.get("enableOCI", "")),
         project=values.get("project", ""),
         problem=problem,
         credentials=Credentials(

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from shipway.api.sources import Fact, PathTree, RemoteBase
+from shipway.api.sources import Fact, PathTree, ProjectFacts, RemoteBase
 from shipway.kube.objects.resource import Obj
 
 EntryKind = Literal["file", "dir", "missing"]
@@ -67,6 +67,7 @@ class RenderJob(Struct, frozen=True):
     api_versions: tuple[str, ...] = ()
     lent: Mapping[str, Snapshot] = {}
     """Other sources whose files this one may read as `$name/path`."""
+    project: ProjectFacts | None = None
 
 
 class Manifests(Struct, frozen=True):

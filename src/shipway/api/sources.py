@@ -12,8 +12,16 @@ from msgspec import Struct
 from shipway.kube.objects.resource import Obj
 
 SourceType = Literal["Directory", "Helm", "Kustomize"]
-Fact = Literal["revision", "cluster"]
-"""What few sources depend on, so that few renders are keyed by it: the commit itself, and what the cluster serves."""
+Fact = Literal["revision", "cluster", "project"]
+"""What few sources depend on, so that few renders are keyed by it: the commit itself, what the cluster serves, and what the
+AppProject permits."""
+
+
+class ProjectFacts(Struct, frozen=True):
+    """What a source may use of repositories that only it names: `source_repos` of its AppProject."""
+
+    name: str = ""
+    source_repos: tuple[str, ...] = ()
 
 
 class ClusterFacts(Struct, frozen=True):
@@ -27,11 +35,13 @@ class HeadRequest(Struct, frozen=True):
     """Where does `revision` (branch, tag, SHA, HEAD) of `repo_url` stand, seen by a source that reads some paths of it?
 
     `source` is the canonical JSON of the Application's source without its targetRevision: the memory of what it reads.
+    `project`: for which AppProject, since a login may be for one alone.
     """
 
     repo_url: str
     revision: str
     source: bytes
+    project: str = ""
 
 
 class PathTree(Struct, frozen=True, order=True):
@@ -81,6 +91,7 @@ class RenderRequest(Struct, frozen=True):
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
     lent: tuple[Lent, ...] = ()
+    project: ProjectFacts | None = None
 
 
 class RemoteBase(Struct, frozen=True, order=True):

@@ -62,22 +62,29 @@ class Logins:
         found = [one for by_secret in self._exact.values() for one in by_secret.values()]
         return sorted([*found, *(one for _, one in self._templates.values())], key=lambda one: (one.url, one.secret))
 
-    def find(self, url: str) -> tuple[Repository | None, Repository | None]:
-        """The Secret of this very repository, one without a project first, and the template that fits best."""
+    def find(self, url: str, project: str = "") -> tuple[Repository | None, Repository | None]:
+        """The Secret of this very repository, that of the project first, and the template that fits best; those of other
+        projects are as if they were not there."""
         key = key_of(url)
-        exact = sorted(self._exact.get(key, {}).values(), key=lambda one: (one.project, one.secret))
-        fitting = [(len(prefix), one.secret, one) for prefix, one in self._templates.values() if is_below(key, prefix)]
-        return exact[0] if exact else None, max(fitting, key=lambda fit: fit[:2])[2] if fitting else None
+        exact = [one for one in self._exact.get(key, {}).values() if one.project in ("", project)]
+        exact.sort(key=lambda one: (not one.project, one.secret))
+        fitting = [
+            (len(prefix), one.project, one.secret, one)
+            for prefix, one in self._templates.values()
+            if one.project in ("", project) and is_below(key, prefix)
+        ]
+        return exact[0] if exact else None, max(fitting, key=lambda fit: fit[:3])[3] if fitting else None
 
-    def credentials(self, url: str) -> Credentials:
-        """What the Secrets say. Raises InvalidInput (InvalidLogin) when one that counts cannot be used."""
-        own, template = self.find(url)
+    def credentials(self, url: str, project: str = "") -> Credentials:
+        """What the Secrets say for a project. Raises InvalidInput (InvalidLogin) when one that counts cannot be used."""
+        own, template = self.find(url, project)
         chosen = own.credentials if own else Credentials()
         lender = None if chosen.has_login else template
         for used in (own, lender):
             if used is not None and used.problem:
                 raise InvalidInput(f"repository {redact(url)}: {used.problem}", reason="InvalidLogin")
-        return chosen.over(lender.credentials) if lender else chosen
+        merged = chosen.over(lender.credentials) if lender else chosen
+        return replace(merged, project=next((one.project for one in (own, lender) if one and one.project), ""))
 
 
 class Repositories:
@@ -130,11 +137,11 @@ class Repositories:
         """Told whenever another way to log in counts, and for which repositories."""
         self._listeners.append(listener)
 
-    def credentials(self, url: str) -> Credentials:
+    def credentials(self, url: str, project: str = "") -> Credentials:
         """How to log in at `url` now. Raises InvalidInput (InvalidLogin) for a Secret that cannot be used."""
         known = self._data(KNOWN_HOSTS)
         return replace(
-            self._logins.credentials(url),
+            self._logins.credentials(url, project),
             known_hosts=known.get("ssh_known_hosts") if known is not None else None,
             ca_bundle=(self._data(CERTIFICATES) or {}).get(urlsplit(normalize(url)).hostname or "", ""),
         )

@@ -21,6 +21,7 @@ from shipway.adapters.render.store import RenderStore
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
+from shipway.assembly.dependencies import DependencyCharts
 from shipway.assembly.metrics import kube_version
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
@@ -109,15 +110,15 @@ class Sources:
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
         )
         helm = shutil.which("helm") or ""
-        engines: dict[SourceType, Engine] = {
-            "Directory": DirectoryEngine(workers),
-            "Helm": HelmEngine(workers, program=helm),
-            "Kustomize": KustomizeEngine(workers),
-        }
         async with aiohttp.ClientSession() as session:
             login = repositories.credentials
             charts = Charts(cache / "charts", clock=clock, workers=workers, session=session, credentials=login)
             repositories.on_change(charts.changed_where)
+            engines: dict[SourceType, Engine] = {
+                "Directory": DirectoryEngine(workers),
+                "Helm": HelmEngine(workers, program=helm, fetch=DependencyCharts(charts, repositories).fetch),
+                "Kustomize": KustomizeEngine(workers),
+            }
             places = Places(mirrors, charts)
             store = RenderStore(cache / "renders.db", made_by(helm))
             for repo_url, source, paths in store.reads():

@@ -243,7 +243,7 @@ async def _states(found: Sequence[Repository], repositories: Repositories | None
             return State(one, "Unknown", one.problem or ("a login for URLs that begin so" if one.is_template else "not tried"))
         async with gate:
             try:
-                await connect(one.url, repositories.credentials(one.url))
+                await connect(one.url, repositories.credentials(one.url, one.project))
             except ShipwayError as error:
                 return State(one, "Failed", error.message)
         return State(one, "Successful")

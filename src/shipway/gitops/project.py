@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from shipway.api.application import ApplicationSpec, Destination, ProjectDestination, ProjectKind, ProjectSpec
+from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
 from shipway.gitops.project_roles import role_problems
@@ -146,9 +147,9 @@ def _any_kind(rules: Iterable[ProjectKind], ref: Ref) -> bool:
     )
 
 
-def permits_repository(project: ProjectSpec | None, repo_url: str) -> bool:
-    """Whether a repository may be read that only a source itself names."""
-    return project is not None and _permits_text(repo_url, project.source_repos or (), "/")
+def permits_repository(project: ProjectFacts, repo_url: str) -> bool:
+    """Whether a repository may be read, or logged in to, that only a source itself names."""
+    return _permits_text(repo_url, project.source_repos, "/")
 
 
 def _permits_text(text: str, patterns: Sequence[str], separator: str) -> bool:

@@ -8,8 +8,10 @@ a commit hash in the environment does not make every commit a new render.
 import re
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
-from shipway.api.sources import ClusterFacts, Fact, Head, HeadRequest, Lent, RenderRequest
+from shipway.api.sources import ClusterFacts, Head, HeadRequest, Lent, ProjectFacts, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
 from shipway.gitops.ignore import problem_of
@@ -120,15 +122,26 @@ def borrows(source: Obj) -> bool:
     return not is_only_ref(source) and not any(source.get(tool) for tool in ("directory", "kustomize", "plugin"))
 
 
-def head_ask(source: Obj, revision: str) -> HeadAsk:
+def head_ask(source: Obj, revision: str, project: str = "") -> HeadAsk:
     """Where the source's branch stands, or the commit that `revision` names."""
-    return HeadAsk(HeadRequest(repo_url=source.get("repoURL", ""), revision=revision, source=_body(source)))
+    return HeadAsk(HeadRequest(source.get("repoURL", ""), revision, _body(source), project))
 
 
-def lent_ask(lender: Obj, revision: str, borrower: Obj) -> HeadAsk:
+def lent_ask(lender: Obj, revision: str, borrower: Obj, project: str = "") -> HeadAsk:
     """The same for a source that lends its files, as far as `borrower` reads them."""
     memory = canonical({"ref": lender.get("ref"), "borrower": _body(borrower).decode()})
-    return HeadAsk(HeadRequest(repo_url=lender.get("repoURL", ""), revision=revision, source=memory))
+    return HeadAsk(HeadRequest(lender.get("repoURL", ""), revision, memory, project))
+
+
+class Told(Struct, frozen=True):
+    """What a source is told because its render said that it lacks it."""
+
+    with_revision: bool = False
+    cluster: ClusterFacts | None = None
+    project: ProjectFacts | None = None
+
+
+NOTHING = Told()
 
 
 def render_ask(
@@ -136,10 +149,9 @@ def render_ask(
     source: Obj,
     head: Head,
     lent: tuple[Lent, ...] = (),
-    facts: Sequence[Fact] = (),
-    cluster: ClusterFacts | None = None,
+    told: Told = NOTHING,
 ) -> RenderAsk:
-    """What the content of a source gives. `facts` and `cluster`: what it is known to ask for besides."""
+    """What the content of a source gives. `told`: what it is known to ask for besides."""
     body = _body(source)
     destination = (app.get("spec") or {}).get("destination") or {}
     return RenderAsk(
@@ -149,10 +161,11 @@ def render_ask(
             source=body,
             app_name=name_of(app),
             namespace=destination.get("namespace") or "",
-            build_env=_build_env(app, source, head, with_revision="revision" in facts),
+            build_env=_build_env(app, source, head, with_revision=told.with_revision),
             lent=lent,
-            kube_version=cluster.kube_version if cluster else "",
-            api_versions=cluster.api_versions if cluster else (),
+            kube_version=told.cluster.kube_version if told.cluster else "",
+            api_versions=told.cluster.api_versions if told.cluster else (),
+            project=told.project,
         )
     )
 

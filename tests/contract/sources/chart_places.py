@@ -109,10 +109,14 @@ class Shelf(Struct):
 
     charts: Charts
     login: Credentials = Credentials()
+    logins: Callable[[str, str], Credentials] | None = None
 
-    async def head(self, repo_url: str, chart: str, revision: str, **helm: object) -> Head:
+    def login_for(self, url: str, project: str) -> Credentials:
+        return self.logins(url, project) if self.logins else self.login
+
+    async def head(self, repo_url: str, chart: str, revision: str, project: str = "", **helm: object) -> Head:
         source = {"repoURL": repo_url, "helm": helm, **({"chart": chart} if chart else {"path": "."})}
-        return await self.charts.head(HeadRequest(repo_url, revision, json.dumps(source).encode()))
+        return await self.charts.head(HeadRequest(repo_url, revision, json.dumps(source).encode(), project))
 
     async def read(self, repo_url: str, chart: str, revision: str, file: str = "Chart.yaml") -> str:
         head = await self.head(repo_url, chart, revision)
@@ -124,7 +128,9 @@ async def shelf(home: Path) -> AsyncGenerator[Shelf, None]:
     workers = WorkerPool("Charts", size=1, timeout_seconds=60, clock=SystemClock())
     async with aiohttp.ClientSession() as session:
         made = Shelf(
-            Charts(home, clock=SystemClock(), workers=workers, session=session, credentials=lambda _: made.login),
+            Charts(
+                home, clock=SystemClock(), workers=workers, session=session, credentials=lambda *asked: made.login_for(*asked)
+            ),
         )
         try:
             yield made

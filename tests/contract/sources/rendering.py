@@ -8,12 +8,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.helm.dependencies import FetchChart
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
-from shipway.api.sources import HeadRequest, Lent, PathTree, Rendered, RenderRequest, SourceType
+from shipway.api.sources import HeadRequest, Lent, PathTree, ProjectFacts, Rendered, RenderRequest, SourceType
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
 from tests.repository import seed
@@ -22,14 +23,24 @@ from tests.repository import seed
 class Bench:
     """`render(source)` renders what is committed. Close it."""
 
-    def __init__(self, root: Path, files: Mapping[str, str | bytes], *, helm: str = "", seconds: float = 60) -> None:
+    project = ProjectFacts("default", ("*",))
+
+    def __init__(
+        self,
+        root: Path,
+        files: Mapping[str, str | bytes],
+        *,
+        helm: str = "",
+        seconds: float = 60,
+        fetch: FetchChart | None = None,
+    ) -> None:
         self.copy, self.url = seed(root, "shop", dict(files))
         self.home = root / "home"
         self.mirrors = Mirrors(self.home, clock=SystemClock())
         self.workers = WorkerPool("Render", size=2, timeout_seconds=seconds, clock=SystemClock())
         self.engines: Mapping[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
-            "Helm": HelmEngine(self.workers, program=helm),
+            "Helm": HelmEngine(self.workers, program=helm, fetch=fetch),
             "Kustomize": KustomizeEngine(self.workers),
         }
         self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.mirrors.remember_reads)
@@ -68,6 +79,8 @@ class Bench:
             head = self.copy.git("rev-parse", "HEAD")
             env = (*request.build_env, ("ARGOCD_APP_REVISION", head), ("ARGOCD_APP_SOURCE_TARGET_REVISION", "main"))
             request = replace(request, build_env=env)
+        if "project" in rendered.lacks:
+            request = replace(request, project=self.project)
         if "cluster" in rendered.lacks:
             request = replace(request, kube_version="v1.33.1+k3s1", api_versions=("v1", "apps/v1", "apps/v1/Deployment"))
         return request

@@ -36,7 +36,7 @@ class Look:
 
     async def __call__(self, url: str, login: Credentials = Credentials()) -> Head:  # noqa: B008
         self._looks += 1
-        mirrors = Mirrors(self.home / str(self._looks), clock=SystemClock(), credentials=lambda _: login)
+        mirrors = Mirrors(self.home / str(self._looks), clock=SystemClock(), credentials=lambda *_: login)
         return await mirrors.head(HeadRequest(url, "main", b"{}"))
 
     async def refused(self, url: str, login: Credentials = Credentials()) -> Unavailable:  # noqa: B008

@@ -338,7 +338,7 @@ async def gatekeeper():
 
 async def test_credentials_reach_the_server_and_no_message(tmp_path, gatekeeper):
     place, seen = gatekeeper
-    mirrors = Mirrors(tmp_path, clock=SystemClock(), credentials=lambda _: Credentials(username="me", password="s3cr3t"))
+    mirrors = Mirrors(tmp_path, clock=SystemClock(), credentials=lambda *_: Credentials(username="me", password="s3cr3t"))
     with pytest.raises(Unavailable) as caught:
         await mirrors.head(HeadRequest(f"http://{place}/x.git", "main", b"{}"))
     assert "s3cr3t" not in caught.value.message

@@ -73,6 +73,25 @@ def test_a_secret_of_the_repository_itself_comes_first() -> None:
     assert found.credentials("https://git.example/Shop/web").password == "beginning"
 
 
+@pytest.mark.proves("gitops:project-repositories")
+def test_a_secret_of_a_project_serves_that_project_alone() -> None:
+    url = "https://git.example/shop/web"
+    found = logins(
+        repository(url, "bank's", project="bank"),
+        repository(url, "everybody's"),
+        repository("https://git.example/only", "bank's", project="bank"),
+        template("https://git.example", "lent"),
+        repository("https://git.example", "lent to the bank", is_template=True, project="bank"),
+    )
+    assert [found.credentials(url, project).password for project in ("bank", "shop", "")] == ["bank's"] + ["everybody's"] * 2
+    assert [found.credentials(url, project).project for project in ("bank", "shop", "")] == ["bank", "", ""]
+    only = "https://git.example/only"
+    assert [found.credentials(only, project).password for project in ("bank", "shop", "")] == ["bank's", "lent", "lent"]
+    other = "https://git.example/other"
+    assert [found.credentials(other, project).password for project in ("bank", "shop")] == ["lent to the bank", "lent"]
+    assert [found.credentials(other, project).project for project in ("bank", "shop")] == ["bank", ""]
+
+
 def test_one_that_cannot_be_used_is_said_only_where_it_counts() -> None:
     broken = repository("https://git.example", is_template=True, problem="Secret x: githubAppID is not supported yet: …")
     found = logins(broken, repository("https://git.example/own", "own"))

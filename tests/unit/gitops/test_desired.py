@@ -194,7 +194,7 @@ def test_the_revision_makes_a_render_differ_only_where_it_is_asked_for() -> None
     plain: Obj = {"repoURL": "r", "path": "p", "targetRevision": "main"}
     heads = [Head(commit * 40, (PathTree("", "same"),)) for commit in "ab"]
     assert source.render_ask(app, plain, heads[0]) == source.render_ask(app, plain, heads[1])
-    first, second = (source.render_ask(app, plain, head, facts=("revision",)) for head in heads)
+    first, second = (source.render_ask(app, plain, head, told=source.Told(with_revision=True)) for head in heads)
     assert first != second
     assert dict(first.request.build_env)["ARGOCD_APP_REVISION_SHORT"] == "aaaaaaa"
 

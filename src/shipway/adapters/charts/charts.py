@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from msgspec import Struct
 
 from shipway.adapters.charts.archive import ChartSnapshot
 from shipway.adapters.charts.index import ChartRepository
@@ -36,8 +37,27 @@ def is_packaged(source: dict[str, Any]) -> bool:
     return bool(source.get("chart")) or str(source.get("repoURL") or "").startswith("oci://")
 
 
+class Access(Struct, frozen=True):
+    """For whom a chart is fetched: an AppProject, or nobody in particular. `anonymous`: without a login, though there be one.
+
+    `pass_credentials`: the login goes to other hosts too, if the repository's index leads there.
+    """
+
+    project: str = ""
+    anonymous: bool = False
+    pass_credentials: bool = False
+
+
+EVERYBODY = Access()
+_NOBODY = "\0"
+"""The scope of those who do not log in, which is no project's name."""
+
+
 class Charts:
-    """`credentials` maps the URL of a repository to how to log in there."""
+    """`credentials` maps the URL of a repository and an AppProject to how to log in there.
+
+    What a login of one project brought is shown to no other (`Credentials.project`).
+    """
 
     def __init__(
         self,
@@ -46,16 +66,16 @@ class Charts:
         clock: Clock,
         workers: WorkerPool,
         session: aiohttp.ClientSession,
-        credentials: Callable[[str], Credentials],
+        credentials: Callable[[str, str], Credentials],
     ) -> None:
         self._unpacked = Unpacked(home, clock)
         self._clock = clock
         self._workers = workers
         self._remote = Remote(session)
         self._credentials = credentials
-        self._repositories: dict[str, ChartRepository] = {}
-        self._registries: dict[str, Registry] = {}
-        self._digests: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
+        self._repositories: dict[tuple[str, str], ChartRepository] = {}
+        self._registries: dict[tuple[str, str], Registry] = {}
+        self._digests: OrderedDict[tuple[str, ...], str] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def head(self, request: HeadRequest) -> Head:
@@ -64,30 +84,29 @@ class Charts:
         Raises `NotFound` (RevisionNotFound, ChartNotFound), `Denied`, `Unavailable`, `InvalidInput` (DigestMismatch, …).
         """
         source = orjson.loads(request.source)
-        passes = bool((source.get("helm") or {}).get("passCredentials"))
-        version, digest = await self.fetch(
-            request.repo_url, str(source.get("chart") or ""), request.revision, pass_credentials=passes
-        )
+        access = Access(request.project, pass_credentials=bool((source.get("helm") or {}).get("passCredentials")))
+        version, digest = await self.fetch(request.repo_url, str(source.get("chart") or ""), request.revision, access)
         return Head(commit=version, trees=(PathTree("", f"{DIGEST}{digest}"),))
 
-    async def fetch(self, repo_url: str, chart: str, wanted: str, *, pass_credentials: bool = False) -> tuple[str, str]:
+    async def fetch(self, repo_url: str, chart: str, wanted: str, access: Access = EVERYBODY) -> tuple[str, str]:
         """(version, digest) of the chart that fits; see `folder`."""
         async with self._locks.setdefault(f"{repo_url} {chart}", asyncio.Lock()):
             if is_registry(repo_url):
-                return await self._from_registry(repo_url, chart, wanted)
-            return await self._from_repository(repo_url, chart, wanted, pass_credentials=pass_credentials)
+                return await self._from_registry(repo_url, chart, wanted, access)
+            return await self._from_repository(repo_url, chart, wanted, access)
 
     def changed_where(self, concerns: Callable[[str], bool]) -> None:
         """Another way to log in counts for some repositories: the next question looks again, tokens are forgotten."""
-        for url in [url for url in self._registries if concerns(url)]:
-            del self._registries[url]
-        for repository in [one for url, one in self._repositories.items() if concerns(url)]:
+        for key in [key for key in self._registries if concerns(key[0])]:
+            del self._registries[key]
+        for repository in [one for (url, _), one in self._repositories.items() if concerns(url)]:
             repository.changed()
 
     def wished(self, repo_url: str) -> None:
         """Somebody is not content with what was seen before. Registries are asked every time."""
-        if repository := self._repositories.get(repo_url):
-            repository.wished()
+        for (url, _), repository in self._repositories.items():
+            if url == repo_url:
+                repository.wished()
 
     def folder(self, digest: str) -> Path:
         """Where the files of a chart lie."""
@@ -101,23 +120,24 @@ class Charts:
             raise Unavailable(f"the chart from {repo_url} is no longer on disk: it is fetched again", reason="NotMirrored")
         return ChartSnapshot(folder)
 
-    async def _from_repository(self, url: str, chart: str, wanted: str, *, pass_credentials: bool) -> tuple[str, str]:
-        repository = self._repositories.get(url)
+    async def _from_repository(self, url: str, chart: str, wanted: str, access: Access) -> tuple[str, str]:
+        login, scope = self._login(url, access)
+        repository = self._repositories.get((url, scope))
         if repository is None:
-            repository = self._repositories[url] = ChartRepository(url, self._remote, self._workers, self._clock)
-        login = self._credentials(url)
+            repository = ChartRepository(url, self._remote, self._workers, self._clock)
+            self._repositories[url, scope] = repository
         entry = await repository.find(chart, wanted, login)
-        key = (url, chart, entry.version, entry.digest)
+        key = (url, scope, chart, entry.version, entry.digest)
         digest = entry.digest or self._digests.get(key, "")
         if not digest or not self._unpacked.has(digest):
-            content = await repository.download(entry, login, pass_credentials=pass_credentials)
+            content = await repository.download(entry, login, pass_credentials=access.pass_credentials)
             digest = await self._kept(content, f"chart {chart} {entry.version} of {repository.url}")
         self._remember(key, digest)
         return entry.version, digest
 
-    async def _from_registry(self, url: str, chart: str, wanted: str) -> tuple[str, str]:
-        registry = self._registries.setdefault(url, Registry(url, self._remote))
-        login = self._registry_login(url)
+    async def _from_registry(self, url: str, chart: str, wanted: str, access: Access) -> tuple[str, str]:
+        login, scope = self._registry_login(url, access)
+        registry = self._registries.setdefault((url, scope), Registry(url, self._remote))
         layer = await registry.find(chart, wanted, login)
         digest = layer.digest.removeprefix(DIGEST)
         if not self._unpacked.has(digest):
@@ -125,11 +145,16 @@ class Charts:
             await self._kept(content, f"{url} {chart} {layer.revision}", is_chart=layer.is_chart)
         return layer.revision, digest
 
-    def _registry_login(self, url: str) -> Credentials:
+    def _login(self, url: str, access: Access) -> tuple[Credentials, str]:
+        """How to log in, and who shares what it brings. Certificates and proxies are no login."""
+        login = self._credentials(url, access.project)
+        return (login.anonymous(), _NOBODY) if access.anonymous else (login, login.project)
+
+    def _registry_login(self, url: str, access: Access) -> tuple[Credentials, str]:
         """Argo CD users write a registry's URL with and without its scheme; both mean the same one."""
         bare = url.removeprefix("oci://")
-        login = self._credentials(url)
-        return login if login.has_login else self._credentials(bare if bare != url else f"oci://{bare}")
+        login = self._login(url, access)
+        return login if login[0].has_login else self._login(bare if bare != url else f"oci://{bare}", access)
 
     async def _kept(self, content: bytes, what: str, *, is_chart: bool = True) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -137,7 +162,7 @@ class Charts:
             await asyncio.to_thread(self._unpacked.put, content, digest, what, is_chart=is_chart)
         return digest
 
-    def _remember(self, key: tuple[str, str, str, str], digest: str) -> None:
+    def _remember(self, key: tuple[str, ...], digest: str) -> None:
         self._digests[key] = digest
         self._digests.move_to_end(key)
         while len(self._digests) > MAX_REMEMBERED:

@@ -21,9 +21,9 @@ MAX_ROUNDS = 500
 class Wanted(Unavailable):
     """Something must be fetched first: a commit of a repository, or a large file of one."""
 
-    def __init__(self, repo_url: str, commit: str = "", pointer: Pointer | None = None) -> None:
+    def __init__(self, repo_url: str, commit: str = "", pointer: Pointer | None = None, project: str = "") -> None:
         super().__init__(f"{commit or 'a large file'} is not here yet", reason="NotMirrored")
-        self.what = (repo_url, commit, pointer)
+        self.what = (repo_url, commit, pointer, project)
 
 
 class Stock(Protocol):
@@ -33,18 +33,19 @@ class Stock(Protocol):
         """A repository that holds `commit`, with a handle of its own; None: submodules are switched off."""
         ...
 
-    def large(self, repo_url: str, pointer: Pointer) -> bytes | None:
-        """A large file; None: this repository's are not fetched."""
+    def large(self, repo_url: str, pointer: Pointer, project: str) -> bytes | None:
+        """A large file, for an AppProject; None: this repository's are not fetched."""
         ...
 
 
 class Beyond:
-    """What lies beyond one repository."""
+    """What lies beyond one repository. `project`: for whom alone its login is, "" for all."""
 
-    def __init__(self, repo_url: str, stock: Stock, depth: int = 0) -> None:
+    def __init__(self, repo_url: str, stock: Stock, depth: int = 0, project: str = "") -> None:
         self._repo_url = repo_url
         self._stock = stock
         self._depth = depth
+        self._project = project
 
     def module(self, gitmodules: bytes, path: str, commit: str) -> "tuple[pygit2.Repository, Beyond] | None":
         """The submodule at `path`; None where submodules are switched off. Raises `InvalidInput` (InvalidSubmodule)."""
@@ -55,14 +56,14 @@ class Beyond:
         return (repository, Beyond(url, self._stock, self._depth + 1)) if repository else None
 
     def large(self, pointer: Pointer) -> bytes | None:
-        return self._stock.large(self._repo_url, pointer)
+        return self._stock.large(self._repo_url, pointer, self._project)
 
 
 async def supplied(
-    attempt: Callable[[], Awaitable[Made]], supply: Callable[[str, str, Pointer | None], Awaitable[None]]
+    attempt: Callable[[], Awaitable[Made]], supply: Callable[[str, str, Pointer | None, str], Awaitable[None]]
 ) -> Made:
     """What `attempt` makes, once `supply` has brought what it wants."""
-    wanted: set[tuple[str, str, Pointer | None]] = set()
+    wanted: set[tuple[str, str, Pointer | None, str]] = set()
     while True:
         try:
             return await attempt()

@@ -53,10 +53,12 @@ class Tries(Struct):
 
 
 class Terms(Struct, frozen=True):
-    """What all mirrors share: how long an answer of a remote serves, and who counts what is asked of remotes."""
+    """How long an answer of a remote serves, who counts what is asked of remotes, and for which AppProject alone a mirror is
+    ("" for all)."""
 
     fresh_seconds: float
     requests: GitRequests
+    project: str = ""
 
 
 class Mirror:
@@ -73,6 +75,8 @@ class Mirror:
         self._fresh_seconds = terms.fresh_seconds
         self._requests = terms.requests
         self._shown = redact(remote.address)
+        self.project = terms.project
+        self.key = (remote.key, terms.project)
         self._lock = asyncio.Lock()
         self._repository: pygit2.Repository | None = None
         self._advertised = b""

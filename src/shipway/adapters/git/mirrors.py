@@ -26,7 +26,7 @@ from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of,
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.base.clock import Clock
-from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
 
 OnNews = Callable[[Sequence[HeadRequest]], object]
@@ -44,7 +44,7 @@ _LARGEST_CACHED_TREE = 1 << 20
 """Bytes. libgit2 keeps trees of up to 4 KiB in its cache; a folder of a thousand applications is larger."""
 
 
-def no_credentials(_key: str) -> Credentials:
+def no_credentials(_key: str, _project: str) -> Credentials:
     return Credentials()
 
 
@@ -62,7 +62,9 @@ EVERYWHERE = Reach()
 class Mirrors:
     """One bare mirror per repository below `home`, which belongs to one process at a time.
 
-    `credentials` maps a repository's normalised URL to how to log in. Answers of a remote, good or bad, serve everybody
+    `credentials` maps a repository's normalised URL and an AppProject to how to log in. What a login fetched that is for one
+    project alone lies in a mirror of its own, and no other project is told where it stands; ids of trees are told only to who
+    may read them, so they open whichever mirror holds them. Answers of a remote, good or bad, serve everybody
     for `fresh_seconds`.
     """
 
@@ -71,7 +73,7 @@ class Mirrors:
         home: Path,
         *,
         clock: Clock,
-        credentials: Callable[[str], Credentials] = no_credentials,
+        credentials: Callable[[str, str], Credentials] = no_credentials,
         timeout_seconds: float = 90.0,
         fresh_seconds: float = 5.0,
         reach: Reach = EVERYWHERE,
@@ -85,10 +87,11 @@ class Mirrors:
         self._reach = reach
         self._large_files = LargeFiles(self._home / "lfs")
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
-        self._mirrors: dict[str, Mirror] = {}
+        self._mirrors: dict[tuple[str, str], Mirror] = {}
+        self._by_key: defaultdict[str, list[Mirror]] = defaultdict(list)
         self._by_place: defaultdict[str, list[Mirror]] = defaultdict(list)
-        self._readers: defaultdict[str, Readers] = defaultdict(Readers)
-        self._generations: dict[str, int] = {}
+        self._readers: defaultdict[tuple[str, str], Readers] = defaultdict(Readers)
+        self._generations: dict[tuple[str, str], int] = {}
         self._listeners: list[OnNews] = []
         self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
         self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
@@ -99,17 +102,18 @@ class Mirrors:
         Raises `NotFound` (RevisionNotFound), `Unavailable` (GitFailed, GitTimeout) naming the repository, `InvalidInput`
         (InvalidRepository).
         """
-        mirror = self._mirror(request.repo_url)
+        remote = parse_remote(request.repo_url)
+        mirror = self._mirror(request.repo_url, self._login(remote, request.project).project)
         try:
             if not mirror.has(request.revision):
-                await self._look(mirror, parse_remote(request.repo_url), request.revision)
+                await self._look(mirror, remote, request.revision)
 
             async def found() -> Head:
                 return self._head(mirror, request)
 
             return await self.mended(request.repo_url, found)
         except ShipwayError:
-            self._readers[mirror.remote.key].miss(request)
+            self._readers[mirror.key].miss(request)
             raise
 
     def on_news(self, listener: OnNews) -> None:
@@ -119,11 +123,18 @@ class Mirrors:
     async def look(self, repo_url: str) -> bool:
         """After a push: asks the remote, and tells to whom it is news. False: not all who asked are remembered, so that
         everybody has to ask again. Raises `Unavailable`."""
-        mirror = self._mirror(repo_url)
-        await self._look(mirror, mirror.remote)
-        self._move(mirror)  # those whose last answer was an error wait for any
-        readers = self._readers[mirror.remote.key]
-        was_complete, readers.is_complete = readers.is_complete, True
+        was_complete, failed = True, None
+        for mirror in self._mirrors_of(repo_url):
+            try:
+                await self._look(mirror, mirror.remote)
+            except Unavailable as error:  # of one project's login; the others may be better
+                failed = error
+                continue
+            self._move(mirror)  # those whose last answer was an error wait for any
+            readers = self._readers[mirror.key]
+            was_complete, readers.is_complete = was_complete and readers.is_complete, True
+        if failed is not None:
+            raise failed
         return was_complete
 
     async def known_head(self, request: HeadRequest) -> Head:
@@ -137,7 +148,8 @@ class Mirrors:
     def last_known(self, request: HeadRequest) -> Head | None:
         """What `head` would have answered after the last fetch, also one of an earlier process; never asks the remote."""
         try:
-            return self._head(self._mirror(request.repo_url), request)
+            credentials = self._login(parse_remote(request.repo_url), request.project)
+            return self._head(self._mirror(request.repo_url, credentials.project), request)
         except ShipwayError:
             return None
 
@@ -146,19 +158,19 @@ class Mirrors:
 
         Returns a URL of every mirror of it of which somebody asks a revision that `may_follow` the push."""
         mirrors = self._by_place.get(place_of(repo_url), ())
-        found = [mirror for mirror in mirrors if any(map(may_follow, self._readers[mirror.remote.key].revisions))]
+        found = [mirror for mirror in mirrors if any(map(may_follow, self._readers[mirror.key].revisions))]
         for mirror in found:
             mirror.changed()
-        return [mirror.remote.address for mirror in found]
+        return list(dict.fromkeys(mirror.remote.address for mirror in found))
 
     def wished(self, repo_url: str) -> None:
         """Somebody is not content with what the remote said before."""
-        if mirror := self._mirrors.get(normalize(repo_url)):
+        for mirror in self._by_key.get(normalize(repo_url), ()):
             mirror.wished()
 
     def changed_where(self, concerns: Callable[[str], bool]) -> None:
         """How to log in changed for the repositories whose normalised URL `concerns` picks: the next head asks the remote."""
-        for key, mirror in self._mirrors.items():
+        for (key, _), mirror in self._mirrors.items():
             if concerns(key):
                 mirror.changed()
 
@@ -170,23 +182,25 @@ class Mirrors:
         self._reads[key] = after
         self._reads.move_to_end(key)
         _bound(self._reads)
-        if before != after and key[0] in self._readers:
-            self._tell(self._readers[key[0]].reads_more(source))
+        for mirror in self._by_key.get(key[0], ()) if before != after else ():
+            if mirror.key in self._readers:
+                self._tell(self._readers[mirror.key].reads_more(source))
 
     def tree_ids(self, repo_url: str, commit: str, paths: tuple[str, ...]) -> tuple[PathTree, ...]:
         """The git ids of `paths` at a commit that is in the mirror. Raises `Unavailable` when it is not."""
-        repository = self._mirror(repo_url).repository()
+        repository = self._holding(repo_url, commit).repository()
         return _ids(repository, (PathTree("", _root_of(repository, commit)),), paths)
 
     def narrow(self, repo_url: str, trees: tuple[PathTree, ...], paths: tuple[str, ...]) -> tuple[PathTree, ...]:
         """The git ids of `paths` inside `trees`."""
-        mirror = self._mirror(repo_url)
+        mirror = self._holding(repo_url, *(tree.oid for tree in trees))
         return _ids(mirror.repository(), trees, paths, self._root(mirror, trees))
 
     def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> GitSnapshot:
         """A fresh look at `trees`, with a handle of its own: usable on one other thread."""
-        mirror = self._mirror(repo_url)
-        return GitSnapshot(mirror.open(), trees, self._root(mirror, trees), Beyond(repo_url, self))
+        mirror = self._holding(repo_url, *(tree.oid for tree in trees))
+        beyond = Beyond(repo_url, self, project=mirror.project)
+        return GitSnapshot(mirror.open(), trees, self._root(mirror, trees), beyond)
 
     async def mended(self, repo_url: str, attempt: Callable[[], Awaitable[Made]]) -> Made:
         """What `attempt` makes of the repository's mirror; when that cannot be read, of a mended one."""
@@ -195,7 +209,8 @@ class Mirrors:
         except Unavailable as error:
             if error.reason not in ("DamagedMirror", "NotMirrored") or isinstance(error, Wanted):
                 raise
-            if not await self._mirror(repo_url).mend(self._login(parse_remote(repo_url))):
+            remote = parse_remote(repo_url)
+            if not any([await one.mend(self._login(remote, one.project)) for one in self._mirrors_of(repo_url)]):
                 raise
         return await attempt()
 
@@ -207,7 +222,7 @@ class Mirrors:
         """A submodule's repository (see `beyond.Stock`); usable on any thread."""
         if not self._reach.has_submodules():
             return None
-        mirror = self._mirrors.get(normalize(repo_url))
+        mirror = self._mirrors.get((normalize(repo_url), ""))
         if mirror is None or not mirror.is_on_disk():
             raise Wanted(repo_url, commit)
         repository = mirror.open()
@@ -215,26 +230,21 @@ class Mirrors:
             raise Wanted(repo_url, commit)
         return repository
 
-    def large(self, repo_url: str, pointer: Pointer) -> bytes | None:
+    def large(self, repo_url: str, pointer: Pointer, project: str) -> bytes | None:
         """A large file (see `beyond.Stock`); usable on any thread."""
-        if not self._credentials(normalize(repo_url)).lfs:
+        if not self._credentials(normalize(repo_url), project).lfs:
             return None
         content = self._large_files.read(pointer)
         if content is None:
-            raise Wanted(repo_url, pointer=pointer)
+            raise Wanted(repo_url, pointer=pointer, project=project)
         return content
 
-    async def _supply(self, repo_url: str, commit: str, pointer: Pointer | None) -> None:
-        credentials = self._login(parse_remote(repo_url))
+    async def _supply(self, repo_url: str, commit: str, pointer: Pointer | None, project: str) -> None:
+        # A submodule is fetched as everybody may: whoever writes a commit could else read what another project keeps to itself.
+        credentials = self._login(parse_remote(repo_url), project)
         if pointer is not None:
             await self._large_files.fetch(repo_url, pointer, credentials)
             return
-        if credentials.project:
-            # Whoever may write a commit could otherwise read what another project keeps to itself.
-            raise Denied(
-                f"submodule {redact(repo_url)}: its Secret is for project {credentials.project} only: give it another",
-                reason="InvalidSubmodule",
-            )
         mirror = self._mirror(repo_url)
         if not mirror.has(commit):
             mirror.changed()
@@ -250,7 +260,7 @@ class Mirrors:
 
     def is_ancestor(self, repo_url: str, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`. False when either is not in the mirror."""
-        mirror = self._mirror(repo_url)
+        mirror = self._holding(repo_url, newer)
         if not (mirror.has(older) and mirror.has(newer)):
             return False
         return older == newer or mirror.repository().descendant_of(newer, older)
@@ -259,27 +269,40 @@ class Mirrors:
         """How often the remote was asked, for metrics and tests."""
         return self._mirror(repo_url).tries
 
-    def _mirror(self, repo_url: str) -> Mirror:
+    def _holding(self, repo_url: str, *oids: str) -> Mirror:
+        """The mirror of a repository that has these objects; one that may be asked for them where none has."""
+        found = self._mirrors_of(repo_url)
+        if len(found) == 1:
+            return found[0]
+        there = (one for one in found if all(one.has(oid.rpartition(":")[2]) for oid in oids if oid))
+        return next(there, found[0])
+
+    def _mirrors_of(self, repo_url: str) -> list[Mirror]:
+        return list(self._by_key.get(parse_remote(repo_url).key, ())) or [self._mirror(repo_url)]
+
+    def _mirror(self, repo_url: str, project: str = "") -> Mirror:
         remote = parse_remote(repo_url)
         if remote.key.startswith("file:") and not self._reach.has_local:
             raise InvalidInput(
                 f"repository {redact(repo_url)} lies on this machine, which is not allowed here: use http, https or ssh",
                 reason="InvalidRepository",
             )
-        found = self._mirrors.get(remote.key)
+        found = self._mirrors.get((remote.key, project))
         if found is None:
             self._git.prepare()
-            path = self._home / "mirrors" / f"{digest(remote.key, length=24)}.git"
-            found = self._mirrors[remote.key] = Mirror(path, remote, self._git, self._clock, self._terms)
+            path = self._home / "mirrors" / f"{digest(remote.key, *filter(None, [project]), length=24)}.git"
+            terms = replace(self._terms, project=project)
+            found = self._mirrors[remote.key, project] = Mirror(path, remote, self._git, self._clock, terms)
             self._by_place[place_of(remote.key)].append(found)
+            self._by_key[remote.key].append(found)
         return found
 
-    def _login(self, remote: Remote) -> Credentials:
+    def _login(self, remote: Remote, project: str = "") -> Credentials:
         """The configured credentials, else those in the URL; never on a command line."""
-        return self._credentials(remote.key).at(remote.username, remote.password)
+        return self._credentials(remote.key, project).at(remote.username, remote.password)
 
     def _head(self, mirror: Mirror, request: HeadRequest) -> Head:
-        readers = self._readers[mirror.remote.key]
+        readers = self._readers[mirror.key]
         if known := readers.head(request):
             return known
         standing = readers.standing(request.revision) or self._standing(mirror, request)
@@ -293,18 +316,17 @@ class Mirrors:
 
     async def _look(self, mirror: Mirror, remote: Remote, revision: str = "") -> None:
         """Makes a mirror fresh; what a fetch brought is told."""
-        credentials = self._login(remote)
+        credentials = self._login(remote, mirror.project)
         await mirror.refresh(credentials, revision)
         if is_sha(revision) and not mirror.has(revision):
             await mirror.fetch_commit(credentials, revision)
-        if self._generations.get(remote.key) != mirror.generation:
+        if self._generations.get(mirror.key) != mirror.generation:
             self._move(mirror)
 
     def _move(self, mirror: Mirror) -> None:
         """The readers follow what was fetched."""
-        key = mirror.remote.key
-        self._generations[key] = mirror.generation
-        self._tell(self._readers[key].move(mirror.repository(), lambda revision: self._stand(mirror, revision)))
+        self._generations[mirror.key] = mirror.generation
+        self._tell(self._readers[mirror.key].move(mirror.repository(), lambda revision: self._stand(mirror, revision)))
 
     def _tell(self, news: Sequence[HeadRequest]) -> None:
         for listener in self._listeners if news else ():

@@ -9,8 +9,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from shipway.adapters.helm.dependencies import Dependency, FetchChart, copy_local, missing, not_there, put, unreachable
 from shipway.adapters.helm.sources import ChartSources, gather
 from shipway.api.snapshot import Manifests, RenderJob, Snapshot
+from shipway.base.errors import ShipwayError
 from shipway.workers.pool import WorkerPool
 
 _WORKER = "shipway.adapters.helm.worker:render"
@@ -22,17 +24,24 @@ def find_helm() -> str:
 
 
 class HelmEngine:
-    """Options: Argo CD's `spec.source.helm`. `program` is the path of a helm, "" for the SDK."""
+    """Options: Argo CD's `spec.source.helm`. `program` is the path of a helm, "" for the SDK. `fetch` brings dependencies;
+    without it a chart has to bring them along."""
 
-    def __init__(self, workers: WorkerPool, *, program: str = "") -> None:
+    def __init__(self, workers: WorkerPool, *, program: str = "", fetch: FetchChart | None = None) -> None:
         self._workers = workers
         self._program = program
+        self._fetch = fetch
 
     async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests:
         """Raises `InvalidInput` with Helm's own message and its file and line."""
         scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="shipway-helm-")
         try:
+            wanted = await asyncio.to_thread(missing, snapshot, job.path)
+            if job.project is None and any(not one.is_local and one.repository for one in wanted):
+                return Manifests((), tool="helm", lacks=("project",))
             sources = await asyncio.to_thread(_gathered, snapshot, job, scratch)
+            for one in wanted:
+                await self._bring(one, job, scratch)
             if not job.kube_version and await asyncio.to_thread(_reads_cluster, job, scratch):
                 return Manifests((), tool="helm", lacks=("cluster",))
             made = await self._workers.call(_WORKER, self._payload(job, sources, scratch))
@@ -40,6 +49,20 @@ class HelmEngine:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         warnings, origins = tuple(made["warnings"]), tuple(made["origins"])
         return Manifests(tuple(made["objects"]), tool=made["tool"], warnings=warnings, origins=origins)
+
+    async def _bring(self, wanted: Dependency, job: RenderJob, scratch: str) -> None:
+        root = os.path.join(scratch, "chart")
+        chart = os.path.normpath(os.path.join(root, job.path))
+        if wanted.is_local:
+            await asyncio.to_thread(copy_local, chart, root, wanted)
+        elif self._fetch is None or job.project is None or not wanted.repository:
+            raise not_there(wanted, "its repository is not told" if not wanted.repository else "nothing is fetched here")
+        else:
+            try:
+                folder = await self._fetch(wanted, job.project)
+            except ShipwayError as error:
+                raise unreachable(wanted, error) from None
+            await asyncio.to_thread(put, folder, chart, wanted)
 
     def _payload(self, job: RenderJob, sources: ChartSources, scratch: str) -> dict[str, object]:
         options = job.options

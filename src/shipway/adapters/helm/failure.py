@@ -20,11 +20,3 @@ def without_schemas(job: dict[str, Any]) -> None:
     """Take the schemas out of the chart's copy, for the ways of rendering that have no switch for it."""
     for schema in Path(job["chart"]).rglob("values.schema.json"):
         schema.unlink()
-
-
-def missing_dependency(job: dict[str, Any], message: str) -> InvalidInput:
-    """Chart.yaml names a dependency that charts/ lacks, and it could not be fetched."""
-    return InvalidInput(
-        f"{failed(job, message).message}: commit the chart's dependencies into charts/, or make their repository reachable",
-        reason="MissingDependency",
-    )

@@ -1,10 +1,10 @@
-"""The `helm` program, in the version that the user chose: `helm template`, and `helm dependency build` where needed."""
+"""The `helm` program, in the version that the user chose: `helm template`."""
 
 import os
 import re
 from typing import Any
 
-from shipway.adapters.helm.failure import failed, missing_dependency
+from shipway.adapters.helm.failure import failed
 from shipway.adapters.helm.setting import escape_commas
 from shipway.workers.programs import Finished, run_program
 
@@ -14,11 +14,6 @@ _SOURCE = re.compile(r"(?m)^---\n# Source: (.*)\n")
 def render(job: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     """The tool's name, and (template, text) pairs in Helm's order."""
     done = _helm(job, *_arguments(job))
-    if done.status and "missing in charts/ directory" in done.stderr:
-        built = _helm(job, "dependency", "build", job["chart"])
-        if built.status:
-            raise missing_dependency(job, built.stderr)
-        done = _helm(job, *_arguments(job))
     if done.status:
         raise failed(job, done.stderr)
     parts = _SOURCE.split("\n" + done.stdout.decode("utf-8", "replace"))

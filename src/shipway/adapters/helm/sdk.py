@@ -6,7 +6,7 @@ import stat
 import tempfile
 from typing import Any
 
-from shipway.adapters.helm.failure import failed, missing_dependency, without_schemas
+from shipway.adapters.helm.failure import failed, without_schemas
 from shipway.adapters.helm.integers import NAME, keep_integers
 from shipway.adapters.helm.setting import escape_commas, set_value
 from shipway.base.errors import Unavailable
@@ -36,7 +36,6 @@ def render(job: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     values, options = json.dumps(merged), json.dumps(_options(job))
     keep_integers(job["chart"], merged)
     try:
-        _build_missing(job)
         with helm_python.Chart.load(job["chart"]) as chart:
             _check_chart(job, chart.metadata)
             texts = json.loads(_native.call_string("helm_render", chart._raw(), values, options))
@@ -94,18 +93,3 @@ def _options(job: dict[str, Any]) -> dict[str, Any]:
     if job["api_versions"]:
         options["api_versions"] = job["api_versions"]
     return options
-
-
-def _build_missing(job: dict[str, Any]) -> None:
-    """Dependencies that Chart.yaml names and charts/ lacks."""
-    import helm_python
-    from helm_python import registry
-
-    missing = [d["name"] for d in helm_python.chart.dependency_list(job["chart"]) if d["status"] == "missing"]
-    if not missing:
-        return
-    has_lock = any(os.path.exists(os.path.join(job["chart"], name)) for name in ("Chart.lock", "requirements.lock"))
-    try:
-        (registry.dependency_build if has_lock else registry.dependency_update)(job["chart"])
-    except helm_python.HelmError as error:
-        raise missing_dependency(job, f"{error} ({', '.join(missing)})") from None

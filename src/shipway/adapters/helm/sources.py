@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from shipway.adapters.helm.dependencies import local_repositories
 from shipway.api.build_env import substitute
 from shipway.api.snapshot import RenderJob, Snapshot
 from shipway.base.errors import InvalidInput, NotFound
@@ -16,7 +17,6 @@ from shipway.base.globs import compile_glob, fixed_folder, has_magic
 from shipway.kube.objects import yaml
 
 _VERSIONS = ("", "v3", "v4")
-_MAX_CHART_YAML = 1 << 20
 _MAX_LOCAL_CHARTS = 100
 
 
@@ -61,7 +61,7 @@ def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
         found.append(folder)
         if len(found) > _MAX_LOCAL_CHARTS:
             raise InvalidInput(f"{path}: more than {_MAX_LOCAL_CHARTS} local dependencies", reason="SourceTooLarge")
-        for repository in _dependency_repositories(snapshot, folder):
+        for repository in local_repositories(snapshot, folder):
             local = repository.removeprefix("file://")
             if local.startswith("/"):
                 raise InvalidInput(
@@ -71,29 +71,6 @@ def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
                 )
             waiting.append(posixpath.normpath(posixpath.join(folder, local)))
     return found
-
-
-def _dependency_repositories(snapshot: Snapshot, folder: str) -> Iterator[str]:
-    for name in ("Chart.yaml", "requirements.yaml"):
-        file = posixpath.join(folder, name)
-        if snapshot.kind(file) != "file":
-            continue
-        content = snapshot.read(file)
-        if b"file:" not in content or len(content) > _MAX_CHART_YAML:
-            continue
-        for dependency in _dependencies(file, content):
-            repository = dependency.get("repository")
-            if isinstance(repository, str) and repository.startswith("file://"):
-                yield repository
-
-
-def _dependencies(file: str, content: bytes) -> list[dict[str, Any]]:
-    try:
-        chart = yaml.load(content)
-    except InvalidInput as error:
-        raise InvalidInput(f"{file}: {error.message}", reason=error.reason) from None
-    listed = chart.get("dependencies") if isinstance(chart, dict) else None
-    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
 
 def _value_files(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The worker's side of Helm: one chart on disk in, objects out. Two ways to the same result, the program and the SDK.
 
-Hooks stay, as annotated objects; test hooks and NOTES are dropped. Missing dependencies are fetched as `helm dependency
-build` does and the render is tried again, as in Argo CD.
+Hooks stay, as annotated objects; test hooks and NOTES are dropped. The chart brings all its dependencies along (see
+`dependencies`).
 """
 
 import re

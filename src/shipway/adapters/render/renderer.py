@@ -117,6 +117,7 @@ class Renderer:
             kube_version=request.kube_version,
             api_versions=request.api_versions,
             lent=lent,
+            project=request.project,
         )
         made = await engine.render(snapshot, job)
         reads = snapshot.reads()

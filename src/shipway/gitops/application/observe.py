@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec, parse_operation, parse_spec
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.api.sources import PathTree
+from shipway.api.sources import PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import MIGRATION_MANAGER
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
-from shipway.gitops.application.target import MayBorrow, Target, prepared, recalled, target_of
+from shipway.gitops.application.target import Target, prepared, recalled, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
@@ -36,7 +36,7 @@ from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT, namespace_refusal, permits_repository
+from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
@@ -129,7 +129,7 @@ class Observer:
         operation, operation_error = _parsed_operation(app)
         hold, hold_error = _parsed_hold(app)
         spec = None if hold_error else spec
-        look = partial(self._target, world, app, spec, partial(permits_repository, project)) if spec else None
+        look = partial(self._target, world, app, spec, _facts_of(spec, project)) if spec else None
         target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(app, operation, target, look) if look else None
@@ -199,7 +199,7 @@ class Observer:
         return self._read_customizations
 
     def _target(
-        self, world: World, app: Obj, spec: ApplicationSpec, may_borrow: MayBorrow, wanted: Pinned, hold: Hold | None = None
+        self, world: World, app: Obj, spec: ApplicationSpec, project: ProjectFacts, wanted: Pinned, hold: Hold | None = None
     ) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
         options = sync_options(spec)
@@ -210,7 +210,7 @@ class Observer:
             server_side=options.get("ServerSideApply") != "false",
             scope=self._read_settings(world).scope,
         )
-        target = target_of(world, app, wanted, may_borrow)
+        target = target_of(world, app, wanted, project)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
@@ -364,6 +364,10 @@ def _claims(world: World, ref: Ref) -> tuple[Claim, ...]:
         for claimant in world.indexed(resource, CLAIMS, claim_key(ref)) if resource else ():
             found += [claim for claim in claims_of(claimant) if claim.target == ref]
     return tuple(found)
+
+
+def _facts_of(spec: ApplicationSpec, project: ProjectSpec | None) -> ProjectFacts:
+    return ProjectFacts(spec.project or DEFAULT, tuple(project.source_repos or ()) if project else ())
 
 
 def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:

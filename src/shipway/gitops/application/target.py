@@ -9,14 +9,14 @@ may read them there is one more standing question about the lent repository, whi
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Fact, Head, Lent, RemoteBase, Rendered, RenderRequest
+from shipway.api.sources import Head, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
@@ -24,14 +24,14 @@ from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, R
 from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
-from shipway.gitops.source import borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.project import permits_repository
+from shipway.gitops.source import NOTHING, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Answer, Ask
 
 MAX_ROUNDS = 8
-MayBorrow = Callable[[str], bool]
 _UNASKED = Instant(0.0)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -160,12 +160,12 @@ class Target(Struct, frozen=True):
         return tuple(part.source for part in self.parts)
 
 
-def target_of(world: World, app: Obj, wanted: Pinned, may_borrow: MayBorrow) -> Target:
+def target_of(world: World, app: Obj, wanted: Pinned, project: ProjectFacts) -> Target:
     """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet.
 
-    `may_borrow`: whether a repository may be read that only the sources themselves name.
+    `project` says whether a repository may be read that only the sources themselves name.
     """
-    lenders = _Lenders(wanted, may_borrow)
+    lenders = _Lenders(wanted, project)
     compared: Obj = dig(app, "status", "sync", default={})
     is_same = wanted == wanted_of(app) and sources_in(compared.get("comparedTo") or {}) == wanted.sources
     last = revisions_in(compared) if is_same else ()
@@ -215,7 +215,7 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
     if is_only_ref(source):
         part = _looked_up(world, source, revision, lenders.first_ask(source, revision), last)
         return replace(part, rendered=Rendered((), "Directory", ())) if part.head else part
-    part = _looked_up(world, source, revision, head_ask(source, revision), last)
+    part = _looked_up(world, source, revision, head_ask(source, revision, lenders.project.name), last)
     borrowed = lenders.to(source)
     part = replace(part, asks=(*part.asks, *(ask for _, _, ask in borrowed)))
     head = part.head
@@ -229,36 +229,39 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
             return replace(part, error=f"ref {name!r}: {told}" if told else "")
         part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
         lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
-    return _rendered(world, app, part, head, tuple(lent), lenders.may_borrow)
+    return _rendered(world, app, part, head, tuple(lent), lenders.project)
 
 
-def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...], may_borrow: MayBorrow) -> Part:
+def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...], project: ProjectFacts) -> Part:
     """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
-    facts: tuple[Fact, ...] = ()
-    cluster = None
+    told = NOTHING
     for _ in range(MAX_ROUNDS):
-        part, found = _asked(world, part, render_ask(app, part.source, head, lent, facts, cluster))
+        part, found = _asked(world, part, render_ask(app, part.source, head, lent, told))
         if found is None or found.is_complete:
             return replace(part, rendered=found)
-        facts = (*facts, *(fact for fact in found.lacks if fact not in facts))
-        if "cluster" in facts and cluster is None:
+        if "revision" in found.lacks:
+            told = replace(told, with_revision=True)
+        if "project" in found.lacks:
+            told = replace(told, project=project)
+        if "cluster" in found.lacks and told.cluster is None:
             part, cluster = _asked(world, part, ClusterAsk())
             if cluster is None:
                 return part
+            told = replace(told, cluster=cluster)
         for base in found.bases:
-            if not may_borrow(base.repo_url):
+            if not permits_repository(project, base.repo_url):
                 return replace(part, error=f"the source builds on {base.repo_url}, which its project does not permit")
-            part, one = _remote(world, part, base)
+            part, one = _remote(world, part, base, project.name)
             if one is None:
                 return part
             lent = (*lent, one)
     return replace(part, error=f"the source builds on repositories that build on others, more than {MAX_ROUNDS} deep")
 
 
-def _remote(world: World, part: Part, base: RemoteBase) -> tuple[Part, Lent | None]:
+def _remote(world: World, part: Part, base: RemoteBase, project: str) -> tuple[Part, Lent | None]:
     """A repository that the source builds on, as far as it reads it."""
     lender = {"ref": base.name, "repoURL": base.repo_url}
-    ask = lent_ask(lender, base.revision, part.source)
+    ask = lent_ask(lender, base.revision, part.source, project)
     part, head = _asked(world, part, ask)
     if head is None:
         return part, None
@@ -296,8 +299,8 @@ def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str
 class _Lenders:
     """The sources that lend their files, and who asks where they stand."""
 
-    def __init__(self, wanted: Pinned, may_borrow: MayBorrow) -> None:
-        self.may_borrow = may_borrow
+    def __init__(self, wanted: Pinned, project: ProjectFacts) -> None:
+        self.project = project
         pairs = zip(wanted.sources, wanted.revisions, strict=True)
         self._lenders = [(source, revision) for source, revision in pairs if source.get("ref")]
         self._borrowers = [source for source in wanted.sources if borrows(source)]
@@ -309,13 +312,13 @@ class _Lenders:
     def first_ask(self, lender: Obj, revision: str) -> HeadAsk:
         """Where a lender stands: as its first borrower sees it, since what nobody reads is no news."""
         for borrower in self._borrowers:
-            return lent_ask(lender, revision, borrower)
-        return head_ask(lender, revision)
+            return lent_ask(lender, revision, borrower, self.project.name)
+        return head_ask(lender, revision, self.project.name)
 
     def _asks(self, borrower: Obj) -> Iterator[tuple[str, Obj, HeadAsk]]:
         for lender, revision in self._lenders:
             if lender is not borrower:
-                yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower)
+                yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower, self.project.name)
 
 
 def _told(answer: Answer) -> str:
