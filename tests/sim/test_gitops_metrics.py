@@ -14,6 +14,7 @@ SERVER = "https://kubernetes.default.svc"
 
 
 @pytest.mark.proves("gitops:metrics")
+@pytest.mark.compat("argocd:metrics.app", "argocd:metrics.cluster")
 def test_figures_follow_an_application_and_go_with_it() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())
@@ -46,6 +47,7 @@ def test_figures_follow_an_application_and_go_with_it() -> None:
 
 
 @pytest.mark.proves("gitops:events")
+@pytest.mark.compat("argocd:events")
 def test_events_have_the_reasons_and_words_of_argo_cd() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())

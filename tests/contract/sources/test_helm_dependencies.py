@@ -68,6 +68,7 @@ async def benched(tmp_path: Path, files: dict[str, str], there: Places, way: str
 
 @pytest.mark.proves("002-06", "gitops:dependency-logins")
 @pytest.mark.parametrize("way", ["", "helm"])
+@pytest.mark.compat("argocd:helm.dependencies")
 async def test_a_dependency_behind_a_login_is_fetched_once(tmp_path: Path, program: Callable[[str], str], way: str) -> None:
     async with places(tmp_path / "charts") as there:
         files = {

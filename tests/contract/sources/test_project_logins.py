@@ -39,6 +39,7 @@ async def door(tmp_path: Path) -> AsyncGenerator[Door, None]:
 
 
 @pytest.mark.proves("002-19", "gitops:project-repositories")
+@pytest.mark.compat("argocd:repository.project")
 async def test_a_mirror_of_one_project_answers_no_other(door: Door, tmp_path: Path) -> None:
     url = f"{door.url}/shop.git"
     logins = Logins()

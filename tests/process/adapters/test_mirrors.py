@@ -58,6 +58,7 @@ def ask(copy: WorkingCopy, revision: str = "main", source: bytes = b"{}") -> Hea
 
 
 @pytest.mark.proves("gitops:metrics")
+@pytest.mark.compat("argocd:metrics.git")
 async def test_what_is_asked_of_remotes_is_counted(mirrors, clock, shop, tmp_path):
     await mirrors.head(ask(shop))
     await asyncio.gather(*(mirrors.head(ask(shop)) for _ in range(3)))

@@ -74,6 +74,7 @@ def test_a_secret_of_the_repository_itself_comes_first() -> None:
 
 
 @pytest.mark.proves("gitops:project-repositories")
+@pytest.mark.compat("argocd:repository.project")
 def test_a_secret_of_a_project_serves_that_project_alone() -> None:
     url = "https://git.example/shop/web"
     found = logins(

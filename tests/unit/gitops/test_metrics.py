@@ -63,6 +63,7 @@ def ended(reason: str = "OperationCompleted") -> Note:
 
 
 @pytest.mark.proves("gitops:metrics")
+@pytest.mark.compat("argocd:metrics.app")
 def test_an_application_as_it_is() -> None:
     app = copy_obj(APP)
     app["status"]["conditions"] = [{"type": "SyncError"}, {"type": "SharedResourceWarning"}, {"type": "SharedResourceWarning"}]
@@ -88,6 +89,7 @@ def test_an_application_of_which_nothing_is_known() -> None:
 
 @pytest.mark.parametrize("is_told_first", [True, False])
 @pytest.mark.proves("gitops:metrics")
+@pytest.mark.compat("argocd:metrics.app")
 def test_a_sync_is_counted_once_by_who_ended_it(is_told_first: bool) -> None:
     metrics = counted(with_state("Running"))
     take = metrics.on_change_of(APPLICATIONS)
@@ -112,6 +114,7 @@ def test_a_sync_is_counted_once_by_who_ended_it(is_told_first: bool) -> None:
 
 
 @pytest.mark.proves("gitops:metrics")
+@pytest.mark.compat("argocd:metrics.app")
 def test_what_passes_took_and_wrote() -> None:
     metrics = counted()
     for seconds in (0.1, 0.3, 20.0):
