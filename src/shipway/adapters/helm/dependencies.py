@@ -127,13 +127,17 @@ def _brought_along(snapshot: Snapshot, folder: str) -> Iterator[str]:
     for file in snapshot.files(charts):
         below = file.removeprefix(f"{charts}/")
         if below.endswith(".tgz") and "/" not in below:
-            parts = below.removesuffix(".tgz").split("-")
-            for count in range(1, len(parts)):
-                if parse_version("-".join(parts[count:])):
-                    yield "-".join(parts[:count])
+            yield from _names_of_archive(below.removesuffix(".tgz"))
         elif below.count("/") == 1 and below.endswith("/Chart.yaml"):
-            stated = _loaded(snapshot, file)
-            yield str(stated.get("name") or "")
+            yield str(_loaded(snapshot, file).get("name") or "")
+
+
+def _names_of_archive(file: str) -> Iterator[str]:
+    """What `my-lib-1.0.0-rc.1` may be a version of."""
+    parts = file.split("-")
+    for count in range(1, len(parts)):
+        if parse_version("-".join(parts[count:])):
+            yield "-".join(parts[:count])
 
 
 def _version(wanted: str, locked: dict[str, str], name: str, lock: str) -> str:
