@@ -10,7 +10,7 @@ from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Unavailable
 from shipway.cli.app_rollback import RollbackFlags, chosen, operation
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.hold import annotation, hold_at
+from shipway.gitops.hold import annotation, hold_at, hold_on
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig
@@ -95,6 +95,26 @@ def test_a_hold_ends_by_itself_when_its_time_is_over() -> None:
         await there.settle(200)
         assert await colour(there) == "green"
         assert HOLD not in annotations_of(await there.app())
+
+    simulate(story, [coloured("blue"), service()])
+
+
+@pytest.mark.proves("001-15", "gitops:another-revision-for-a-while")
+def test_another_revision_is_followed_for_a_while_and_the_spec_counts_again_afterwards() -> None:
+    async def story(there: World) -> None:
+        blue = await two_deployments(there)
+        app = await there.app()
+        now = there.clock.now()
+        hold = hold_on(app, blue, since=rfc3339(now), until=rfc3339(Instant(now + 600)), by="ada")
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"annotations": {HOLD: annotation(hold)}}})
+        await there.settle(30)
+        assert await colour(there) == "blue"
+        held = await there.app()
+        assert (held["spec"], dig(held, "status", "sync", "revision")) == (app["spec"], blue)
+        assert f"held at {blue[:7]} by ada until" in why(held)
+        await there.settle(700)
+        assert await colour(there) == "green"
+        assert condition_types(await there.synced()) == set()
 
     simulate(story, [coloured("blue"), service()])
 

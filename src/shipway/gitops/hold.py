@@ -15,15 +15,18 @@ from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.pinned import Pinned, pinned_in
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, name_of
+from shipway.kube.objects.views import annotations_of, name_of, spec_of
 
 CONDITION = "HeldWarning"
 """The condition of a held Application; what Argo CD's clients show of a type that ends so is a warning."""
 
 
 class Hold(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """`id`: the entry of `status.history` that it goes back to; revisions and sources are that entry's own, so that the hold
-    outlives the history's limit. `until` and `since` are RFC 3339; `until` "": until it is lifted."""
+    """`id`: the entry of `status.history` that it goes back to; -1: none, another revision is followed for a while.
+
+    Revisions and sources are that entry's own, so that the hold outlives the history's limit. `until` and `since` are RFC 3339;
+    `until` "": until it is lifted.
+    """
 
     id: int
     since: str
@@ -81,6 +84,12 @@ def hold_at(entry: Obj, *, since: str, until: str = "", by: str = "", reason: st
     )
 
 
+def hold_on(app: Obj, revision: str, *, since: str, until: str, by: str = "", reason: str = "") -> Hold:
+    """The hold that follows another revision of an Application's one source: a branch, tag, range or commit."""
+    source = {**(spec_of(app).get("source") or {}), "targetRevision": revision}
+    return Hold(id=-1, since=since, revision=revision, source=source, until=until, by=by, reason=reason)
+
+
 def annotation(hold: Hold) -> str:
     """The hold as its annotation spells it."""
     return msgspec.json.encode(hold).decode()
@@ -92,7 +101,8 @@ def sentence(app: Obj, hold: Hold) -> str:
     by = f" by {hold.by}" if hold.by else ""
     until = f" until {hold.until}" if hold.until else ""
     why = f": {hold.reason}" if hold.reason else ""
-    return f"held at {where} (deployment {hold.id}){by}{until}{why}. `shipway app resume {name_of(app)}` lifts the hold"
+    deployment = f" (deployment {hold.id})" if hold.id >= 0 else ""
+    return f"held at {where}{deployment}{by}{until}{why}. `shipway app resume {name_of(app)}` lifts the hold"
 
 
 def _short(revision: str) -> str:

@@ -6,8 +6,19 @@ import pytest
 
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.errors import InvalidInput, NotFound, NotYet
-from shipway.cli.app_acts import Cascade, WaitFlags, delete, say_why, set_revision, show_resources, terminate, wait_for
+from shipway.cli.app_acts import (
+    Cascade,
+    WaitFlags,
+    delete,
+    follow_for,
+    say_why,
+    set_revision,
+    show_resources,
+    terminate,
+    wait_for,
+)
 from shipway.cli.main import run
+from shipway.gitops.hold import hold_of, sentence
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.unit.cli.conftest import Shop
@@ -64,6 +75,19 @@ async def test_another_revision_is_one_write(shop: Shop) -> None:
     await shop.client.patch(APPLICATIONS, "argocd", "shop", several)
     with pytest.raises(InvalidInput):
         await set_revision(shop.session, "shop", "release-8")
+
+
+@pytest.mark.proves("001-15")
+async def test_another_revision_for_a_while_leaves_the_spec_as_it_is(shop: Shop) -> None:
+    await shop.create(APPLICATIONS, application())
+    before = (await stored(shop))["spec"]
+    assert await follow_for(shop.session, "shop", "release-7", 3600.0, "a hot fix") == 0
+    app = await stored(shop)
+    assert app["spec"] == before
+    hold = hold_of(app)
+    assert hold is not None and hold.pinned.revisions == ("release-7",)
+    assert hold.ends_at == pytest.approx(shop.session.clock.now() + 3600.0, abs=5)
+    assert sentence(app, hold).startswith("held at release-7 by ")
 
 
 @pytest.mark.parametrize(
