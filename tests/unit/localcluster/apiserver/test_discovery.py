@@ -2,6 +2,7 @@
 
 import pytest
 
+from shipway.kube.objects.wire import Request
 from tests.unit.localcluster.apiserver.conftest import Api
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
@@ -54,3 +55,20 @@ async def test_health_and_version(api: Api) -> None:
     for path in ("/healthz", "/livez", "/readyz", "/readyz/ping"):
         assert (await api.get(path)).body == b"ok"
     assert (await api.get("/version/")).body["minor"] == "36"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_plain"),
+    [
+        ("/apis/apiregistration.k8s.io/v1/apiservices", True),
+        ("/apis/metrics.k8s.io/v1beta1/nodes", True),
+        ("/api/v1/componentstatuses", False),
+        ("/api/v1/namespaces/default/services/web/proxy/", False),
+    ],
+)
+async def test_what_is_not_served_is_not_found(api: Api, path: str, is_plain: bool) -> None:
+    """A group that a server does not have is no resource to it, so its answer is no Status."""
+    answer = await api.server.send(Request("GET", path))
+    assert answer.status == 404
+    text = answer.body.decode()
+    assert text == "404 page not found\n" if is_plain else '"reason":"NotFound"' in text
