@@ -19,7 +19,7 @@ from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.client.credentials import Credentials, files_stamp, tls_context
 from shipway.kube.client.errors import retry_after
 from shipway.kube.client.kubeconfig import ClusterConfig
-from shipway.kube.client.pacing import LONGEST_RETRY, RETRIES, UNLIMITED, Limits, Pace
+from shipway.kube.client.pacing import LONGEST_RETRY, RETRIES, Limits, Pace, is_near, limits_of
 from shipway.kube.objects.wire import Request, Response
 
 _CONNECT_SECONDS = 10.0
@@ -60,8 +60,8 @@ class HttpTransport:
         if config.proxy_url and urlsplit(config.proxy_url).scheme not in ("http", "https"):
             raise InvalidInput(f"proxy-url {config.proxy_url!r}: only http and https proxies are supported", reason="BadProxy")
         self._secure = parts.scheme == "https"
-        self._near = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
-        self._pace = Pace(limits or (UNLIMITED if self._near else Limits()), self._clock)
+        self._near = is_near(parts.hostname)
+        self._pace = Pace(limits or limits_of(parts.hostname), self._clock)
 
     async def send(self, request: Request) -> Response:
         response = await self._paced(request)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from shipway.base.clock import Instant, LoopClock
 from shipway.kube.client.kubeconfig import ClusterConfig
-from shipway.kube.client.pacing import UNLIMITED, Limits, Pace
+from shipway.kube.client.pacing import UNLIMITED, Limits, Pace, limits_of
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.wire import Request
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
@@ -31,6 +31,22 @@ async def moments(limits: Limits, requests: int) -> list[float]:
         for _ in range(requests):
             group.create_task(one())
     return went
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", UNLIMITED),
+        ("127.96.0.1", UNLIMITED),
+        ("::1", UNLIMITED),
+        ("localhost", UNLIMITED),
+        ("10.96.0.1", Limits()),
+        ("127.example.com", Limits()),
+        ("kubernetes.default.svc", Limits()),
+    ],
+)
+def test_a_server_on_this_machine_is_not_paced(host: str, expected: Limits) -> None:
+    assert limits_of(host) == expected
 
 
 @pytest.mark.parametrize(
