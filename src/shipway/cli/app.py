@@ -45,7 +45,7 @@ ACTS = {
     "tree": ("app_tree", "Show its objects and what they brought forth, down to the pods."),
     "logs": ("app_logs", "Print the logs of its pods."),
     "resources": ("app_acts", "List the objects that it manages."),
-    "set": ("app_acts", "Follow another branch, tag, version range or commit."),
+    "set": ("app_set", "Change it: another revision, parameters, images, the sync policy."),
     "delete": ("app_acts", "Delete it, and what it manages unless told otherwise."),
 }
 app.command("shipway.cli.app_actions:app", name="actions", help="What can be done to its objects: restart, scale and others.")

@@ -1,10 +1,8 @@
-"""`shipway app why|wait|terminate|resources|set|delete`: small acts on one Application, each one look or one write.
+"""`shipway app why|wait|terminate|resources|delete`: small acts on one Application, each one look or one write.
 
-They write what Argo CD's clients write, so that either engine understands: a phase to terminate, a target revision, the
-cascade's finalizer.
+They write what Argo CD's clients write, so that either engine understands: a phase to terminate, the cascade's finalizer.
 """
 
-import getpass
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +11,16 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from shipway.api.kinds import APPLICATIONS
-from shipway.base.clock import Instant, rfc3339
-from shipway.base.errors import InvalidInput, NotYet
+from shipway.base.errors import NotYet
 from shipway.cli import app_view
 from shipway.cli.app import children_of, find_app
 from shipway.cli.durations import Duration
-from shipway.cli.output import Output, OutputFlag, object_text, print_object, print_table
+from shipway.cli.output import Output, OutputFlag, object_text, print_table
 from shipway.cli.session import Place, Session, connected
-from shipway.gitops.annotations import HOLD, RESOURCES_FINALIZER
-from shipway.gitops.hold import annotation, hold_on
+from shipway.gitops.annotations import RESOURCES_FINALIZER
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, resource_version_of, spec_of, status_of
+from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, resource_version_of, status_of
 from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
 
 Cascade = Literal["background", "foreground", "none"]
@@ -67,38 +63,6 @@ async def resources_command(name: str, /, *, output: OutputFlag = "table", place
     """List the objects that the Application manages."""
     async with connected(place) as session:
         return await show_resources(session, name, output)
-
-
-async def set_command(
-    name: str,
-    /,
-    *,
-    revision: Annotated[str, Parameter(show_default=False)],
-    seconds: Annotated[Duration, Parameter(name="--for", show_default=False)] = 0.0,
-    reason: Annotated[str, Parameter(show_default=False)] = "",
-    output: OutputFlag = "name",
-    place: Place | None = None,
-) -> int:
-    """Follow another branch, tag, version range or commit; with --for only for a while.
-
-    Parameters
-    ----------
-    name
-        The Application.
-    revision
-        What it follows from now on.
-    seconds
-        How long, like 24h: after that what the Application says counts again. It stays unchanged meanwhile, so whatever manages
-        it from Git does not undo this.
-    reason
-        Why, with --for; everybody sees it.
-    output
-        json, yaml or name.
-    """
-    async with connected(place) as session:
-        if seconds:
-            return await follow_for(session, name, revision, seconds, reason, output)
-        return await set_revision(session, name, revision, output)
 
 
 async def delete_command(name: str, /, *, cascade: Cascade = "foreground", place: Place | None = None) -> int:
@@ -179,35 +143,6 @@ async def show_resources(session: Session, name: str, output: Output) -> int:
         document = {"apiVersion": "shipway.dev/v1alpha1", "kind": "ApplicationResources", "items": rows}
         sys.stdout.write(object_text(document, output))
     return 0
-
-
-async def set_revision(session: Session, name: str, revision: str, output: Output = "name") -> int:
-    """One write of the spec. Raises InvalidInput for an Application with several sources: which one would be a guess."""
-    application = await _with_one_source(session, name)
-    body = {"spec": {"source": {"targetRevision": revision}}}
-    written = await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
-    print_object(written, output)
-    return 0
-
-
-async def follow_for(session: Session, name: str, revision: str, seconds: float, reason: str, output: Output = "name") -> int:
-    """One write of a hold that ends by itself: the spec stays as it is."""
-    application = await _with_one_source(session, name)
-    now = session.clock.now()
-    until = rfc3339(Instant(now + seconds))
-    hold = hold_on(application, revision, since=rfc3339(now), until=until, by=getpass.getuser(), reason=reason)
-    body = {"metadata": {"annotations": {HOLD: annotation(hold)}}}
-    written = await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
-    print(f"{name} follows {revision} until {until}: `shipway app resume {name}` ends it", file=sys.stderr)
-    print_object(written, output)
-    return 0
-
-
-async def _with_one_source(session: Session, name: str) -> Obj:
-    application = await find_app(session, name)
-    if spec_of(application).get("sources"):
-        raise InvalidInput(f"{name} has several sources: set spec.sources[].targetRevision in its manifest")
-    return application
 
 
 async def delete(session: Session, name: str, cascade: Cascade) -> int:

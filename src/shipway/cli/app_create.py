@@ -13,14 +13,13 @@ from cyclopts import Parameter
 from shipway.api.application import ApplicationSpec, parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.errors import Conflict, InvalidInput, NotFound
-from shipway.cli.app_spec import SpecFlags, application_from, completed
+from shipway.cli.app_spec import SpecFlags, application_from, completed, overlaid
 from shipway.cli.output import Output, OutputFlag, kubectl_name, print_object
 from shipway.cli.session import ARGOCD, Place, Session, connected
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.gitops.source import check_spec
 from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
-from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of, spec_of
 
@@ -70,11 +69,17 @@ async def create_command(
 
 def applications(name: str, spec: SpecFlags, flags: CreateFlags, namespace: str = "") -> list[Obj]:
     """The Applications that are wanted, complete and checked. Raises InvalidInput."""
-    stated = application_from(spec, _text(Path(spec.values_literal_file)) if spec.values_literal_file else "")
+    stated = application_from(spec, text_of(Path(spec.values_literal_file)) if spec.values_literal_file else "")
     written = _documents(flags.file) if flags.file else [{}]
     if len(written) > 1 and (stated or name):
         raise InvalidInput(f"{flags.file} holds {len(written)} Applications: flags that change them would be a guess")
-    return [_checked(merge_patch(one, stated), name, namespace) for one in written]
+    return [_checked(_with(one, stated), name, namespace) for one in written]
+
+
+def _with(written: Obj, stated: Obj) -> Obj:
+    """A manifest with what flags state over it."""
+    meta, spec = stated.get("metadata") or {}, stated.get("spec") or {}
+    return {**written, "metadata": joined(metadata(written), meta), "spec": overlaid(spec_of(written), spec)}
 
 
 def show_dry(wanted: list[Obj], output: Output) -> int:
@@ -91,7 +96,7 @@ async def create(session: Session, wanted: list[Obj], flags: CreateFlags, output
     """Writes them. Raises Conflict where one is there and differs, and InvalidInput where its project does not allow it."""
     for app in wanted:
         if flags.validate:
-            await _allowed(session, app)
+            await check_allowed(session, app, ALL_THE_SAME)
         try:
             _print(await session.client.create(APPLICATIONS, app), "created", output)
         except Conflict:
@@ -105,7 +110,7 @@ async def _changed(session: Session, app: Obj, *, upsert: bool) -> tuple[Obj, st
     there = await session.client.get(APPLICATIONS, namespace_of(app), name_of(app))
     patch = merge_diff({"spec": there.get("spec") or {}}, {"spec": app["spec"]})
     stated = {key: metadata(app).get(key) for key in ("labels", "annotations", "finalizers") if metadata(app).get(key)}
-    meta = merge_diff({key: metadata(there).get(key) for key in stated}, _joined(metadata(there), stated))
+    meta = merge_diff(metadata(there), joined(metadata(there), stated))
     if not patch and not meta:
         return there, "unchanged"
     if not upsert:
@@ -114,24 +119,24 @@ async def _changed(session: Session, app: Obj, *, upsert: bool) -> tuple[Obj, st
     return await session.client.patch(APPLICATIONS, namespace_of(app), name_of(app), body), "configured"
 
 
-def _joined(there: Obj, stated: Obj) -> Obj:
+def joined(there: Obj, stated: Obj) -> Obj:
     """Maps over what is there, finalizers added to those that are there."""
-    joined: Obj = {}
+    found: Obj = dict(there)
     for key, value in stated.items():
         old: Any = there.get(key)
-        joined[key] = {**(old or {}), **value} if isinstance(value, dict) else list(dict.fromkeys([*(old or []), *value]))
-    return joined
+        found[key] = {**(old or {}), **value} if isinstance(value, dict) else list(dict.fromkeys([*(old or []), *value]))
+    return found
 
 
-async def _allowed(session: Session, app: Obj) -> None:
-    """Raises InvalidInput where the project is not there or does not allow the application."""
+async def check_allowed(session: Session, app: Obj, hint: str = "") -> None:
+    """Raises InvalidInput where the project is not there or does not allow the application; `hint`: what else can be done."""
     spec = parse_spec(app)
     project = await _project(session, spec.project)
     if project is None and spec.project != DEFAULT:  # the engine makes the default one, and it allows everything
         told = f"AppProject {spec.project} does not exist: `shipway proj list` shows those that do"
-        raise InvalidInput(f"{told}{ALL_THE_SAME}", reason="InvalidSpecError")
+        raise InvalidInput(f"{told}{hint}", reason="InvalidSpecError")
     if project is not None and (found := refusals(parse_project(project), spec.project, spec)):
-        raise InvalidInput(f"{'; '.join(found)}{ALL_THE_SAME}", reason="InvalidSpecError")
+        raise InvalidInput(f"{'; '.join(found)}{hint}", reason="InvalidSpecError")
 
 
 async def _project(session: Session, name: str) -> Obj | None:
@@ -159,7 +164,7 @@ def _checked(app: Obj, name: str, namespace: str) -> Obj:
 def _documents(file: Path) -> list[Obj]:
     """The Applications of a file. Raises InvalidInput naming what else is in it."""
     try:
-        found = [one for one in yaml.load_all(_text(file)) if one is not None]
+        found = [one for one in yaml.load_all(text_of(file)) if one is not None]
     except InvalidInput as error:
         raise InvalidInput(f"{file}: {error.message}", reason=error.reason) from None
     for index, one in enumerate(found):
@@ -171,7 +176,7 @@ def _documents(file: Path) -> list[Obj]:
     return found
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -3,7 +3,8 @@
 What a flag does not say is not in the manifest, so that a file from `--dry-run -o yaml` reads as if written by hand.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -124,6 +125,38 @@ def application_from(flags: SpecFlags, literal_values: str = "") -> Obj:
         "finalizers": [RESOURCES_FINALIZER] if flags.set_finalizer else [],
     }
     return _filled({"metadata": meta, "spec": spec})
+
+
+def overlaid(spec: Obj, stated: Obj) -> Obj:
+    """A spec with what flags state over it. Parameters, images and sync options take the place of those of their own name and
+    stand beside the others; every other list is replaced.
+
+    Raises InvalidInput where flags speak of one source and there are several.
+    """
+    if spec.get("sources") and stated.get("source"):
+        raise InvalidInput(
+            "it has several sources, and which one is meant would be a guess: change spec.sources in its manifest"
+        )
+    return _overlaid(spec, stated, "")
+
+
+def _overlaid(old: Any, new: Any, field: str) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: _overlaid(old.get(key), value, key) for key, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list) and field in _NAMED:
+        name_of = _NAMED[field]
+        told = {name_of(one) for one in new}
+        return [*(one for one in old if name_of(one) not in told), *new]
+    return new
+
+
+_NAMED: dict[str, Callable[[Any], str]] = {
+    "parameters": lambda one: str(one.get("name")),
+    "fileParameters": lambda one: str(one.get("name")),
+    "images": lambda image: re.sub(r":[^/:]*$", "", re.split("[=@]", str(image))[0]),
+    "syncOptions": lambda option: str(option).partition("=")[0],
+}
+"""Lists in a spec whose entries have names, and where the name stands. An image is known by what it replaces."""
 
 
 def completed(app: Obj, name: str, namespace: str) -> Obj:

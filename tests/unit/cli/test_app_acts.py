@@ -1,24 +1,13 @@
-"""`shipway app why|wait|terminate|resources|set|delete` against an embedded API server."""
+"""`shipway app why|wait|terminate|resources|delete` against an embedded API server."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from shipway.api.kinds import APPLICATIONS
-from shipway.base.errors import InvalidInput, NotFound, NotYet
-from shipway.cli.app_acts import (
-    Cascade,
-    WaitFlags,
-    delete,
-    follow_for,
-    say_why,
-    set_revision,
-    show_resources,
-    terminate,
-    wait_for,
-)
+from shipway.base.errors import NotFound, NotYet
+from shipway.cli.app_acts import Cascade, WaitFlags, delete, say_why, show_resources, terminate, wait_for
 from shipway.cli.main import run
-from shipway.gitops.hold import hold_of, sentence
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.unit.cli.conftest import Shop
@@ -64,30 +53,6 @@ async def test_resources_by_name_fit_kubectl(shop: Shop, capsys: pytest.CaptureF
     await shop.create(APPLICATIONS, application())
     await show_resources(shop.session, "shop", "name")
     assert capsys.readouterr().out == "service/web\ndeployment.apps/web\n"
-
-
-@pytest.mark.proves("gitops:set-revision")
-async def test_another_revision_is_one_write(shop: Shop) -> None:
-    await shop.create(APPLICATIONS, application())
-    assert await set_revision(shop.session, "shop", "release-7") == 0
-    assert dig(await stored(shop), "spec", "source", "targetRevision") == "release-7"
-    several = {"spec": {"source": None, "sources": [{"repoURL": "https://git.example/a.git"}]}}
-    await shop.client.patch(APPLICATIONS, "argocd", "shop", several)
-    with pytest.raises(InvalidInput):
-        await set_revision(shop.session, "shop", "release-8")
-
-
-@pytest.mark.proves("001-15")
-async def test_another_revision_for_a_while_leaves_the_spec_as_it_is(shop: Shop) -> None:
-    await shop.create(APPLICATIONS, application())
-    before = (await stored(shop))["spec"]
-    assert await follow_for(shop.session, "shop", "release-7", 3600.0, "a hot fix") == 0
-    app = await stored(shop)
-    assert app["spec"] == before
-    hold = hold_of(app)
-    assert hold is not None and hold.pinned.revisions == ("release-7",)
-    assert hold.ends_at == pytest.approx(shop.session.clock.now() + 3600.0, abs=5)
-    assert sentence(app, hold).startswith("held at release-7 by ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""`shipway app set`: changes an Application by the flags that create one. What no flag speaks of stays as it is.
+
+With `--for` a revision is followed for a while only: that is a hold (`gitops/hold.py`), and the spec stays as it is.
+"""
+
+import getpass
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from shipway.api.application import parse_spec
+from shipway.api.kinds import APPLICATIONS
+from shipway.base.clock import Instant, rfc3339
+from shipway.base.errors import Conflict, InvalidInput
+from shipway.cli.app import find_app
+from shipway.cli.app_create import check_allowed, joined, text_of
+from shipway.cli.app_spec import SpecFlags, application_from, overlaid
+from shipway.cli.durations import Duration
+from shipway.cli.output import Output, OutputFlag, print_object
+from shipway.cli.sending import TRIES, send
+from shipway.cli.session import Place, Session, connected
+from shipway.gitops.annotations import HOLD
+from shipway.gitops.hold import annotation, hold_on
+from shipway.gitops.source import check_spec
+from shipway.gitops.status import merge_diff
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import metadata, namespace_of, spec_of
+
+PARTS = ("metadata", "spec")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class WhileFlags:
+    """For how long."""
+
+    seconds: Annotated[Duration, Parameter(name="--for", show_default=False)] = 0.0
+    """Follow --revision only for so long, like 24h; then what the Application says counts again. It stays unchanged meanwhile,
+    so whatever manages it from Git does not undo this."""
+    reason: Annotated[str, Parameter(show_default=False)] = ""
+    "Why, with --for; everybody sees it."
+
+
+async def set_command(
+    name: str,
+    /,
+    *,
+    spec: SpecFlags | None = None,
+    passing: WhileFlags | None = None,
+    output: OutputFlag = "name",
+    place: Place | None = None,
+) -> int:
+    """Change the Application: another revision (with --for only for a while), parameters, images, the sync policy.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    output
+        json, yaml or name.
+    """
+    flags, how = spec or SpecFlags(), passing or WhileFlags()
+    if how.seconds:
+        refuse_others(flags)
+    async with connected(place) as session:
+        if how.seconds:
+            return await follow_for(session, name, flags.revision, how, output)
+        return await set_spec(session, name, flags, output)
+
+
+def refuse_others(flags: SpecFlags) -> None:
+    """Raises InvalidInput for flags that cannot count for a while only."""
+    if not flags.revision or flags != SpecFlags(revision=flags.revision):
+        raise InvalidInput("--for is for --revision alone: everything else is changed until it is changed again")
+
+
+async def set_spec(session: Session, name: str, flags: SpecFlags, output: Output = "name") -> int:
+    """One write. Raises InvalidInput for what the engine would refuse, and where no flag says anything."""
+    stated = application_from(flags, text_of(Path(flags.values_literal_file)) if flags.values_literal_file else "")
+    if not stated and flags.sync_policy is None:
+        raise InvalidInput("say what to change, like --revision v1.2 or --helm-set image.tag=v2")
+    for _ in range(TRIES):
+        there = await find_app(session, name)
+        wanted = _changed(there, stated, flags)
+        check_spec(parse_spec(wanted))
+        await check_allowed(session, wanted)
+        patch = merge_diff({key: there[key] for key in PARTS}, {key: wanted[key] for key in PARTS})
+        try:
+            print_object(await send(session.client, APPLICATIONS, there, patch, {}), output)
+        except Conflict:
+            continue
+        return 0
+    raise Conflict(f"{name} is being written all the time: try again")
+
+
+async def follow_for(session: Session, name: str, revision: str, how: WhileFlags, output: Output = "name") -> int:
+    """One write of a hold that ends by itself: the spec stays as it is."""
+    application = await find_app(session, name)
+    if spec_of(application).get("sources"):
+        raise InvalidInput(f"{name} has several sources: set spec.sources[].targetRevision in its manifest")
+    now = session.clock.now()
+    until = rfc3339(Instant(now + how.seconds))
+    hold = hold_on(application, revision, since=rfc3339(now), until=until, by=getpass.getuser(), reason=how.reason)
+    body = {"metadata": {"annotations": {HOLD: annotation(hold)}}}
+    written = await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    print(f"{name} follows {revision} until {until}: `shipway app resume {name}` ends it", file=sys.stderr)
+    print_object(written, output)
+    return 0
+
+
+def _changed(app: Obj, stated: Obj, flags: SpecFlags) -> Obj:
+    """`--sync-policy none` turns automated sync off, and a cluster by name takes the place of one by URL."""
+    spec = overlaid(spec_of(app), stated.get("spec") or {})
+    if flags.sync_policy in ("none", "manual"):
+        policy = {key: value for key, value in (spec.get("syncPolicy") or {}).items() if key != "automated"}
+        spec = {**spec, "syncPolicy": policy}
+    for given, other in (("dest_name", "server"), ("dest_server", "name")):
+        if getattr(flags, given):
+            spec = {**spec, "destination": {key: value for key, value in spec["destination"].items() if key != other}}
+    return {**app, "spec": spec, "metadata": joined(metadata(app), stated.get("metadata") or {})}
