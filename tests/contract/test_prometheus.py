@@ -113,6 +113,7 @@ def free_port() -> int:
 
 
 @pytest.mark.compat("rollouts:provider.prometheus")
+@pytest.mark.proves("001-22")
 @pytest.mark.timeout(120)
 async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
     monitoring.shop.ratios["checkout"] = 0.25

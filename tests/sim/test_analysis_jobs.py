@@ -81,6 +81,7 @@ def played(run: Obj, story: Any) -> None:
 
 
 @pytest.mark.compat("rollouts:provider.job")
+@pytest.mark.proves("001-22")
 @pytest.mark.parametrize(("image", "phase"), [("job:2", "Successful"), ("crash:2", "Failed")])
 def test_a_job_decides_whatever_the_conditions_say(image: str, phase: str) -> None:
     async def story(analysis: Analysis) -> None:

@@ -80,6 +80,7 @@ async def datadog() -> AsyncGenerator[Datadog, None]:
 
 
 @pytest.mark.compat("rollouts:provider.datadog")
+@pytest.mark.proves("001-22")
 @pytest.mark.parametrize(
     ("settings", "value", "text"),
     [

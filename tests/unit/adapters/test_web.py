@@ -40,6 +40,7 @@ async def session():
 
 
 @pytest.mark.compat("rollouts:provider.web")
+@pytest.mark.proves("001-22")
 async def test_a_value_is_picked_by_json_path(server, session) -> None:
     sample = await measure(session, {"url": server, "jsonPath": "{$.list[1].v}"})
     assert (sample.value, sample.text) == (2, "2")
