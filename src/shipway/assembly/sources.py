@@ -163,6 +163,10 @@ class Sources:
             return await attempt()
         return await self.mirrors.mended(ask.request.repo_url, attempt)
 
+    def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> Snapshot:
+        """A look at what a render reads, for a thread of one's own."""
+        return self._places.snapshot(repo_url, trees)
+
     async def cluster(self, _: ClusterAsk) -> ClusterFacts:
         """What charts ask of the cluster. Raises what the client raises."""
         return ClusterFacts(await kube_version(self._client), await self._client.api_versions())

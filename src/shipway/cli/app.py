@@ -37,6 +37,7 @@ ACTS = {
     "diff": ("app_diff", "Show what a sync would change, object by object. Exit code 0: nothing; 1: there is a difference."),
     "plan": ("app_plan", "Show what a sync would do, by phase and wave. Exit code 0: nothing; 1: it would change something."),
     "manifests": ("app_manifests", "Print its manifests: what Git gives, or what is live."),
+    "explain": ("app_explain", "Show which file a value of its chart comes from."),
     "rollback": ("app_rollback", "Go back to an earlier deployment and stay there, also with automated sync."),
     "resume": ("app_rollback", "Lift a hold: what Git says counts again."),
     "why": ("app_acts", "Say in one sentence why it is as it is, and what to do."),
