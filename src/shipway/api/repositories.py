@@ -18,15 +18,26 @@ SECRET_TYPE = "argocd.argoproj.io/secret-type"
 REPOSITORY, TEMPLATE = "repository", "repo-creds"
 
 TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("", "0", "f", "F", "FALSE", "false", "False")
+_APP_FIELDS = ("githubAppID", "githubAppInstallationID", "githubAppPrivateKey")
 _NOT_YET = (
-    "githubAppID",
-    "githubAppInstallationID",
-    "githubAppPrivateKey",
     "gcpServiceAccountKey",
     "useAzureWorkloadIdentity",
     "azureServicePrincipalClientId",
 )
 """Fields that name a way to log in which we do not have."""
+
+
+class GitHubApp(Struct, frozen=True):
+    """A GitHub App that repositories are read as. `installation_id` "": the one for the repository's owner; `base_url`: of
+    GitHub Enterprise's API."""
+
+    app_id: str
+    installation_id: str
+    private_key: str
+    base_url: str = ""
+
+    def __repr__(self) -> str:
+        return f"GitHubApp({self.app_id})"
 
 
 class Credentials(Struct, frozen=True):
@@ -50,6 +61,7 @@ class Credentials(Struct, frozen=True):
     lfs: bool = False
     project: str = ""
     """The AppProject that the login is for; "" serves all."""
+    github_app: GitHubApp | None = None
 
     def __repr__(self) -> str:
         return f"Credentials({'with' if self.has_login else 'without'} a login)"
@@ -59,7 +71,7 @@ class Credentials(Struct, frozen=True):
 
     @property
     def has_login(self) -> bool:
-        return any((self.username, self.password, self.bearer_token, self.ssh_key))
+        return any((self.username, self.password, self.bearer_token, self.ssh_key, self.github_app))
 
     @property
     def authorization(self) -> str:
@@ -72,7 +84,8 @@ class Credentials(Struct, frozen=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must appear in no message; the longest first, so that none is left behind in part."""
-        found = (self.password, self.bearer_token, self.ssh_key, self.client_key, self.proxy)
+        app_key = self.github_app.private_key if self.github_app else ""
+        found = (self.password, self.bearer_token, self.ssh_key, self.client_key, self.proxy, app_key)
         return tuple(sorted((secret for secret in found if secret), key=len, reverse=True))
 
     def at(self, username: str, password: str) -> "Credentials":
@@ -84,7 +97,7 @@ class Credentials(Struct, frozen=True):
     def anonymous(self) -> "Credentials":
         """These without saying who we are."""
         nobody = dict.fromkeys(("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "project"), "")
-        return replace(self, **nobody)
+        return replace(self, **nobody, github_app=None)
 
     def over(self, template: "Credentials") -> "Credentials":
         """These, with a template's login where there is none of one's own (Argo CD's rule)."""
@@ -92,6 +105,7 @@ class Credentials(Struct, frozen=True):
             return self
         lent = ("username", "password", "bearer_token", "ssh_key", "client_cert", "client_key", "proxy", "no_proxy")
         filled = {name: getattr(self, name) or getattr(template, name) for name in lent}
+        filled["github_app"] = template.github_app
         return replace(self, **filled, force_basic=self.force_basic or template.force_basic)
 
 
@@ -134,6 +148,8 @@ def parse_repository(secret: Obj) -> Repository | None:
         problem = f"Secret {name}: {wrong[0]} must be true or false"
     elif bool(values.get("tlsClientCertData")) != bool(values.get("tlsClientCertKey")):
         problem = f"Secret {name}: tlsClientCertData and tlsClientCertKey belong together: one is missing"
+    else:
+        problem = _app_problem(name, values)
     is_on = {flag: _is_on(values.get(flag, "")) for flag in flags}
     return Repository(
         url=url,
@@ -156,9 +172,35 @@ def parse_repository(secret: Obj) -> Repository | None:
             proxy=values.get("proxy", ""),
             no_proxy=values.get("noProxy", ""),
             lfs=is_on["enableLfs"],
+            github_app=_github_app(values),
             project=values.get("project", ""),
         ),
     )
+
+
+def _github_app(values: dict[str, str]) -> GitHubApp | None:
+    said = {field: values.get(field, "").strip() for field in (*_APP_FIELDS, "githubAppEnterpriseBaseUrl")}
+    if not said["githubAppPrivateKey"]:
+        return None
+    return GitHubApp(
+        said["githubAppID"], said["githubAppInstallationID"], said["githubAppPrivateKey"], said["githubAppEnterpriseBaseUrl"]
+    )
+
+
+def _app_problem(name: str, values: dict[str, str]) -> str:
+    """What is wrong with the fields of a GitHub App."""
+    said = {field: values.get(field, "").strip() for field in _APP_FIELDS}
+    if not any(said.values()):
+        return ""
+    for field in ("githubAppID", "githubAppPrivateKey"):
+        if not said[field]:
+            return f"Secret {name}: {field} is missing: a GitHub App logs in by its id and its private key"
+    base = values.get("githubAppEnterpriseBaseUrl", "").strip()
+    if base and not base.startswith(("https://", "http://")):
+        return f"Secret {name}: githubAppEnterpriseBaseUrl is no URL: write it like https://ghe.example.com/api/v3"
+    if not said["githubAppID"].isalnum() or not (said["githubAppInstallationID"] or "0").isdigit():
+        return f"Secret {name}: githubAppID and githubAppInstallationID are the numbers that GitHub shows"
+    return ""
 
 
 def repository_secret(namespace: str, url: str, is_template: bool, values: dict[str, str]) -> Obj:

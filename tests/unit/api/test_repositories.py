@@ -57,7 +57,14 @@ def test_every_field_that_counts() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"githubAppID": "1", "githubAppPrivateKey": "k"}, "Secret shop: githubAppID is not supported yet: log in by password"),
+        ({"githubAppID": "1"}, "Secret shop: githubAppPrivateKey is missing: a GitHub App logs in by its id and"),
+        ({"githubAppInstallationID": "7", "githubAppPrivateKey": "k"}, "Secret shop: githubAppID is missing"),
+        ({"githubAppID": "1", "githubAppInstallationID": "x", "githubAppPrivateKey": "k"}, "are the numbers that GitHub shows"),
+        (
+            {"githubAppID": "1", "githubAppPrivateKey": "k", "githubAppEnterpriseBaseUrl": "ghe.example"},
+            "githubAppEnterpriseBaseUrl is no URL",
+        ),
+        ({"gcpServiceAccountKey": "k"}, "Secret shop: gcpServiceAccountKey is not supported yet: log in by password"),
         ({"useAzureWorkloadIdentity": "true"}, "useAzureWorkloadIdentity is not supported yet"),
         ({"insecure": "yes"}, "Secret shop: insecure must be true or false"),
         ({"tlsClientCertData": "c"}, "tlsClientCertData and tlsClientCertKey belong together"),

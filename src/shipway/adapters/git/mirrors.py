@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
 from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
@@ -83,6 +84,7 @@ class Mirrors:
         self._clock = clock
         self._credentials = credentials
         self.requests = GitRequests(clock)
+        self._tokens = InstallationTokens(clock)
         self._terms = Terms(fresh_seconds, self.requests)
         self._reach = reach
         self._large_files = LargeFiles(self._home / "lfs")
@@ -210,7 +212,7 @@ class Mirrors:
             if error.reason not in ("DamagedMirror", "NotMirrored") or isinstance(error, Wanted):
                 raise
             remote = parse_remote(repo_url)
-            if not any([await one.mend(self._login(remote, one.project)) for one in self._mirrors_of(repo_url)]):
+            if not any([await one.mend(await self._logged_in(remote, one.project)) for one in self._mirrors_of(repo_url)]):
                 raise
         return await attempt()
 
@@ -241,7 +243,7 @@ class Mirrors:
 
     async def _supply(self, repo_url: str, commit: str, pointer: Pointer | None, project: str) -> None:
         # A submodule is fetched as everybody may: whoever writes a commit could else read what another project keeps to itself.
-        credentials = self._login(parse_remote(repo_url), project)
+        credentials = await self._logged_in(parse_remote(repo_url), project)
         if pointer is not None:
             await self._large_files.fetch(repo_url, pointer, credentials)
             return
@@ -297,6 +299,17 @@ class Mirrors:
             self._by_key[remote.key].append(found)
         return found
 
+    async def _logged_in(self, remote: Remote, project: str) -> Credentials:
+        """The credentials as git takes them."""
+        try:
+            return await self._tokens.login(self._login(remote, project), remote.address)
+        except Unavailable as error:
+            raise Unavailable(
+                f"repository {redact(remote.address)} is unreachable: {error.message}", after=error.after, reason=error.reason
+            ) from None
+        except InvalidInput as error:
+            raise InvalidInput(f"repository {redact(remote.address)}: {error.message}", reason=error.reason) from None
+
     def _login(self, remote: Remote, project: str = "") -> Credentials:
         """The configured credentials, else those in the URL; never on a command line."""
         return self._credentials(remote.key, project).at(remote.username, remote.password)
@@ -316,7 +329,7 @@ class Mirrors:
 
     async def _look(self, mirror: Mirror, remote: Remote, revision: str = "") -> None:
         """Makes a mirror fresh; what a fetch brought is told."""
-        credentials = self._login(remote, mirror.project)
+        credentials = await self._logged_in(remote, mirror.project)
         await mirror.refresh(credentials, revision)
         if is_sha(revision) and not mirror.has(revision):
             await mirror.fetch_commit(credentials, revision)

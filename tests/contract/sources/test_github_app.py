@@ -1,0 +1,172 @@
+"""Logging in as a GitHub App, against a server that checks signatures as GitHub does and gives tokens for a real Git."""
+
+import asyncio
+from base64 import urlsafe_b64decode
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from msgspec.structs import replace
+
+from shipway.adapters.git.connection import connect
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.api.repositories import Credentials, GitHubApp
+from shipway.api.sources import HeadRequest
+from shipway.base.clock import Instant, SystemClock, rfc3339
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.demo.git_server import GitServer
+from tests.git_hosts import Door, basic, secrets_in
+from tests.repository import WorkingCopy
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+class GitHub:
+    """The App 7 with the installation 42 for the owner `shop`, below /api/v3. `lasts`: seconds that a token is good for."""
+
+    def __init__(self) -> None:
+        self.lasts = 3600.0
+        self.tokens: list[str] = []
+        self.seen: list[str] = []
+        self.url = ""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator["GitHub", None]:
+        app = web.Application()
+        app.router.add_post("/api/v3/app/installations/{id}/access_tokens", self._token)
+        app.router.add_get("/api/v3/app/installations", self._installations)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v3"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _installations(self, request: web.Request) -> web.Response:
+        self.seen.append(request.path)
+        if not self._is_ours(request):
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        return web.json_response([{"id": 1, "account": {"login": "other"}}, {"id": 42, "account": {"login": "Shop"}}])
+
+    async def _token(self, request: web.Request) -> web.Response:
+        self.seen.append(request.path)
+        if not self._is_ours(request):
+            return web.json_response({"message": "A JSON web token could not be decoded"}, status=401)
+        if request.match_info["id"] != "42":
+            return web.json_response({"message": "Not Found"}, status=404)
+        self.tokens.append(f"ghs_{len(self.tokens)}_s3cr3t")
+        ends = rfc3339(Instant(SystemClock().now() + self.lasts))
+        return web.json_response({"token": self.tokens[-1], "expires_at": ends}, status=201)
+
+    def _is_ours(self, request: web.Request) -> bool:
+        kind, _, jwt = request.headers.get("Authorization", "").partition(" ")
+        signed, _, signature = jwt.rpartition(".")
+        header, claims = (orjson.loads(_decoded(part)) for part in signed.split("."))
+        try:
+            KEY.public_key().verify(_decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return False
+        now = SystemClock().now()
+        in_time = claims["iat"] <= now < claims["exp"] <= claims["iat"] + 600
+        return kind == "Bearer" and header == {"alg": "RS256", "typ": "JWT"} and claims["iss"] == "7" and in_time
+
+
+def _decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+class Hosts:
+    """GitHub's API, and its Git that opens to the last token only."""
+
+    def __init__(self, github: GitHub, door: Door, home: Path) -> None:
+        self.github = github
+        self.home = home
+        self.url = f"{door.url}/shop/web.git"
+        self.app = GitHubApp("7", "42", PEM, github.url)
+        door.admits = lambda request: bool(github.tokens) and basic("x-access-token", github.tokens[-1])(request)
+        self.mirrors = self.process("mirrors")
+
+    def process(self, name: str) -> Mirrors:
+        return Mirrors(
+            self.home / name, clock=SystemClock(), credentials=lambda *_: Credentials(github_app=self.app), fresh_seconds=0.0
+        )
+
+    async def head(self) -> str:
+        return (await self.mirrors.head(HeadRequest(self.url, "main", b"{}"))).commit
+
+    async def refused(self, name: str) -> str:
+        self.mirrors = self.process(name)
+        with pytest.raises(Unavailable) as caught:
+            await self.head()
+        assert caught.value.reason == "LoginRefused"
+        return caught.value.message
+
+
+@pytest_asyncio.fixture
+async def hosts(tmp_path: Path) -> AsyncGenerator[Hosts, None]:
+    server = GitServer(tmp_path / "root")
+    await server.start()
+    copy = await asyncio.to_thread(WorkingCopy, tmp_path / "copy", server.create("shop/web"))
+    await asyncio.to_thread(copy.commit, {"a.yaml": "a: 1\n"})
+    await asyncio.to_thread(copy.push)
+    async with GitHub().open() as github, Door(server, lambda _: False).open() as door:
+        yield Hosts(github, door, tmp_path)
+    await server.stop()
+
+
+@pytest.mark.compat("argocd:repository.githubApp")
+@pytest.mark.proves("gitops:github-app")
+async def test_an_app_reads_with_one_token_for_many_looks(hosts: Hosts) -> None:
+    heads = await asyncio.gather(*(hosts.head() for _ in range(5)))
+    assert await hosts.head() == heads[0]
+    assert (len(set(heads)), len(hosts.github.tokens)) == (1, 1)
+    await connect(hosts.url, Credentials(github_app=hosts.app))
+    assert len(hosts.github.tokens) == 2
+    assert secrets_in(hosts.home / "mirrors", "s3cr3t", "PRIVATE KEY") == []
+
+
+@pytest.mark.compat("argocd:repository.githubApp")
+@pytest.mark.proves("gitops:github-app")
+async def test_a_token_near_its_end_is_replaced(hosts: Hosts) -> None:
+    hosts.github.lasts = 301.2
+    await hosts.head()
+    await SystemClock().sleep(1.5)
+    await hosts.head()
+    assert len(hosts.github.tokens) == 2
+
+
+@pytest.mark.compat("argocd:repository.githubApp")
+async def test_the_installation_for_the_owner_is_found(hosts: Hosts) -> None:
+    hosts.app = replace(hosts.app, installation_id="")
+    await hosts.head()
+    assert hosts.github.seen == ["/api/v3/app/installations", "/api/v3/app/installations/42/access_tokens"]
+
+
+async def test_what_github_refuses_says_what_to_check(hosts: Hosts) -> None:
+    ours = hosts.app
+    hosts.app = replace(ours, app_id="8")
+    assert "(401): check githubAppID and githubAppPrivateKey" in await hosts.refused("a")
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    hosts.app = replace(ours, private_key=pem)
+    assert "check githubAppID and githubAppPrivateKey" in (message := await hosts.refused("b"))
+    assert message.startswith(f"repository {hosts.url} is unreachable: ")
+    hosts.app = replace(ours, installation_id="1")
+    assert "use its installation 1 (404): check githubAppInstallationID" in await hosts.refused("c")
+    hosts.app = replace(ours, installation_id="")
+    hosts.url = hosts.url.replace("/shop/", "/nobody/")
+    assert "the GitHub App is not installed for nobody" in await hosts.refused("d")
+    hosts.app, hosts.mirrors = replace(ours, private_key="-----BEGIN nonsense"), hosts.process("e")
+    with pytest.raises(InvalidInput, match=r"nobody/web\.git: githubAppPrivateKey is no RSA private key"):
+        await hosts.head()
