@@ -24,7 +24,7 @@ from shipway.gitops.asks import DryRunAsk, HeadAsk, KnownHeadAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
-from shipway.kube.objects.views import dig, name_of
+from shipway.kube.objects.views import annotations_of, dig, name_of
 from shipway.kube.runtime.runtime import Runtime
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.server.webhook import PushEvent
@@ -120,6 +120,7 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
         }
         runtime = Runtime(client, gitops_controllers(GitOpsSettings("argocd", key=b"k")), clock=CLOCK, resolvers=resolvers)
         sources.mirrors.on_news(lambda requests: runtime.ask_again(map(HeadAsk, requests)))
+        runtime.before_renewal(sources.wished)
         pushes = Pushes(sources.mirrors.changed, sources.look, lambda _: pytest.fail("nobody knows who reads what"))
         running = [group.create_task(one) for one in (runtime.run(), pushes.run())]
         there = Monorepo(copy, client, sources, runtime, pushes)
@@ -154,3 +155,41 @@ async def test_a_push_renders_what_it_feeds_and_is_looked_at_once(monorepo: Mono
     assert monorepo.fetches(began, 2) == 3
     assert monorepo.renders() == {**dict.fromkeys(everybody, 1), "app-7": 2, "app-8": 2}
     assert len(monorepo.heads) == 1
+
+
+@pytest.mark.timeout(300)
+async def test_a_wish_for_a_refresh_is_a_new_look_and_a_storm_of_wishes_is_few(monorepo: Monorepo) -> None:
+    everybody = [f"app-{number}" for number in range(APPS)]
+    first = await asyncio.to_thread(monorepo.copy.git, "rev-parse", "HEAD")
+    await monorepo.compared_to(first, *everybody)
+    await eventually(lambda: monorepo.runtime.is_idle, within=60)
+    commit = await asyncio.to_thread(monorepo.copy.commit, {"apps/app-7/cm.yaml": config_map("new", "cm-7")})
+
+    await wish(monorepo, "app-9")
+    await unwished(monorepo)
+    await asyncio.to_thread(monorepo.copy.push)
+    looks = monorepo.sources.mirrors.tries(monorepo.copy.url).asked
+    await wish(monorepo, "app-7")  # just after a look, and no webhook has told of the push
+    await monorepo.compared_to(commit, "app-7")
+    assert monorepo.sources.mirrors.tries(monorepo.copy.url).asked == looks + 1
+
+    began = CLOCK.now()
+    for name in everybody[::6]:
+        await wish(monorepo, name)
+    await unwished(monorepo)
+    assert monorepo.sources.mirrors.tries(monorepo.copy.url).asked - looks - 1 <= 2 + CLOCK.now() - began, "one look a second"
+
+
+async def wish(monorepo: Monorepo, name: str) -> None:
+    annotations = {"argocd.argoproj.io/refresh": "normal"}
+    await monorepo.client.patch(APPLICATIONS, "argocd", name, {"metadata": {"annotations": annotations}})
+
+
+async def unwished(monorepo: Monorepo) -> None:
+    """Returns once every wish has been granted."""
+    async with asyncio.timeout(120):
+        while any(
+            "argocd.argoproj.io/refresh" in annotations_of(app)
+            for app in (await monorepo.client.list(APPLICATIONS, "argocd")).items
+        ):
+            await asyncio.sleep(0.2)

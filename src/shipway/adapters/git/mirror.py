@@ -107,20 +107,25 @@ class Mirror:
 
     async def refresh(self, credentials: Credentials, revision: str = "") -> None:
         """Make sure that the mirror is fresh. Raises `Unavailable` when the remote did not answer lately."""
-        if self._granted != self._wishes and self._seen == self._wanted:
-            await self._clock.sleep(self._began_at + WISHES_APART - self._clock.now())
+        wish = self._wishes
         with self._requests.waiting(self._shown):
-            await self._refresh(credentials, revision)
+            while not await self._is_refreshed(credentials, revision, wish):
+                await self._clock.sleep(self._began_at + WISHES_APART - self._clock.now())
 
-    async def _refresh(self, credentials: Credentials, revision: str) -> None:
+    async def _is_refreshed(self, credentials: Credentials, revision: str, wish: int) -> bool:
+        """False: it would be fresh, but for a wish that has to wait for its turn."""
         async with self._lock:
             if is_other_ref(revision) and revision not in self._others:
                 self._others.add(revision)
                 self.changed()
-            if not self._is_fresh():
+            is_fresh = self._is_fresh()
+            if is_fresh and self._granted < wish and self._clock.now() < self._began_at + WISHES_APART:
+                return False
+            if not is_fresh or self._granted < wish:
                 await self._try(credentials)
             if self._error is not None:
                 raise Unavailable(self._error.message, after=self._error.after, reason=self._error.reason)
+            return True
 
     async def mend(self, credentials: Credentials) -> bool:
         """Looks whether the mirror is whole, and fetches all of it again if not. Whether it had to; not asked twice a minute.
@@ -190,8 +195,7 @@ class Mirror:
 
     def _is_fresh(self) -> bool:
         rest = self._error.after if self._error and self._error.after else self._fresh_seconds
-        is_asked_anew = self._seen != self._wanted or self._granted != self._wishes
-        return not is_asked_anew and self._clock.now() - self._tried_at < rest
+        return self._seen == self._wanted and self._clock.now() - self._tried_at < rest
 
     async def _try(self, credentials: Credentials) -> None:
         seen, self._granted, self._began_at = self._wanted, self._wishes, self._clock.now()
