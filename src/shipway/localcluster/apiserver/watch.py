@@ -26,6 +26,7 @@ BOOKMARK_EVERY = 60.0
 LONGEST = 45 * 60.0
 MAX_WAITING = 20_000
 _CHUNK = 512
+_SLACK = 0.001
 
 
 class _Subscriber:
@@ -37,6 +38,7 @@ class _Subscriber:
         self._overrun = False
         self._epoch = epoch
         self._bell = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         shelf.listeners.append(self._deliver)
         shelf.bells.append(self._bell.set)
 
@@ -57,14 +59,23 @@ class _Subscriber:
         if self.waiting:
             return True
         self._bell.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
-        except TimeoutError:
-            return False
-        return True
+        self._ring_after(seconds)
+        await self._bell.wait()
+        return bool(self.waiting)
+
+    def _ring_after(self, seconds: float) -> None:
+        """One timer serves many events: what a watch waits for besides them (its next bookmark, its end) stays where it is."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._timer is not None:
+            if loop.time() < self._timer.when() <= due + _SLACK:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._bell.set)
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._shelf.listeners.remove(self._deliver)
         self._shelf.bells.remove(self._bell.set)
 
