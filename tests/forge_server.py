@@ -1,11 +1,14 @@
-"""A small forge that takes nothing but what its documentation says: GitHub, GitLab and Gitea, as far as pull requests go.
+"""A small forge that takes nothing but what its documentation says: GitHub, GitLab and Gitea, as far as generators go.
 
 A request with another path, method, parameter or token is answered as the real one does, and written down.
 """
 
-from collections.abc import AsyncGenerator
+import hashlib
+import re
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -21,12 +24,35 @@ LOGINS = {
     "gitea": ("Authorization", f"token {TOKEN}"),
 }
 PARAMETERS = {
-    "github": {"state", "per_page", "page", "head", "base", "sort", "direction"},
-    "gitlab": {"state", "per_page", "page", "labels"},
-    "gitea": {"state", "limit", "page", "sort", "labels"},
+    "github": {"state", "per_page", "page", "head", "base", "sort", "direction", "type", "ref"},
+    "gitlab": {"state", "per_page", "page", "labels", "include_subgroups", "with_shared", "topic", "ref", "path"},
+    "gitea": {"state", "limit", "page", "sort", "labels", "ref"},
+}
+ORGANIZATIONS = {
+    "github": re.compile(r"/api/v3/orgs/acme/repos"),
+    "gitlab": re.compile(r"/api/v4/groups/acme%2Fteam/projects"),
+    "gitea": re.compile(r"/api/v1/orgs/acme/repos"),
+}
+REPOSITORIES = {
+    "github": re.compile(r"/api/v3/repos/acme/(?P<name>[^/]+)/(?P<rest>.*)"),
+    "gitlab": re.compile(r"/api/v4/projects/(?P<id>\d+)/repository/(?P<rest>.*)"),
+    "gitea": re.compile(r"/api/v1/repos/acme/(?P<name>[^/]+)/(?P<rest>.*)"),
 }
 GITEA_PAGE = 50
 """Gitea gives no more at once, however many are asked for."""
+
+
+class Repo:
+    """`branches` by name, each a set of paths; the first is the default one."""
+
+    def __init__(self, name: str, branches: dict[str, set[str]], *topics: str) -> None:
+        self.name = name
+        self.branches = branches
+        self.topics = topics
+
+    @property
+    def number(self) -> int:
+        return sum(self.name.encode())
 
 
 class ForgeServer:
@@ -35,6 +61,7 @@ class ForgeServer:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.pulls: list[tuple[int, str, tuple[str, ...]]] = []
+        self.repos: list[Repo] = []
         self.answer: tuple[int, str, dict[str, str]] | None = None
         self.requests: list[str] = []
         self.url = ""
@@ -44,17 +71,56 @@ class ForgeServer:
         name, login = LOGINS[self.kind]
         if self.answer:
             status, text, headers = self.answer
+            if status == 200 and request.query.get("page", "1") != "1":
+                text = "[]"
             return web.Response(status=status, text=text, headers=headers)
-        if request.method != "GET" or request.rel_url.raw_path != PATHS[self.kind]:
+        found = self._found(request.rel_url.raw_path, request.query)
+        if request.method != "GET" or found is None:
             return web.json_response({"message": "404 Not Found"}, status=404)
         if request.headers.get(name) != login:
             return web.json_response({"message": "401 Unauthorized"}, status=401)
         if set(request.query) - PARAMETERS[self.kind]:
             return web.json_response({"message": f"unknown parameters {set(request.query)}"}, status=422)
+        if not isinstance(found, list):
+            return web.json_response(found)
         size = int(request.query.get("per_page") or request.query.get("limit") or 30)
         size = min(size, GITEA_PAGE if self.kind == "gitea" else 100)
         start = (int(request.query.get("page", 1)) - 1) * size
-        return web.json_response([self._pull(*one) for one in self.pulls[start : start + size]])
+        return web.json_response(found[start : start + size])
+
+    def _found(self, path: str, query: Mapping[str, str]) -> Any:
+        """What stands at a path; None for nothing."""
+        if path == PATHS[self.kind]:
+            return [self._pull(*one) for one in self.pulls]
+        if ORGANIZATIONS[self.kind].fullmatch(path):
+            return [self._repo(one) for one in self.repos]
+        match = REPOSITORIES[self.kind].fullmatch(path)
+        named = [one for one in self.repos if match and match[1] in (one.name, str(one.number))]
+        return self._in_repo(named[0], match["rest"], query) if match and named else None
+
+    def _in_repo(self, repo: Repo, rest: str, query: Mapping[str, str]) -> Any:
+        if rest == "branches":
+            return [self._branch(repo, name) for name in repo.branches]
+        if rest.startswith("branches/"):
+            name = unquote(rest.removeprefix("branches/"))
+            return self._branch(repo, name) if name in repo.branches else None
+        paths = repo.branches.get(query.get("ref", ""), set())
+        if rest == "tree":
+            return [{"name": one.rpartition("/")[2]} for one in sorted(paths) if one.rpartition("/")[0] == query.get("path")]
+        there = unquote(rest.removeprefix("contents/"))
+        return {"path": there} if rest.startswith("contents/") and there in paths else None
+
+    def _branch(self, repo: Repo, name: str) -> dict[str, Any]:
+        key = "sha" if self.kind == "github" else "id"
+        return {"name": name, "commit": {key: hashlib.sha1(f"{repo.name} {name}".encode()).hexdigest()}}
+
+    def _repo(self, repo: Repo) -> dict[str, Any]:
+        shared = {"id": repo.number, "default_branch": next(iter(repo.branches), None), "topics": list(repo.topics)}
+        https, ssh = f"https://forge.test/acme/{repo.name}.git", f"git@forge.test:acme/{repo.name}.git"
+        if self.kind == "gitlab":
+            place = {"namespace": {"full_path": "acme/team"}, "path": repo.name, "name": repo.name.upper()}
+            return {**shared, **place, "http_url_to_repo": https, "ssh_url_to_repo": ssh}
+        return {**shared, "name": repo.name, "clone_url": https, "ssh_url": ssh}
 
     def _pull(self, number: int, branch: str, labels: tuple[str, ...]) -> dict[str, Any]:
         sha = f"{number:040x}"

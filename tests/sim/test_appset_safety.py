@@ -188,7 +188,7 @@ def test_a_hundred_thousand_entries_are_refused_and_nothing_is_touched() -> None
         ({"generators": [{"git": {"repoURL": REPO}}]}, "it needs directories or files"),
         ({"goTemplateOptions": ["missingkey=maybe"]}, "unrecognized option missingkey=maybe"),
         ({"syncPolicy": {"applicationsSync": "always"}}, "spec.syncPolicy.applicationsSync: invalid enum value 'always'"),
-        ({"generators": [{"scmProvider": {}}]}, "Shipway does not have this generator yet"),
+        ({"generators": [{"plugin": {}}]}, "Shipway does not have this generator yet"),
     ],
 )
 @pytest.mark.compat("argocd:appset.otherGenerators")

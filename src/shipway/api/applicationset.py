@@ -89,6 +89,44 @@ class PullRequestGenerator(Struct, frozen=True, rename="camel"):
     continue_on_repo_not_found_error: bool = False
 
 
+class ForgeOrganization(Struct, frozen=True, rename="camel"):
+    """All repositories of an `organization` (GitHub), a `group` (GitLab) or an `owner` (Gitea)."""
+
+    organization: str = ""
+    group: str = ""
+    owner: str = ""
+    api: str = ""
+    token_ref: TokenRef | None = None
+    app_secret_name: str = ""
+    all_branches: bool = False
+    include_subgroups: bool = False
+    include_shared_projects: bool | None = None
+    topic: str = ""
+    insecure: bool = False
+
+
+class ScmFilter(Struct, frozen=True, rename="camel"):
+    """All of what is stated has to be so."""
+
+    repository_match: str | None = None
+    paths_exist: tuple[str, ...] | None = None
+    paths_do_not_exist: tuple[str, ...] | None = None
+    label_match: str | None = None
+    branch_match: str | None = None
+
+
+class ScmGenerator(Struct, frozen=True, rename="camel"):
+    """One entry a branch; of several filters one is enough."""
+
+    github: ForgeOrganization | None = None
+    gitlab: ForgeOrganization | None = None
+    gitea: ForgeOrganization | None = None
+    filters: tuple[ScmFilter, ...] | None = None
+    clone_protocol: str = ""
+    values: Values | None = None
+    requeue_after_seconds: int | None = None
+
+
 class Generator(Struct, frozen=True, rename="camel"):
     """One generator: exactly one of its blocks is there. `matrix` and `merge` hold further ones."""
 
@@ -97,7 +135,7 @@ class Generator(Struct, frozen=True, rename="camel"):
     git: GitGenerator | None = None
     matrix: dict[str, Any] | None = None
     merge: dict[str, Any] | None = None
-    scm_provider: dict[str, Any] | None = None
+    scm_provider: ScmGenerator | None = None
     pull_request: PullRequestGenerator | None = None
     cluster_decision_resource: dict[str, Any] | None = None
     plugin: dict[str, Any] | None = None

@@ -38,3 +38,49 @@ class PullRequest(Struct, frozen=True, order=True):
     head_sha: str
     labels: tuple[str, ...]
     author: str
+
+
+class BranchFilter(Struct, frozen=True):
+    """All of it has to be so: regular expressions that are found, paths that are there or are not."""
+
+    repository: str = ""
+    label: str = ""
+    branch: str = ""
+    paths_exist: tuple[str, ...] = ()
+    paths_do_not_exist: tuple[str, ...] = ()
+
+
+class BranchesQuery(Struct, frozen=True):
+    """Which branches do the repositories of an organization (a group at GitLab) have, that pass one of the filters?
+
+    `all_branches`: not only the default one. The token is not here, see `PullRequestsQuery`.
+    """
+
+    kind: ForgeKind
+    organization: str
+    api: str = ""
+    all_branches: bool = False
+    clone_protocol: str = ""
+    include_subgroups: bool = False
+    include_shared: bool = True
+    topic: str = ""
+    filters: tuple[BranchFilter, ...] = ()
+    secret: str = ""
+    key: str = ""
+    is_insecure: bool = False
+
+    @property
+    def place(self) -> str:
+        return self.organization
+
+
+class Branch(Struct, frozen=True, order=True):
+    """A branch of a repository, as generators see it."""
+
+    organization: str
+    repository: str
+    branch: str
+    sha: str
+    url: str
+    repository_id: str
+    labels: tuple[str, ...]

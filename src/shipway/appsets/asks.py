@@ -2,6 +2,7 @@
 
     ListingAsk    standing   lane: the repository    -> api.listings.Listing
     PullRequestsAsk  standing   lane: the repository  -> a tuple of api.forges.PullRequest
+    BranchesAsk      standing   lane: the organization  -> a tuple of api.forges.Branch
     FillAsk       immutable  lane: templates         -> one api.templates.Filled for each entry
     PathsAsk      immutable  lane: jq                -> the paths that jq expressions select in an object
 
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from shipway.api.forges import PullRequestsQuery
+from shipway.api.forges import BranchesQuery, PullRequestsQuery
 from shipway.api.listings import ListingRequest
 from shipway.api.templates import Template
 from shipway.kube.runtime.decision import Ask
@@ -38,6 +39,19 @@ class PullRequestsAsk(Ask, frozen=True):
 
     standing: ClassVar[bool] = True
     query: PullRequestsQuery
+    namespace: str
+    every: float = 1800.0
+
+    @property
+    def lane(self) -> str:
+        return f"{self.query.kind} {self.query.api} {self.query.place}"
+
+
+class BranchesAsk(Ask, frozen=True):
+    """Which branches do the repositories of an organization have? As `PullRequestsAsk`; answered by a tuple of `Branch`."""
+
+    standing: ClassVar[bool] = True
+    query: BranchesQuery
     namespace: str
     every: float = 1800.0
 

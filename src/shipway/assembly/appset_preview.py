@@ -16,7 +16,7 @@ from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
-from shipway.appsets.asks import FillAsk, ListingAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
 from shipway.appsets.names import GENERATED, TOMBSTONE
@@ -101,6 +101,8 @@ async def _answer(factories: Factories, ask: Ask, clock: Clock) -> Answer:
             return Answer(await factories.listing(ask), at=clock.now())
         if isinstance(ask, PullRequestsAsk):
             return Answer(await factories.pull_requests(ask), at=clock.now())
+        if isinstance(ask, BranchesAsk):
+            return Answer(await factories.branches(ask), at=clock.now())
         if isinstance(ask, FillAsk):
             return Answer(await factories.fill(ask), at=clock.now())
     except ShipwayError as error:

@@ -18,11 +18,11 @@ import structlog
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.deployments import Deployments
-from shipway.assembly.factories import Factories, ForgeAccess, is_about
+from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_gitops, count_objects
@@ -154,12 +154,14 @@ class EngineProcess:
         sources: Sources,
         secrets_of_webhooks: WebhookSecrets,
         clock: Clock,
+        told_by: Callable[[PushEvent], list[Ask]],
     ) -> None:
         self.runtime = runtime
         self._tenure = tenure
         self._sources = sources
         self._webhook_secrets = secrets_of_webhooks
         self._clock = clock
+        self._told_by = told_by
         self._pushes = Pushes(sources.mirrors.changed, sources.look, self._ask_all_about)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -191,9 +193,8 @@ class EngineProcess:
         return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
-        if event.is_pull_request:
-            return self.runtime.refresh(lambda ask: isinstance(ask, PullRequestsAsk) and is_about(ask.query, event.repo_urls))
-        return self._pushes.told(event)
+        asked = self.runtime.ask_again(self._told_by(event))
+        return asked if event.is_pull_request else asked + self._pushes.told(event)
 
     def _ask_all_about(self, place: str) -> None:
         self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and place_of(ask.request.repo_url) == place)
@@ -241,6 +242,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             MeasureAsk: metric_servers.measure,
             ListingAsk: factories.listing,
             PullRequestsAsk: factories.pull_requests,
+            BranchesAsk: factories.branches,
             FillAsk: factories.fill,
             PathsAsk: factories.paths,
         }
@@ -259,7 +261,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             await count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, client, clock)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
-        process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock)
+        process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock, factories.told_by)
         repositories.on_change(process.logins_changed)
         sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
         runtime.before_renewal(sources.wished)
@@ -268,7 +270,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
 
 
 def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
-    if isinstance(ask, ListingAsk | PullRequestsAsk) and ask.every > 0:
+    if isinstance(ask, ListingAsk | PullRequestsAsk | BranchesAsk) and ask.every > 0:
         return ask.every
     if isinstance(ask, HeadAsk | ListingAsk):
         return repositories.seconds_until_poll(ask.request.repo_url, now)

@@ -7,24 +7,27 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
+from shipway.adapters.forges.branches import branches
 from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.templates.engine import TemplateEngine
-from shipway.api.forges import PullRequest, PullRequestsQuery
+from shipway.api.forges import Branch, BranchesQuery, PullRequest, PullRequestsQuery
 from shipway.api.kinds import SECRETS
 from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.api.templates import Filled
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk, canonical
+from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PathsAsk, PullRequestsAsk, canonical
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput
 from shipway.kube.client.client import Client
 from shipway.kube.objects.secrets import secret_values
+from shipway.kube.runtime.decision import Ask
+from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
 
 FILL_SECONDS = 20.0
@@ -50,7 +53,7 @@ class ForgeAccess(Struct, frozen=True):
     namespace: str
     fetch: Fetch
 
-    async def token(self, ask: PullRequestsAsk) -> str:
+    async def token(self, ask: PullRequestsAsk | BranchesAsk) -> str:
         """The token, "" where none is named. Raises Denied, or NotFound naming the Secret or its key."""
         if ask.namespace != self.namespace:
             raise Denied(f"generators that ask a forge are for sets in {self.namespace} only", reason="ForgeNotAllowed")
@@ -69,6 +72,7 @@ class Factories:
         self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, jq: JqEngine, forges: ForgeAccess
     ) -> None:
         self._forges = forges
+        self._of_forges: OrderedDict[PullRequestsAsk | BranchesAsk, None] = OrderedDict()
         self._mirrors = mirrors
         self._repositories = repositories
         self.templates = templates
@@ -97,7 +101,23 @@ class Factories:
         return await self._jq.paths(ask.expressions, ask.body)
 
     async def pull_requests(self, ask: PullRequestsAsk) -> tuple[PullRequest, ...]:
+        self._remember(ask)
         return await pull_requests(self._forges.fetch, ask.query, await self._forges.token(ask))
+
+    async def branches(self, ask: BranchesAsk) -> tuple[Branch, ...]:
+        self._remember(ask)
+        return await branches(self._forges.fetch, ask.query, await self._forges.token(ask))
+
+    def told_by(self, event: PushEvent) -> list[Ask]:
+        """Which questions to forges a webhook may be news to: pull requests of its repository, branches of its organization."""
+        kind = PullRequestsAsk if event.is_pull_request else BranchesAsk
+        return [ask for ask in self._of_forges if isinstance(ask, kind) and is_about(ask.query, event.repo_urls)]
+
+    def _remember(self, ask: PullRequestsAsk | BranchesAsk) -> None:
+        self._of_forges[ask] = None
+        self._of_forges.move_to_end(ask)
+        while len(self._of_forges) > MAX_LISTINGS:
+            self._of_forges.popitem(last=False)
 
     async def listing(self, ask: ListingAsk) -> Listing:
         """What is there now; listed anew only when something in the folders that were looked at has changed."""
@@ -134,8 +154,11 @@ class Factories:
         return _Known(again.trees if again else head.trees, found)
 
 
-def is_about(query: PullRequestsQuery, repo_urls: Sequence[str]) -> bool:
-    """Whether a webhook that names these URLs tells of the repository. A GitLab project known by its number may be any."""
+def is_about(query: PullRequestsQuery | BranchesQuery, repo_urls: Sequence[str]) -> bool:
+    """Whether a webhook that names these URLs tells of the repository, or of one of the organization. A GitLab project known
+    by its number may be any."""
+    if isinstance(query, BranchesQuery):
+        return any(f"/{query.place.casefold()}/" in place_of(url) for url in repo_urls)
     if query.kind == "gitlab" and query.repo.isdecimal():
         return True
     return any(place_of(url).endswith(f"/{query.place.casefold()}") for url in repo_urls)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.engines import EngineProcess, engine_process
 from shipway.assembly.installation import make_applied_key
 from shipway.assembly.settings import RunSettings
@@ -18,9 +18,11 @@ from shipway.cli.appset_preview import show_preview
 from shipway.cli.session import Session
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, spec_of
+from shipway.kube.objects.views import name_of, spec_of, status_of
+from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.server.webhook import PushEvent
+from tests.forge_server import TOKEN, Repo, forge_server
 from tests.repository import WorkingCopy, seed
 
 CLOCK = SystemClock()
@@ -109,3 +111,48 @@ async def test_what_is_wrong_is_told_and_is_an_error(
 ) -> None:
     assert await show_preview(session, [fleet(f"file://{tmp_path}/nowhere.git")], "table", tmp_path / "preview") == 2
     assert "error: spec.generators[0].git: repository" in capsys.readouterr().err
+
+
+async def test_branches_of_a_forge_become_applications_as_soon_as_a_webhook_tells_of_them(
+    session: Session, tmp_path: Path
+) -> None:
+    secret = {"metadata": {"namespace": "argocd", "name": "forge"}, "stringData": {"token": TOKEN}}
+    await session.client.create(SECRETS, secret)
+    await make_applied_key(session.client, "argocd")
+    settings = RunSettings(engines=("appsets",), cache=tmp_path / "cache")
+    async with forge_server("github") as forge, engine_process(session.client, CLOCK, settings) as process:
+        shop = Repo("shop", {"main": set(), "Feature/Login": set()})
+        forge.repos = [shop]
+        appset = fleet("unused")
+        block = {
+            "organization": "acme",
+            "api": forge.url,
+            "allBranches": True,
+            "tokenRef": {"secretName": "forge", "key": "token"},
+        }
+        appset["spec"]["generators"] = [{"scmProvider": {"github": block, "filters": [{"branchMatch": "^(main|Feature/)"}]}}]
+        appset["spec"]["template"]["metadata"]["name"] = "{{ .repository }}-{{ .branchNormalized }}"
+        appset["spec"]["template"]["spec"]["source"] = {
+            "repoURL": "{{ .url }}",
+            "path": "deploy",
+            "targetRevision": "{{ .branch }}",
+        }
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(run(process))
+            await session.client.create(APPLICATION_SETS, appset)
+            await until_named(session, "shop-main", "shop-feature-login")
+            shop.branches |= {"Feature/Cart": set(), "other": set()}
+            assert process.pushed(PushEvent(("https://forge.test/acme/shop.git",), ("refs/heads/Feature/Cart",))) == 1
+            made = await until_named(session, "shop-main", "shop-feature-login", "shop-feature-cart")
+            assert {spec_of(one)["source"]["targetRevision"] for one in made} == {"main", "Feature/Login", "Feature/Cart"}
+            shop.branches["Feature/cart"] = set()  # the same name, once it is one
+            process.pushed(PushEvent(("https://forge.test/acme/shop.git",), ()))
+            is_said = "contains applications with duplicate name: shop-feature-cart"
+            await wait_until(
+                session.client,
+                One(APPLICATION_SETS, "argocd", "fleet"),
+                lambda one: is_said in str(status_of(one or {})),
+                seconds=20,
+            )
+            await until_named(session, "shop-main", "shop-feature-login", "shop-feature-cart")
+            running.cancel()

@@ -1,4 +1,4 @@
-"""Pull requests of three forges, against small servers that take nothing but what their documentation says."""
+"""Pull requests and branches of three forges, against small servers that take nothing but what their documentation says."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shipway.adapters.forges.branches import branches
 from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.http.fetch import HttpFetch
-from shipway.api.forges import PullRequest, PullRequestsQuery
+from shipway.api.forges import Branch, BranchesQuery, BranchFilter, PullRequest, PullRequestsQuery
 from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
-from tests.forge_server import TOKEN, ForgeServer, forge_server
+from tests.forge_server import TOKEN, ForgeServer, Repo, forge_server
 
 KINDS = ("github", "gitlab", "gitea")
 
@@ -52,8 +53,8 @@ async def test_all_pages_are_read(forge: ForgeServer, count: int) -> None:
         (404, "", {}, NotFound, "no such repository"),
         (500, "[]", {}, Unavailable, "HTTP 500"),
         (301, "", {"Location": "http://elsewhere.test/"}, Unavailable, "HTTP 301"),
-        (200, "<html>", {}, Unavailable, "no list of pull requests"),
-        (200, "{}", {}, Unavailable, "no list of pull requests"),
+        (200, "<html>", {}, Unavailable, "the answer is no JSON"),
+        (200, "{}", {}, Unavailable, "the answer is no list"),
         (200, '[{"number": 1, "iid": 1}]', {}, Unavailable, "lacks what it needs"),
     ],
 )
@@ -78,3 +79,67 @@ async def test_an_api_that_is_none_is_refused(forge: ForgeServer) -> None:
         await look(forge, api="file:///etc/passwd")
     with pytest.raises(Unavailable):
         await look(forge, api="http://127.0.0.1:1")
+
+
+async def branches_of(forge: ForgeServer, *filters: BranchFilter, **query: Any) -> tuple[Branch, ...]:
+    place = "acme/team" if forge.kind == "gitlab" else "acme"
+    async with aiohttp.ClientSession() as session:
+        asked = BranchesQuery(**{"kind": forge.kind, "organization": place, "api": forge.url, "filters": filters, **query})
+        return await branches(HttpFetch(session), asked, TOKEN)
+
+
+def named(found: tuple[Branch, ...]) -> list[tuple[str, str]]:
+    return [(one.repository, one.branch) for one in found]
+
+
+async def test_branches_of_all_repositories(forge: ForgeServer) -> None:
+    forge.repos = [
+        Repo("shop", {"main": set(), "feature/x": set()}, "web", "go"),
+        Repo("api", {"trunk": set()}),
+        Repo("new", {}),
+    ]
+    assert named(await branches_of(forge)) == [("api", "trunk"), ("shop", "main")]
+    found = await branches_of(forge, all_branches=True, clone_protocol="https")
+    assert named(found) == [("api", "trunk"), ("shop", "feature/x"), ("shop", "main")]
+    shop = found[1]
+    assert shop.url == "https://forge.test/acme/shop.git"
+    assert (shop.labels, shop.repository_id, len(shop.sha)) == (("web", "go"), str(forge.repos[0].number), 40)
+    assert shop.organization == ("acme/team" if forge.kind == "gitlab" else "acme")
+    assert (await branches_of(forge))[0].url == "git@forge.test:acme/api.git"
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([BranchFilter(repository="^sh")], [("shop", "dev"), ("shop", "main")]),
+        ([BranchFilter(label="^web$")], [("shop", "dev"), ("shop", "main")]),
+        ([BranchFilter(branch="dev")], [("api", "dev"), ("shop", "dev")]),
+        ([BranchFilter(paths_exist=("deploy/app.yaml",))], [("api", "dev"), ("shop", "main")]),
+        ([BranchFilter(paths_exist=("deploy/app.yaml",), paths_do_not_exist=("old",))], [("shop", "main")]),
+        (
+            [BranchFilter(repository="api", branch="dev"), BranchFilter(repository="shop", branch="main")],
+            [("api", "dev"), ("shop", "main")],
+        ),
+        ([BranchFilter(repository="nothing")], []),
+    ],
+)
+async def test_filters(forge: ForgeServer, filters: list[BranchFilter], found: list[tuple[str, str]]) -> None:
+    forge.repos = [
+        Repo("shop", {"main": {"deploy/app.yaml"}, "dev": set()}, "web"),
+        Repo("api", {"main": set(), "dev": {"deploy/app.yaml", "old"}}),
+    ]
+    assert named(await branches_of(forge, *filters, all_branches=True)) == found
+
+
+async def test_what_a_name_rules_out_is_not_asked_for(forge: ForgeServer) -> None:
+    forge.repos = [Repo(f"r{number}", {"main": set()}) for number in range(30)]
+    await branches_of(forge, BranchFilter(repository="^r7$", paths_exist=("x",)))
+    assert sum("branches" in one for one in forge.requests) == 1
+
+
+async def test_an_organization_that_fails_is_an_error(forge: ForgeServer) -> None:
+    with pytest.raises(NotFound):
+        await branches_of(forge, organization="other")
+    forge.answer = (502, "", {})
+    with pytest.raises(Unavailable):
+        await branches_of(forge)

@@ -6,10 +6,10 @@ import orjson
 
 from shipway.adapters.templates import worker
 from shipway.api.applicationset import parse_set
-from shipway.api.forges import PullRequest
+from shipway.api.forges import Branch, PullRequest
 from shipway.api.listings import Listed, Listing
 from shipway.api.templates import Filled
-from shipway.appsets.asks import FillAsk, ListingAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.expand import expand
 from shipway.appsets.scene import Dialect, Params, Scene
@@ -41,11 +41,14 @@ class Answers:
     def __init__(self, **listings: list[tuple[str, Any]]) -> None:
         self.listings = listings
         self.at = Instant(0.0)
+        self.branches: tuple[Branch, ...] = ()
         self.pulls: tuple[PullRequest, ...] | ShipwayError = ()
 
     def __call__(self, ask: Ask) -> Answer | None:
         if isinstance(ask, PullRequestsAsk):
             return Answer(self.pulls, at=self.at) if isinstance(self.pulls, tuple) else Answer(error=self.pulls, at=self.at)
+        if isinstance(ask, BranchesAsk):
+            return Answer(self.branches, at=self.at)
         if isinstance(ask, ListingAsk):
             found = self.listings.get(ask.request.patterns[0].path.strip("/*").replace("/", "_"))
             listed = [

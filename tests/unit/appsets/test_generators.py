@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.forges import PullRequest
+from shipway.api.forges import Branch, PullRequest
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
 from tests.unit.appsets.sets import Answers, entries, evaluated, made
@@ -220,10 +220,36 @@ def test_a_repository_that_is_gone_is_a_problem_unless_told_otherwise(goes_on: b
     assert wanted.empty == ("spec.generators[0].pullRequest",)
 
 
+@pytest.mark.compat("argocd:appset.scmProvider")
+def test_branches_of_an_organization() -> None:
+    answers = Answers()
+    answers.branches = (Branch("acme", "shop", "Feature/x", "abcdef1234567890", "git@x:acme/shop.git", "7", ("web", "go")),)
+    generator = {"scmProvider": {"github": {"organization": "acme", "allBranches": True}, "values": {"n": "{{.repository}}-x"}}}
+    assert entries(generator, answers) == [
+        {
+            "organization": "acme",
+            "repository": "shop",
+            "repository_id": "7",
+            "url": "git@x:acme/shop.git",
+            "branch": "Feature/x",
+            "branchNormalized": "feature-x",
+            "sha": "abcdef1234567890",
+            "short_sha": "abcdef12",
+            "short_sha_7": "abcdef1",
+            "labels": "web,go",
+            "values": {"n": "shop-x"},
+        }
+    ]
+
+
 @pytest.mark.parametrize(
     ("generator", "told"),
     [
         ({}, "this one has none"),
+        ({"scmProvider": {}}, "exactly one of github, gitlab, gitea"),
+        ({"scmProvider": {"gitlab": {}}}, "it needs group"),
+        ({"scmProvider": {"gitea": {"owner": "a"}}}, "it needs owner and api"),
+        ({"scmProvider": {"github": {"organization": "a"}, "cloneProtocol": "ftp"}}, "neither ssh nor https"),
         ({"pullRequest": {}}, "exactly one of github, gitlab, gitea"),
         ({"pullRequest": {"github": {"owner": "a"}}}, "it needs owner and repo"),
         ({"pullRequest": {"gitea": {"owner": "a", "repo": "b"}}}, "it needs owner, repo and api"),

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shipway.api.forges import PullRequestsQuery
+from shipway.api.forges import BranchesQuery, PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.appsets.asks import PullRequestsAsk
@@ -51,7 +51,12 @@ async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_oth
         (PullRequestsQuery("gitlab", "", "acme/team/shop"), ("https://gitlab.com/acme/team/shop",), True),
         (PullRequestsQuery("gitlab", "", "4711"), ("https://gitlab.com/acme/shop",), True),
         (PullRequestsQuery("gitea", "acme", "shop"), (), False),
+        (BranchesQuery("github", "acme"), ("https://github.com/acme/shop",), True),
+        (BranchesQuery("github", "acme"), ("https://github.com/acme-two/shop",), False),
+        (BranchesQuery("gitlab", "acme/team"), ("https://gitlab.com/acme/team/sub/shop",), True),
     ],
 )
-def test_a_webhook_wakes_who_asks_about_its_repository(query: PullRequestsQuery, urls: tuple[str, ...], is_told: bool) -> None:
+def test_a_webhook_wakes_who_asks_about_its_repository(
+    query: PullRequestsQuery | BranchesQuery, urls: tuple[str, ...], is_told: bool
+) -> None:
     assert is_about(query, urls) == is_told

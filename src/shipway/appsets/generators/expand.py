@@ -12,6 +12,7 @@ from shipway.appsets.generators.clusters import entries_of_clusters
 from shipway.appsets.generators.git import entries_of_git
 from shipway.appsets.generators.lists import entries_of_list
 from shipway.appsets.generators.pull_requests import entries_of_pull_requests
+from shipway.appsets.generators.scm import entries_of_scm
 from shipway.appsets.parameters import combined, labels_of_entry, merged
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput
@@ -40,6 +41,8 @@ def expand(raw: Obj, scene: Scene, where: str, given: Params | None = None, dept
             entries = _merge(generator.merge, scene, f"{where}.merge", around, depth)
         case _ if generator.pull_request is not None:
             entries = entries_of_pull_requests(generator.pull_request, scene, around, f"{where}.pullRequest")
+        case _ if generator.scm_provider is not None:
+            entries = entries_of_scm(generator.scm_provider, scene, around, f"{where}.scmProvider")
         case _:
             kind = next(kind for kind in KINDS if raw.get(kind) is not None)
             raise InvalidInput(f"{where}.{kind}: Shipway does not have this generator yet")
