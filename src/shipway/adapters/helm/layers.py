@@ -60,13 +60,14 @@ def said(found: Sequence[Layer], path: str) -> tuple[tuple[str, Any], ...]:
 
 
 def _step_down(values: Any, steps: Sequence[str | int]) -> tuple[bool, Any]:
-    here = values
-    for step in steps:
-        if (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
-            here = here[step]
-        else:
-            return False, None
-    return True, here
+    if not steps:
+        return True, values
+    step, below = steps[0], steps[1:]
+    if isinstance(values, dict):
+        return _step_down(values[step], below) if step in values else (False, None)
+    if isinstance(values, list) and isinstance(step, int) and step < len(values):
+        return _step_down(values[step], below)
+    return False, None
 
 
 def _replaced(values: Any, content: str) -> Any:
