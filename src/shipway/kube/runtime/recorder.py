@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 from msgspec import Struct
 
-from shipway.base.clock import Clock, rfc3339
+from shipway.base.clock import Clock, Instant, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.base.ids import derived_suffix
 from shipway.kube.client.client import Client
@@ -29,8 +29,8 @@ WAITING = 10_000
 """Notes that may wait to be written; what comes on top is dropped and logged."""
 REMEMBERED = 4096
 """Events of which we know how often they were told; of older ones the server is asked."""
-LULL, LONGEST_LULL, MANY = 0.05, 2.0, 1000
-"""Seconds between looks for a lull, seconds that an event waits for one, and how many waiting ones wait no longer."""
+LULL, LONGEST_LULL, MANY = 0.05, 10.0, 1000
+"""Seconds between looks for a lull, seconds after which an event waits for none, and how many waiting ones wait no longer."""
 
 
 def never() -> bool:
@@ -38,10 +38,12 @@ def never() -> bool:
 
 
 class _Waiting(Struct):
-    """A note in a queue; None once a later one tells of it too."""
+    """A note in a queue; None once a later one tells of it too. `at` is when it happened, `until` when it waits no longer."""
 
     note: Note | None
     topic: tuple[str, str] | None
+    at: Instant
+    until: float
 
 
 class Recorder:
@@ -62,9 +64,10 @@ class Recorder:
         about = str(note.regarding.get("uid") or note.regarding.get("name") or "")
         topic = (about, note.change[0]) if note.change else None
         earlier = self._changing.get(topic) if topic else None
+        until = self._clock.elapsed() + LONGEST_LULL
         if earlier is not None and earlier.note is not None and (both := note.after(earlier.note)):
-            note, earlier.note = both, None
-        waiting = _Waiting(note, topic)
+            note, earlier.note, until = both, None, earlier.until
+        waiting = _Waiting(note, topic, self._clock.now(), until)
         try:
             self._queues[zlib.crc32(about.encode()) % SIDE_BY_SIDE].put_nowait(waiting)
         except asyncio.QueueFull:
@@ -83,20 +86,20 @@ class Recorder:
         while True:
             waiting = await queue.get()
             if waiting.note is not None:
-                await self._lull(queue)
+                await self._lull(queue, waiting.until)
             if waiting.topic and self._changing.get(waiting.topic) is waiting:
                 del self._changing[waiting.topic]
             if waiting.note is not None:
-                await self.record(waiting.note)
+                await self.record(waiting.note, waiting.at)
 
-    async def _lull(self, queue: asyncio.Queue["_Waiting"]) -> None:
-        """Lets passes go first, for a moment."""
-        until = self._clock.elapsed() + LONGEST_LULL
+    async def _lull(self, queue: asyncio.Queue["_Waiting"], until: float) -> None:
+        """Lets passes go first, for a while."""
         while self._is_busy() and queue.qsize() < MANY and self._clock.elapsed() < until:
             await self._clock.sleep(LULL)
 
-    async def record(self, note: Note) -> None:
-        event = self._event(note)
+    async def record(self, note: Note, at: Instant | None = None) -> None:
+        """Writes the note; `at`: when it happened, if that was not now."""
+        event = self._event(note, self._clock.now() if at is None else at)
         place = (event["metadata"]["namespace"], event["metadata"]["name"])
         try:
             count = await self._written(event, self._told.pop(place, 0))
@@ -128,9 +131,9 @@ class Recorder:
         await self._client.patch(EVENTS, meta["namespace"], meta["name"], body)
         return count
 
-    def _event(self, note: Note) -> Obj:
+    def _event(self, note: Note, at: Instant) -> Obj:
         about = note.regarding
-        now = rfc3339(self._clock.now())
+        now = rfc3339(at)
         message = note.message[:LONGEST_MESSAGE]
         namespace = about.get("namespace") or "default"
         suffix = derived_suffix(about.get("uid", ""), self._component, note.type, note.reason, message, length=16)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from shipway.api.kinds import EVENTS
-from shipway.base.clock import Clock, Instant, LoopClock
+from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import name_of
@@ -98,9 +98,15 @@ def test_events_wait_for_the_passes_but_not_for_long() -> None:
         busy[0] = False
         await clock.sleep(0.2)
         assert counting.verbs == ["POST"]
+        (event,) = (await client.list(EVENTS, "default")).items
+        assert event["lastTimestamp"] == rfc3339(Instant(1_795_000_000.0))
+        counting.verbs.clear()
         busy[0] = True
         recorder.put(note("b"))
-        await clock.sleep(LONGEST_LULL + 0.2)
+        recorder.put(note("c"))
+        await clock.sleep(LONGEST_LULL - 0.5)
+        assert counting.verbs == []
+        await clock.sleep(0.7)
         assert counting.verbs == ["POST", "POST"]
         running.cancel()
 
