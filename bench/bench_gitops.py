@@ -5,6 +5,7 @@ per application, the real control plane on the same two cores, a Git server over
 """
 
 import asyncio
+import json
 import os
 import statistics
 import sys
@@ -128,7 +129,7 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
             passes, known = now, CLOCK.now()
     used = engines.usage()
     after = await versions(client)
-    changed = sum(after[name] != version for name, version in before.items())
+    changed = sum(after[name] != content for name, content in before.items())
     return {
         "restart_ready_seconds": ready,
         "restart_known_seconds": known - began,
@@ -140,10 +141,13 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
 
 
 async def versions(client: Client) -> dict[str, str]:
+    """What no restart may change: of applications all but the revision, which the slow sweep after the last commit moves."""
     found: dict[str, str] = {}
-    for resource, namespace in ((APPLICATIONS, "argocd"), (CONFIG_MAPS, NAMESPACE)):
-        for obj in (await client.list(resource, namespace)).items:
-            found[f"{resource.kind}/{obj['metadata']['name']}"] = obj["metadata"]["resourceVersion"]
+    for obj in (await client.list(CONFIG_MAPS, NAMESPACE)).items:
+        found[f"ConfigMap/{obj['metadata']['name']}"] = obj["metadata"]["resourceVersion"]
+    for obj in (await client.list(APPLICATIONS, "argocd")).items:
+        status = {**obj["status"], "reconciledAt": "", "sync": {**obj["status"]["sync"], "revision": ""}}
+        found[f"Application/{obj['metadata']['name']}"] = json.dumps([obj["spec"], status], sort_keys=True)
     return found
 
 

@@ -50,8 +50,8 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
 
-LIST_PATIENCE = 0.25
-"""Seconds until a pass looks again whether the kinds it needs have been listed."""
+LIST_PATIENCE = 5.0
+"""Seconds until a pass looks again whether the kinds it needs have been listed. Each list wakes it: this is a safety net."""
 HISTORY_LIMIT = 10
 
 
