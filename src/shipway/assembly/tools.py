@@ -12,7 +12,7 @@ from shipway.adapters.helm.engine import find_helm
 from shipway.adapters.kustomize.engine import find_kubectl
 
 _SECONDS = 20
-_LIBRARIES = ("helm-python-sdk", "pygit2", "PyYAML", "jq", "lupa")
+_LIBRARIES = ("helm-python-sdk", "gojsonnet", "pygit2", "PyYAML", "jq", "lupa")
 UNKNOWN = "not found"
 
 

@@ -77,7 +77,10 @@ async def test_the_root_of_the_repository(bench):
         ({"app/z.yaml": CM % "z" + "---\na: 1\n"}, "InvalidManifest", r"app/z.yaml:5: kind is missing"),
         ({"app/z.json": '{"kind": "ConfigMap", "apiVersion": "v1", "metadata": '}, "InvalidManifest", r"app/z.json: line"),
         ({"app/z.yaml": b"\xff\x00kind"}, "InvalidManifest", "UTF-8"),
-        ({"app/z.jsonnet": "{}"}, "UnsupportedSource", "Jsonnet"),
+        ({"app/z.jsonnet": "{}"}, "InvalidManifest", r"app/z.jsonnet \(evaluated\):1: kind is missing"),
+        ({"app/z.jsonnet": "{a: error 'no'}"}, "RenderFailed", r"app/z.jsonnet: jsonnet: RUNTIME ERROR: no app/z.jsonnet:1:5"),
+        ({"app/z.jsonnet": "import 'gone.libsonnet'"}, "RenderFailed", r"there is no gone.libsonnet beside it"),
+        ({"app/z.jsonnet": "import '../../etc/passwd'"}, "RenderFailed", r"there is no \.\./\.\./etc/passwd"),
         ({f"app/big{n}.yaml": "# " + "x" * (4 << 20) for n in range(3)}, "SourceTooLarge", "10 MiB"),
     ],
 )

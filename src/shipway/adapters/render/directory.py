@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from shipway.adapters.render import jsonnet
 from shipway.api.snapshot import Manifests, RenderJob, Snapshot
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob
@@ -16,25 +17,37 @@ from shipway.workers.pool import WorkerPool
 MAX_BYTES = 10 << 20
 """Argo CD's default for all manifests of one folder together (reposerver.max.combined.directory.manifests.size)."""
 
-_ENDINGS = (".yaml", ".yml", ".json")
+_ENDINGS = (".yaml", ".yml", ".json", jsonnet.ENDING)
 
 
 class DirectoryEngine:
-    """Options: `recurse`, `include`, `exclude` (globs over the path below the folder; `*` goes over slashes)."""
+    """Options: `recurse`, `include`, `exclude` (globs over the path below the folder; `*` goes over slashes), `jsonnet`."""
 
     def __init__(self, workers: WorkerPool) -> None:
         self._workers = workers
 
     async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests:
-        files = await asyncio.to_thread(lambda: list(manifest_files(snapshot, job)))
-        parsed = await self._workers.call(f"{__name__}:parse", files)
+        payload = await asyncio.to_thread(_gathered, snapshot, job)
+        parsed = await self._workers.call(f"{__name__}:parse", payload)
         warnings, origins = tuple(parsed["warnings"]), tuple(parsed["origins"])
         return Manifests(tuple(parsed["objects"]), tool="directory", warnings=warnings, origins=origins)
 
 
-def parse(files: list[tuple[str, str]]) -> dict[str, Any]:
-    """In the worker: the objects of (name, text) pairs and where each one stands."""
-    found = [origin for name, text in files for origin in objects_in_file(text, name)]
+def _gathered(snapshot: Snapshot, job: RenderJob) -> dict[str, Any]:
+    files = list(manifest_files(snapshot, job))
+    programs = {name: text for name, text in files if name.endswith(jsonnet.ENDING)}
+    return {"files": files, "jsonnet": jsonnet.gathered(snapshot, job, programs) if programs else None}
+
+
+def parse(job: dict[str, Any]) -> dict[str, Any]:
+    """In the worker: the objects of files (name, text), where each one stands, and what their texts do not mean to say."""
+    found = [
+        origin
+        for name, text in job["files"]
+        for origin in (
+            jsonnet.objects_of(name, text, job["jsonnet"]) if name.endswith(jsonnet.ENDING) else objects_in_file(text, name)
+        )
+    ]
     return {
         "objects": [origin.obj for origin in found],
         "origins": [origin.place for origin in found],
@@ -43,7 +56,7 @@ def parse(files: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, str]]:
-    """Name and text of the files that count. Raises `InvalidInput` (SourceTooLarge, UnsupportedSource, InvalidManifest)."""
+    """Name and text of the files that count. Raises `InvalidInput` (SourceTooLarge, InvalidManifest)."""
     include, exclude = (compile_glob(text) if (text := job.options.get(key)) else None for key in ("include", "exclude"))
     prefix, size = f"{job.path.strip('/')}/" if job.path.strip("/.") else "", 0
     for name in snapshot.files(job.path, deep=bool(job.options.get("recurse"))):
@@ -51,11 +64,6 @@ def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, st
         below = shown.removeprefix(prefix)
         if (exclude and exclude(below)) or (include and not include(below)):
             continue
-        if name.endswith(".jsonnet"):
-            raise InvalidInput(
-                f"{name}: Jsonnet is not supported yet: exclude it with spec.source.directory.exclude, or render it in CI",
-                reason="UnsupportedSource",
-            )
         if not name.endswith(_ENDINGS):
             continue
         content = snapshot.read(name)
