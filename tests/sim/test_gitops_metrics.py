@@ -56,8 +56,9 @@ def test_events_have_the_reasons_and_words_of_argo_cd() -> None:
         told = await reasons(there)
         assert ("OperationStarted", f"Initiated automated sync to {head}") in told
         assert ("OperationCompleted", f"Sync operation to {head} succeeded") in told
-        assert ("ResourceUpdated", "Updated sync status: OutOfSync -> Synced") in told
-        assert ("ResourceUpdated", "Updated health status: Missing -> Healthy") in told
+        updated = [message for reason, message in told if reason == "ResourceUpdated"]
+        for part, now in (("sync", "Synced"), ("health", "Healthy")):
+            assert [one for one in updated if one.startswith(f"Updated {part} status: ") and one.endswith(f" -> {now}")], part
         part: Obj = {"initiatedBy": {"username": "eve"}, "sync": {"resources": [{"kind": "ConfigMap", "name": "settings"}]}}
         await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": part})
         await there.clock.sleep(2)
