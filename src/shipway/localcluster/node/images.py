@@ -1,10 +1,11 @@
 """What a container's image means on this node: an allow-list, read by a pure function.
 
 `builtin/echo:<version>` is the only image that becomes a process. A tag that spells a failure (`missing`, `does-not-exist`,
-`error`) cannot be pulled, so that failures can be shown. Everything else is simulated: no process, only the state machine
-of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured, `sleep N` in its hooks and the
-initial delay of its probes as well. A command that spells a failure (`/bad-command`, `missing`, `does-not-exist`) cannot be
-started. A container that must end for its pod to make sense (a Job's, an init container's) ends by itself.
+`error`, also at its end: `1.27-error`) cannot be pulled, so that failures can be shown. Everything else is simulated: no
+process, only the state machine of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured,
+`sleep N` in its hooks and the initial delay of its probes as well. A command that spells a failure (`/bad-command`, `missing`,
+`does-not-exist`) cannot be started. A container that must end for its pod to make sense (a Job's, an init container's) ends by
+itself.
 """
 
 import re
@@ -20,7 +21,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, controller_of, spec_of, uid_of
 
 ECHO = "builtin/echo"
-UNPULLABLE_TAGS = frozenset({"missing", "does-not-exist", "error"})
+UNPULLABLE_TAGS = ("missing", "does-not-exist", "error")
 UNSTARTABLE_COMMANDS = frozenset({"bad-command", "missing", "does-not-exist"})
 READY_AFTER = "shipway.dev/simulate-ready-after"
 """Annotation of a pod: seconds (or a Go duration) until its simulated containers are ready."""
@@ -83,7 +84,7 @@ def recipe(pod: Obj, container: Obj, *, is_init: bool = False) -> Recipe:
     """What to do for one container of a pod."""
     image = container.get("image") or ""
     repository, tag = split_image(image)
-    if tag in UNPULLABLE_TAGS:
+    if any(tag == word or tag.endswith(f"-{word}") for word in UNPULLABLE_TAGS):
         return Unpullable(f'Failed to pull image "{image}": not found (the tag {tag} asks this local node to fail)')
     if repository == ECHO and not container.get("command") and not is_init:
         return Echo(tag, _ECHO_BEHAVIOUR.get(tag, ()))

@@ -37,7 +37,7 @@ def test_only_the_builtin_image_is_a_process():
     assert isinstance(of("builtin/echo:v2", command=["sh", "-c", "rm -rf /"]), Simulated)
 
 
-@pytest.mark.parametrize("image", ["x:missing", "x:does-not-exist", "builtin/echo:error"])
+@pytest.mark.parametrize("image", ["x:missing", "x:does-not-exist", "builtin/echo:error", "nginx:1.19-error"])
 def test_some_tags_cannot_be_pulled(image):
     assert isinstance(of(image), Unpullable)
 
