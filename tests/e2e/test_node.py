@@ -195,8 +195,9 @@ async def test_a_hundred_pods_are_ready_soon(cluster):
         assert CLOCK.now() - begun < 10
 
 
+# A shell that runs the tests in the background has SIGINT ignored, and so would this process.
 WHOLE_CLUSTER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
@@ -213,6 +214,7 @@ async def main(home, mode, orphan_seconds):
         print("up", flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """
 

@@ -199,6 +199,13 @@ async def test_a_webhook_makes_the_next_question_look_at_once(mirrors, shop):
     assert not mirrors.changed("https://elsewhere.example.com/x")
 
 
+async def test_a_push_during_the_first_look_is_not_missed(mirrors, shop):
+    asking = asyncio.create_task(mirrors.head(ask(shop)))
+    await asyncio.sleep(0)
+    assert mirrors.changed(shop.url) == [shop.url]
+    await asking
+
+
 async def test_a_sha_that_is_here_asks_nobody(mirrors, shop, clock):
     commit = (await mirrors.head(ask(shop))).commit
     clock.time += 60

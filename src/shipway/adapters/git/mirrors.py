@@ -106,17 +106,19 @@ class Mirrors:
         """
         remote = parse_remote(request.repo_url)
         mirror = self._mirror(request.repo_url, self._login(remote, request.project).project)
-        try:
-            if not mirror.has(request.revision):
-                await self._look(mirror, remote, request.revision)
+        readers = self._readers[mirror.key]
 
-            async def found() -> Head:
-                return self._head(mirror, request)
+        async def found() -> Head:
+            return self._head(mirror, request)
 
-            return await self.mended(request.repo_url, found)
-        except ShipwayError:
-            self._readers[mirror.key].miss(request)
-            raise
+        with readers.asking(request.revision):
+            try:
+                if not mirror.has(request.revision):
+                    await self._look(mirror, remote, request.revision)
+                return await self.mended(request.repo_url, found)
+            except ShipwayError:
+                readers.miss(request)
+                raise
 
     def on_news(self, listener: OnNews) -> None:
         """Has `listener` told of the requests whose answer is another one now, or may be."""

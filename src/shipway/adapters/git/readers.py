@@ -7,8 +7,9 @@ and only the readers of paths that differ are looked for. To all others the old 
 Only a memory: what is forgotten here is worked out again when it is asked for.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pygit2
 from msgspec import Struct
@@ -72,13 +73,26 @@ class Readers:
         self._size = 0
         self._open: dict[HeadRequest, None] = {}
         """Asked without an answer that counts: any news may be news to them."""
+        self._asking: Counter[str] = Counter()
+        """The revisions that are being asked for at this moment."""
         self.is_complete = True
         """Whether everybody who asked is known here. Whoever finds it false has everybody ask again, and sets it."""
 
     @property
     def revisions(self) -> set[str]:
-        """What is asked for."""
-        return {*self._revisions, *(request.revision for request in self._open)}
+        """What is asked for, or being asked for: a push during the first look concerns it as well."""
+        return {*self._revisions, *(request.revision for request in self._open), *self._asking}
+
+    @contextmanager
+    def asking(self, revision: str) -> Iterator[None]:
+        """Around a question about a revision, until its answer is told or missed."""
+        self._asking[revision] += 1
+        try:
+            yield
+        finally:
+            self._asking[revision] -= 1
+            if not self._asking[revision]:
+                del self._asking[revision]
 
     def head(self, request: HeadRequest) -> Head | None:
         """The answer, if it is known."""

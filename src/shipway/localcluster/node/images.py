@@ -3,9 +3,9 @@
 `builtin/echo:<version>` is the only image that becomes a process. A tag that spells a failure (`missing`, `does-not-exist`,
 `error`, also at its end: `1.27-error`) cannot be pulled, so that failures can be shown. Everything else is simulated: no
 process, only the state machine of one, which becomes ready after a moment; `sleep N` and `exit M` in its command are honoured,
-`sleep N` in its hooks and the initial delay of its probes as well. A command that spells a failure (`/bad-command`, `missing`,
-`does-not-exist`) cannot be started. A container that must end for its pod to make sense (a Job's, an init container's) ends by
-itself.
+`sleep N` in its hooks and the initial delay of its probes as well. A command that begins with a failure (`/bad-command`,
+`missing`, `does-not-exist`) cannot be started. A container that must end for its pod to make sense (a Job's, an init
+container's) ends by itself.
 """
 
 import re
@@ -22,7 +22,7 @@ from shipway.kube.objects.views import annotations_of, controller_of, spec_of, u
 
 ECHO = "builtin/echo"
 UNPULLABLE_TAGS = ("missing", "does-not-exist", "error")
-UNSTARTABLE_COMMANDS = frozenset({"bad-command", "missing", "does-not-exist"})
+UNSTARTABLE_COMMANDS = ("bad-command", "missing", "does-not-exist")
 READY_AFTER = "shipway.dev/simulate-ready-after"
 """Annotation of a pod: seconds (or a Go duration) until its simulated containers are ready."""
 
@@ -89,7 +89,7 @@ def recipe(pod: Obj, container: Obj, *, is_init: bool = False) -> Recipe:
     if repository == ECHO and not container.get("command") and not is_init:
         return Echo(tag, _ECHO_BEHAVIOUR.get(tag, ()))
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
-    if command and command[0].rpartition("/")[2] in UNSTARTABLE_COMMANDS:
+    if command and command[0].rpartition("/")[2].startswith(UNSTARTABLE_COMMANDS):
         return Unstartable(f'exec: "{command[0]}": no such file or directory (its name asks this local node to fail)')
     simulated = _simulated(command, _ready_after(pod), must_end=is_init or _must_end(pod))
     hooks = container.get("lifecycle") or {}

@@ -31,7 +31,7 @@ class Simulation:
     async def run(self) -> int:
         """The exit code; a server that is asked to stop says 0, a task that is interrupted 143."""
         served, ends = self._recipe.probed_after_seconds, self._recipe.run_seconds
-        if await self._until(served if ends is None else min(served, ends)):
+        if served and await self._until(served if ends is None else min(served, ends)):
             return 0 if ends is None else _TERMINATED
         if ends is None or served <= ends:
             self._serves()
@@ -42,8 +42,6 @@ class Simulation:
     async def _until(self, seconds: float | None) -> bool:
         """Waits until so many seconds after the start (None: for ever); True when it was stopped before."""
         left = None if seconds is None else max(0.0, seconds - self._ran())
-        if left == 0.0:
-            return self._stopped.is_set()
         async with asyncio.TaskGroup() as tasks:
             stopping = tasks.create_task(self._stopped.wait())
             waits = {stopping} | ({tasks.create_task(self._clock.sleep(left))} if left is not None else set())

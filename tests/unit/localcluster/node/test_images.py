@@ -87,5 +87,5 @@ def test_the_delay_of_a_probe_and_the_sleep_of_a_hook_are_honoured():
 
 
 def test_some_commands_cannot_be_started():
-    assert isinstance(of(command=["/bad-command"]), Unstartable)
+    assert isinstance(of(command=["/bad-command2"]), Unstartable)
     assert isinstance(of(command=["sh", "-c", "/bad-command"]), Simulated)
