@@ -1,7 +1,7 @@
 # Every command of this repository. `make help` lists them.
 #
 # `.venv` is made once per change of pyproject.toml or constraints.txt. What it prints goes to stderr, so that the last
-# line of `make demo`, `make contract`, `make bench`, `make proof` and `make kube` on stdout stays the one that programs read.
+# line of `make demo`, `make contract`, `make peers`, `make bench`, `make proof` and `make kube` on stdout stays the one that programs read.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -78,6 +78,10 @@ proof: $(STAMP) ## which rows of docs/requirements.csv have a passing test (afte
 .PHONY: contract
 contract: $(STAMP) ## one table, two servers; TARGET=embedded|real|both, ARGS="--only apply/" or ARGS=--record
 	@$(BIN)/python -m tests.contract --target $(TARGET) $(ARGS)
+
+.PHONY: peers
+peers: $(STAMP) ## the end-to-end suite of Argo Rollouts against Shipway (needs Go; not part of `make test`); ARGS=TestCanarySuite
+	@$(BIN)/python -m tests.peers $(ARGS)
 
 .PHONY: bench
 bench: $(STAMP) ## figures; NAME=watch_decode for one, CHECK=1 to fail where a target is missed

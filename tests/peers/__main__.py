@@ -1,0 +1,119 @@
+"""`make peers [ARGS=TestCanarySuite]`: the end-to-end suite of Argo Rollouts, unchanged, with Shipway as the controller.
+
+It runs against the real control plane of `make kube`, with our node playing the kubelet, and talks to the cluster only: it
+creates Rollouts, patches them, and looks at status, pods, services, routes and events. Not part of `make test`: building it
+takes ten minutes and running it half an hour. What we cannot pass is left out, with its reason in `left-out.yaml`. The last
+line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import yaml
+
+from shipway.api.crds import load_crds
+from shipway.api.kinds import CRDS
+from shipway.base.clock import SystemClock
+from shipway.kube.client.client import Client
+from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.transport import HttpTransport
+from shipway.localcluster.node.addresses import AddressBook
+from shipway.localcluster.node.node import Node
+from tests.kube.control_plane import ControlPlane, built_binary
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+INSTANCE = "argo-rollouts-e2e"
+SUITES = (
+    "TestAnalysisSuite|TestAPISIXSuite|TestBlueGreenSuite|TestCanarySuite|TestFunctionalSuite|TestHeaderRoutingSuite|"
+    "TestIstioSuite|TestMirrorRouteSuite|TestRollbackSuite|TestSMISuite|TestSMIIngressSuite|TestAWSSuite"
+)
+METRICS_AT = "127.0.0.1:8090"
+"""Where the suite looks for metrics."""
+POD_DELAY_SECONDS = "1"
+"""The suite's own lever: pods as slow as real ones, so that it sees the states between two."""
+_RESULT = re.compile(r"^\s+--- (PASS|FAIL|SKIP): (\w+/\w+)", re.MULTILINE)
+
+
+@asynccontextmanager
+async def stage(binary: Path, home: Path, manifests: Path) -> AsyncGenerator[Path, None]:
+    """A cluster with a node and a `shipway run` for the suite's Rollouts; yields its kubeconfig."""
+    async with ControlPlane.start(binary, home) as plane:
+        client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))
+        for crd in load_crds():
+            await client.create(CRDS, crd)
+        others = ["apply", "--server-side", "--kubeconfig", plane.kubeconfig, "-f", manifests / "crds"]
+        await asyncio.to_thread(subprocess.run, [BIN / "kubectl", *others], check=True, stdout=subprocess.DEVNULL)
+        run = ["run", "--kubeconfig", plane.kubeconfig, "--engines", "rollouts", "--instance-id", INSTANCE]
+        async with Node(client, name="peers", home=home / "node", clock=SystemClock(), addresses=AddressBook()):
+            engine = await asyncio.create_subprocess_exec(BIN / "shipway", *run, "--listen", METRICS_AT, stderr=DEVNULL)
+            try:
+                yield plane.kubeconfig
+            finally:
+                engine.terminate()
+                await engine.wait()
+        await client.transport.close()
+
+
+async def played(suites: str, left_out: Iterable[str], kubeconfig: Path, manifests: Path) -> dict[str, str]:
+    """The result of each test by its full name; what the suite says is shown as it comes."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "E2E_INSTANCE_ID": INSTANCE,
+        "E2E_POD_DELAY": POD_DELAY_SECONDS,
+        "E2E_WAIT_TIMEOUT": "60",
+    }
+    skip = "|".join(f"^{name.replace('/', '$/^')}$" for name in left_out)
+    command = [manifests / "e2e.test", "-test.v", "-test.run", suites, "-test.skip", skip]
+    suite = await asyncio.create_subprocess_exec(
+        *command, cwd=manifests, env=environment, stdout=PIPE, stderr=STDOUT, limit=2**24
+    )
+    assert suite.stdout is not None
+    found: dict[str, str] = {}
+    async for line in suite.stdout:
+        text = line.decode(errors="replace")
+        print(text, end="", file=sys.stderr)
+        found |= {name: result for result, name in _RESULT.findall(text)}
+    await suite.wait()
+    return found
+
+
+def report(found: dict[str, str], left_out: dict[str, str]) -> int:
+    """Prints what failed, and what was left out and why; the exit code."""
+    for name, reason in left_out.items():
+        print(f"left out  {name}: {reason}")
+    failed = sorted(name for name, result in found.items() if result == "FAIL")
+    for name in failed:
+        print(f"FAIL      {name}")
+    passed = sum(result == "PASS" for result in found.values())
+    print(json.dumps({"passed": passed, "failed": len(failed), "left_out": len(left_out)}))
+    return int(bool(failed) or not passed)
+
+
+async def main(suites: str) -> int:
+    binary = built_binary()
+    if binary is None:
+        print("the real control plane is not built: run `make kube`", file=sys.stderr)
+        return 2
+    built = await asyncio.to_thread(subprocess.run, [HERE / "build"], stdout=subprocess.PIPE, text=True, check=True)
+    manifests = Path(built.stdout.splitlines()[-1])
+    left_out: dict[str, str] = yaml.safe_load((HERE / "left-out.yaml").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        async with stage(binary, Path(folder), manifests) as kubeconfig:
+            found = await played(suites, left_out, kubeconfig, manifests)
+    return report(found, left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else SUITES)))
