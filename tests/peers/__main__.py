@@ -1,4 +1,4 @@
-"""`make peers [ARGS=TestCanarySuite]`: the end-to-end suite of Argo Rollouts, unchanged, with Shipway as the controller.
+"""`make peers [ARGS="TestCanarySuite …"]`: the end-to-end suite of Argo Rollouts, unchanged, with Shipway as the controller.
 
 It runs against the real control plane of `make kube`, with our node playing the kubelet, and talks to the cluster only: it
 creates Rollouts, patches them, and looks at status, pods, services, routes and events. Not part of `make test`: building it
@@ -34,8 +34,18 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 INSTANCE = "argo-rollouts-e2e"
 SUITES = (
-    "TestAnalysisSuite|TestAPISIXSuite|TestBlueGreenSuite|TestCanarySuite|TestFunctionalSuite|TestHeaderRoutingSuite|"
-    "TestIstioSuite|TestMirrorRouteSuite|TestRollbackSuite|TestSMISuite|TestSMIIngressSuite|TestAWSSuite"
+    "TestAnalysisSuite",
+    "TestAPISIXSuite",
+    "TestAWSSuite",
+    "TestBlueGreenSuite",
+    "TestCanarySuite",
+    "TestFunctionalSuite",
+    "TestHeaderRoutingSuite",
+    "TestIstioSuite",
+    "TestMirrorRouteSuite",
+    "TestRollbackSuite",
+    "TestSMIIngressSuite",
+    "TestSMISuite",
 )
 METRICS_AT = "127.0.0.1:8090"
 """Where the suite looks for metrics."""
@@ -116,4 +126,4 @@ async def main(suites: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else SUITES)))
+    sys.exit(asyncio.run(main("|".join(sys.argv[1:] or SUITES))))

@@ -56,13 +56,18 @@ def resolve_arg(arg: Obj, about: AnalysisArgs) -> Obj:
 
 
 def field_at(obj: Obj, path: str) -> str:
-    """The value at `metadata.labels['x']`, `spec.a.b` or `status.list[0].c` as text. Raises InvalidInput when absent."""
+    """The value at `metadata.labels['x']`, `spec.a.b` or `status.list[0].c` as text. Raises InvalidInput when absent.
+
+    A label or an annotation that is absent is the empty text, as in Kubernetes' downward API.
+    """
     here: Any = obj
     for step in _steps(path):
         if isinstance(here, list) and step.isdigit() and int(step) < len(here):
             here = here[int(step)]
         elif isinstance(here, dict) and step in here:
             here = here[step]
+        elif path.startswith(("metadata.labels[", "metadata.annotations[")):
+            return ""
         else:
             raise InvalidInput(f"invalid path {path} in rollout: there is nothing at {step!r}", reason="InvalidFieldRef")
     return here if isinstance(here, str) else str(here)

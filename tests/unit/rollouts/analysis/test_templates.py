@@ -39,6 +39,8 @@ def test_metrics_and_arguments_are_merged() -> None:
         ({"podTemplateHashValue": "Stable"}, "aaa"),
         ({"podTemplateHashValue": "Latest"}, "bbb"),
         ({"fieldRef": {"fieldPath": "metadata.labels['team.io/x']"}}, "shop"),
+        ({"fieldRef": {"fieldPath": "metadata.labels['absent']"}}, ""),
+        ({"fieldRef": {"fieldPath": "metadata.annotations['absent']"}}, ""),
         ({"fieldRef": {"fieldPath": "spec.steps[0].n"}}, "5"),
     ],
 )
