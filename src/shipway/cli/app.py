@@ -15,17 +15,16 @@ from shipway.cli import app_sync, app_view
 from shipway.cli.app_sync import SyncFlags
 from shipway.cli.output import (
     AllFlag,
-    Column,
     Output,
     OutputFlag,
     object_text,
     paint_for,
+    print_found,
     print_lines,
-    print_list,
     print_object,
     print_table,
 )
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, connected, look_up
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import controller_of, name_of, namespace_of, spec_of, status_of, uid_of
@@ -125,14 +124,7 @@ async def history_command(name: str, /, *, output: OutputFlag = "table", place: 
 async def list_apps(session: Session, *, all_namespaces: bool = False, selector: str = "", output: Output = "table") -> int:
     namespace = "" if all_namespaces else session.application_namespace
     found = await session.client.list(APPLICATIONS, namespace, label_selector=selector)
-    columns = app_view.columns(session.clock.now())
-    where = f" in namespace {namespace}: try -A or -n" if namespace else ""
-    print_list(
-        found.items,
-        (Column("NAMESPACE", namespace_of), *columns) if all_namespaces else columns,
-        output,
-        empty=f"no Applications found{where}",
-    )
+    print_found(found.items, app_view.columns(session.clock.now()), output, what="Applications", namespace=namespace)
     return 0
 
 
@@ -197,12 +189,7 @@ def print_result(application: Obj, output: Output) -> int:
 
 async def find_app(session: Session, name: str) -> Obj:
     """The Application. Raises NotFound saying where it was looked for."""
-    namespace = session.application_namespace
-    try:
-        return await session.client.get(APPLICATIONS, namespace, name)
-    except NotFound as error:
-        message = f"Application {name} not found in namespace {namespace}: `shipway app list -A` shows them all"
-        raise NotFound(message, reason=error.reason) from None
+    return await look_up(session, APPLICATIONS, session.application_namespace, name, "shipway app list -A")
 
 
 async def children_of(session: Session, application: Obj) -> tuple[Obj, ...]:

@@ -17,12 +17,12 @@ from shipway.api.kinds import APP_PROJECTS
 from shipway.assembly.resource_actions import ResourceActions
 from shipway.assembly.resource_tree import Managed, live_objects, settings_of
 from shipway.assembly.scripts import Scripts
-from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound
+from shipway.base.errors import Denied, InvalidInput, NotFound
 from shipway.cli.app import find_app
 from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, OutputFlag, kubectl_name, object_text, print_lines, print_object, print_table
 from shipway.cli.process import configure_logs
-from shipway.cli.sending import TRIES, send
+from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.actions import Action
 from shipway.gitops.customizations import read_customizations
@@ -188,18 +188,17 @@ async def _carried_out(
 ) -> list[Obj]:
     """What was written. Made anew from a fresh look where somebody else wrote the object meanwhile."""
     action, params = asked
-    fresh = target.obj
-    for _ in range(TRIES):
+    place = (namespace_of(target.obj), name_of(target.obj))
+
+    async def write(fresh: Obj) -> tuple[list[Obj], list[tuple[Resource, Obj]]]:
         effect = await actions.effect(fresh, action, params, session.clock.now())
-        kinds = [await permits.kind_of(obj) for obj in effect.creates]
-        try:
-            changed = await send(session.client, target.resource, fresh, effect.root, effect.status)
-        except Conflict:
-            fresh = await session.client.get(target.resource, namespace_of(fresh), name_of(fresh))
-            continue
-        made = [await session.client.create(kind, obj) for kind, obj in zip(kinds, effect.creates, strict=True)]
-        return [*([changed] if effect.root or effect.status else []), *made]
-    raise Conflict(f"{target.obj.get('kind')} {name_of(target.obj)} is being written all the time: try again")
+        creates = [(await permits.kind_of(obj), obj) for obj in effect.creates]
+        changed = await send(session.client, target.resource, fresh, effect.root, effect.status)
+        return [changed] if effect.root or effect.status else [], creates
+
+    subject = f"{target.obj.get('kind')} {place[1]}"
+    written, creates = await unbeaten(subject, lambda: session.client.get(target.resource, *place), write, seen=target.obj)
+    return [*written, *[await session.client.create(kind, obj) for kind, obj in creates]]
 
 
 class _Permits:

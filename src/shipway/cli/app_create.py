@@ -14,7 +14,8 @@ from shipway.api.application import ApplicationSpec, parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.cli.app_spec import SpecFlags, application_from, completed, overlaid
-from shipway.cli.output import Output, OutputFlag, kubectl_name, print_object
+from shipway.cli.files import parsed, text_of
+from shipway.cli.output import Output, OutputFlag, print_done
 from shipway.cli.session import ARGOCD, Place, Session, connected
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.gitops.source import check_spec
@@ -88,7 +89,7 @@ def show_dry(wanted: list[Obj], output: Output) -> int:
         sys.stdout.write("---\n".join(yaml.dump(app) for app in wanted))
     else:
         for app in wanted:
-            _print(app, "created (dry run)", output)
+            print_done(app, "created (dry run)", output)
     return 0
 
 
@@ -98,10 +99,10 @@ async def create(session: Session, wanted: list[Obj], flags: CreateFlags, output
         if flags.validate:
             await check_allowed(session, app, ALL_THE_SAME)
         try:
-            _print(await session.client.create(APPLICATIONS, app), "created", output)
+            print_done(await session.client.create(APPLICATIONS, app), "created", output)
         except Conflict:
             changed, verb = await _changed(session, app, upsert=flags.upsert)
-            _print(changed, verb, output)
+            print_done(changed, verb, output)
     return 0
 
 
@@ -163,10 +164,7 @@ def _checked(app: Obj, name: str, namespace: str) -> Obj:
 
 def _documents(file: Path) -> list[Obj]:
     """The Applications of a file. Raises InvalidInput naming what else is in it."""
-    try:
-        found = [one for one in yaml.load_all(text_of(file)) if one is not None]
-    except InvalidInput as error:
-        raise InvalidInput(f"{file}: {error.message}", reason=error.reason) from None
+    found = [one for one in parsed(file, yaml.load_all) if one is not None]
     for index, one in enumerate(found):
         if not isinstance(one, dict) or one.get("kind") != "Application":
             kind = one.get("kind") if isinstance(one, dict) else type(one).__name__
@@ -174,17 +172,3 @@ def _documents(file: Path) -> list[Obj]:
     if not found:
         raise InvalidInput(f"{file}: there is no Application in it")
     return found
-
-
-def text_of(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read: {error}") from None
-
-
-def _print(app: Obj, verb: str, output: Output) -> None:
-    if output == "table":
-        print(f"{kubectl_name(app)} {verb}")
-    else:
-        print_object(app, output)

@@ -14,13 +14,14 @@ from cyclopts import Parameter
 from shipway.api.application import parse_spec
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
-from shipway.base.errors import Conflict, InvalidInput
+from shipway.base.errors import InvalidInput
 from shipway.cli.app import find_app
-from shipway.cli.app_create import check_allowed, joined, text_of
+from shipway.cli.app_create import check_allowed, joined
 from shipway.cli.app_spec import SpecFlags, application_from, overlaid
 from shipway.cli.durations import Duration
+from shipway.cli.files import text_of
 from shipway.cli.output import Output, OutputFlag, print_object
-from shipway.cli.sending import TRIES, send
+from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import annotation, hold_on
@@ -82,18 +83,16 @@ async def set_spec(session: Session, name: str, flags: SpecFlags, output: Output
     stated = application_from(flags, text_of(Path(flags.values_literal_file)) if flags.values_literal_file else "")
     if not stated and flags.sync_policy is None:
         raise InvalidInput("say what to change, like --revision v1.2 or --helm-set image.tag=v2")
-    for _ in range(TRIES):
-        there = await find_app(session, name)
+
+    async def write(there: Obj) -> Obj:
         wanted = _changed(there, stated, flags)
         check_spec(parse_spec(wanted))
         await check_allowed(session, wanted)
         patch = merge_diff({key: there[key] for key in PARTS}, {key: wanted[key] for key in PARTS})
-        try:
-            print_object(await send(session.client, APPLICATIONS, there, patch, {}), output)
-        except Conflict:
-            continue
-        return 0
-    raise Conflict(f"{name} is being written all the time: try again")
+        return await send(session.client, APPLICATIONS, there, patch, {})
+
+    print_object(await unbeaten(name, lambda: find_app(session, name), write), output)
+    return 0
 
 
 async def follow_for(session: Session, name: str, revision: str, how: WhileFlags, output: Output = "name") -> int:

@@ -6,13 +6,15 @@ operation in `status.operationState`. So the end of our sync is never taken for 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from shipway.api.kinds import APPLICATIONS
-from shipway.base.errors import Conflict, NotFound, NotYet
+from shipway.base.errors import NotFound, NotYet
 from shipway.cli.durations import Duration
+from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import MANAGER, Session
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of
@@ -21,8 +23,6 @@ from shipway.kube.runtime.waiting import One, wait_until
 REQUEST = "shipway.dev/request"
 """The info entry that marks our operation."""
 ENDED = ("Succeeded", "Failed", "Error")
-TRIES = 5
-"""The engine may write the Application between our look and our patch."""
 
 
 @Parameter(name="*")
@@ -68,18 +68,15 @@ async def ask(session: Session, app: Obj, body_of: Callable[[Obj], Obj]) -> Obj:
 
     Raises NotYet while another operation is under way.
     """
-    fresh = app
-    for _ in range(TRIES):
+
+    async def write(fresh: Obj) -> Obj:
         if fresh.get("operation"):
             message = f"another operation of {name_of(app)} is under way: see `shipway app get {name_of(app)}`"
             raise NotYet(message, reason="OperationInProgress")
-        body = body_of(fresh)
-        body = {**body, "metadata": {**(body.get("metadata") or {}), "resourceVersion": resource_version_of(fresh)}}
-        try:
-            return await session.client.patch(APPLICATIONS, namespace_of(app), name_of(app), body)
-        except Conflict:
-            fresh = await session.client.get(APPLICATIONS, namespace_of(app), name_of(app))
-    raise Conflict(f"{name_of(app)} is being written all the time: try again")
+        return await send(session.client, APPLICATIONS, fresh, body_of(fresh), {})
+
+    look = partial(session.client.get, APPLICATIONS, namespace_of(app), name_of(app))
+    return await unbeaten(name_of(app), look, write, seen=app)
 
 
 async def ended(session: Session, asked: Obj, seconds: float, tell: Callable[[str], None]) -> Obj:

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from shipway.api.applicationset import parse_set
 from shipway.api.kinds import APPLICATION_SETS
 from shipway.base.clock import Instant
-from shipway.base.errors import Conflict, InvalidInput, NotFound
+from shipway.base.errors import Conflict, InvalidInput
 from shipway.cli.output import (
     PLAIN,
     AllFlag,
@@ -22,12 +22,12 @@ from shipway.cli.output import (
     Paint,
     age,
     paint_for,
+    print_found,
     print_lines,
-    print_list,
     print_object,
     table,
 )
-from shipway.cli.session import MANAGER, Place, Session, connected
+from shipway.cli.session import MANAGER, Place, Session, connected, look_up
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import condition_of, dig, metadata, name_of, namespace_of, status_of
@@ -107,10 +107,7 @@ async def delete_command(
 async def list_sets(session: Session, *, all_namespaces: bool = False, output: Output = "table") -> int:
     namespace = "" if all_namespaces else session.application_namespace
     found = await session.client.list(APPLICATION_SETS, namespace)
-    columns = columns_of(session.clock.now())
-    where = f" in namespace {namespace}: try -A or -n" if namespace else ""
-    shown = (Column("NAMESPACE", namespace_of), *columns) if all_namespaces else columns
-    print_list(found.items, shown, output, empty=f"no ApplicationSets found{where}")
+    print_found(found.items, columns_of(session.clock.now()), output, what="ApplicationSets", namespace=namespace)
     return 0
 
 
@@ -149,12 +146,7 @@ async def delete_set(session: Session, name: str, *, keep_applications: bool = F
 
 async def find_set(session: Session, name: str) -> Obj:
     """The ApplicationSet. Raises NotFound saying where it was looked for."""
-    namespace = session.application_namespace
-    try:
-        return await session.client.get(APPLICATION_SETS, namespace, name)
-    except NotFound as error:
-        message = f"ApplicationSet {name} not found in namespace {namespace}: `shipway appset list -A` shows them all"
-        raise NotFound(message, reason=error.reason) from None
+    return await look_up(session, APPLICATION_SETS, session.application_namespace, name, "shipway appset list -A")
 
 
 def read_sets(file: Path, namespace: str) -> list[Obj]:

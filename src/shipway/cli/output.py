@@ -17,7 +17,7 @@ from msgspec import Struct
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
 from shipway.kube.objects.resource import Obj, split_api_version
-from shipway.kube.objects.views import metadata, name_of
+from shipway.kube.objects.views import metadata, name_of, namespace_of
 from shipway.kube.objects.yaml import dump
 
 Output = Literal["table", "json", "yaml", "name"]
@@ -129,6 +129,21 @@ def print_list(items: Sequence[Obj], columns: Sequence[Column], output: Output, 
         print_lines([kubectl_name(item) for item in items])
     else:
         sys.stdout.write(object_text(listing(items), output))
+
+
+def print_found(items: Sequence[Obj], columns: Sequence[Column], output: Output, *, what: str, namespace: str) -> None:
+    """What a `list` command found in a namespace; "": in all of them, each object with its own."""
+    where = f" in namespace {namespace}: try -A or -n" if namespace else ""
+    shown = columns if namespace else (Column("NAMESPACE", namespace_of), *columns)
+    print_list(items, shown, output, empty=f"no {what} found{where}")
+
+
+def print_done(obj: Obj, verb: str, output: Output) -> None:
+    """What became of an object, in kubectl's words (`pod/web created`); the object itself for programs."""
+    if output == "table":
+        print(f"{kubectl_name(obj)} {verb}")
+    else:
+        print_object(obj, output)
 
 
 def print_object(obj: Obj, output: Output) -> None:

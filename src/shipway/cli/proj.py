@@ -13,27 +13,28 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
-from shipway.base.errors import Conflict, InvalidInput, NotFound
+from shipway.base.errors import Conflict, InvalidInput
 from shipway.cli import proj_rules, proj_view
+from shipway.cli.files import parsed
 from shipway.cli.output import (
     AllFlag,
-    Column,
     Output,
     OutputFlag,
     kubectl_name,
     paint_for,
+    print_done,
+    print_found,
     print_lines,
-    print_list,
     print_object,
 )
 from shipway.cli.proj_rules import Edit
-from shipway.cli.sending import TRIES
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.sending import send, unbeaten
+from shipway.cli.session import Place, Session, connected, look_up
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of, spec_of
+from shipway.kube.objects.views import metadata, name_of, spec_of
 
 app = App(name="proj", version_flags=(), help="Projects: what their Applications may deploy, from where, to where and when.")
 app.command("shipway.cli.proj_windows:app", name="windows", help="Sync windows: when the project's Applications may be synced.")
@@ -257,10 +258,7 @@ async def role_list_command(name: str, /, *, output: OutputFlag = "table", place
 async def list_projects(session: Session, output: Output = "table", *, all_namespaces: bool = False) -> int:
     namespace = "" if all_namespaces else session.application_namespace
     found = await session.client.list(APP_PROJECTS, namespace)
-    columns = proj_view.columns(session.clock.now())
-    where = f" in namespace {namespace}: try -A or -n" if namespace else ""
-    shown = (Column("NAMESPACE", namespace_of), *columns) if all_namespaces else columns
-    print_list(found.items, shown, output, empty=f"no AppProjects found{where}")
+    print_found(found.items, proj_view.columns(session.clock.now()), output, what="AppProjects", namespace=namespace)
     return 0
 
 
@@ -288,7 +286,7 @@ async def create_project(session: Session, name: str, rules: ProjectFlags, flags
     }
     _check(project)
     try:
-        _print(await session.client.create(APP_PROJECTS, project), "created", output)
+        print_done(await session.client.create(APP_PROJECTS, project), "created", output)
         return 0
     except Conflict:
         there = await find_project(session, named)
@@ -323,31 +321,22 @@ async def change(session: Session, name: str, edit: Edit, output: Output = "tabl
 
     Raises InvalidInput for rules that the engine would not accept.
     """
-    for _ in range(TRIES):
-        project = await find_project(session, name)
+
+    async def write(project: Obj) -> tuple[Obj, str]:
         patch = merge_diff(spec_of(project), edit(spec_of(project)))
         if not patch:
-            _print(project, "unchanged", output)
-            return 0
+            return project, "unchanged"
         _check({**project, "spec": edit(spec_of(project))})
-        body = {"spec": patch, "metadata": {"resourceVersion": resource_version_of(project)}}
-        try:
-            written = await session.client.patch(APP_PROJECTS, session.application_namespace, name, body)
-        except Conflict:
-            continue
-        _print(written, "configured", output)
-        return 0
-    raise Conflict(f"{name} is being written all the time: try again")
+        return await send(session.client, APP_PROJECTS, project, {"spec": patch}, {}), "configured"
+
+    written, verb = await unbeaten(name, lambda: find_project(session, name), write)
+    print_done(written, verb, output)
+    return 0
 
 
 async def find_project(session: Session, name: str) -> Obj:
     """The project. Raises NotFound saying where it was looked for."""
-    namespace = session.application_namespace
-    try:
-        return await session.client.get(APP_PROJECTS, namespace, name)
-    except NotFound as error:
-        message = f"AppProject {name} not found in namespace {namespace}: `shipway proj list` shows them all"
-        raise NotFound(message, reason=error.reason) from None
+    return await look_up(session, APP_PROJECTS, session.application_namespace, name, "shipway proj list")
 
 
 def stated(flags: ProjectFlags) -> Obj:
@@ -371,19 +360,7 @@ def _check(project: Obj) -> None:
 
 
 def _document(file: Path) -> Obj:
-    try:
-        found = yaml.load(sys.stdin.read() if str(file) == "-" else file.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read: {error}") from None
-    except InvalidInput as error:
-        raise InvalidInput(f"{file}: {error.message}", reason=error.reason) from None
+    found = parsed(file, yaml.load)
     if not isinstance(found, dict) or found.get("kind") != "AppProject":
         raise InvalidInput(f"{file}: there is no AppProject in it")
     return found
-
-
-def _print(project: Obj, verb: str, output: Output) -> None:
-    if output == "table":
-        print(f"{kubectl_name(project)} {verb}")
-    else:
-        print_object(project, output)

@@ -4,14 +4,14 @@ Patches are made from what was just read and carry its version: when the control
 read again and the patches are made anew, so that a promotion never skips a step that nobody saw.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from shipway.api.kinds import REPLICA_SETS, ROLLOUTS
-from shipway.base.errors import Conflict, InvalidInput
+from shipway.base.errors import InvalidInput
 from shipway.cli.rollout_family import find_rollout
-from shipway.cli.sending import TRIES, send
+from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Session
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import controller_of, dig, name_of, namespace_of, resource_version_of, uid_of
@@ -33,7 +33,7 @@ async def act(session: Session, name: str, patches_for: Callable[[Obj], Patches]
         patches = patches_for(rollout)
         return Done(await send(session.client, ROLLOUTS, rollout, patches.root, patches.status), not patches.is_nothing)
 
-    return await _tried_again(session, name, attempt)
+    return await unbeaten(name, lambda: find_rollout(session, name), attempt)
 
 
 async def undo(session: Session, name: str, to_revision: int) -> Done:
@@ -48,7 +48,7 @@ async def undo(session: Session, name: str, to_revision: int) -> Done:
         after = await session.client.patch(ROLLOUTS, namespace_of(rollout), name_of(rollout), body, type="json")
         return Done(after, resource_version_of(after) != resource_version_of(rollout))
 
-    return await _tried_again(session, name, attempt)
+    return await unbeaten(name, lambda: find_rollout(session, name), attempt)
 
 
 def refuse_referenced(rollout: Obj, verb: str) -> None:
@@ -72,12 +72,3 @@ def read_images(arguments: tuple[str, ...]) -> dict[str, str]:
     if not images:
         raise InvalidInput("no image given: write container=image after the name of the Rollout")
     return images
-
-
-async def _tried_again(session: Session, name: str, attempt: Callable[[Obj], Awaitable[Done]]) -> Done:
-    for _ in range(TRIES):
-        try:
-            return await attempt(await find_rollout(session, name))
-        except Conflict:
-            continue
-    raise Conflict(f"{name} is being written all the time: try again")

@@ -11,23 +11,20 @@ from contextlib import aclosing, asynccontextmanager
 from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS, ROLLOUTS
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
 from shipway.cli.rollout_view import Family
-from shipway.cli.session import Session
+from shipway.cli.session import Session, look_up, not_found
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of
 from shipway.rollouts.rollout.names import HASH_LABEL
 
 CHILDREN = (REPLICA_SETS, PODS, ANALYSIS_RUNS)
+LISTING = "shipway rollout list -A"
 PAUSE = 2.0
 """Seconds until a watch that broke, or ended at once, is begun again."""
 
 
 async def find_rollout(session: Session, name: str) -> Obj:
     """The Rollout. Raises NotFound saying where it was looked for."""
-    namespace = session.workload_namespace
-    try:
-        return await session.client.get(ROLLOUTS, namespace, name)
-    except NotFound as error:
-        raise not_found(namespace, name, error.reason) from None
+    return await look_up(session, ROLLOUTS, session.workload_namespace, name, LISTING)
 
 
 async def fetch(session: Session, name: str) -> Family:
@@ -35,11 +32,6 @@ async def fetch(session: Session, name: str) -> Family:
     rollout = await find_rollout(session, name)
     replica_sets, pods, runs = [await _children(session, kind) for kind in CHILDREN]
     return Family(rollout, replica_sets, pods, runs)
-
-
-def not_found(namespace: str, name: str, reason: str) -> NotFound:
-    message = f"Rollout {name} not found in namespace {namespace}: `shipway rollout list -A` shows them all"
-    return NotFound(message, reason=reason)
 
 
 class Followed:
@@ -57,7 +49,7 @@ class Followed:
         """As last seen. Raises NotFound when there is no such Rollout, or no more."""
         rollout = self._objects[ROLLOUTS].get(self.name)
         if rollout is None:
-            raise not_found(self._session.workload_namespace, self.name, "NotFound")
+            raise not_found(ROLLOUTS, self._session.workload_namespace, self.name, LISTING, "NotFound")
         children = [list(self._objects.get(kind, {}).values()) for kind in CHILDREN]
         return Family(rollout, *children)
 

@@ -14,9 +14,11 @@ from cyclopts import Parameter
 from msgspec import Struct
 
 from shipway.base.clock import Clock, SystemClock
+from shipway.base.errors import NotFound
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.resource import Obj, Resource
 
 MANAGER = "shipway-cli"
 """The field manager of what a person does by command."""
@@ -64,3 +66,15 @@ async def connected(place: Place | None) -> AsyncIterator[Session]:
         yield Session(client, SystemClock(), flags.namespace, config.namespace)
     finally:
         await client.close()
+
+
+async def look_up(session: Session, resource: Resource, namespace: str, name: str, listing: str) -> Obj:
+    """The object. Raises NotFound saying where it was looked for, and that the command `listing` shows them all."""
+    try:
+        return await session.client.get(resource, namespace, name)
+    except NotFound as error:
+        raise not_found(resource, namespace, name, listing, error.reason) from None
+
+
+def not_found(resource: Resource, namespace: str, name: str, listing: str, reason: str) -> NotFound:
+    return NotFound(f"{resource.kind} {name} not found in namespace {namespace}: `{listing}` shows them all", reason=reason)
