@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from shipway.api.applicationset import ForgeRepository, PullRequestFilter, PullRequestGenerator
-from shipway.api.forges import ForgeKind, PullRequest, PullRequestsQuery
+from shipway.api.applicationset import PullRequestFilter, PullRequestGenerator
+from shipway.api.forges import PullRequest, PullRequestsQuery
 from shipway.appsets.asks import PullRequestsAsk
 from shipway.appsets.generators.clusters import with_values
+from shipway.appsets.generators.forge import EVERY, only_forge
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.base.globs import glob_or_regex
 from shipway.base.names import slug
-
-EVERY = 1800.0
-"""Seconds between two looks, as in Argo CD; a webhook does not wait for them."""
 
 
 def entries_of_pull_requests(block: PullRequestGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
@@ -29,17 +27,7 @@ def entries_of_pull_requests(block: PullRequestGenerator, scene: Scene, given: P
 
 
 def _query(block: PullRequestGenerator, where: str) -> PullRequestsQuery:
-    named: list[tuple[ForgeKind, ForgeRepository | None]] = [
-        ("github", block.github),
-        ("gitlab", block.gitlab),
-        ("gitea", block.gitea),
-    ]
-    found: list[tuple[ForgeKind, ForgeRepository]] = [(kind, one) for kind, one in named if one is not None]
-    if len(found) != 1:
-        raise InvalidInput(f"{where}: it needs exactly one of github, gitlab, gitea (Shipway has no other forge yet)")
-    kind, one = found[0]
-    if one.app_secret_name:
-        raise InvalidInput(f"{where}.{kind}.appSecretName: GitHub Apps are not supported yet; give a tokenRef")
+    kind, one = only_forge(block.github, block.gitlab, block.gitea, where)
     repo = str(one.project) if kind == "gitlab" else one.repo
     if not repo or (kind != "gitlab" and not one.owner) or (kind == "gitea" and not one.api):
         needed = {"gitlab": "project", "github": "owner and repo", "gitea": "owner, repo and api"}[kind]

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from shipway.api.applicationset import ForgeOrganization, ScmFilter, ScmGenerator
-from shipway.api.forges import Branch, BranchesQuery, BranchFilter, ForgeKind
+from shipway.api.applicationset import ScmFilter, ScmGenerator
+from shipway.api.forges import Branch, BranchesQuery, BranchFilter
 from shipway.appsets.asks import BranchesAsk
 from shipway.appsets.generators.clusters import with_values
-from shipway.appsets.generators.pull_requests import EVERY
+from shipway.appsets.generators.forge import EVERY, only_forge
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput
 from shipway.base.names import safe_name
@@ -24,17 +24,7 @@ def entries_of_scm(block: ScmGenerator, scene: Scene, given: Params, where: str)
 
 
 def _query(block: ScmGenerator, where: str) -> BranchesQuery:
-    named: list[tuple[ForgeKind, ForgeOrganization | None]] = [
-        ("github", block.github),
-        ("gitlab", block.gitlab),
-        ("gitea", block.gitea),
-    ]
-    found: list[tuple[ForgeKind, ForgeOrganization]] = [(kind, one) for kind, one in named if one is not None]
-    if len(found) != 1:
-        raise InvalidInput(f"{where}: it needs exactly one of github, gitlab, gitea (Shipway has no other forge yet)")
-    kind, one = found[0]
-    if one.app_secret_name:
-        raise InvalidInput(f"{where}.{kind}.appSecretName: GitHub Apps are not supported yet; give a tokenRef")
+    kind, one = only_forge(block.github, block.gitlab, block.gitea, where)
     if block.clone_protocol not in ("", "ssh", "https"):
         raise InvalidInput(f"{where}.cloneProtocol: {block.clone_protocol!r} is neither ssh nor https")
     place = {"github": one.organization, "gitlab": one.group, "gitea": one.owner if one.api else ""}[kind]

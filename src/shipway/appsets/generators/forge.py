@@ -1,0 +1,24 @@
+"""What the generators that look at a forge have in common: which forge a block names, and how often it is looked at."""
+
+from typing import TypeVar
+
+from shipway.api.applicationset import ForgeOrganization, ForgeRepository
+from shipway.api.forges import ForgeKind
+from shipway.base.errors import InvalidInput
+
+EVERY = 1800.0
+"""Seconds between two looks, as in Argo CD; a webhook does not wait for them."""
+
+Block = TypeVar("Block", ForgeRepository, ForgeOrganization)
+
+
+def only_forge(github: Block | None, gitlab: Block | None, gitea: Block | None, where: str) -> tuple[ForgeKind, Block]:
+    """The one forge that a generator names. Raises InvalidInput where it names none, several, or a GitHub App."""
+    named: list[tuple[ForgeKind, Block | None]] = [("github", github), ("gitlab", gitlab), ("gitea", gitea)]
+    found: list[tuple[ForgeKind, Block]] = [(kind, one) for kind, one in named if one is not None]
+    if len(found) != 1:
+        raise InvalidInput(f"{where}: it needs exactly one of github, gitlab, gitea (Shipway has no other forge yet)")
+    kind, one = found[0]
+    if one.app_secret_name:
+        raise InvalidInput(f"{where}.{kind}.appSecretName: GitHub Apps are not supported yet; give a tokenRef")
+    return kind, one
