@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.effort import examples
 from tests.kube import installation
-from tests.kube.control_plane import ControlPlane, built_binary
+from tests.kube.control_plane import ControlPlane, needed_binary
 
 # Laws are about what holds, not about how fast this machine is today.
 settings.register_profile("house", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
@@ -90,9 +90,7 @@ def program() -> Callable[[str], str]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def real_control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ControlPlane, None]:
     """A running etcd, API server, controller manager and scheduler, shared by the session: use a namespace of your own."""
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     async with ControlPlane.start(binary, tmp_path_factory.mktemp("kube")) as plane:
         print(f"real control plane ready after {plane.ready_after:.1f} s")
         yield plane

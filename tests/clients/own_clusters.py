@@ -4,8 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from shipway.assembly.cluster import embedded_cluster
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
@@ -13,7 +11,7 @@ from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
-from tests.kube.control_plane import ControlPlane, built_binary
+from tests.kube.control_plane import ControlPlane, needed_binary
 
 CLOCK = SystemClock()
 
@@ -21,9 +19,7 @@ CLOCK = SystemClock()
 @asynccontextmanager
 async def real_cluster(folder: Path) -> AsyncGenerator[tuple[Client, Path], None]:
     """A real control plane with our node agent; an administrator and the kubeconfig."""
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     async with AsyncExitStack() as stack:
         plane = await stack.enter_async_context(ControlPlane.start(binary, folder / "kube"))
         client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))

@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.contract.conftest import remember
 from tests.contract.contract_table import GROUPS, TABLE, Entry, golden
 from tests.contract.judging import Verdict, judge_embedded, judge_real, known_differences
-from tests.kube.control_plane import built_binary
+from tests.kube.control_plane import needed_binary
 
 MOST_KNOWN = 4
 """May only fall."""
@@ -39,9 +39,7 @@ async def test_embedded(entry: Entry, embedded: dict[str, Verdict]) -> None:
 
 
 async def test_the_real_server_still_says_so(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     verdicts: list[Verdict] = []
     await judge_real(TABLE, golden(), verdicts.append, binary, tmp_path)
     remember(request.config, "real", verdicts)

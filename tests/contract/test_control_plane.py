@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kube.control_plane import READY_TIMEOUT, ControlPlane, built_binary
+from tests.kube.control_plane import READY_TIMEOUT, ControlPlane, needed_binary
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -53,9 +53,7 @@ async def test_a_deployment_gets_its_replica_set(real_control_plane: ControlPlan
 
 
 async def test_a_killed_test_run_leaves_no_process(tmp_path: Path) -> None:
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     script = (
         "import asyncio, sys; from pathlib import Path; from tests.kube.control_plane import ControlPlane\n"
         "async def main():\n"

@@ -9,8 +9,6 @@ import os
 import random
 from pathlib import Path
 
-import pytest
-
 from shipway.base.clock import SystemClock
 from shipway.base.ids import RandomIds
 from shipway.localcluster.apiserver.server import ApiServer
@@ -18,15 +16,13 @@ from tests.contract.api_oracle import prepare, run
 from tests.contract.fuzz import sequence, watched
 from tests.contract.servers import ApiServerAlone, Embedded, Real, admin_session
 from tests.contract.watch_oracle import run_until
-from tests.kube.control_plane import built_binary
+from tests.kube.control_plane import needed_binary
 
 SEEDS = int(os.environ.get("FUZZ_SEEDS", "60"))
 
 
 async def test_both_servers_come_to_the_same(tmp_path: Path) -> None:
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
     embedded = Embedded(server)
     await prepare(embedded)
@@ -44,9 +40,7 @@ async def test_both_servers_come_to_the_same(tmp_path: Path) -> None:
 
 
 async def test_watchers_of_both_are_told_the_same(tmp_path: Path) -> None:
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
     embedded = Embedded(server)
     await prepare(embedded)

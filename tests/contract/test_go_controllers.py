@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from shipway.base.clock import SystemClock, rfc3339
@@ -28,7 +27,7 @@ from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.kube.certificates import write_certificates
-from tests.kube.control_plane import built_binary
+from tests.kube.control_plane import needed_binary
 
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
@@ -65,9 +64,7 @@ class Processes:
 @pytest_asyncio.fixture
 async def client(tmp_path: Path) -> AsyncGenerator[Client, None]:
     """A client of an embedded API server that the Go programs control."""
-    binary = built_binary()
-    if binary is None:
-        pytest.skip("the real control plane is not built: run `make kube`")
+    binary = needed_binary()
     clock = SystemClock()
     server = await ApiServer.open(path=tmp_path / "state.db", clock=clock, ids=RandomIds())
     tls = ensure_tls(tmp_path / "pki", clock.now())

@@ -9,25 +9,19 @@ import resource
 import time
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from shipway.api.crds import load_crds
-from shipway.api.kinds import ANALYSIS_RUNS, CRDS, NAMESPACES, SECRETS
+from shipway.api.kinds import ANALYSIS_RUNS, SECRETS
 from shipway.assembly.measuring import MetricServers
-from shipway.base.clock import SystemClock
-from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.waiting import One, wait_until
-from shipway.localcluster.apiserver.server import ApiServer
-from shipway.rollouts.analysis.asks import MeasureAsk
-from shipway.rollouts.analysis.controller import AnalysisRunController
+from tests.contract.analysis_engine import analysis_engine
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -108,20 +102,10 @@ async def turns_in_circles(reader: asyncio.StreamReader, writer: asyncio.StreamW
 @pytest_asyncio.fixture
 async def client() -> AsyncGenerator[Client, None]:
     """An API server with the engine for analyses."""
-    clock = SystemClock()
-    async with AsyncExitStack() as stack:
-        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
-        stack.push_async_callback(server.close)
-        client = Client(server, manager="test")
-        for crd in load_crds():
-            await client.create(CRDS, crd)
-        await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        servers = MetricServers(client, session, namespace="shop")
-        runtime = Runtime(client, [AnalysisRunController()], clock=clock, resolvers={MeasureAsk: servers.measure})
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        running = group.create_task(runtime.run())
-        stack.callback(running.cancel)
+    async with (
+        aiohttp.ClientSession() as session,
+        analysis_engine(lambda client: MetricServers(client, session, namespace="shop")) as client,
+    ):
         yield client
 
 

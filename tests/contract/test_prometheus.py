@@ -8,7 +8,6 @@ import asyncio
 import math
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -19,8 +18,7 @@ from msgspec import Struct
 
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.prometheus.provider import Range, measure
-from shipway.api.crds import load_crds
-from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CRDS, NAMESPACES, ROLLOUTS
+from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, ROLLOUTS
 from shipway.assembly.measuring import MetricServers
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
@@ -28,11 +26,10 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of
-from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.rollouts.analysis.asks import MeasureAsk
-from shipway.rollouts.analysis.controller import AnalysisRunController
+from tests.contract.analysis_engine import analysis_engine
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
 
 CONFIG = """global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -149,19 +146,7 @@ async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
 @pytest_asyncio.fixture
 async def client(monitoring: Monitoring) -> AsyncGenerator[Client, None]:
     """An API server with the real engine for analyses, which knows Prometheus by its default address only."""
-    clock = SystemClock()
-    async with AsyncExitStack() as stack:
-        server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
-        stack.push_async_callback(server.close)
-        client = Client(server, manager="test")
-        for crd in load_crds():
-            await client.create(CRDS, crd)
-        await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        servers = MetricServers(client, monitoring.session, monitoring.url)
-        runtime = Runtime(client, [AnalysisRunController()], clock=clock, resolvers={MeasureAsk: servers.measure})
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        running = group.create_task(runtime.run())
-        stack.callback(running.cancel)
+    async with analysis_engine(lambda client: MetricServers(client, monitoring.session, monitoring.url)) as client:
         yield client
 
 

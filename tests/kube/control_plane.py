@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.kube.certificates import write_certificates
 
@@ -39,6 +40,14 @@ def built_binary() -> Path | None:
     said = subprocess.run([_BUILD, "--path"], capture_output=True, text=True, timeout=30, check=True)
     path = Path(said.stdout.splitlines()[-1])
     return path if path.exists() else None
+
+
+def needed_binary() -> Path:
+    """The same for a test, which is skipped without it."""
+    binary = built_binary()
+    if binary is None:
+        pytest.skip("the real control plane is not built: run `make kube`")
+    return binary
 
 
 @dataclass
