@@ -19,8 +19,8 @@ from shipway.cli.output import Output, OutputFlag, print_done
 from shipway.cli.session import ARGOCD, Place, Session, connected
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.gitops.source import check_spec
-from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
+from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of, spec_of
 

@@ -26,7 +26,7 @@ from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import annotation, hold_on
 from shipway.gitops.source import check_spec
-from shipway.gitops.status import merge_diff
+from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, namespace_of, spec_of
 

@@ -31,8 +31,8 @@ from shipway.cli.proj_rules import Edit
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected, look_up
 from shipway.gitops.project import DEFAULT
-from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
+from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, spec_of
 

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct, field
 
 from shipway.base.errors import InvalidInput
-from shipway.gitops.status import merge_diff
 from shipway.kube.objects import yaml
+from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of
 

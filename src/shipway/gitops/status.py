@@ -1,6 +1,6 @@
 """The status of an Application as Argo CD writes it, built whole and sent as the smallest merge patch.
 
-Nothing here decides: it spells what was decided. `merge_diff` makes the patch; an unchanged status gives an empty one, so a
+Nothing here decides: it spells what was decided. An unchanged status gives an empty patch (`merge_diff`), so a
 pass that finds everything as it was writes nothing.
 """
 
@@ -102,22 +102,6 @@ def with_history(existing: Sequence[Obj], entry: Obj, limit: int) -> list[Obj]:
     following = max((int(old.get("id") or 0) for old in existing), default=-1) + 1
     history = [*existing, {**entry, "id": following}]
     return history[-limit:] if limit > 0 else []
-
-
-def merge_diff(old: Obj, new: Obj) -> Obj:
-    """The smallest merge patch (RFC 7386) that turns `old` into `new`; lists go as a whole."""
-    patch: Obj = {}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            below = merge_diff(before, value)
-            if below:
-                patch[key] = below
-        elif value != before:
-            patch[key] = value
-    for key in old.keys() - new.keys():
-        patch[key] = None
-    return patch
 
 
 def _version(item: Item) -> str:

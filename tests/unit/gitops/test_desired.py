@@ -9,9 +9,7 @@ from shipway.base.errors import InvalidInput
 from shipway.gitops import source
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.desired import Terms, keyed_hash, prepare
-from shipway.gitops.status import merge_diff
 from shipway.gitops.tracking import instance_key, instance_name, tracked_by, tracking_id
-from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.controller import ObjectKey
 
@@ -203,20 +201,6 @@ def test_the_question_where_a_branch_stands_does_not_hold_the_branch_twice() -> 
     ask = source.head_ask({"repoURL": "r", "path": "p", "targetRevision": "main"}, "main")
     assert ask.request.source == b'{"path":"p","repoURL":"r"}'
     assert (ask.lane, ask.standing) == ("r", True)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "patch"),
-    [
-        ({"a": 1}, {"a": 1}, {}),
-        ({"a": 1, "b": {"c": 1, "d": 2}}, {"b": {"c": 3}}, {"a": None, "b": {"c": 3, "d": None}}),
-        ({"l": [1]}, {"l": [1, 2]}, {"l": [1, 2]}),
-        ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
-    ],
-)
-def test_the_smallest_merge_patch(old: Obj, new: Obj, patch: Obj) -> None:
-    assert merge_diff(old, new) == patch
-    assert merge_patch(old, patch) == new
 
 
 @pytest.mark.parametrize(("validates", "option"), [(True, "Validate=false"), (False, ""), (True, "")])

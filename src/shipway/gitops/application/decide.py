@@ -36,7 +36,6 @@ from shipway.gitops.status import (
     SOURCE_TYPES,
     compared_to,
     health_status,
-    merge_diff,
     merged_conditions,
     resource_rows,
     summary,
@@ -46,6 +45,7 @@ from shipway.gitops.status import (
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.windows import gate_of
+from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome

@@ -46,6 +46,22 @@ def _merged(target: Json, patch: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def merge_diff(old: Obj, new: Obj) -> Obj:
+    """The smallest merge patch (RFC 7386) that turns `old` into `new`; lists go as a whole."""
+    patch: Obj = {}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            below = merge_diff(cast(Obj, before), cast(Obj, value))
+            if below:
+                patch[key] = below
+        elif value != before:
+            patch[key] = value
+    for key in old.keys() - new.keys():
+        patch[key] = None
+    return patch
+
+
 def json_patch(target: Obj, ops: Json) -> Obj:
     """`target` with the RFC 6902 operations applied in order, all or none.
 

@@ -4,7 +4,7 @@ import msgspec
 
 from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import RolloutStatus, read_status, write_status
-from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.patches import merge_diff, merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.decision import Change, Decision
@@ -37,7 +37,7 @@ def said(seen: Observed, decision: Decision) -> Observed | None:
 
 def in_one(seen: Observed, after: Observed, root: Obj | None = None) -> Change | None:
     """One change for all that was said between two observations, with `root` beside it."""
-    return _change(seen.rollout, root or {}, _merge_diff(seen.rollout.get("status") or {}, after.rollout.get("status") or {}))
+    return _change(seen.rollout, root or {}, merge_diff(seen.rollout.get("status") or {}, after.rollout.get("status") or {}))
 
 
 def is_turn(seen: Observed, after: Observed) -> bool:
@@ -59,16 +59,4 @@ def _status_patch(rollout: Obj, status: RolloutStatus) -> Obj:
         before = write_status(read_status(rollout)) if rollout.get("status") else {}
     except ValueError:
         before = rollout["status"]
-    return _merge_diff(before, write_status(status))
-
-
-def _merge_diff(before: Obj, after: Obj) -> Obj:
-    patch: Obj = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            if inner := _merge_diff(old, value):
-                patch[key] = inner
-        elif old != value:
-            patch[key] = value
-    return patch
+    return merge_diff(before, write_status(status))

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shipway.base.errors import InvalidInput
-from shipway.kube.objects.patches import MAX_OPERATIONS, json_patch, merge_patch
+from shipway.kube.objects.patches import MAX_OPERATIONS, json_patch, merge_diff, merge_patch
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj
 
 # The table of RFC 7386, appendix A, as far as target and patch are objects.
@@ -90,3 +91,17 @@ def test_json_patch_refuses(ops: Any, reason: str) -> None:
     assert caught.value.reason == reason
     if reason == "Invalid":
         assert caught.value.message == "the server rejected our request due to an error in our request"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patch"),
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1, "b": {"c": 1, "d": 2}}, {"b": {"c": 3}}, {"a": None, "b": {"c": 3, "d": None}}),
+        ({"l": [1]}, {"l": [1, 2]}, {"l": [1, 2]}),
+        ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ],
+)
+def test_the_smallest_merge_patch(old: Obj, new: Obj, patch: Obj) -> None:
+    assert merge_diff(old, new) == patch
+    assert merge_patch(old, patch) == new
