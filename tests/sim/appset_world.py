@@ -14,6 +14,7 @@ import orjson
 
 from shipway.adapters.jq import worker as jq_worker
 from shipway.adapters.templates import worker
+from shipway.adapters.templates.engine import filled_by, job_of
 from shipway.api.crds import load_crds
 from shipway.api.forges import PullRequest
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
@@ -36,6 +37,7 @@ from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 from tests.sim.gitops_world import EPOCH, Recording
+from tests.sim.rest import come_to_rest
 
 REPO = "https://git.test/fleet.git"
 
@@ -97,16 +99,7 @@ class World:
 
     async def _fill(self, ask: FillAsk) -> tuple[Filled, ...]:
         self.fills += 1
-        job = {
-            "template": orjson.loads(ask.template.body),
-            "go": ask.template.is_go,
-            "options": list(ask.template.options),
-            "patch": ask.template.patch,
-            "entries": [orjson.loads(entry) for entry in ask.entries],
-        }
-        return tuple(
-            Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in worker.render(job)
-        )
+        return tuple(filled_by(worker.render(job_of(ask.template, ask.entries))))
 
     async def _pulls(self, _: PullRequestsAsk) -> tuple[PullRequest, ...]:
         if isinstance(self.pulls, ShipwayError):
@@ -126,12 +119,7 @@ class World:
 
     async def settle(self, seconds: float = 3.0) -> None:
         """Lets the engine work until it is idle, and `seconds` more."""
-        await self.clock.sleep(seconds)
-        for _ in range(2000):
-            if self.runtime.is_idle:
-                return
-            await self.clock.sleep(0.05)
-        raise AssertionError("the engine does not come to rest")
+        await come_to_rest(lambda: self.runtime, self.clock, seconds)
 
     async def push(self, **files: Any) -> None:
         """Changes files (None removes; `__` stands for a slash), and the webhook that says so."""

@@ -27,6 +27,7 @@ from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 from tests.sim.faults import NO_FAULTS, Crash, Faults, FaultyTransport
+from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_795_000_000.0)
 NODE = "node-1"
@@ -144,12 +145,7 @@ class Cluster:
 
     async def settle(self, seconds: float = 5.0) -> None:
         """Lets everything work for `seconds`, and until it is idle."""
-        await self.clock.sleep(seconds)
-        for _ in range(2000):
-            if self.runtime.is_idle:
-                return
-            await self.clock.sleep(0.05)
-        raise AssertionError("the cluster does not come to rest")
+        await come_to_rest(lambda: self.runtime, self.clock, seconds)
 
     async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 120.0) -> Any:
         """What `condition` returns as soon as it is true."""

@@ -46,6 +46,7 @@ from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
 from tests.sim.faults import Crash
+from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_790_000_000.0)
 REPO = "https://git.test/shop.git"
@@ -256,12 +257,7 @@ class World:
 
     async def settle(self, seconds: float = 2.0) -> None:
         """Lets the engine work until it is idle, and `seconds` more."""
-        await self.clock.sleep(seconds)
-        for _ in range(2000):
-            if self.runtime.is_idle:
-                return
-            await self.clock.sleep(0.05)
-        raise AssertionError("the engine does not come to rest")
+        await come_to_rest(lambda: self.runtime, self.clock, seconds)
 
     async def until(self, condition: Callable[[Obj], Any], *, name: str = "shop", seconds: float = 120.0) -> Obj:
         """The application as soon as `condition` holds for it."""

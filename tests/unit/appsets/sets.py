@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 
 from shipway.adapters.templates import worker
+from shipway.adapters.templates.engine import filled_by, job_of
 from shipway.api.applicationset import parse_set
 from shipway.api.forges import Branch, PullRequest
 from shipway.api.listings import Listed, Listing
-from shipway.api.templates import Filled
 from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.expand import expand
@@ -56,16 +56,7 @@ class Answers:
             ]
             return None if found is None else Answer(Listing("c" * 40, tuple(listed)), at=self.at)
         assert isinstance(ask, FillAsk)
-        job = {
-            "template": orjson.loads(ask.template.body),
-            "go": ask.template.is_go,
-            "options": list(ask.template.options),
-            "patch": ask.template.patch,
-            "entries": [orjson.loads(entry) for entry in ask.entries],
-        }
-        results = worker.render(job)
-        filled = [Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in results]
-        return Answer(tuple(filled), at=self.at)
+        return Answer(tuple(filled_by(worker.render(job_of(ask.template, ask.entries)))), at=self.at)
 
 
 def scene(answers: Answers | None = None, *clusters: Obj, go: bool = True) -> Scene:

@@ -72,15 +72,7 @@ class TemplateEngine:
 
     async def _call(self, template: Template, entries: Sequence[bytes]) -> list[Filled]:
         self.filled += len(entries)
-        job = {
-            "template": orjson.loads(template.body),
-            "go": template.is_go,
-            "options": list(template.options),
-            "patch": template.patch,
-            "entries": [orjson.loads(entry) for entry in entries],
-        }
-        results: list[dict[str, Any]] = await self._workers.call(_WORKER, job)
-        return [Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in results]
+        return filled_by(await self._workers.call(_WORKER, job_of(template, entries)))
 
     def _recall(self, key: str) -> Filled:
         self._remembered.move_to_end(key)
@@ -92,6 +84,22 @@ class TemplateEngine:
         while self._bytes > MAX_REMEMBERED:
             _, old = self._remembered.popitem(last=False)
             self._bytes -= len(old.body) + len(old.error)
+
+
+def job_of(template: Template, entries: Sequence[bytes]) -> dict[str, Any]:
+    """What the worker is given (see `worker.render`)."""
+    return {
+        "template": orjson.loads(template.body),
+        "go": template.is_go,
+        "options": list(template.options),
+        "patch": template.patch,
+        "entries": [orjson.loads(entry) for entry in entries],
+    }
+
+
+def filled_by(results: Sequence[dict[str, Any]]) -> list[Filled]:
+    """What the worker gave back, entry by entry."""
+    return [Filled(error=one["error"]) if "error" in one else Filled(orjson.dumps(one["ok"])) for one in results]
 
 
 def _told(error: ShipwayError) -> str:
