@@ -16,7 +16,6 @@ from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
-from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
 from shipway.appsets.names import GENERATED, TOMBSTONE
@@ -97,17 +96,9 @@ async def _evaluated(
 
 async def _answer(factories: Factories, ask: Ask, clock: Clock) -> Answer:
     try:
-        if isinstance(ask, ListingAsk):
-            return Answer(await factories.listing(ask), at=clock.now())
-        if isinstance(ask, PullRequestsAsk):
-            return Answer(await factories.pull_requests(ask), at=clock.now())
-        if isinstance(ask, BranchesAsk):
-            return Answer(await factories.branches(ask), at=clock.now())
-        if isinstance(ask, FillAsk):
-            return Answer(await factories.fill(ask), at=clock.now())
+        return Answer(await factories.resolvers[type(ask)](ask), at=clock.now())
     except ShipwayError as error:
         return Answer(error=error, at=clock.now())
-    raise TypeError(f"{type(ask).__name__} is no question of an evaluation")
 
 
 def _changes(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing) -> Iterable[ObjectChange]:

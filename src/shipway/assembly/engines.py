@@ -18,7 +18,7 @@ import structlog
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
-from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.deployments import Deployments
@@ -240,11 +240,8 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             KeepAsk: deployments.keep,
             RecallAsk: deployments.recall,
             MeasureAsk: metric_servers.measure,
-            ListingAsk: factories.listing,
-            PullRequestsAsk: factories.pull_requests,
-            BranchesAsk: factories.branches,
-            FillAsk: factories.fill,
-            PathsAsk: factories.paths,
+            PathsAsk: scripts.jq_paths,
+            **factories.resolvers,
         }
         controllers = controllers_of(settings, key)
         reporting = await _engines_that_only_report(client, clock, settings)

@@ -12,7 +12,6 @@ from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.urls import place_of
-from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.templates.engine import TemplateEngine
 from shipway.api.forges import Branch, BranchesQuery, PullRequest, PullRequestsQuery
 from shipway.api.kinds import SECRETS
@@ -20,12 +19,13 @@ from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.api.templates import Filled
-from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PathsAsk, PullRequestsAsk, canonical
+from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk, canonical
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput
 from shipway.kube.client.client import Client
 from shipway.kube.objects.secrets import secret_values
+from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.server.webhook import PushEvent
 from shipway.workers.pool import WorkerPool
@@ -33,7 +33,6 @@ from shipway.workers.pool import WorkerPool
 FILL_SECONDS = 20.0
 """For up to 500 entries of a set; what cannot end is ended by the wall clock."""
 FILL_MEMORY = 1 << 30
-JQ_SECONDS = 5.0
 MAX_LISTINGS = 1000
 
 
@@ -66,17 +65,14 @@ class ForgeAccess(Struct, frozen=True):
 
 
 class Factories:
-    """`listing`, `fill` and `paths` are resolvers of the engine's asks."""
+    """Answers what ApplicationSets ask of Git, forges and templates (`resolvers`)."""
 
-    def __init__(
-        self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, jq: JqEngine, forges: ForgeAccess
-    ) -> None:
+    def __init__(self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, forges: ForgeAccess) -> None:
         self._forges = forges
         self._of_forges: OrderedDict[PullRequestsAsk | BranchesAsk, None] = OrderedDict()
         self._mirrors = mirrors
         self._repositories = repositories
         self.templates = templates
-        self._jq = jq
         self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
         self._asks: OrderedDict[HeadRequest, dict[ListingAsk, None]] = OrderedDict()
 
@@ -87,18 +83,23 @@ class Factories:
     ) -> AsyncIterator["Factories"]:
         """The workers start with the first template, and end with the block."""
         fillers = WorkerPool("template", size=2, memory_bytes=FILL_MEMORY, timeout_seconds=FILL_SECONDS, clock=clock)
-        jq = WorkerPool("jq", size=1, memory_bytes=FILL_MEMORY, timeout_seconds=JQ_SECONDS, clock=clock)
         try:
-            yield cls(mirrors, repositories, TemplateEngine(fillers), JqEngine(jq), forges)
+            yield cls(mirrors, repositories, TemplateEngine(fillers), forges)
         finally:
             await fillers.close()
-            await jq.close()
+
+    @property
+    def resolvers(self) -> dict[type[Ask], Resolver]:
+        """What answers which question."""
+        return {
+            ListingAsk: self.listing,
+            PullRequestsAsk: self.pull_requests,
+            BranchesAsk: self.branches,
+            FillAsk: self.fill,
+        }
 
     async def fill(self, ask: FillAsk) -> Sequence[Filled]:
         return await self.templates.render(ask.template, ask.entries)
-
-    async def paths(self, ask: PathsAsk) -> list[list[str | int]]:
-        return await self._jq.paths(ask.expressions, ask.body)
 
     async def pull_requests(self, ask: PullRequestsAsk) -> tuple[PullRequest, ...]:
         self._remember(ask)

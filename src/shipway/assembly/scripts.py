@@ -6,6 +6,7 @@ from typing import Any
 
 from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.lua.engine import LuaEngine
+from shipway.appsets.asks import PathsAsk
 from shipway.base.clock import Clock
 from shipway.gitops.asks import HealthAsk, JqPathsAsk
 from shipway.workers.pool import WorkerPool
@@ -18,7 +19,7 @@ MEMORY = 1 << 30
 
 
 class Scripts:
-    """`health` is the resolver of `HealthAsk`, `jq_paths` that of `JqPathsAsk`."""
+    """`health` is the resolver of `HealthAsk`, `jq_paths` that of both engines' questions about jq paths."""
 
     def __init__(self, engine: LuaEngine, jq: JqEngine) -> None:
         self._engine = engine
@@ -40,7 +41,7 @@ class Scripts:
         """What a script of an action returns. Raises `InvalidInput` with the script's own error."""
         return await self._engine.run(script, body, params)
 
-    async def jq_paths(self, ask: JqPathsAsk) -> list[list[str | int]]:
+    async def jq_paths(self, ask: JqPathsAsk | PathsAsk) -> list[list[str | int]]:
         return await self._jq.paths(ask.expressions, ask.body)
 
     async def health(self, ask: HealthAsk) -> Any:

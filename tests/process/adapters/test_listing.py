@@ -7,7 +7,6 @@ import orjson
 import pytest
 
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.adapters.jq.engine import JqEngine
 from shipway.adapters.templates.engine import TemplateEngine
 from shipway.api.applicationset import PathPattern
 from shipway.api.listings import Listing, ListingRequest
@@ -48,7 +47,7 @@ async def factories(tmp_path: Path):
     workers = WorkerPool("template", size=1, memory_bytes=1 << 30, timeout_seconds=3.0, clock=SystemClock())
     mirrors = Mirrors(tmp_path / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
     # No forge is asked here.
-    made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), JqEngine(workers), None)  # type: ignore[arg-type]
+    made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), None)  # type: ignore[arg-type]
     yield made
     await workers.close()
 
