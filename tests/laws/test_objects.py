@@ -21,7 +21,7 @@ from shipway.kube.objects.field_sets import (
     without_subtrees,
 )
 from shipway.kube.objects.managed_fields import decode
-from shipway.kube.objects.patches import json_patch, merge_patch
+from shipway.kube.objects.patches import alters, json_patch, merge_patch
 from shipway.kube.objects.schema import DEDUCED, Schema, builtin_schema
 from shipway.kube.objects.strategic import strategic_merge
 from shipway.kube.objects.typed_compare import whole
@@ -70,6 +70,11 @@ def test_an_empty_merge_patch_changes_nothing(obj: Obj) -> None:
 def test_a_merge_patch_applied_twice_is_applied_once(obj: Obj, patch: Obj) -> None:
     once = merge_patch(obj, patch)
     assert merge_patch(once, patch) == once
+
+
+@given(OBJECTS, PATCHES)
+def test_a_patch_alters_what_its_result_differs_from(obj: Obj, patch: Obj) -> None:
+    assert alters(obj, patch) == (merge_patch(obj, patch) != obj)
 
 
 @given(OBJECTS, OBJECTS)

@@ -118,7 +118,7 @@ class Writer(Struct, frozen=True):
     """Who writes and through which endpoint. `api_version` and `schema` are those of the request.
 
     `reset` are the paths that the endpoint ignores: `field_set("status")` where status is a subresource. None stands for spec
-    on `/status` and nothing elsewhere.
+    on `/status` and nothing elsewhere. `is_fixed`: the schema never changes, so what was stored is in its terms.
     """
 
     manager: str
@@ -127,6 +127,7 @@ class Writer(Struct, frozen=True):
     now: Instant
     subresource: str = ""
     reset: FieldSet | None = None
+    is_fixed: bool = False
 
     @property
     def ignored(self) -> FieldSet:
@@ -190,8 +191,8 @@ def _in_terms_of(writer: Writer, entries: Entries) -> Entries:
     """Entries that were written before the schema of their version made a field atomic hold that field as one."""
     found: Entries = {}
     for key, entry in entries.items():
-        is_same_version = entry.api_version == writer.api_version
-        fields = in_terms_of(writer.schema, entry.fields) if is_same_version else entry.fields
+        is_settled = entry.api_version != writer.api_version or (writer.is_fixed and entry.stored is not None)
+        fields = entry.fields if is_settled else in_terms_of(writer.schema, entry.fields)
         found[key] = entry if fields is entry.fields else replace(entry, fields=fields, stored=None)
     return found
 

@@ -46,6 +46,21 @@ def _merged(target: Json, patch: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def alters(target: Obj, patch: Obj) -> bool:
+    """Whether `merge_patch(target, patch)` would differ from `target`; looks only at what the patch names, copies nothing."""
+    for key, value in patch.items():
+        if value is None:
+            if key in target:
+                return True
+        elif isinstance(value, dict):
+            before = target.get(key)
+            if not isinstance(before, dict) or alters(cast(Obj, before), cast(Obj, value)):
+                return True
+        elif key not in target or target[key] != value:
+            return True
+    return False
+
+
 def merge_diff(old: Obj, new: Obj) -> Obj:
     """The smallest merge patch (RFC 7386) that turns `old` into `new`; lists go as a whole."""
     patch: Obj = {}

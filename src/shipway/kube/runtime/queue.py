@@ -30,7 +30,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._timers: dict[K, tuple[Instant, asyncio.TimerHandle]] = {}
         self._soon: dict[K, asyncio.TimerHandle] = {}
-        self._arrived = asyncio.Event()
+        self._tokens = asyncio.Semaphore(0)  # one for each ready key, so that a key wakes one worker and not all
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -54,8 +54,9 @@ class WorkQueue(Generic[K]):
         if key in self._running:
             self._marked.add(key)
             return
-        self._ready[key] = None
-        self._arrived.set()
+        if key not in self._ready:
+            self._ready[key] = None
+            self._tokens.release()
 
     def add_within(self, key: K, seconds: float) -> None:
         """Adds `key` in `seconds`, once for all calls until then; whatever wakes it before does not count."""
@@ -88,9 +89,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key, which counts as running until `done`."""
-        while not self._ready:
-            self._arrived.clear()
-            await self._arrived.wait()
+        await self._tokens.acquire()
         key = self._rng.choice(list(self._ready)) if self._rng else next(iter(self._ready))
         del self._ready[key]
         self._running.add(key)

@@ -20,7 +20,7 @@ from msgspec import Struct
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable, verdict
 from shipway.kube.client.client import Client
-from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.patches import alters, merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
@@ -324,8 +324,8 @@ def _requests(change: Change) -> list[tuple[str, Obj]]:
 
 def _without_no_ops(change: Change, cached: Obj) -> Change:
     """The change without the halves that would change nothing."""
-    root = change.root if merge_patch(cached, change.root) != cached else {}
+    root = change.root if alters(cached, change.root) else {}
     status = change.status
-    if status is not None and merge_patch(cached.get("status") or {}, status) == (cached.get("status") or {}):
+    if status is not None and not alters(cached.get("status") or {}, status):
         status = None
     return Change(change.resource, change.namespace, change.name, metadata(cached)["resourceVersion"], root, status)

@@ -172,7 +172,7 @@ def _shape(name: str) -> _Shape:
     )
 
 
-_REMEMBERED = {"core/v1.PodSpec", "core/v1.Container"}
+_REMEMBERED = {"apps/v1.DeploymentSpec", "apps/v1.ReplicaSetSpec", "core/v1.PodSpec", "core/v1.Container"}
 """Structs whose forms are remembered: those that are big and come again."""
 
 

@@ -52,7 +52,8 @@ def wants_reset(kind: Kind, wanted: Any) -> bool:
 def writer_of(kind: Kind, options: WriteOptions, subresource: str, now: Instant) -> Writer:
     """Who writes, through which endpoint of the kind."""
     ignored = ignored_fields(kind, subresource)
-    return Writer(options.manager, kind.api_version, schema_of(kind), now, subresource=subresource, reset=ignored)
+    schema, is_fixed = schema_of(kind), kind.crd is None
+    return Writer(options.manager, kind.api_version, schema, now, subresource=subresource, reset=ignored, is_fixed=is_fixed)
 
 
 @cache
