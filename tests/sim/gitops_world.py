@@ -16,14 +16,14 @@ from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
-from shipway.api.sources import ClusterFacts, Fact, Head, PathTree, RemoteBase, Rendered
+from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered
+from shipway.assembly.clusters import Clusters
 from shipway.assembly.metrics import count_objects
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
 from shipway.gitops.asks import (
-    ClusterAsk,
-    DryRunAsk,
+    ConnectionAsk,
     HeadAsk,
     HealthAsk,
     JqPathsAsk,
@@ -34,7 +34,6 @@ from shipway.gitops.asks import (
 )
 from shipway.gitops.cluster_metrics import ClusterMetrics
 from shipway.gitops.controllers import gitops_controllers
-from shipway.gitops.dry_run import dry_run
 from shipway.gitops.metrics import ApplicationMetrics
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -50,6 +49,7 @@ from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_790_000_000.0)
 REPO = "https://git.test/shop.git"
+MakeClusters = Callable[[Client, Clock], Clusters]
 
 
 class Repository:
@@ -162,26 +162,30 @@ class Recording:
 class World:
     """The cluster as a user sees it (`user` writes as kubectl does), the repository, and what the engine wrote."""
 
-    def __init__(self, server: Transport, repository: Repository, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
+    def __init__(
+        self,
+        server: Transport,
+        repository: Repository,
+        clock: Clock,
+        wrap: Callable[[Transport], Transport],
+        clusters: MakeClusters,
+    ) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.engine = Recording(wrap(server))
         self.repository = repository
         self.repositories = {REPO: repository}
         self.clock = clock
-        self.runtime = self.make_engine()
+        self._make_clusters = clusters
+        self.clusters, self.runtime = self.make_engine()
         self.crashes = 0
         self._kill = asyncio.Event()
 
-    def make_engine(self) -> Runtime:
+    def make_engine(self) -> tuple[Clusters, Runtime]:
         """A fresh process of the engine: nothing remembered."""
         settings = GitOpsSettings("argocd", ("team-*",), key=b"a key of the test")
         client = Client(self.engine, manager=settings.manager)
 
-        async def tried(ask: DryRunAsk) -> Obj:
-            return await dry_run(client, ask)
-
-        async def cluster(_: ClusterAsk) -> ClusterFacts:
-            return ClusterFacts("v1.36.0", await client.api_versions())
+        clusters = self._make_clusters(client, self.clock)
 
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
@@ -197,17 +201,18 @@ class World:
             HeadAsk: head_of,
             KnownHeadAsk: known_head,
             RenderAsk: render,
-            ClusterAsk: cluster,
-            DryRunAsk: tried,
+            **clusters.resolvers,
             HealthAsk: health_by_script,
             JqPathsAsk: selected_by_jq,
             KeepAsk: self.repository.keep,
             RecallAsk: self.repository.recall,
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
+        runtime.reach_by(clusters.client)
+        clusters.on_change(lambda server: runtime.ask_again([ConnectionAsk(server)]))
         count_objects(runtime, ApplicationMetrics(settings))
         runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, "v1.36.0"))
-        return runtime
+        return clusters, runtime
 
     def scraped(self) -> list[str]:
         """What a Prometheus server reads from the engine."""
@@ -228,11 +233,12 @@ class World:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.runtime.run())
+                    group.create_task(self.clusters.run())
                     group.create_task(self._killed())
             except* (Crash, ShipwayError):
                 self.crashes += 1
             await self.clock.sleep(0.1)
-            self.runtime = self.make_engine()
+            self.clusters, self.runtime = self.make_engine()
 
     async def app(self, name: str = "shop") -> Obj:
         """By its name, or `namespace/name` outside the control-plane namespace."""
@@ -313,16 +319,18 @@ async def world(
     *,
     others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: (),
     wrap: Callable[[Transport, Clock], Transport] = lambda server, _: server,
+    clusters: MakeClusters = lambda client, clock: Clusters(client, clock, "argocd"),
 ) -> AsyncGenerator[World, None]:
     """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit.
 
-    `others` are runtimes that work beside the engine under test; `wrap` stands between the engine and the server.
+    `others` are runtimes that work beside the engine under test; `wrap` stands between the engine and the server; `clusters`
+    knows the others that Applications may go to.
     """
     clock = LoopClock(asyncio.get_running_loop(), EPOCH)
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
     repository = Repository()
     repository.commit(objects)
-    there = World(server, repository, clock, lambda transport: wrap(transport, clock))
+    there = World(server, repository, clock, lambda transport: wrap(transport, clock), clusters)
     for crd in load_crds():
         await there.user.create(CRDS, crd)
     while APPLICATIONS not in await there.user.discover():
@@ -330,7 +338,7 @@ async def world(
     for name in ("argocd", "shop"):
         await there.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     async with asyncio.TaskGroup() as group:
-        runtimes = (_kubernetes(server, clock), *others(server, clock))
+        runtimes = (kubernetes(server, clock), *others(server, clock))
         running = [group.create_task(there.run()), *(group.create_task(runtime.run()) for runtime in runtimes)]
         try:
             yield there
@@ -340,7 +348,7 @@ async def world(
     await server.close()
 
 
-def _kubernetes(server: ApiServer, clock: Clock) -> Runtime:
+def kubernetes(server: ApiServer, clock: Clock) -> Runtime:
     """The controllers that come with the embedded cluster: garbage collection, workloads."""
     client = Client(server, manager="kube-controller-manager")
     return Runtime(client, built_in_controllers(), clock=clock, resolvers=built_in_resolvers(client))

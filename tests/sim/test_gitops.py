@@ -268,7 +268,7 @@ def test_a_repository_that_was_never_reached_prunes_nothing() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"destination": {"server": "https://elsewhere:6443"}}, "cluster https://elsewhere:6443 is not configured"),
+        ({"destination": {"server": "https://elsewhere:6443"}}, 'cluster "https://elsewhere:6443" not found'),
         ({"source": {"repoURL": "https://x/y", "path": 7}}, "spec.source.path: expected `str`, got `int`"),
         ({"project": "nowhere"}, "Application referencing project nowhere which does not exist"),
         ({"syncPolicy": {"syncOptions": ["CreateNamspace=true"]}}, "CreateNamspace=true is not known"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import structlog
+from msgspec import Struct
 
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
@@ -21,6 +22,7 @@ from shipway.api.kinds import SECRETS
 from shipway.appsets.asks import BranchesAsk, ListingAsk, PathsAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
+from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.installation import applied_key, prepare
@@ -35,8 +37,7 @@ from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import (
-    ClusterAsk,
-    DryRunAsk,
+    ConnectionAsk,
     HeadAsk,
     HealthAsk,
     JqPathsAsk,
@@ -144,6 +145,14 @@ class Tenure:
         await self.leadership.run(lambda: sharing.run(runtime))
 
 
+class Listeners(Struct, frozen=True):
+    """What the process watches for itself, beside the engines."""
+
+    webhook_secrets: WebhookSecrets
+    repositories: Repositories
+    clusters: Clusters
+
+
 class EngineProcess:
     """The engines of one process, and what the HTTP server asks of them. Without `tenure` it only looks."""
 
@@ -152,14 +161,13 @@ class EngineProcess:
         runtime: Runtime,
         tenure: Tenure | None,
         sources: Sources,
-        secrets_of_webhooks: WebhookSecrets,
+        listeners: Listeners,
         clock: Clock,
         told_by: Callable[[PushEvent], list[Ask]],
     ) -> None:
         self.runtime = runtime
         self._tenure = tenure
-        self._sources = sources
-        self._webhook_secrets = secrets_of_webhooks
+        self._listeners = listeners
         self._clock = clock
         self._told_by = told_by
         self._pushes = Pushes(sources.mirrors.changed, sources.look, self._ask_all_about)
@@ -168,8 +176,9 @@ class EngineProcess:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
         async with asyncio.TaskGroup() as group:
             besides = (
-                self._webhook_secrets.run(),
-                self._sources.repositories.run(),
+                self._listeners.webhook_secrets.run(),
+                self._listeners.repositories.run(),
+                self._listeners.clusters.run(),
                 self._pushes.run(),
                 self._tell_ready(on_ready),
             )
@@ -204,7 +213,7 @@ class EngineProcess:
         self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and concerns(ask.request.repo_url))
 
     def webhook_secrets(self) -> Mapping[str, str]:
-        return self._webhook_secrets.values()
+        return self._listeners.webhook_secrets.values()
 
 
 @asynccontextmanager
@@ -213,7 +222,9 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         repositories = Repositories(client, clock, settings.namespace)
-        opened = Sources.open(settings.cache, client, clock, repositories, allow_local=settings.allow_local)
+        clusters = Clusters(client, clock, settings.namespace, settings.limits)
+        stack.push_async_callback(clusters.aclose)
+        opened = Sources.open(settings.cache, clock, repositories, allow_local=settings.allow_local)
         sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
         forges = ForgeAccess(client, settings.namespace, HttpFetch(session))
@@ -233,8 +244,6 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             HeadAsk: sources.head,
             KnownHeadAsk: sources.known_head,
             RenderAsk: sources.render,
-            DryRunAsk: sources.dry_run,
-            ClusterAsk: sources.cluster,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
             KeepAsk: deployments.keep,
@@ -242,6 +251,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             MeasureAsk: metric_servers.measure,
             PathsAsk: scripts.jq_paths,
             **factories.resolvers,
+            **clusters.resolvers,
         }
         controllers = controllers_of(settings, key)
         reporting = await _engines_that_only_report(client, clock, settings)
@@ -258,7 +268,10 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             await count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, client, clock)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
-        process = EngineProcess(runtime, tenure, sources, webhook_secrets, clock, factories.told_by)
+        listeners = Listeners(webhook_secrets, sources.repositories, clusters)
+        process = EngineProcess(runtime, tenure, sources, listeners, clock, factories.told_by)
+        runtime.reach_by(clusters.client)
+        clusters.on_change(lambda server: runtime.ask_again([ConnectionAsk(server)]))
         repositories.on_change(process.logins_changed)
         sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
         runtime.before_renewal(sources.wished)

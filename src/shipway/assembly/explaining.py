@@ -33,7 +33,7 @@ async def layered(client: Client, application: Obj, cache: Path) -> tuple[Layere
     found: list[Layered] = []
     async with (
         repositories_now(client, clock, namespace) as repositories,
-        Sources.open(cache, client, clock, repositories) as sources,
+        Sources.open(cache, clock, repositories) as sources,
     ):
         for number, request in enumerate(observed.target.requests if observed.target else (), 1):
             if request is not None and (told := await asyncio.to_thread(_layers, sources, request)):

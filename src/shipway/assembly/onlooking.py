@@ -6,10 +6,13 @@ the application that nobody has asked for; it stays in this process.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
+from shipway.assembly.clusters import Clusters
 from shipway.assembly.installation import applied_key
 from shipway.assembly.repositories import Repositories
 from shipway.assembly.scripts import Scripts
@@ -18,7 +21,7 @@ from shipway.base.clock import Instant, SystemClock, rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -48,17 +51,21 @@ async def look(
     settings = GitOpsSettings(namespace, (key.namespace,), key=await _key(client, namespace))
     onlooker = _Onlooker(settings, key, as_if, further or (lambda _: None), clock.now())
     repositories = Repositories(client, clock, namespace)
-    async with Sources.open(cache, client, clock, repositories) as sources, Scripts.open(clock) as scripts:
+    async with (
+        aclosing(Clusters(client, clock, namespace)) as clusters,
+        Sources.open(cache, clock, repositories) as sources,
+        Scripts.open(clock) as scripts,
+    ):
         resolvers = {
             HeadAsk: sources.head,
             RenderAsk: sources.render,
-            DryRunAsk: sources.dry_run,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
-            ClusterAsk: sources.cluster,
+            **clusters.resolvers,
         }
         runtime = Runtime(client, [onlooker], clock=clock, resolvers=resolvers, read_only=[onlooker.name])
-        return await _seen(runtime, onlooker, repositories)
+        runtime.reach_by(clusters.client)
+        return await _seen(onlooker, runtime.run(), repositories.run(), clusters.run())
 
 
 async def _key(client: Client, namespace: str) -> bytes:
@@ -99,7 +106,7 @@ class _Onlooker(ApplicationController):
 
     def _look(self, observed: Observed) -> tuple[Ask, ...]:
         targets = [one for one in (observed.target, observed.sync_target) if one is not None]
-        error = observed.spec_error or observed.project_error or observed.operation_error
+        error = observed.spec_error or observed.place.away or observed.project_error or observed.operation_error
         error = error or next((target.error for target in targets if target.error), "")
         if error:
             self.seen.set_exception(InvalidInput(error))
@@ -138,8 +145,11 @@ class _Supposed:
     def is_synced(self, resource: Resource) -> bool:
         return self._world.is_synced(resource)
 
-    def resource_for(self, group: str, kind: str) -> Resource | None:
-        return self._world.resource_for(group, kind)
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
+        return self._world.resource_for(group, kind, cluster)
+
+    def has_discovered(self, cluster: str) -> bool:
+        return self._world.has_discovered(cluster)
 
     def served(self) -> tuple[Resource, ...]:
         return self._world.served()
@@ -148,9 +158,10 @@ class _Supposed:
         return self._world.answer(ask)
 
 
-async def _seen(runtime: Runtime, onlooker: _Onlooker, repositories: Repositories) -> Observed:
+async def _seen(onlooker: _Onlooker, *needed: Coroutine[Any, Any, None]) -> Observed:
+    """What it sees while what is needed for that runs."""
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(runtime.run()), group.create_task(repositories.run())]
+        running = [group.create_task(one) for one in needed]
         try:
             return await asyncio.wait_for(asyncio.shield(onlooker.seen), PATIENCE)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Answers what the GitOps engine asks about sources: heads, renders, dry runs."""
+"""Answers what the GitOps engine asks about sources: heads and renders."""
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -19,17 +19,13 @@ from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
 from shipway.api.snapshot import Engine, Snapshot
-from shipway.api.sources import ClusterFacts, Head, HeadRequest, PathTree, Rendered, SourceType
+from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
 from shipway.assembly.dependencies import DependencyCharts
-from shipway.assembly.metrics import kube_version
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
-from shipway.gitops.asks import ClusterAsk, DryRunAsk, HeadAsk, KnownHeadAsk, RenderAsk
-from shipway.gitops.dry_run import dry_run
-from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj
+from shipway.gitops.asks import HeadAsk, KnownHeadAsk, RenderAsk
 from shipway.kube.runtime.decision import Ask
 from shipway.workers.pool import WorkerPool
 
@@ -84,19 +80,16 @@ def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
 class Sources:
     """Mirrors of repositories and renderers of what is in them; `render` and friends are resolvers of asks."""
 
-    def __init__(
-        self, mirrors: Mirrors, places: Places, renderer: Renderer, client: Client, repositories: Repositories
-    ) -> None:
+    def __init__(self, mirrors: Mirrors, places: Places, renderer: Renderer, repositories: Repositories) -> None:
         self.mirrors = mirrors
         self._places = places
         self.renderer = renderer
         self.repositories = repositories
-        self._client = client
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, cache: Path, client: Client, clock: Clock, repositories: Repositories, *, allow_local: bool = True
+        cls, cache: Path, clock: Clock, repositories: Repositories, *, allow_local: bool = True
     ) -> AsyncIterator["Sources"]:
         """Starts the workers; ends them with the block. `allow_local`: repositories of this machine too."""
         mirrors = Mirrors(
@@ -131,7 +124,7 @@ class Sources:
 
             renderer = Renderer(places, engines, on_reads=on_reads, store=store)
             try:
-                yield cls(mirrors, places, renderer, client, repositories)
+                yield cls(mirrors, places, renderer, repositories)
             finally:
                 await workers.close()
                 store.close()
@@ -166,13 +159,6 @@ class Sources:
     def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> Snapshot:
         """A look at what a render reads, for a thread of one's own."""
         return self._places.snapshot(repo_url, trees)
-
-    async def cluster(self, _: ClusterAsk) -> ClusterFacts:
-        """What charts ask of the cluster. Raises what the client raises."""
-        return ClusterFacts(await kube_version(self._client), await self._client.api_versions())
-
-    async def dry_run(self, ask: DryRunAsk) -> Obj:
-        return await dry_run(self._client, ask)
 
 
 def may_follow(revision: str, refs: Sequence[str]) -> bool:

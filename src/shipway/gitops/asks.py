@@ -4,6 +4,7 @@
     KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
     RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
+    ConnectionAsk standing   lane: the cluster's own -> its version
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
@@ -61,10 +62,23 @@ class ClusterAsk(Ask, frozen=True):
 
     standing: ClassVar[bool] = True
     poll_seconds: ClassVar[float] = 60.0
+    cluster: str = ""
 
     @property
     def lane(self) -> str:
-        return "cluster"
+        return f"cluster {self.cluster}"
+
+
+class ConnectionAsk(Ask, frozen=True):
+    """Does the cluster answer to us? Put once for all applications that go there; answered by the version it says it is."""
+
+    standing: ClassVar[bool] = True
+    poll_seconds: ClassVar[float] = 15.0
+    cluster: str
+
+    @property
+    def lane(self) -> str:
+        return f"connection {self.cluster}"
 
 
 class DryRunAsk(Ask, frozen=True):
@@ -87,7 +101,7 @@ class DryRunAsk(Ask, frozen=True):
 
     @property
     def lane(self) -> str:
-        return "cluster"
+        return f"cluster {self.resource.cluster}"
 
     @property
     def obj(self) -> Obj:

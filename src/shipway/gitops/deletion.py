@@ -88,6 +88,11 @@ def has_stages(app: Obj) -> bool:
     return any(_is_stage(one) for one in finalizers_of(app))
 
 
+def foreign_finalizers(app: Obj) -> tuple[str, ...]:
+    """Those that stand for no stage of the deletion: others take them away."""
+    return tuple(one for one in finalizers_of(app) if not _is_stage(one))
+
+
 def with_hook_finalizers(app: Obj, hooks: Sequence[Desired]) -> tuple[str, ...] | None:
     """The finalizers that the application needs for the hooks that Git has; None when it has just those."""
     types = {kind for hook in hooks for kind in hook_types(hook.obj)}

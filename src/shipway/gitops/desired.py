@@ -78,13 +78,15 @@ class Terms(Struct, frozen=True):
     validates: bool = True
     server_side: bool = True
     scope: Scope = Scope()
+    cluster: str = ""
+    """Where the objects belong, as `Resource.cluster` says it."""
 
 
 def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, origins: Sequence[str] = ()) -> Prepared:
     """Rendered objects made ready. Raises InvalidInput for an object that no API server could take."""
     places = origins if len(origins) == len(objects) else [""] * len(objects)
     rendered = [_checked(obj, index, place) for index, (obj, place) in enumerate(zip(objects, places, strict=True))]
-    own_kinds = {resource.group_kind: resource for resource in map(_defined_by, rendered) if resource}
+    own_kinds = {found.group_kind: found.on(terms.cluster) for found in map(_defined_by, rendered) if found}
     found: dict[tuple[Ref, str], Desired] = {}
     times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
@@ -94,7 +96,7 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
         if is_skipped(obj) and not runs_at_deletion:
             continue
         ref = ref_of(obj)
-        if terms.scope.leaves_out(ref.group, ref.kind):
+        if terms.scope.leaves_out(ref.group, ref.kind, terms.cluster):
             told = f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings"
             warnings.append(("ExcludedResourceWarning", told))
             continue

@@ -63,8 +63,8 @@ def _bad_patterns(project: ProjectSpec) -> Iterator[str]:
                 yield f"{field}: {error.message}"
 
 
-def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec) -> tuple[str, ...]:
-    """Why the project does not allow this application; empty when it does."""
+def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec, owner: str = "") -> tuple[str, ...]:
+    """Why the project does not allow this application; empty when it does. `owner`: the project that the cluster belongs to."""
     found: list[str] = []
     sources = [source for source in (spec.source, *(spec.sources or ())) if source]
     for source in sources:
@@ -76,10 +76,10 @@ def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec) -> tuple[st
             f"application destination server '{where}' and namespace "
             f"'{spec.destination.namespace}' do not match any of the allowed destinations in project '{name}'"
         )
-    elif project.permit_only_project_scoped_clusters:
+    elif project.permit_only_project_scoped_clusters and owner != name:
         found.append(
             f"application destination server '{where}' is not permitted in project '{name}': permitOnlyProjectScopedClusters "
-            "is on, and the cluster we run on belongs to no project"
+            f"is on, and the cluster belongs to {owner or 'no project'}"
         )
     return tuple(found)
 

@@ -32,8 +32,8 @@ class KindRule(Struct, frozen=True, rename="camel"):
     kinds: tuple[str, ...] | None = None
     clusters: tuple[str, ...] | None = None
 
-    def fits(self, group: str, kind: str) -> bool:
-        checks = ((self.api_groups, group), (self.kinds, kind), (self.clusters, IN_CLUSTER_SERVER))
+    def fits(self, group: str, kind: str, server: str) -> bool:
+        checks = ((self.api_groups, group), (self.kinds, kind), (self.clusters, server))
         return all(any(compile_glob(one)(text) for one in patterns) for patterns, text in checks if patterns)
 
 
@@ -45,10 +45,14 @@ class Scope(Struct, frozen=True):
     label: str = ""
     problems: tuple[str, ...] = ()
 
-    def leaves_out(self, group: str, kind: str) -> bool:
-        if any((group, one) in _ALWAYS_OUT for one in ("", kind)) or any(rule.fits(group, kind) for rule in self.exclusions):
+    def leaves_out(self, group: str, kind: str, cluster: str = "") -> bool:
+        """`cluster` as `Resource.cluster` names it."""
+        server = cluster or IN_CLUSTER_SERVER
+        if any((group, one) in _ALWAYS_OUT for one in ("", kind)) or any(
+            rule.fits(group, kind, server) for rule in self.exclusions
+        ):
             return True
-        return bool(self.inclusions) and not any(rule.fits(group, kind) for rule in self.inclusions)
+        return bool(self.inclusions) and not any(rule.fits(group, kind, server) for rule in self.inclusions)
 
 
 def read_scope(settings: Mapping[str, str]) -> Scope:

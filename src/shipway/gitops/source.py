@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
+from shipway.api.application import IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, Lent, ProjectFacts, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
@@ -83,16 +83,12 @@ def _check_refs(sources: Sequence[Source]) -> None:
 
 
 def check_destination(destination: Destination) -> None:
-    """Only the cluster we run on, by either of its two names."""
+    """One of its two names, not both. Whether there is such a cluster, its Secret says."""
     server, name = destination.server, destination.name
     if server and name:
         raise _refusal(f"application destination can't have both name and server defined: {name} {server}")
     if not server and not name:
         raise _refusal(f"Destination server missing from app spec: set spec.destination.server to {IN_CLUSTER_SERVER}")
-    if name and name != IN_CLUSTER_NAME:
-        raise _refusal(f"there are no clusters with this name: {name}: only {IN_CLUSTER_NAME} is supported yet")
-    if server and server.rstrip("/") != IN_CLUSTER_SERVER:
-        raise _refusal(f"cluster {server} is not configured: only {IN_CLUSTER_SERVER} is supported yet")
 
 
 def sync_options(spec: ApplicationSpec) -> dict[str, str]:

@@ -5,6 +5,7 @@ The whole way from a push to a status, with the real controllers, mirrors and re
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from shipway.base.ids import RandomIds
 from shipway.demo.git_server import GitServer
 from shipway.gitops.asks import DryRunAsk, HeadAsk, KnownHeadAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
+from shipway.gitops.dry_run import dry_run
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import annotations_of, dig, name_of
@@ -103,7 +105,7 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
         await client.create(APPLICATIONS, app)
     async with (
         repositories_now(client, CLOCK, "argocd") as repositories,
-        Sources.open(tmp_path / "cache", client, CLOCK, repositories) as sources,
+        Sources.open(tmp_path / "cache", CLOCK, repositories) as sources,
         asyncio.TaskGroup() as group,
     ):
         heads: list[HeadAsk] = []
@@ -116,7 +118,7 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
             HeadAsk: head,
             KnownHeadAsk: sources.known_head,
             RenderAsk: sources.render,
-            DryRunAsk: sources.dry_run,
+            DryRunAsk: partial(dry_run, client),
         }
         runtime = Runtime(client, gitops_controllers(GitOpsSettings("argocd", key=b"k")), clock=CLOCK, resolvers=resolvers)
         sources.mirrors.on_news(lambda requests: runtime.ask_again(map(HeadAsk, requests)))

@@ -121,6 +121,7 @@ def test_what_stops_nothing_is_accepted() -> None:
 @pytest.mark.compat("argocd:project.permitOnlyProjectScopedClusters")
 def test_a_project_for_its_own_clusters_only_says_so() -> None:
     (told,) = refusals(project(permitOnlyProjectScopedClusters=True), "team", app())
+    assert refusals(project(permitOnlyProjectScopedClusters=True), "team", app(), owner="team") == ()
     assert f"'{HERE}' is not permitted in project 'team': permitOnlyProjectScopedClusters" in told
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
+from shipway.api.clusters import CLUSTER_SELECTOR
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS
 from shipway.base.clock import Instant
 from shipway.gitops.application import decide
+from shipway.gitops.application.destinations import BY_DESTINATION, destinations_of, names_of, users_of_cluster
 from shipway.gitops.application.observe import Observed, Observer
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.project import DEFAULT
@@ -28,7 +30,18 @@ class ApplicationController:
         self._settings = settings
         self._observer = Observer(settings)
         self.watches = (
-            Watch(APPLICATIONS, self._own_key, {BY_PROJECT: _project_of, EVERY: lambda _: ("",)}),
+            Watch(
+                APPLICATIONS,
+                self._own_key,
+                {BY_PROJECT: _project_of, BY_DESTINATION: destinations_of, EVERY: lambda _: ("",)},
+            ),
+            Watch(
+                SECRETS,
+                users_of_cluster,
+                {BY_DESTINATION: names_of},
+                namespace=settings.namespace,
+                label_selector=CLUSTER_SELECTOR,
+            ),
             Watch(APP_PROJECTS, self._users_of_project, namespace=settings.namespace),
             Watch(NAMESPACES, lambda _: (), keep_managed_fields=True),
             Watch(

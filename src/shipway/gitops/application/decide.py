@@ -25,7 +25,15 @@ from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
 from shipway.gitops.comparison import Comparison, Item
-from shipway.gitops.deletion import DeletionHooks, Scene, deletion_step, has_stages, with_hook_finalizers
+from shipway.gitops.deletion import (
+    DeletionHooks,
+    Scene,
+    Step,
+    deletion_step,
+    foreign_finalizers,
+    has_stages,
+    with_hook_finalizers,
+)
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry
@@ -75,7 +83,8 @@ def decide(observed: Observed, now: Instant) -> Decision:
         return replace(idle, batches=(Batch((create,)),), wake=Instant(now + LIST_PATIENCE))
     if annotations_of(observed.app).get(SKIP_RECONCILE) == "true":
         return idle
-    if not observed.is_listed:
+    place = observed.place
+    if not observed.is_listed and not place.away and place.cluster is not None:
         return replace(idle, wake=Instant(now + LIST_PATIENCE))
     draft = draft_of(observed, now)
     asks = (*observed.asks, *(draft.progress.asks if draft.progress else ()))
@@ -248,22 +257,51 @@ def _deletion(observed: Observed, now: Instant) -> Decision:
     idle = Decision(asks=observed.asks, watches=observed.watches)
     if not has_stages(observed.app):
         return idle
+    if observed.place.cluster is None:
+        return _left_behind(observed)
     if not observed.is_listed:
-        return replace(idle, wake=Instant(now + LIST_PATIENCE))
+        return _held_up(observed, now)
     options = sync_options(observed.spec) if observed.spec else {}
     scene = Scene(observed.app, observed.context.instance, observed.live, _deletion_hooks(observed), options)
     step = deletion_step(scene, now)
+    return _taken(observed, step, now)
+
+
+def _taken(observed: Observed, step: Step, now: Instant) -> Decision:
+    """The decision that takes a step of the deletion, and tells of its problem."""
+    idle = Decision(batches=step.batches, asks=observed.asks, watches=observed.watches, wake=step.wake)
     found = [("DeletionError", step.problem)] if step.problem else []
     conditions = merged_conditions(observed.status.get("conditions") or [], found, now)
     is_told = ("DeletionError", step.problem) in told(observed.status) or not (step.problem or _had_problem(observed))
     root: Obj = {} if step.finalizers is None else {"metadata": {"finalizers": list(step.finalizers) or None}}
     status: Obj | None = None if is_told else {"conditions": conditions or None}
     if not root and status is None:
-        return replace(idle, batches=step.batches, wake=step.wake)
+        return idle
     version = resource_version_of(observed.app)
     change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, version, root=root, status=status)
     notes = (deletion_note(observed.app, step.problem),) if step.problem and not is_told else ()
-    return replace(idle, batches=step.batches, wake=step.wake, change=change, notes=notes)
+    return replace(idle, change=change, notes=notes)
+
+
+def _held_up(observed: Observed, now: Instant) -> Decision:
+    """What is there is not known: the kinds are being listed, or the cluster does not answer."""
+    problem = observed.place.away and f"{observed.place.away}. The deletion goes on once it can be"
+    return _taken(observed, Step(problem=problem, wake=Instant(now + LIST_PATIENCE)), now)
+
+
+def _left_behind(observed: Observed) -> Decision:
+    """No cluster is known by the name: as Argo CD does, the Application goes, and what it left on a cluster stays there."""
+    return replace(
+        Decision(asks=observed.asks, watches=observed.watches),
+        change=Change(
+            APPLICATIONS,
+            observed.key.namespace,
+            observed.key.name,
+            resource_version_of(observed.app),
+            root={"metadata": {"finalizers": list(foreign_finalizers(observed.app)) or None}},
+        ),
+        notes=(deletion_note(observed.app, f"{observed.place.problem}. Its objects stay where they are"),),
+    )
 
 
 def _had_problem(observed: Observed) -> bool:

@@ -33,8 +33,9 @@ def namespace_item(observed: Observed, options: dict[str, str], live: Mapping[Re
     if managed and managed.annotations:
         meta["annotations"] = dict(managed.annotations)
     obj: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
-    there = live.get(ref) or (Live(observed.namespace, NAMESPACES) if observed.namespace is not None else None)
-    return Item(ref, Desired(ref, obj, NAMESPACES), there)
+    kind = NAMESPACES.on(observed.place.key)
+    there = live.get(ref) or (Live(observed.namespace, kind) if observed.namespace is not None else None)
+    return Item(ref, Desired(ref, obj, kind), there)
 
 
 def _carries(namespace: Obj, managed: ManagedNamespace, observed: Observed) -> bool:

@@ -14,12 +14,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec, parse_operation, parse_spec
+from shipway.api.clusters import HERE
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.api.sources import PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import MIGRATION_MANAGER
+from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects
@@ -27,7 +29,7 @@ from shipway.gitops.application.target import Target, prepared, recalled, target
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
-from shipway.gitops.desired import Terms
+from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
@@ -79,6 +81,8 @@ class Observed(Struct, frozen=True):
     """Every kind this needs has been listed, so absence means absence."""
     namespace: Obj | None
     """The destination's namespace, if it exists."""
+    place: Place = Place(HERE)
+    """The cluster that everything but the application itself lives in."""
 
     @property
     def status(self) -> Obj:
@@ -113,6 +117,7 @@ class Observer:
         self._settings = settings
         self._preparations = Preparations()
         self._projects = Projects()
+        self._places = Places(settings)
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
@@ -121,26 +126,24 @@ class Observer:
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
         if app is None:
-            self._trees.pop(key, None)
-            self._judgements.pop(key, None)
-            return None
+            return self._forget(key)
         spec, spec_error = _parsed_spec(app)
         project, project_error, has_project = self._project(world, key, spec)
         operation, operation_error = _parsed_operation(app)
         hold, hold_error = _parsed_hold(app)
-        spec = None if hold_error else spec
+        place = self._places.of(app, world)
+        spec = place.told_in(spec) if spec and not (hold_error or place.problem) else None
         look = partial(self._target, world, app, spec, _facts_of(spec, project)) if spec else None
         target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(app, operation, target, look) if look else None
-        kinds = self._kinds(world, app, target, sync_target)
-        is_listed = all(world.is_synced(resource) for resource in kinds)
+        kinds = self._kinds(world, app, place, target, sync_target)
+        is_listed = place.can_be_seen(world) and all(world.is_synced(resource) for resource in kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec))
         customizations = self._read_settings(world).said
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
-        live = tuple(_scripted(one, customizations, world) for one in live)
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
@@ -152,13 +155,13 @@ class Observer:
             _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
         keeping = _keeping(app, operation, sync_target)
         asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
-        asks += [*(one.scripted.ask for one in live if one.scripted), *([keeping] if keeping else [])]
+        asks += [*(one.scripted.ask for one in live if one.scripted), *(one for one in (keeping, place.ask) if one)]
         return Observed(
             key=key,
             app=app,
             settings=self._settings,
             spec=spec,
-            spec_error=spec_error or hold_error,
+            spec_error=spec_error or hold_error or place.problem,
             hold=hold,
             project=project,
             project_error=project_error,
@@ -176,8 +179,13 @@ class Observer:
             asks=tuple(dict.fromkeys(asks)),
             watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
-            namespace=_destination_namespace(world, spec),
+            namespace=_destination_namespace(world, place, spec),
+            place=place,
         )
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._trees.pop(key, None)
+        self._judgements.pop(key, None)
 
     def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
         """(project, what is wrong, whether it exists)."""
@@ -209,8 +217,9 @@ class Observer:
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
             scope=self._read_settings(world).scope,
+            cluster=cluster_of(spec),
         )
-        target = target_of(world, app, wanted, project)
+        target = target_of(world, app, wanted, project, terms.cluster)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
@@ -260,15 +269,20 @@ class Observer:
             former=_former_managers(app),
         )
 
-    def _kinds(self, world: World, app: Obj, *targets: Target | None) -> tuple[Resource, ...]:
+    def _kinds(self, world: World, app: Obj, place: Place, *targets: Target | None) -> tuple[Resource, ...]:
         """The kinds to watch: wanted, applied before, and those whose objects may claim what is wanted."""
+        if place.cluster is None:
+            return ()
         wanted = known_kinds(app)
         for target in targets:
             wanted |= wanted_kinds(target.prepared.everything) if target else set()
         scope = self._read_settings(world).scope
-        served = [world.resource_for(group, kind) for group, kind in sorted(wanted) if not scope.leaves_out(group, kind)]
-        claimants = [world.resource_for(group, kind) for group, kind in CLAIMANT_KINDS]
-        return tuple(dict.fromkeys(resource for resource in [*served, *claimants] if resource))
+        find = partial(world.resource_for, cluster=place.key)
+        served = [find(group, kind) for group, kind in sorted(wanted) if not scope.leaves_out(group, kind, place.key)]
+        claimants = [find(group, kind) for group, kind in CLAIMANT_KINDS]
+        # What is watched of a cluster keeps it open: its namespaces always are.
+        always = [NAMESPACES.on(place.key)] if place.key else []
+        return tuple(dict.fromkeys(resource for resource in [*always, *served, *claimants] if resource))
 
     def _watch(self, resource: Resource) -> Watch:
         indexes: dict[str, Any] = {INDEX: tracked_by}
@@ -288,11 +302,18 @@ class Observer:
             obj = world.get(resource, ref.namespace, ref.name) if resource and ref.name else None
             if resource and obj is not None:
                 found[ref] = Live(obj, resource)
-        found.pop(ref_of_app(instance, self._settings), None)
-        return tuple(found.values())
+        if not any(resource.cluster for resource in kinds):
+            found.pop(ref_of_app(instance, self._settings), None)
+        said = self._read_settings(world).said
+        return tuple(_scripted(one, said, world) for one in found.values())
 
     def _compare(
-        self, world: World, target: Target | None, live: Sequence[Live], context: Context, judged: Judge
+        self,
+        world: World,
+        target: Target | None,
+        live: Sequence[Live],
+        context: Context,
+        judged: Judge,
     ) -> Comparison | None:
         """Against a target that is not known, every live object counts as it is: nothing is wanted, nothing pruned."""
         if target is None or not target.is_known:
@@ -300,7 +321,7 @@ class Observer:
         desired = target.prepared.objects
         wanted = {one.ref for one in desired}
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
-        claims = {one.ref: _claims(world, one.ref) for one in desired if not is_hook(one.obj)}
+        claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged)
 
 
@@ -357,10 +378,11 @@ def ref_of_app(instance: str, settings: GitOpsSettings) -> Ref:
     return Ref("argoproj.io", "Application", namespace if found else settings.namespace, name if found else instance)
 
 
-def _claims(world: World, ref: Ref) -> tuple[Claim, ...]:
+def _claims(world: World, desired: Desired) -> tuple[Claim, ...]:
+    ref, cluster = desired.ref, desired.resource.cluster if desired.resource else ""
     found: list[Claim] = []
     for group, kind in CLAIMANT_KINDS:
-        resource = world.resource_for(group, kind)
+        resource = world.resource_for(group, kind, cluster)
         for claimant in world.indexed(resource, CLAIMS, claim_key(ref)) if resource else ():
             found += [claim for claim in claims_of(claimant) if claim.target == ref]
     return tuple(found)
@@ -379,9 +401,9 @@ def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:
     return spec, ""
 
 
-def _destination_namespace(world: World, spec: ApplicationSpec | None) -> Obj | None:
+def _destination_namespace(world: World, place: Place, spec: ApplicationSpec | None) -> Obj | None:
     name = spec.destination.namespace if spec else ""
-    return world.get(NAMESPACES, "", name) if name else None
+    return world.get(NAMESPACES.on(place.key), "", name) if name else None
 
 
 def _parsed_hold(app: Obj) -> tuple[Hold | None, str]:

@@ -10,6 +10,7 @@ may read them there is one more standing question about the lent repository, whi
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -160,12 +161,13 @@ class Target(Struct, frozen=True):
         return tuple(part.source for part in self.parts)
 
 
-def target_of(world: World, app: Obj, wanted: Pinned, project: ProjectFacts) -> Target:
+def target_of(world: World, app: Obj, wanted: Pinned, project: ProjectFacts, cluster: str = "") -> Target:
     """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet.
 
-    `project` says whether a repository may be read that only the sources themselves name.
+    `project` says whether a repository may be read that only the sources themselves name; `cluster` is the one
+    that charts may ask about.
     """
-    lenders = _Lenders(wanted, project)
+    lenders = _Lenders(wanted, project, cluster)
     compared: Obj = dig(app, "status", "sync", default={})
     is_same = wanted == wanted_of(app) and sources_in(compared.get("comparedTo") or {}) == wanted.sources
     last = revisions_in(compared) if is_same else ()
@@ -203,7 +205,7 @@ def prepared(
     if target.is_waiting or target.error:
         return target
     try:
-        ready = preparations.prepare(target.renders, terms, world.resource_for)
+        ready = preparations.prepare(target.renders, terms, partial(world.resource_for, cluster=terms.cluster))
     except InvalidInput as error:
         return replace(target, problem=error.message)
     found = resolved(ready, rules, world.answer)
@@ -229,12 +231,13 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
             return replace(part, error=f"ref {name!r}: {told}" if told else "")
         part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
         lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
-    return _rendered(world, app, part, head, tuple(lent), lenders.project)
+    return _rendered(world, app, part, tuple(lent), lenders)
 
 
-def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, ...], project: ProjectFacts) -> Part:
+def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lenders: "_Lenders") -> Part:
     """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
-    told = NOTHING
+    told, project, head = NOTHING, lenders.project, part.head
+    assert head is not None
     for _ in range(MAX_ROUNDS):
         part, found = _asked(world, part, render_ask(app, part.source, head, lent, told))
         if found is None or found.is_complete:
@@ -244,7 +247,7 @@ def _rendered(world: World, app: Obj, part: Part, head: Head, lent: tuple[Lent, 
         if "project" in found.lacks:
             told = replace(told, project=project)
         if "cluster" in found.lacks and told.cluster is None:
-            part, cluster = _asked(world, part, ClusterAsk())
+            part, cluster = _asked(world, part, ClusterAsk(lenders.cluster))
             if cluster is None:
                 return part
             told = replace(told, cluster=cluster)
@@ -299,8 +302,9 @@ def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str
 class _Lenders:
     """The sources that lend their files, and who asks where they stand."""
 
-    def __init__(self, wanted: Pinned, project: ProjectFacts) -> None:
+    def __init__(self, wanted: Pinned, project: ProjectFacts, cluster: str) -> None:
         self.project = project
+        self.cluster = cluster
         pairs = zip(wanted.sources, wanted.revisions, strict=True)
         self._lenders = [(source, revision) for source, revision in pairs if source.get("ref")]
         self._borrowers = [source for source in wanted.sources if borrows(source)]

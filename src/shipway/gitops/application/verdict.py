@@ -35,6 +35,8 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     wrong = project_conditions(observed)
     if wrong:
         return Verdict("Unknown", "Unknown", wrong)
+    if observed.place.away:
+        return Verdict("Unknown", "Unknown", (("ComparisonError", observed.place.away),))
     target, comparison = observed.target, observed.comparison
     if target is not None and target.error:
         return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
@@ -75,7 +77,8 @@ def project_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:
         return (("InvalidSpecError", observed.project_error),)
     assert observed.spec is not None
     name = observed.spec.project or DEFAULT
-    return tuple(("InvalidSpecError", refusal) for refusal in refusals(observed.project, name, observed.spec))
+    found = refusals(observed.project, name, observed.spec, observed.place.owner)
+    return tuple(("InvalidSpecError", refusal) for refusal in found)
 
 
 def _kept_conditions(observed: Observed) -> tuple[tuple[str, str], ...]:

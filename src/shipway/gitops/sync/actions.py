@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from shipway.api.kinds import NAMESPACES
 from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.gitops.adoption import takeover
 from shipway.gitops.asks import DryRunAsk
@@ -58,10 +57,10 @@ def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
 def steps_of(task: Task, hand: Hand) -> tuple[Action, ...]:
     """The actions of one task, in order. Empty: nothing to write (a hook that this operation began already)."""
     resource = task.resource
-    if task.kind == "namespace":
-        return (Apply(NAMESPACES, task.obj, hand.context.settings.manager),)
     if resource is None:
         return ()
+    if task.kind == "namespace":
+        return (Apply(resource, task.obj, hand.context.settings.manager),)
     if task.kind == "prune":
         return (_prune(task, resource, hand.options),)
     if task.kind == "hook":

@@ -43,13 +43,15 @@ class HttpTransport:
 
     def __init__(
         self, config: ClusterConfig, *, clock: Clock | None = None, silence_seconds: float = WATCH_SILENCE,
-        limits: Limits | None = None,
+        limits: Limits | None = None, answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:  # fmt: skip
-        """`silence_seconds`: a watch on which nothing at all arrives for so long has lost its server, and ends.
+        """`silence_seconds`: a watch on which nothing at all arrives for so long has lost its server, and ends;
+        `answer_seconds`: how long any other answer may take.
 
         Without `limits`, a server on this machine is not paced and any other is by the defaults."""
         self._config = config
         self._silence = silence_seconds
+        self._answer_seconds = answer_seconds
         self._clock = clock or SystemClock()
         self._credentials = Credentials(config, self._clock)
         self._session: aiohttp.ClientSession | None = None
@@ -100,7 +102,8 @@ class HttpTransport:
                 request.method, self._url(request), data=in_pieces(request.body or None), headers=headers,
                 ssl=self._tls_for_now(),
                 server_hostname=(self._config.tls_server_name or None) if self._secure else None,
-                proxy=self._config.proxy_url or None, timeout=_timeout(request, self._silence), allow_redirects=False,
+                proxy=self._config.proxy_url or None, allow_redirects=False,
+                timeout=_timeout(request, self._silence, self._answer_seconds),
             )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(self._config.server, error) from error
@@ -141,9 +144,9 @@ def _is_stream(request: Request) -> bool:
     return ("watch", "true") in request.query or (request.method == "GET" and request.path.endswith("/log"))
 
 
-def _timeout(request: Request, silence: float) -> aiohttp.ClientTimeout:
+def _timeout(request: Request, silence: float, answer: float) -> aiohttp.ClientTimeout:
     if not _is_stream(request):
-        return aiohttp.ClientTimeout(total=_ANSWER_SECONDS, sock_connect=_CONNECT_SECONDS)
+        return aiohttp.ClientTimeout(total=answer, sock_connect=_CONNECT_SECONDS)
     # The server ends a watch after timeoutSeconds; if it does not, the connection is dead.
     asked = next((float(value) for key, value in request.query if key == "timeoutSeconds"), None)
     total = asked + _STREAM_MARGIN if asked else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Obj = dict[str, Any]
 """A Kubernetes object as plain JSON. Never mutated by whoever was given it."""
@@ -15,8 +16,12 @@ Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 """Any JSON value; spelled out so that `isinstance` narrows it to something typed."""
 
 
-class Resource(Struct, frozen=True, order=True):
-    """A kind at one version, with what is needed to build its URL."""
+class Resource(Struct, frozen=True, order=True, repr_omit_defaults=True):
+    """A kind at one version on one cluster, with what is needed to build its URL.
+
+    `cluster` is the server URL of a destination; "" is the cluster that the engines live in. Whatever names a kind (a watch,
+    an action, an ask) so names the cluster too.
+    """
 
     group: str
     version: str
@@ -24,6 +29,7 @@ class Resource(Struct, frozen=True, order=True):
     plural: str
     namespaced: bool = True
     status_subresource: bool = True
+    cluster: str = ""
 
     @property
     def api_version(self) -> str:
@@ -32,6 +38,10 @@ class Resource(Struct, frozen=True, order=True):
     @property
     def group_kind(self) -> tuple[str, str]:
         return (self.group, self.kind)
+
+    def on(self, cluster: str) -> "Resource":
+        """The same kind on another cluster."""
+        return self if cluster == self.cluster else replace(self, cluster=cluster)
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path; without a namespace a namespaced kind is addressed across all namespaces."""

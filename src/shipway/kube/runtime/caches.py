@@ -12,13 +12,14 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
 import structlog
+from msgspec import Struct
 
 from shipway.base.clock import Clock
-from shipway.base.errors import ShipwayError
+from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Answer, Ask, Watch
-from shipway.kube.runtime.informer import Informer
+from shipway.kube.runtime.informer import LONGEST_PAUSE, Informer
 
 log = structlog.get_logger()
 
@@ -41,10 +42,12 @@ def informer_key(watch: Watch) -> InformerKey:
 
 
 class Kinds:
-    """What the server serves, by group and kind at the preferred version."""
+    """What one server serves, by group and kind at the preferred version."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, cluster: str = "") -> None:
+        self.is_known = False
         self._client = client
+        self._cluster = cluster
         self._clock = clock
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._missed: dict[Hashable, Callable[[], None]] = {}
@@ -69,34 +72,56 @@ class Kinds:
         resources = await self._client.discover()
         fresh: dict[tuple[str, str], Resource] = {}
         for resource in resources:
-            fresh.setdefault(resource.group_kind, resource)
-        if fresh == self._by_kind:
+            fresh.setdefault(resource.group_kind, resource.on(self._cluster))
+        if self.is_known and fresh == self._by_kind:
             return
-        self._by_kind = fresh
+        self._by_kind, self.is_known = fresh, True
         missed, self._missed = self._missed, {}
         for wake in missed.values():
             wake()
 
     async def run(self) -> None:
         """Asks once at the start and again whenever what is known is stale, until cancelled."""
+        failures = 0
         while True:
             self._stale.clear()
             try:
                 await self.refresh()
+                failures = 0
             except ShipwayError as error:
-                log.warning("discovery_failed", reason=error.reason, message=error.message)
+                failures += 1
+                log.warning("discovery_failed", cluster=self._cluster, reason=error.reason, message=error.message)
                 self._stale.set()
-                await self._clock.sleep(REDISCOVER_AFTER * 5)
+                await self._clock.sleep(min(LONGEST_PAUSE, REDISCOVER_AFTER * 5 * 2 ** min(failures - 1, 5)))
             await self._stale.wait()
             await self._clock.sleep(REDISCOVER_AFTER)
 
 
+Open = Callable[[str], Client]
+"""A client of the cluster at a server URL. It never fails: what is wrong, each request says."""
+
+
+def _no_other(cluster: str) -> Client:
+    raise Unavailable(f"cluster {cluster} is not known: this process speaks to one cluster only", reason="UnknownCluster")
+
+
+class _Member(Struct):
+    """One cluster of which something is watched."""
+
+    client: Client
+    kinds: Kinds
+    task: asyncio.Task[None] | None = None
+
+
 class Caches:
-    """Informers by what they watch, alive while somebody needs them."""
+    """Informers by what they watch, alive while somebody needs them; and the clusters that they watch, likewise.
+
+    Each cluster has a client, a discovery and informers of its own, so that one which does not answer keeps no other waiting.
+    """
 
     def __init__(self, client: Client, clock: Clock, rng: random.Random | None = None) -> None:
-        self.kinds = Kinds(client, clock)
-        self._client = client
+        self._members = {"": _Member(client, Kinds(client, clock))}
+        self.open_cluster: Open = _no_other
         self._clock = clock
         self._rng = rng
         self._informers: dict[InformerKey, Informer] = {}
@@ -108,14 +133,29 @@ class Caches:
     def informers(self) -> tuple[Informer, ...]:
         return tuple(self._informers.values())
 
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The clusters besides ours of which something is watched."""
+        return tuple(cluster for cluster in self._members if cluster)
+
+    def kinds_of(self, cluster: str) -> Kinds | None:
+        """What a cluster serves; None while nothing is watched of it."""
+        member = self._members.get(cluster)
+        return member.kinds if member else None
+
+    def client(self, cluster: str) -> Client:
+        member = self._members.get(cluster)
+        if member is None:
+            raise Unavailable(f"cluster {cluster} has been left: nothing of it is watched any more", reason="UnknownCluster")
+        return member.client
+
     async def run(self) -> None:
         """Owns the informers' tasks until it is cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                group.create_task(self.kinds.run())
-                crds = self.need("kinds", Watch(resource=CRDS, keys=lambda _: (), metadata_only=True))
-                crds.on_event(lambda old, new: self.kinds.is_stale())
+                for cluster in self._members:
+                    self._discover(cluster)
                 for key in list(self._informers):
                     self._start(key)
                 await asyncio.get_running_loop().create_future()
@@ -128,7 +168,7 @@ class Caches:
         informer = self._informers.get(key)
         if informer is None:
             informer = self._informers[key] = Informer(
-                self._client,
+                self._member(watch.resource.cluster).client,
                 watch.resource,
                 namespace=watch.namespace,
                 label_selector=watch.label_selector,
@@ -155,13 +195,51 @@ class Caches:
         task = self._tasks.pop(key, None)
         if task:
             task.cancel()
+        self._leave(key[0].cluster)
         return True
+
+    def _member(self, cluster: str) -> _Member:
+        """The cluster, met for the first time if nobody needed it yet."""
+        member = self._members.get(cluster)
+        if member is None:
+            client = self.open_cluster(cluster)
+            member = self._members[cluster] = _Member(client, Kinds(client, self._clock, cluster))
+            self._discover(cluster)
+        return member
+
+    def _discover(self, cluster: str) -> None:
+        member = self._members[cluster]
+        if self._group is None or member.task is not None:
+            return
+        member.task = self._group.create_task(member.kinds.run())
+        crds = self.need(_KINDS, Watch(resource=CRDS.on(cluster), keys=lambda _: (), metadata_only=True))
+        crds.on_event(lambda old, new: member.kinds.is_stale())
+
+    def _leave(self, cluster: str) -> None:
+        """Ends what is left of a cluster of which only the kinds are watched, by ourselves."""
+        if not cluster:
+            return
+        mine = [key for key in self._informers if key[0].cluster == cluster]
+        if any(self._needed_by[key] != {_KINDS} for key in mine):
+            return
+        member = self._members.pop(cluster, None)
+        if member is None:
+            return
+        for key in mine:
+            self.release(_KINDS, key)
+        if member.task is not None:
+            member.task.cancel()
+        if self._group is not None:
+            self._group.create_task(member.client.close())
 
     def _start(self, key: InformerKey) -> None:
         if self._group is not None and key not in self._tasks:
             self._tasks[key] = self._group.create_task(self._informers[key].run())
 
 
+KindsOf = Callable[[str], Kinds | None]
+_KINDS = "kinds"
+"""Who watches the CustomResourceDefinitions of a cluster."""
 FOR_GOOD = "for good"
 """Who needs a controller's own watches: no key, but the controller as long as it runs."""
 
@@ -232,10 +310,14 @@ class PassWorld:
     """What one pass of one key may look at: the `World` of `observe`."""
 
     def __init__(
-        self, watches: ControllerWatches, kinds: Kinds, answer: Callable[[Ask], Answer | None], miss: Callable[[], None]
+        self,
+        watches: ControllerWatches,
+        kinds_of: KindsOf,
+        answer: Callable[[Ask], Answer | None],
+        miss: Callable[[Kinds], None],
     ) -> None:
         self._watches = watches
-        self._kinds = kinds
+        self._kinds_of = kinds_of
         self._answer = answer
         self._miss = miss
         self._unsynced: set[Resource] = set()
@@ -269,15 +351,27 @@ class PassWorld:
         """Whether a kind of which the pass was told that it is not synced is so by now."""
         return any(self.is_synced(resource) for resource in tuple(self._unsynced))
 
-    def resource_for(self, group: str, kind: str) -> Resource | None:
-        found = self._kinds.find(group, kind)
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
+        kinds = self._kinds_of(cluster)
+        if kinds is None:
+            return None
+        found = kinds.find(group, kind)
         if found is None:
-            self._miss()
+            self._miss(kinds)
         return found
 
+    def has_discovered(self, cluster: str) -> bool:
+        kinds = self._kinds_of(cluster)
+        if kinds is not None and not kinds.is_known:
+            self._miss(kinds)
+        return kinds is not None and kinds.is_known
+
     def served(self) -> tuple[Resource, ...]:
-        self._miss()
-        return self._kinds.served
+        kinds = self._kinds_of("")
+        if kinds is None:
+            raise AssertionError("the cluster that we live in is never left")
+        self._miss(kinds)
+        return kinds.served
 
     def answer(self, ask: Ask) -> Answer | None:
         return self._answer(ask)

@@ -49,8 +49,12 @@ class World(Protocol):
         """Whether a watched kind has been listed once: before that, absence means nothing."""
         ...
 
-    def resource_for(self, group: str, kind: str) -> Resource | None:
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         """The served resource of a group and kind at its preferred version, from discovery; None if unknown."""
+        ...
+
+    def has_discovered(self, cluster: str) -> bool:
+        """Whether it is known what the cluster serves: before that, an unknown kind means nothing."""
         ...
 
     def served(self) -> tuple[Resource, ...]:

@@ -1,7 +1,7 @@
 """Carries out actions: the one place where a decision meets the API server."""
 
 import asyncio
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.kube.client.client import Client
@@ -24,7 +24,15 @@ AT_ONCE = 16
 """Actions of one batch that are under way at a time."""
 
 
-async def execute(client: Client, batches: tuple[Batch, ...]) -> tuple[Outcome, ...]:
+class Clients(Protocol):
+    """The API servers that somebody needs."""
+
+    def client(self, cluster: str) -> Client:
+        """Raises Unavailable for a cluster of which nothing is watched."""
+        ...
+
+
+async def execute(clients: Clients, batches: tuple[Batch, ...]) -> tuple[Outcome, ...]:
     """Runs the batches in order; the outcome of an action that was not reached has neither result nor error."""
     outcomes: list[Outcome] = []
     stopped = False
@@ -32,7 +40,7 @@ async def execute(client: Client, batches: tuple[Batch, ...]) -> tuple[Outcome, 
         if stopped:
             outcomes += [Outcome(action=action) for action in batch.actions]
             continue
-        done = await _run_batch(client, batch)
+        done = await _run_batch(clients, batch)
         outcomes += done
         stopped = batch.on_failure == "stop" and any(outcome.error for outcome in done)
     return tuple(outcomes)
@@ -50,13 +58,18 @@ def describe(action: Action) -> str:
     return f"{verb} {kind} {target.lstrip('/')}"
 
 
-async def _run_batch(client: Client, batch: Batch) -> list[Outcome]:
+def cluster_of(action: Action) -> str:
+    """Where it is to be done. Pods are bound and evicted only by those who live beside them."""
+    return "" if isinstance(action, Evict | Bind) else action.resource.cluster
+
+
+async def _run_batch(clients: Clients, batch: Batch) -> list[Outcome]:
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(action: Action) -> Outcome:
         async with room:
             try:
-                return Outcome(action=action, result=await perform(client, action))
+                return Outcome(action=action, result=await perform(clients.client(cluster_of(action)), action))
             except ShipwayError as error:
                 return Outcome(action=action, error=error)
 

@@ -12,7 +12,7 @@ from typing import Any
 from shipway.base.clock import Clock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Resource
-from shipway.kube.runtime.caches import Caches
+from shipway.kube.runtime.caches import Caches, Open
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask, Watch
 from shipway.kube.runtime.informer import Informer, OnChange
@@ -22,7 +22,8 @@ from shipway.kube.runtime.shell import Shell, Surroundings
 
 
 class Runtime:
-    """Controllers over one API server. `resolvers` answer their asks; those named in `read_only` report instead of writing."""
+    """Controllers that live in one cluster. `resolvers` answer their asks; those named in `read_only` report and do not
+    write."""
 
     def __init__(
         self,
@@ -74,6 +75,10 @@ class Runtime:
     def poll_by(self, poll: Poll) -> None:
         """From now on `poll` says when a standing ask is asked again."""
         self._lanes.poll = poll
+
+    def reach_by(self, open_cluster: Open) -> None:
+        """From now on `open_cluster` gives the client of another cluster, by the server URL that a `Resource` names."""
+        self._caches.open_cluster = open_cluster
 
     def share_by(self, owns: Callable[[str], bool]) -> None:
         """From now on only keys are worked on that `owns` says are this replica's (`sharing`): "<controller> <key>"."""

@@ -24,10 +24,10 @@ from shipway.kube.objects.patches import alters, merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
-from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, PassWorld
+from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, Kinds, PassWorld
 from shipway.kube.runtime.controller import Controller, ObjectKey
-from shipway.kube.runtime.decision import Change, Conclusion, Decision, Indexed, Outcome, Watch
-from shipway.kube.runtime.execute import describe, execute
+from shipway.kube.runtime.decision import Batch, Change, Conclusion, Decision, Indexed, Outcome, Watch
+from shipway.kube.runtime.execute import cluster_of, describe, execute
 from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.metrics import RuntimeMetrics
@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 WORKERS = 16
 """Keys of one controller that are worked on at a time; most of a pass is waiting for the API server."""
+AT_ONCE_ELSEWHERE = 16
+"""Keys of one controller whose actions are under way on one other cluster at a time."""
 WRITE_TRIES = 5
 CACHE_PATIENCE = 10.0
 """Seconds a key waits for its own write to come back before it runs all the same."""
@@ -72,7 +74,9 @@ class Shell:
         self.owns: Callable[[str], bool] | None = None
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
-        self._workers = workers
+        self._room = asyncio.Semaphore(workers)
+        self._rooms: dict[str, asyncio.Semaphore] = {}
+        """Of the other clusters."""
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
         self._recorder = Recorder(around.client, around.clock, controller.name, is_busy=lambda: len(self._queue) > 0)
         self._metrics.expect(controller.name, self._queue.__len__)
@@ -122,29 +126,29 @@ class Shell:
             await informer.synced.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
-            for _ in range(self._workers):
-                group.create_task(self._work())
+            while True:
+                await self._room.acquire()
+                group.create_task(self._work(await self._queue.get()))
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
-            try:
-                if not self._is_ours(key):
-                    self._forget(key)
-                    self._others[key] = None
-                    continue
-                self._ours[key] = None
-                if self._parking.must_wait(key):
-                    self._queue.add_at(key, Instant(self._clock.now() + CACHE_PATIENCE))
-                    continue
-                await self._pass(key)
-            except ShipwayError as error:
-                self._failed(key, error)
-            except Exception as bug:
-                log.exception("pass_failed", controller=self.name, key=str(key))
-                self._failed(key, bug)
-            finally:
-                self._queue.done(key)
+    async def _work(self, key: Any) -> None:
+        try:
+            if not self._is_ours(key):
+                self._forget(key)
+                self._others[key] = None
+                return
+            self._ours[key] = None
+            if self._parking.must_wait(key):
+                self._queue.add_at(key, Instant(self._clock.now() + CACHE_PATIENCE))
+                return
+            await self._pass(key)
+        except ShipwayError as error:
+            self._failed(key, error)
+        except Exception as bug:
+            log.exception("pass_failed", controller=self.name, key=str(key))
+            self._failed(key, bug)
+        finally:
+            self._queue.done(key)
+            self._room.release()
 
     async def _pass(self, key: Any) -> None:
         started = self._clock.now()
@@ -160,7 +164,7 @@ class Shell:
             return
         if decision.batches:
             self._lanes.subscribe((self.name, key), decision.asks)  # what is asked is answered while we act
-        outcomes = await execute(self._client, decision.batches)
+        outcomes = await self._act(decision.batches)
         self._metrics.did(self.name, key, outcomes)
         writes = [write for write in map(awaited_of, outcomes) if write]
         self._parking.expect(key, writes)
@@ -175,6 +179,19 @@ class Shell:
             self._recorder.put(note)
             self._metrics.told(note)
         self._metrics.passed(self.name, key, self._clock.now() - started)
+
+    async def _act(self, batches: tuple[Batch, ...]) -> tuple[Outcome, ...]:
+        """Carries the batches out. Where they concern another cluster, whoever waits for it takes no worker's place: a cluster
+        that hangs then delays only what is to be done there."""
+        elsewhere = next((there for batch in batches for action in batch.actions if (there := cluster_of(action))), "")
+        if not elsewhere:
+            return await execute(self._caches, batches)
+        self._room.release()
+        try:
+            async with self._rooms.setdefault(elsewhere, asyncio.Semaphore(AT_ONCE_ELSEWHERE)):
+                return await execute(self._caches, batches)
+        finally:
+            await self._room.acquire()
 
     def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
         """Keeps what the key watches and asks from now on; a kind that was listed meanwhile wakes it again."""
@@ -193,10 +210,10 @@ class Shell:
             log.info("would_write", controller=self.name, key=str(key), fields=fields)
 
     def _world(self, key: Any) -> PassWorld:
-        def miss() -> None:
-            self._caches.kinds.remember_miss((self.name, key), lambda: self.wake(key))
+        def miss(kinds: Kinds) -> None:
+            kinds.remember_miss((self.name, key), lambda: self.wake(key))
 
-        return PassWorld(self._watches, self._caches.kinds, self._lanes.answer, miss)
+        return PassWorld(self._watches, self._caches.kinds_of, self._lanes.answer, miss)
 
     async def _conclude_and_write(
         self, key: Any, world: PassWorld, fresh: Any, decision: Decision, outcomes: tuple[Outcome, ...]

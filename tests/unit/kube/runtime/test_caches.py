@@ -20,7 +20,7 @@ async def in_a_world(*watches: Watch) -> tuple[bool, bool, bool]:
     controller.need(FOR_GOOD, watches)
 
     def world() -> PassWorld:
-        return PassWorld(controller, caches.kinds, lambda ask: None, lambda: None)
+        return PassWorld(controller, caches.kinds_of, lambda ask: None, lambda _: None)
 
     early = world()
     before = early.is_synced(CONFIG_MAPS)

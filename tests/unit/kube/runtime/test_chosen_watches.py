@@ -41,7 +41,7 @@ def test_a_watch_of_one_namespace_asks_for_that_namespace_and_is_not_the_whole_k
         caches = Caches(Client(paths), clock)
         watches = ControllerWatches(caches, "test", lambda *_: None, lambda _: None)
         running = asyncio.create_task(caches.run())
-        world = PassWorld(watches, caches.kinds, lambda _: None, lambda: None)
+        world = PassWorld(watches, caches.kinds_of, lambda _: None, lambda _: None)
 
         watches.need("it", [Watch(CONFIG_MAPS, lambda _: (), namespace="ours")])
         await clock.sleep(1)

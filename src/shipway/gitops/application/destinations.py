@@ -1,0 +1,135 @@
+"""Where an application's objects belong: the destination that it names, found among the Secrets that describe clusters.
+
+A name or server that fits nothing (or two) is refused, and then nothing is compared and nothing deleted. Whether the cluster
+answers is a standing question, put once for all its applications; while it does not, what was last known stands still.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, ApplicationSpec, Destination
+from shipway.api.clusters import CLUSTER, HERE, Cluster, normalized, parse_cluster
+from shipway.api.kinds import APPLICATIONS, SECRETS
+from shipway.api.repositories import SECRET_TYPE
+from shipway.gitops.asks import ConnectionAsk
+from shipway.gitops.settings import GitOpsSettings
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.secrets import secret_values
+from shipway.kube.objects.views import dig, labels_of, name_of, resource_version_of
+from shipway.kube.runtime.controller import World
+from shipway.kube.runtime.decision import Indexed
+
+BY_DESTINATION = "destination"
+"""An index of Applications by where they go to, and of the Secrets of clusters by what they are called."""
+
+
+class Place(Struct, frozen=True):
+    """Where an application goes to. `cluster` None: nowhere, for the `problem`. `away`: why the cluster cannot be spoken to."""
+
+    cluster: Cluster | None
+    problem: str = ""
+    away: str = ""
+    ask: ConnectionAsk | None = None
+
+    @property
+    def key(self) -> str:
+        """The cluster of every kind and action of the application."""
+        return self.cluster.key if self.cluster else ""
+
+    def can_be_seen(self, world: World) -> bool:
+        """Whether anything of it may be known."""
+        return self.cluster is not None and not self.away and world.has_discovered(self.key)
+
+    @property
+    def owner(self) -> str:
+        """The AppProject that the cluster belongs to."""
+        return self.cluster.project if self.cluster else ""
+
+    def told_in(self, spec: ApplicationSpec) -> ApplicationSpec:
+        """The spec with both spellings of its destination, for rules that go by either."""
+        if self.cluster is None:
+            return spec
+        name = self.cluster.name or (IN_CLUSTER_NAME if self.key == "" else "")
+        destination = Destination(self.cluster.server, name, spec.destination.namespace)
+        return spec if spec.destination == destination else replace(spec, destination=destination)
+
+
+class Places:
+    """Finds destinations. The memory of what a Secret says counts for one version of it, and may be dropped at any moment."""
+
+    def __init__(self, settings: GitOpsSettings) -> None:
+        self._settings = settings
+        self._read: dict[str, tuple[str, Cluster]] = {}
+
+    def of(self, app: Obj, world: World) -> Place:
+        destination: Obj = dig(app, "spec", "destination", default={})
+        server, name = normalized(str(destination.get("server") or "")), str(destination.get("name") or "")
+        if bool(server) == bool(name):
+            return Place(HERE)  # `check_destination` refuses it
+        found = self._found(_key_of(server, name), world)
+        if server == IN_CLUSTER_SERVER or (name == IN_CLUSTER_NAME and not found):
+            return Place(next(iter(found), HERE))
+        problem = _problem(server, name, found)
+        if problem:
+            return Place(None, problem)
+        cluster = found[0]
+        if cluster.key == "":
+            return Place(cluster)
+        ask = ConnectionAsk(cluster.server)
+        answer = world.answer(ask)
+        away = answer.error.message if answer and answer.error else ""
+        return Place(cluster, away=away and f"cluster {cluster.server} cannot be spoken to: {away}", ask=ask)
+
+    def _found(self, key: str, world: World) -> Sequence[Cluster]:
+        secrets = sorted(world.indexed(SECRETS, BY_DESTINATION, key), key=name_of)
+        return [self._parsed(secret) for secret in secrets]
+
+    def _parsed(self, secret: Obj) -> Cluster:
+        name, version = name_of(secret), resource_version_of(secret)
+        kept = self._read.get(name)
+        if kept is None or kept[0] != version:
+            kept = self._read[name] = (version, parse_cluster(secret))
+        return kept[1]
+
+
+def cluster_of(spec: ApplicationSpec) -> str:
+    """What `Resource.cluster` says of the destination of a spec that `told_in` has given both spellings."""
+    return "" if spec.destination.server == IN_CLUSTER_SERVER else spec.destination.server
+
+
+def destinations_of(app: Obj) -> Iterable[str]:
+    """What an Application calls the cluster that it goes to."""
+    destination: Obj = dig(app, "spec", "destination", default={})
+    server, name = normalized(str(destination.get("server") or "")), str(destination.get("name") or "")
+    return (_key_of(server, name),)
+
+
+def names_of(secret: Obj) -> Iterable[str]:
+    """What Applications may call the cluster of a Secret; nothing for Secrets of other kinds."""
+    if labels_of(secret).get(SECRET_TYPE) != CLUSTER:
+        return ()
+    said = secret_values(secret)
+    server, name = normalized(said.get("server", "")), said.get("name", "")
+    return tuple(_key_of(*pair) for pair in ((server, ""), ("", name)) if any(pair))
+
+
+def users_of_cluster(secret: Obj) -> Iterable[Indexed]:
+    """The applications that go to the cluster of a Secret."""
+    return tuple(Indexed(APPLICATIONS, BY_DESTINATION, name) for name in names_of(secret))
+
+
+def _key_of(server: str, name: str) -> str:
+    return f"server {server}" if server else f"name {name}"
+
+
+def _problem(server: str, name: str, found: Sequence[Cluster]) -> str:
+    if name and len(found) > 1:
+        servers = " ".join(cluster.server for cluster in found)
+        return f"there are {len(found)} clusters with the same name: [{servers}]: name the server in spec.destination.server"
+    if found:
+        return ""
+    if name:
+        return f"there are no clusters with this name: {name}: `shipway cluster list` shows them all"
+    return f'cluster "{server}" not found: `shipway cluster add` describes one, `shipway cluster list` shows them all'
