@@ -31,6 +31,7 @@ from shipway.cli.rollout_acts import Done, act, read_images, refuse_referenced, 
 from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
 from shipway.cli.rollout_plan import plan_command, why_command
+from shipway.cli.rollout_rehearse import rehearse_command
 from shipway.cli.rollout_view import Family, view_of
 from shipway.cli.rollout_watch import watch_rollout, watch_status
 from shipway.cli.session import Place, Session, connected
@@ -45,6 +46,7 @@ setting = App(name="set", version_flags=(), help="Change a Rollout.")
 app.command(setting)
 app.command(plan_command, name="plan")
 app.command(why_command, name="why")
+app.command(rehearse_command, name="rehearse")
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 

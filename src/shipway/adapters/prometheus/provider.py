@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
-from shipway.api.metrics import Fetch, HttpCall, Sample
+from shipway.api.metrics import Fetch, HttpAnswer, HttpCall, Sample
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -34,6 +34,18 @@ async def measure(fetch: Fetch, settings: Obj, default_address: str = "", over: 
 
     Raises Unavailable or InvalidInput.
     """
+    answer = await _ask(fetch, settings, default_address, over)
+    return read_answer(answer.body, answer.status)
+
+
+async def record(fetch: Fetch, settings: Obj, over: Range) -> list[list[tuple[float, str]]]:
+    """The series of a query over a range, as (time, value) with values as Prometheus writes them. Raises as `measure`."""
+    answer = await _ask(fetch, settings, "", over)
+    read_answer(answer.body, answer.status)
+    return [[(float(at), value) for at, value in series["values"]] for series in orjson.loads(answer.body)["data"]["result"]]
+
+
+async def _ask(fetch: Fetch, settings: Obj, default_address: str, over: Range | None) -> HttpAnswer:
     address = settings.get("address") or default_address
     if not address:
         raise InvalidInput("prometheus metric: no address; set provider.prometheus.address")
@@ -42,7 +54,7 @@ async def measure(fetch: Fetch, settings: Obj, default_address: str = "", over: 
     form = {"query": settings.get("query") or ""}
     if over is not None:
         form |= {"start": f"{over.start:.3f}", "end": f"{over.end:.3f}", "step": f"{over.step:g}"}
-    answer = await fetch(
+    return await fetch(
         HttpCall(
             purpose=f"cannot query Prometheus at {address}",
             url=f"{address.rstrip('/')}/api/v1/{'query' if over is None else 'query_range'}",
@@ -54,7 +66,6 @@ async def measure(fetch: Fetch, settings: Obj, default_address: str = "", over: 
             oauth2=_login(settings).get("oauth2") or None,
         )
     )
-    return read_answer(answer.body, answer.status)
 
 
 def _timeout(settings: Obj) -> float:

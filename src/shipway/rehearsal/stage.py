@@ -1,0 +1,132 @@
+"""From manifests to a played cluster in which the stable version is live and the new one has just been applied.
+
+What the Rollout names but the files do not hold is made up where that says nothing about the strategy: Services, and routes of
+the Gateway API. Anything else that is missing is refused by the engine itself, in its own words.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from shipway.api.kinds import (
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    CONFIG_MAPS,
+    DESTINATION_RULES,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    INGRESSES,
+    JOBS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    TRAEFIK_SERVICES,
+    TRAFFIC_SPLITS,
+    VIRTUAL_SERVICES,
+)
+from shipway.api.rollout import RolloutSpec
+from shipway.base.clock import Instant
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Obj, Resource, split_api_version
+from shipway.kube.objects.views import copy_obj, name_of, namespace_of
+from shipway.kube.runtime.controller import ObjectKey
+from shipway.rehearsal.world import PlayedCluster, asked_for
+from shipway.rollouts.rollout.controller import RolloutController
+from shipway.rollouts.rollout.observe import managed_routes, routers_of, service_names
+from shipway.rollouts.rollout.spec import Invalid, parse
+
+KNOWN = (
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    CONFIG_MAPS,
+    DESTINATION_RULES,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    INGRESSES,
+    JOBS,
+    ROLLOUTS,
+    SERVICES,
+    TRAEFIK_SERVICES,
+    TRAFFIC_SPLITS,
+    VIRTUAL_SERVICES,
+)
+MADE_UP = (HTTP_ROUTES, GRPC_ROUTES)
+SETTLING = 60
+"""Passes in which a first deployment comes to rest."""
+BEFORE = {"metadata": {"annotations": {"shipway.dev/rehearsal": "the version before"}}}
+
+
+class Stage(Struct, frozen=True):
+    """A played cluster with a Rollout under `key` whose new version has just been applied."""
+
+    cluster: PlayedCluster
+    key: ObjectKey
+    spec: RolloutSpec
+
+
+def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: RolloutController) -> Stage:
+    """Raises InvalidInput with the engine's words for a Rollout that it would not run."""
+    spec = parse(rollout)
+    if isinstance(spec, Invalid):
+        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    namespace = namespace_of(rollout) or "default"
+    wanted = _placed(rollout, ROLLOUTS, namespace)
+    cluster = PlayedCluster(start)
+    for kind in KNOWN:
+        cluster.serve(kind)
+    for obj in others:
+        resource = _resource(obj)
+        cluster.put(resource, _placed(obj, resource, namespace))
+    _fill_in(cluster, spec, name_of(rollout), namespace)
+    key = ObjectKey(namespace, name_of(rollout))
+    _deploy_before(cluster, key, wanted, controller)
+    cluster.put(ROLLOUTS, {**(cluster.get(ROLLOUTS, *_names(key)) or {}), "spec": wanted["spec"]})
+    return Stage(cluster, key, spec)
+
+
+def _names(key: ObjectKey) -> tuple[str, str]:
+    return key.namespace, key.name
+
+
+def _resource(obj: Obj) -> Resource:
+    group, version = split_api_version(str(obj.get("apiVersion") or ""))
+    kind = str(obj.get("kind") or "")
+    known = next((one for one in KNOWN if one.group_kind == (group, kind)), None)
+    return known or Resource(group, version, kind, f"{kind.lower()}s")
+
+
+def _placed(obj: Obj, resource: Resource, namespace: str) -> Obj:
+    where = {"namespace": namespace_of(obj) or namespace} if resource.namespaced else {}
+    body = {key: value for key, value in copy_obj(obj).items() if key != "status"}
+    return {**body, "metadata": {**body.get("metadata", {}), **where}}
+
+
+def _fill_in(cluster: PlayedCluster, spec: RolloutSpec, name: str, namespace: str) -> None:
+    services = service_names(spec)
+    for service in services:
+        if cluster.get(SERVICES, namespace, service) is None:
+            labels = (spec.selector or {}).get("matchLabels") or {}
+            meta = {"name": service, "namespace": namespace}
+            cluster.put(SERVICES, {"metadata": meta, "spec": {"selector": labels, "ports": [{"port": 80}]}})
+    for router in routers_of(spec):
+        for ref in router.targets(name, namespace, managed_routes(spec)):
+            kind = next((one for one in MADE_UP if one.group_kind == (ref.group, ref.kind)), None)
+            if kind is not None and cluster.get(kind, ref.namespace, ref.name) is None:
+                refs = [{"name": one, "port": 80, "weight": 0 if index else 100} for index, one in enumerate(services)]
+                meta = {"name": ref.name, "namespace": ref.namespace}
+                cluster.put(kind, {"metadata": meta, "spec": {"rules": [{"backendRefs": refs}]}})
+
+
+def _deploy_before(cluster: PlayedCluster, key: ObjectKey, wanted: Obj, controller: RolloutController) -> None:
+    """The version before: the same pods with a mark. A first deployment walks no steps."""
+    before = merge_patch(wanted, {"spec": {"template": BEFORE, "paused": None, "restartAt": None}})
+    cluster.put(ROLLOUTS, before)
+    for _ in range(SETTLING):
+        writes = cluster.writes
+        cluster.pass_over(controller, key)
+        for rs in cluster.list(REPLICA_SETS):
+            cluster.report(rs, asked_for(rs), asked_for(rs))
+        if cluster.writes == writes:
+            break
+    cluster.events.clear()
