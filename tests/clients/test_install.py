@@ -2,16 +2,19 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS
 from shipway.demo.git_server import GitServer
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
+from shipway.kube.objects.yaml import load_all
 from shipway.kube.runtime.waiting import One, wait_until
 from tests.clients.own_clusters import real_cluster
 from tests.clients.pages import ROOT, sections
@@ -26,34 +29,111 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.mark.proves("deploy:install-page-runs")
 async def test_the_page_works_as_written(program: Callable[[str], str], tmp_path: Path) -> None:
-    for folder in ("deploy", "src/shipway/api/crds"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    blocks = sections("install.md")
-    async with real_cluster(tmp_path) as (client, kubeconfig):
-        path = f"{Path(program('kubectl')).parent}:/usr/bin:/bin"
-        env = {"PATH": path, "HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig)}
-
-        async def follow(title: str) -> None:
-            assert blocks[title]
-            for block in blocks[title]:
-                said = await said_by("/bin/sh", "-euc", f"cd {tmp_path}\n{block}", env=env)
-                assert said.code == 0, (block, said.out, said.err)
-
-        await follow("Install")
-        account = tmp_path / "account.kubeconfig"
-        admin = load_kubeconfig(kubeconfig)
-        write_config(account, server=admin.server, ca=admin.ca_data, token=await token_of(client))
-        await until_granted(account)
-        await delivers(client, account, tmp_path)
-        await follow("See that it works")
-        await follow("Upgrade")
-        await follow("Uninstall")
-        left = await said_by(*f"{program('kubectl')} get clusterrole,clusterrolebinding -o name".split(), env=env)
-        assert "shipway" not in left.out
+    async with the_page(program, tmp_path) as (client, kubeconfig, blocks):
+        await blocks.follow("Install")
+        await delivers(client, await account_of(client, kubeconfig, tmp_path), tmp_path)
+        for title in ("See that it works", "Upgrade", "Uninstall"):
+            await blocks.follow(title)
+        assert "shipway" not in await blocks.run("kubectl get clusterrole,clusterrolebinding -o name")
         assert await client.get(CONFIG_MAPS, "installed", "banner"), "what was deployed stays"
 
 
-async def delivers(client: Client, account: Path, home: Path) -> None:
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.proves("deploy:chart-installs")
+async def test_the_chart_works_as_written(helm: str, program: Callable[[str], str], tmp_path: Path) -> None:
+    """Two replicas share the work with the rights that it grants, and the second goes on when the first is killed."""
+    async with the_page(program, tmp_path, helm) as (client, kubeconfig, blocks):
+        await blocks.follow("With Helm", first=1)
+        account = await account_of(client, kubeconfig, tmp_path)
+        await blocks.follow("With Helm", first=2, after=1)
+        assert (await client.get(DEPLOYMENTS, "argocd", "shipway"))["spec"]["replicas"] == 2
+        await blocks.follow("See that it works")
+        async with shipway_run(account, tmp_path / "other", "--share") as other:
+            await delivers(client, account, tmp_path, "--share")
+            await other.ready()
+            assert await other.end() == 0
+            assert "orbidden" not in other.said
+        await blocks.follow("With Helm", after=2)
+        assert "shipway" not in await blocks.run(
+            "kubectl get clusterrole,clusterrolebinding -o name; kubectl -n argocd get all"
+        )
+
+
+class Blocks:
+    """The commands of the page, run in a copy of what they need."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._env = env
+        self._blocks = sections("install.md")
+
+    async def follow(self, title: str, *, first: int | None = None, after: int = 0) -> None:
+        """The blocks under a heading in order, or a part of them."""
+        chosen = self._blocks[title][after:first]
+        assert chosen, title
+        for block in chosen:
+            await self.run(block)
+
+    async def run(self, commands: str) -> str:
+        said = await said_by("/bin/sh", "-euc", f"cd {self._folder}\n{commands}", env=self._env)
+        assert said.code == 0, (commands, said.out, said.err)
+        return said.out
+
+
+@asynccontextmanager
+async def the_page(
+    program: Callable[[str], str], folder: Path, helm: str = "helm"
+) -> AsyncGenerator[tuple[Client, Path, Blocks], None]:
+    """A real control plane of its own, and the page beside it."""
+    for part in ("deploy", "src/shipway/api/crds"):
+        shutil.copytree(ROOT / part, folder / part)
+    (tools := folder / "tools").mkdir()
+    for name, path in (("kubectl", program("kubectl")), ("helm", program(helm))):
+        (tools / name).symlink_to(path)
+    async with real_cluster(folder) as (client, kubeconfig):
+        env = {"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(folder), "KUBECONFIG": str(kubeconfig)}
+        yield client, kubeconfig, Blocks(folder, env)
+
+
+async def account_of(client: Client, kubeconfig: Path, folder: Path) -> Path:
+    """The kubeconfig of the installed account, once its rules are honoured."""
+    path, admin = folder / "account.kubeconfig", load_kubeconfig(kubeconfig)
+    write_config(path, server=admin.server, ca=admin.ca_data, token=await token_of(client))
+    await until_granted(path)
+    return path
+
+
+EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true," + ",".join(
+    f"manage.routers.{router}=true" for router in ("apisix", "istio", "smi", "traefik")
+)
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.proves("deploy:chart-is-the-manifests")
+async def test_the_chart_is_the_plain_manifests(helm: str, program: Callable[[str], str], tmp_path: Path) -> None:
+    """With everything taken, both ways make the same objects; and the chart brings the kinds that the first step applies."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    parts = ", ".join(f"./deploy/{part}" for part in ("network-policy", "rbac-objects", "routers"))
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [./deploy]\ncomponents: [{parts}]\n")
+    overlay = await said_by(program("kubectl"), "kustomize", str(tmp_path), env={})
+    command = (program(helm), "template", "shipway", str(ROOT / "deploy/chart"), "--namespace=argocd", "--set", EVERYTHING)
+    chart = await said_by(*command, env={"HOME": str(tmp_path)})
+    assert (overlay.code, chart.code) == (0, 0), (overlay.err, chart.err)
+    plain = by_name(overlay.out)
+    del plain["Namespace", "argocd"]  # `--create-namespace`
+    templated = by_name(chart.out)
+    container = templated["Deployment", "shipway"]["spec"]["template"]["spec"]["containers"][0]
+    assert container.pop("imagePullPolicy") == "IfNotPresent"
+    assert templated == plain
+    kinds = {path.name for path in (ROOT / "src/shipway/api/crds").glob("*.yaml")}
+    assert {path.name for path in (ROOT / "deploy/chart/crds").glob("*.yaml")} == kinds
+
+
+def by_name(text: str) -> dict[tuple[str, str], Obj]:
+    return {(obj["kind"], obj["metadata"]["name"]): obj for obj in load_all(text) if obj}
+
+
+async def delivers(client: Client, account: Path, home: Path, *flags: str) -> None:
     """A commit goes live by a process that has the account's rights and no other."""
     server = GitServer(home / "repositories")
     await server.start()
@@ -62,13 +142,13 @@ async def delivers(client: Client, account: Path, home: Path) -> None:
     commit = copy.git("rev-parse", "HEAD")
     await asyncio.to_thread(copy.push)
     try:
-        async with shipway_run(account, home) as running:
+        async with shipway_run(account, home, *flags) as running:
             await running.ready()
             to = {"server": "https://kubernetes.default.svc", "namespace": "installed"}
             await client.create(APPLICATIONS, application("installed", copy.url, "deploy", destination=to))
             await app_is(client, "installed", synced_to(commit), seconds=90)
             assert dig(await client.get(CONFIG_MAPS, "installed", "banner"), "data", "text") == "one"
-            assert "forbidden" not in running.said
+            assert "orbidden" not in running.said
             await client.delete(APPLICATIONS, "argocd", "installed")
             await wait_until(client, One(APPLICATIONS, "argocd", "installed"), lambda app: app is None, seconds=60)
             assert await running.end() == 0

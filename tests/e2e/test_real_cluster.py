@@ -36,6 +36,7 @@ from tests.kube.installation import MANAGED, Access, Audited, granted
 CLOCK = SystemClock()
 A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
 JOB_METRIC, RESTART, SETS = "a job metric", "a restart", "ApplicationSets"
+SHARING = "several replicas"
 AN_OLD_EVENT = "an event that another process began to count happens again"
 SELDOM = {
     Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
@@ -56,6 +57,8 @@ SELDOM = {
     Access("create", "argoproj.io", "applications"): SETS,
     Access("delete", "argoproj.io", "applications"): SETS,
     Access("get", "", "events"): AN_OLD_EVENT,
+    Access("patch", "coordination.k8s.io", "leases"): SHARING,
+    Access("delete", "coordination.k8s.io", "leases"): SHARING,
 }
 """What is granted though this story never needs it, and what does."""
 MAKES_A_PROJECT = Access("create", "argoproj.io", "appprojects")

@@ -83,7 +83,7 @@ class Sharing:
         self._others: dict[str, _Other] = {}
         self._gone: dict[str, float] = {}
         self._knows: frozenset[str] = frozenset()
-        self._version = ""
+        self._has_joined = False
         self._has_looked = False
         self._until = 0.0
         self._renew_at = 0.0
@@ -136,8 +136,8 @@ class Sharing:
         Our Lease is written before the first look: of two that join at once, the later one to look sees the other.
         """
         begun = self._clock.elapsed()
-        if not self._version:
-            self._version = await self._join()
+        if not self._has_joined:
+            await self._join()
         listing = await self._client.list(LEASES, self._me.namespace, label_selector=f"{GROUP_LABEL}={self._me.group}")
         before = self._picture()
         leases = {name_of(lease): lease for lease in listing.items}
@@ -147,7 +147,7 @@ class Sharing:
         knew = self._knows
         await self._acknowledge(shared)
         if self._knows != knew or self._clock.elapsed() >= self._renew_at:
-            self._version = resource_version_of(await self._client.replace(LEASES, self._lease()))
+            await self._client.patch(LEASES, self._me.namespace, self._me.identity, self._said())
             self._until, self._renew_at = begun + self._term, begun + self._me.seconds * RENEW
         if not self._has_looked:
             self._has_looked = True
@@ -191,31 +191,29 @@ class Sharing:
                     await self._client.delete(LEASES, self._me.namespace, name, uid=uid_of(leases[name]))
             del self._gone[name]
 
-    def _lease(self) -> Obj:
-        meta: Obj = {
-            "namespace": self._me.namespace,
-            "name": self._me.identity,
-            "labels": {GROUP_LABEL: self._me.group},
-            "annotations": {KNOWN_ANNOTATION: ",".join(sorted(self._knows))},
-        }
+    def _said(self) -> Obj:
+        """What our Lease says now: whom we know, and that we live. Nobody else writes it, so no version is named."""
         spec: Obj = {
             "holderIdentity": self._me.identity,
             "leaseDurationSeconds": self._me.seconds,
             "renewTime": rfc3339_micro(self._clock.now()),
         }
-        return {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": spec}
+        return {"metadata": {"annotations": {KNOWN_ANNOTATION: ",".join(sorted(self._knows))}}, "spec": spec}
 
-    async def _join(self) -> str:
-        """Makes our Lease; its version. One that is there already is ours, from a try whose answer was lost."""
-        try:
-            return resource_version_of(await self._client.create(LEASES, self._lease()))
-        except Conflict:
-            return resource_version_of(await self._client.get(LEASES, self._me.namespace, self._me.identity))
+    async def _join(self) -> None:
+        """Makes our Lease. One that is there already is ours, from a try whose answer was lost."""
+        said, name = self._said(), {"namespace": self._me.namespace, "name": self._me.identity}
+        meta: Obj = {**name, "labels": {GROUP_LABEL: self._me.group}, **said["metadata"]}
+        with contextlib.suppress(Conflict):
+            await self._client.create(
+                LEASES, {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": said["spec"]}
+            )
+        self._has_joined = True
 
     async def _leave(self) -> None:
         """Says that our keys are free; who cannot in time lets the term run out."""
         self._until = 0.0
-        if not self._version:
+        if not self._has_joined:
             return
         try:
             async with asyncio.timeout(RELEASE_SECONDS):

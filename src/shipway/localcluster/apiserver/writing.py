@@ -51,6 +51,12 @@ _SERVERS = {
 """Metadata that a client may send and that does not count."""
 
 
+_VERSIONED = {
+    ("coordination.k8s.io", "Lease"), ("policy", "PodDisruptionBudget"), ("apiextensions.k8s.io", "CustomResourceDefinition"),
+}  # fmt: skip
+"""Built-in kinds that a PUT must name the version of; of the others it may mean whatever is there."""
+
+
 class Written(Struct, frozen=True):
     """What a write left behind."""
 
@@ -172,7 +178,7 @@ def replace(backend: Backend, target: Target, body: object, options: WriteOption
             return create(backend, target, wanted, options)
         raise not_found(kind.named(target.name))
     live = backend.read(kind, target.namespace, target.name)
-    if kind.crd and not wanted["metadata"].get("resourceVersion"):
+    if (kind.crd or kind.group_kind in _VERSIONED) and not wanted["metadata"].get("resourceVersion"):
         problem = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
         raise invalid(Named(kind.group, kind.plural, kind.plural, target.name), [problem])
     return change(backend, target, live, wanted, options)

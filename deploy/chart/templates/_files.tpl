@@ -1,0 +1,65 @@
+{{/* The manifests that the values ask for, one path a line. */}}
+{{- define "shipway.files" -}}
+service-account.yaml
+engines.yaml
+managed.yaml
+deployment.yaml
+{{- if .Values.networkPolicy.enabled }}
+network-policy/network-policy.yaml
+{{- end }}
+{{- if .Values.manage.rbacObjects }}
+rbac-objects/roles.yaml
+{{- end }}
+{{- range $router, $wanted := .Values.manage.routers }}
+{{- if $wanted }}
+routers/{{ $router }}.yaml
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Puts the object into the namespace of the release, and its subjects likewise. */}}
+{{- define "shipway.place" -}}
+{{- $namespace := .root.Release.Namespace }}
+{{- if .object.metadata.namespace }}
+{{- $_ := set .object.metadata "namespace" $namespace }}
+{{- end }}
+{{- range .object.subjects }}
+{{- $_ := set . "namespace" $namespace }}
+{{- end }}
+{{- end }}
+
+{{/* Changes the Deployment as the values say. */}}
+{{- define "shipway.deployment" -}}
+{{- $values := .root.Values }}
+{{- $spec := .object.spec }}
+{{- $pod := $spec.template.spec }}
+{{- $main := index $pod.containers 0 }}
+{{- $_ := set $spec "replicas" ($values.replicas | int) }}
+{{- $_ := set $main "image" (printf "%s:%s" $values.image.repository ($values.image.tag | default .root.Chart.AppVersion)) }}
+{{- $_ := set $main "imagePullPolicy" $values.image.pullPolicy }}
+{{- $_ := set $main "resources" $values.resources }}
+{{- if gt ($values.replicas | int) 1 }}
+{{- $_ := set $main "args" (append $main.args "--share") }}
+{{- $_ := set $spec "strategy" (dict "type" "RollingUpdate") }}
+{{- end }}
+{{- $_ := set $main "args" (concat $main.args $values.extraArgs) }}
+{{- $_ := set $main "env" (concat $main.env $values.extraEnv) }}
+{{- if $values.persistence.enabled }}
+{{- $claim := dict "claimName" ($values.persistence.existingClaim | default "shipway") }}
+{{- $kept := list (dict "name" "state" "persistentVolumeClaim" $claim) }}
+{{- range $pod.volumes }}
+{{- if ne .name "state" }}
+{{- $kept = append $kept . }}
+{{- end }}
+{{- end }}
+{{- $_ := set $pod "volumes" $kept }}
+{{- end }}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" }}
+{{- with index $values $key }}
+{{- $_ := set $pod $key . }}
+{{- end }}
+{{- end }}
+{{- with $values.podAnnotations }}
+{{- $_ := set $spec.template.metadata "annotations" . }}
+{{- end }}
+{{- end }}
