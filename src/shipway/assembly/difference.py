@@ -8,7 +8,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from shipway.assembly.destinations import destination
 from shipway.assembly.onlooking import look
+from shipway.base.clock import SystemClock
 from shipway.base.errors import NotFound
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.comparison import Item
@@ -37,9 +39,9 @@ async def difference(client: Client, application: Obj, cache: Path) -> list[Obje
     observed = await look(client, application, cache)
     comparison = observed.comparison
     assert comparison is not None
-    changes = [
-        await _change(client, item, observed) for item in comparison.items if item.state == "OutOfSync" and not item.is_hook
-    ]
+    drifted = [item for item in comparison.items if item.state == "OutOfSync" and not item.is_hook]
+    async with destination(client, SystemClock(), application) as there:
+        changes = [await _change(there, item, observed) for item in drifted]
     return [change for change in changes if change.live != change.desired]
 
 

@@ -70,9 +70,9 @@ class Managed(Struct, frozen=True):
     resource: Resource
 
 
-async def resource_tree(client: Client, application: Obj, clock: Clock) -> Sight:
-    """The tree of the application whose object this is."""
-    reader = await _reader(client)
+async def resource_tree(client: Client, application: Obj, clock: Clock, there: Client) -> Sight:
+    """The tree of the application whose object this is; `there` speaks to the cluster that its objects live in."""
+    reader = await _reader(there)
     settings = await settings_of(client, application)
     roots = await reader.live(roots_in(application))
     lives = [root.live for root in roots if root.live is not None]
@@ -84,9 +84,9 @@ async def resource_tree(client: Client, application: Obj, clock: Clock) -> Sight
     return Sight(tree, tuple(everything), tuple(sorted(reader.unseen)))
 
 
-async def live_objects(client: Client, application: Obj, fits: Callable[[Ref], bool] = lambda _: True) -> list[Managed]:
-    """What is live of the objects that the application manages, of those that fit."""
-    reader = await _reader(client)
+async def live_objects(there: Client, application: Obj, fits: Callable[[Ref], bool] = lambda _: True) -> list[Managed]:
+    """What is live of the objects that the application manages, of those that fit; `there` is their cluster."""
+    reader = await _reader(there)
     roots = await reader.live([root for root in roots_in(application) if fits(root.ref)])
     return [Managed(root.live, reader.served[root.ref.group, root.ref.kind]) for root in roots if root.live is not None]
 

@@ -5,12 +5,13 @@ printed is made in `app_view`; syncing lives in `app_sync`, the diff, which need
 """
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from shipway.api.kinds import ANALYSIS_RUNS, APP_PROJECTS, APPLICATIONS, REPLICA_SETS, ROLLOUTS
-from shipway.base.errors import Denied, NotFound
+from shipway.base.errors import Denied, InvalidInput, NotFound, Unavailable
 from shipway.cli import app_sync, app_view
 from shipway.cli.app_sync import SyncFlags
 from shipway.cli.output import (
@@ -24,8 +25,9 @@ from shipway.cli.output import (
     print_object,
     print_table,
 )
-from shipway.cli.session import Place, Session, connected, look_up
+from shipway.cli.session import Place, Session, at_destination, connected, look_up
 from shipway.gitops.why import why
+from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import controller_of, name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.waiting import TookTooLong
@@ -195,9 +197,12 @@ async def find_app(session: Session, name: str) -> Obj:
 async def children_of(session: Session, application: Obj) -> tuple[Obj, ...]:
     """Its AppProject, and the live Rollouts among its objects with their ReplicaSets and analyses: they know why it waits."""
     found = await _project_of(session, application)
-    for row in status_of(application).get("resources") or []:
-        if row.get("kind") == "Rollout":
-            found += await _rollout_with_children(session, row.get("namespace") or "", row.get("name") or "")
+    rollouts = [row for row in status_of(application).get("resources") or [] if row.get("kind") == "Rollout"]
+    if rollouts:
+        with suppress(InvalidInput, Denied, Unavailable):  # without them the sentence says nothing of what they wait for
+            async with at_destination(session, application) as there:
+                for row in rollouts:
+                    found += await _rollout_with_children(there, row.get("namespace") or "", row.get("name") or "")
     return tuple(found)
 
 
@@ -209,17 +214,17 @@ async def _project_of(session: Session, application: Obj) -> list[Obj]:
         return []  # without it the sentence says nothing of sync windows
 
 
-async def _rollout_with_children(session: Session, namespace: str, name: str) -> list[Obj]:
+async def _rollout_with_children(there: Client, namespace: str, name: str) -> list[Obj]:
     try:
-        rollout = await session.client.get(ROLLOUTS, namespace, name)
+        rollout = await there.get(ROLLOUTS, namespace, name)
     except NotFound:
         return []
     owned = [rollout]
     for kind in (REPLICA_SETS, ANALYSIS_RUNS):
-        owned += await _owned(session, kind, rollout)
+        owned += await _owned(there, kind, rollout)
     return owned
 
 
-async def _owned(session: Session, kind: Resource, rollout: Obj) -> list[Obj]:
-    objects = (await session.client.list(kind, namespace_of(rollout))).items
+async def _owned(there: Client, kind: Resource, rollout: Obj) -> list[Obj]:
+    objects = (await there.list(kind, namespace_of(rollout))).items
     return [obj for obj in objects if (controller_of(obj) or {}).get("uid") == uid_of(rollout)]

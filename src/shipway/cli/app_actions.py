@@ -14,19 +14,22 @@ from cyclopts import App, Parameter
 
 from shipway.api.application import parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS
+from shipway.assembly.destinations import place_of
 from shipway.assembly.resource_actions import ResourceActions
 from shipway.assembly.resource_tree import Managed, live_objects, settings_of
 from shipway.assembly.scripts import Scripts
+from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput, NotFound
 from shipway.cli.app import find_app
 from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, OutputFlag, kubectl_name, object_text, print_lines, print_object, print_table
 from shipway.cli.process import configure_logs
 from shipway.cli.sending import send, unbeaten
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.actions import Action
 from shipway.gitops.customizations import read_customizations
 from shipway.gitops.project import DEFAULT, refusal_of
+from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource, ref_of
 from shipway.kube.objects.views import name_of, namespace_of, status_of
 
@@ -109,8 +112,8 @@ async def run_command(
 
 async def list_actions(session: Session, name: str, which: Which, output: Output = "table") -> int:
     application = await find_app(session, name)
-    targets = await _targets(session, application, which)
-    async with _actions(session, application) as actions:
+    async with at_destination(session, application) as there, _actions(session, application) as actions:
+        targets = await _targets(there, application, which)
         found = [(target.obj, one) for target in targets for one in await actions.of(target.obj)]
     if output == "table":
         print_table(HEADINGS, [_row(obj, one) for obj, one in found])
@@ -128,11 +131,11 @@ async def run_action(session: Session, name: str, action: str, which: Which, fla
     creates; nothing is written then."""
     params = read_params(flags.param)
     application = await find_app(session, name)
-    targets = await _chosen(session, application, which, every=flags.every)
-    async with _actions(session, application) as actions:
-        permits = _Permits(session, application)
+    async with at_destination(session, application) as there, _actions(session, application) as actions:
+        targets = await _chosen(there, application, which, every=flags.every)
+        permits = _Permits(session, application, there)
         for target in targets:
-            written = await _carried_out(session, target, actions, (action, params), permits)
+            written = await _carried_out(session.clock, target, actions, (action, params), permits)
             for obj in written:
                 print_object(masked(obj), "name" if output == "table" else output)
             if not written:
@@ -149,10 +152,10 @@ def read_params(written: Sequence[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-async def _chosen(session: Session, application: Obj, which: Which, *, every: bool) -> list[Managed]:
+async def _chosen(there: Client, application: Obj, which: Which, *, every: bool) -> list[Managed]:
     if not which.kind:
         raise InvalidInput("say the kind of the object: --kind Deployment")
-    targets = await _targets(session, application, which)
+    targets = await _targets(there, application, which)
     if not targets:
         raise NotFound(
             f"{name_of(application)} has no live {which.kind} that fits: see `shipway app resources {name_of(application)}`"
@@ -163,7 +166,7 @@ async def _chosen(session: Session, application: Obj, which: Which, *, every: bo
     return targets
 
 
-async def _targets(session: Session, application: Obj, which: Which) -> list[Managed]:
+async def _targets(there: Client, application: Obj, which: Which) -> list[Managed]:
     wanted = (
         (which.kind, "kind"),
         (which.group, "group"),
@@ -171,7 +174,7 @@ async def _targets(session: Session, application: Obj, which: Which) -> list[Man
         (which.resource_namespace, "namespace"),
     )
     return await live_objects(
-        session.client, application, lambda ref: all(getattr(ref, field) == value for value, field in wanted if value)
+        there, application, lambda ref: all(getattr(ref, field) == value for value, field in wanted if value)
     )
 
 
@@ -184,35 +187,36 @@ async def _actions(session: Session, application: Obj) -> AsyncIterator[Resource
 
 
 async def _carried_out(
-    session: Session, target: Managed, actions: ResourceActions, asked: tuple[str, dict[str, str]], permits: "_Permits"
+    clock: Clock, target: Managed, actions: ResourceActions, asked: tuple[str, dict[str, str]], permits: "_Permits"
 ) -> list[Obj]:
     """What was written. Made anew from a fresh look where somebody else wrote the object meanwhile."""
     action, params = asked
     place = (namespace_of(target.obj), name_of(target.obj))
 
     async def write(fresh: Obj) -> tuple[list[Obj], list[tuple[Resource, Obj]]]:
-        effect = await actions.effect(fresh, action, params, session.clock.now())
+        effect = await actions.effect(fresh, action, params, clock.now())
         creates = [(await permits.kind_of(obj), obj) for obj in effect.creates]
-        changed = await send(session.client, target.resource, fresh, effect.root, effect.status)
+        changed = await send(permits.there, target.resource, fresh, effect.root, effect.status)
         return [changed] if effect.root or effect.status else [], creates
 
     subject = f"{target.obj.get('kind')} {place[1]}"
-    written, creates = await unbeaten(subject, lambda: session.client.get(target.resource, *place), write, seen=target.obj)
-    return [*written, *[await session.client.create(kind, obj) for kind, obj in creates]]
+    written, creates = await unbeaten(subject, lambda: permits.there.get(target.resource, *place), write, seen=target.obj)
+    return [*written, *[await permits.there.create(kind, obj) for kind, obj in creates]]
 
 
 class _Permits:
     """Whether the project lets an action create an object. Its rules are read when they are first needed."""
 
-    def __init__(self, session: Session, application: Obj) -> None:
+    def __init__(self, session: Session, application: Obj, there: Client) -> None:
         self._client = session.client
+        self.there = there
         self._application = application
         self._served: dict[tuple[str, str], Resource] = {}
 
     async def kind_of(self, obj: Obj) -> Resource:
         """The kind of an object that may be created. Raises Denied naming the rule, InvalidInput for an unknown kind."""
         if not self._served:
-            self._served = {one.group_kind: one for one in reversed(await self._client.discover())}
+            self._served = {one.group_kind: one for one in reversed(await self.there.discover())}
         ref, spec = ref_of(obj), parse_spec(self._application)
         resource = self._served.get((ref.group, ref.kind))
         if resource is None:
@@ -220,7 +224,8 @@ class _Permits:
         name = spec.project or DEFAULT
         namespace = status_of(self._application).get("controllerNamespace") or namespace_of(self._application)
         project = parse_project(await self._client.get(APP_PROJECTS, namespace, name))
-        if refusal := refusal_of(project, name, ref, resource.namespaced, spec.destination):
+        place = await place_of(self._client, self._application)
+        if refusal := refusal_of(project, name, ref, resource.namespaced, place.told_in(spec).destination):
             raise Denied(f"the action creates {ref}: {refusal}")
         return resource
 

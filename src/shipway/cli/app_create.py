@@ -12,11 +12,13 @@ from cyclopts import Parameter
 
 from shipway.api.application import ApplicationSpec, parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
-from shipway.base.errors import Conflict, InvalidInput, NotFound
+from shipway.assembly.destinations import place_of
+from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound
 from shipway.cli.app_spec import SpecFlags, application_from, completed, overlaid
 from shipway.cli.files import parsed, text_of
 from shipway.cli.output import Output, OutputFlag, print_done
 from shipway.cli.session import ARGOCD, Place, Session, connected
+from shipway.gitops.application.destinations import Place as GoesTo
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.gitops.source import check_spec
 from shipway.kube.objects import yaml
@@ -136,8 +138,20 @@ async def check_allowed(session: Session, app: Obj, hint: str = "") -> None:
     if project is None and spec.project != DEFAULT:  # the engine makes the default one, and it allows everything
         told = f"AppProject {spec.project} does not exist: `shipway proj list` shows those that do"
         raise InvalidInput(f"{told}{hint}", reason="InvalidSpecError")
-    if project is not None and (found := refusals(parse_project(project), spec.project, spec)):
+    place = await _place(session, app)
+    if place.problem:
+        raise InvalidInput(f"{place.problem}{hint}", reason="InvalidSpecError")
+    told = place.told_in(spec)
+    if project is not None and (found := refusals(parse_project(project), spec.project, told, place.owner)):
         raise InvalidInput(f"{'; '.join(found)}{hint}", reason="InvalidSpecError")
+
+
+async def _place(session: Session, app: Obj) -> GoesTo:
+    """The Application's cluster; as the Application itself calls it where the Secrets of clusters may not be read."""
+    try:
+        return await place_of(session.client, app)
+    except Denied:
+        return GoesTo(None)
 
 
 async def _project(session: Session, name: str) -> Obj | None:

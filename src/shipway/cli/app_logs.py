@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import orjson
 from cyclopts import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.kinds import PODS
 from shipway.assembly.resource_tree import Sight, resource_tree
@@ -22,9 +23,9 @@ from shipway.cli.app import find_app
 from shipway.cli.durations import Duration
 from shipway.cli.output import Paint, paint_for
 from shipway.cli.process import configure_logs
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.tree import Node
-from shipway.kube.client.client import LogOptions
+from shipway.kube.client.client import Client, LogOptions
 from shipway.kube.client.watching import Listing
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, spec_of, status_of, uid_of
@@ -115,7 +116,15 @@ async def logs_command(
 async def show_logs(session: Session, name: str, flags: LogFlags, output: Format = "text", write: Write | None = None) -> int:
     """Raises NotFound where there is no pod, InvalidInput where no pod has the container that is asked for."""
     application = await find_app(session, name)
-    sight = await resource_tree(session.client, application, session.clock)
+    async with at_destination(session, application) as there:
+        return await _show_logs(session, application, there, flags, Shown(output, flags.follow, flags.filter), write)
+
+
+async def _show_logs(
+    session: Session, application: Obj, there: Client, flags: LogFlags, shown: Shown, write: Write | None
+) -> int:
+    name = name_of(application)
+    sight = await resource_tree(session.client, application, session.clock, there)
     pods = chosen_pods(sight, flags)
     if not pods and not flags.follow:
         raise NotFound(f"{name} has no pods that fit: see `shipway app tree {name}`")
@@ -123,10 +132,10 @@ async def show_logs(session: Session, name: str, flags: LogFlags, output: Format
     if pods and not voices:
         known = sorted({container for pod in pods for container in _containers(pod)})
         raise InvalidInput(f'no pod has a container "{flags.container}": they have {", ".join(known)}')
-    shown = Shown(output, len(voices) > 1 or flags.follow, flags.filter, paint_for(sys.stdout))
-    reader = _Reader(session, flags, shown, write or _to_stdout)
+    shown = replace(shown, is_named=len(voices) > 1 or flags.follow, paint=paint_for(sys.stdout))
+    reader = _Reader(there, flags, shown, write or _to_stdout)
     if flags.follow:
-        await _Following(session, application, flags, reader).run({namespace_of(one) for one in sight.objects} - {""})
+        await _Following(session, application, there, flags, reader).run({namespace_of(one) for one in sight.objects} - {""})
     for voice in voices:
         await reader.read(voice)
     return 0
@@ -161,8 +170,8 @@ def _fits(node: Node, flags: LogFlags) -> bool:
 class _Reader:
     """Prints what voices say, a line at a time, so that lines of several never mix."""
 
-    def __init__(self, session: Session, flags: LogFlags, shown: Shown, write: Write) -> None:
-        self._client = session.client
+    def __init__(self, there: Client, flags: LogFlags, shown: Shown, write: Write) -> None:
+        self._client = there
         self._shown = shown
         self._write = write
         self._options: LogOptions = {
@@ -199,8 +208,9 @@ async def _lines(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[str, Non
 class _Following:
     """Reads every pod of the application that has begun, and those that will; until it is cancelled."""
 
-    def __init__(self, session: Session, application: Obj, flags: LogFlags, reader: _Reader) -> None:
+    def __init__(self, session: Session, application: Obj, there: Client, flags: LogFlags, reader: _Reader) -> None:
         self._session = session
+        self._there = there
         self._application = application
         self._flags = flags
         self._reader = reader
@@ -208,7 +218,7 @@ class _Following:
 
     async def run(self, namespaces: Iterable[str]) -> None:
         """The lists come before the tree, so that a pod which begins in between is seen by one of them."""
-        listings = {namespace: await self._session.client.list(PODS, namespace) for namespace in namespaces}
+        listings = {namespace: await self._there.list(PODS, namespace) for namespace in namespaces}
         async with asyncio.TaskGroup() as group:
             await self._begin(group)
             for namespace, listing in listings.items():
@@ -216,7 +226,7 @@ class _Following:
 
     async def _begin(self, group: asyncio.TaskGroup) -> None:
         """Reads the pods that have begun since the last time."""
-        sight = await resource_tree(self._session.client, self._application, self._session.clock)
+        sight = await resource_tree(self._session.client, self._application, self._session.clock, self._there)
         for pod in chosen_pods(sight, self._flags):
             if _has_begun(pod) and uid_of(pod) not in self._begun:
                 self._begun.add(uid_of(pod))
@@ -226,13 +236,13 @@ class _Following:
     async def _watch(self, group: asyncio.TaskGroup, namespace: str, listing: Listing[Obj]) -> None:
         known = {uid_of(pod) for pod in listing.items if _has_begun(pod)}
         while True:
-            watch = self._session.client.watch(PODS, namespace, resource_version=listing.resource_version)
+            watch = self._there.watch(PODS, namespace, resource_version=listing.resource_version)
             with suppress(Conflict):  # too old to go on from: the list below tells what was missed
                 async with aclosing(watch) as events:
                     async for event in events:
                         await self._look_at(event.obj if event.type in ("ADDED", "MODIFIED") else {}, known, group)
             await self._session.clock.sleep(PAUSE)
-            listing = await self._session.client.list(PODS, namespace)
+            listing = await self._there.list(PODS, namespace)
             for pod in listing.items:
                 await self._look_at(pod, known, group)
 

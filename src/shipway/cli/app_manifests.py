@@ -15,7 +15,7 @@ from shipway.cli.app_sync import SyncFlags, operation
 from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, kubectl_name, listing, object_text, print_lines, without_managed_fields
 from shipway.cli.process import configure_logs
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.kube.objects.views import spec_of
 from shipway.kube.objects.yaml import dump
 
@@ -57,7 +57,8 @@ async def show_manifests(session: Session, name: str, source: From, revision: st
     if revision and spec_of(application).get("sources"):
         raise InvalidInput(f"{name} has several sources: --revision cannot say which one it means")
     if source == "live":
-        found = [one.obj for one in await live_objects(session.client, application)]
+        async with at_destination(session, application) as there:
+            found = [one.obj for one in await live_objects(there, application)]
     else:
         asked = operation(application, SyncFlags(revision=revision, dry_run=True)) if revision else None
         found = list(await manifests(session.client, application, cache, operation=asked))

@@ -13,7 +13,7 @@ from shipway.cli.app import find_app
 from shipway.cli.app_tree_view import document, names, only_troubled, tree_lines
 from shipway.cli.output import Output, OutputFlag, object_text, paint_for, print_lines
 from shipway.cli.process import configure_logs
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, at_destination, connected
 
 
 async def tree_command(
@@ -42,7 +42,8 @@ async def tree_command(
 
 async def show_tree(session: Session, name: str, output: Output = "table", *, troubled: bool = False) -> int:
     application = await find_app(session, name)
-    sight = await resource_tree(session.client, application, session.clock)
+    async with at_destination(session, application) as there:
+        sight = await resource_tree(session.client, application, session.clock, there)
     tree = only_troubled(sight.tree) if troubled else sight.tree
     if output == "table":
         print_lines(tree_lines(application, tree, session.clock.now(), paint_for(sys.stdout)))

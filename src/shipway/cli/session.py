@@ -5,7 +5,7 @@ core, which is given the session. Tests give the core a session over the embedde
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from msgspec import Struct
 
+from shipway.assembly.destinations import destination
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import NotFound
 from shipway.kube.client.client import Client
@@ -66,6 +67,12 @@ async def connected(place: Place | None) -> AsyncIterator[Session]:
         yield Session(client, SystemClock(), flags.namespace, config.namespace)
     finally:
         await client.close()
+
+
+def at_destination(session: Session, application: Obj) -> AbstractAsyncContextManager[Client]:
+    """A client of the cluster that the Application's objects live in. Raises InvalidInput where that is none, Denied where its
+    Secret may not be read."""
+    return destination(session.client, session.clock, application)
 
 
 async def look_up(session: Session, resource: Resource, namespace: str, name: str, listing: str) -> Obj:

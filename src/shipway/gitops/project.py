@@ -7,7 +7,15 @@ that starts with `!` denies, and a denial wins.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from shipway.api.application import ApplicationSpec, Destination, ProjectDestination, ProjectKind, ProjectSpec
+from shipway.api.application import (
+    IN_CLUSTER_NAME,
+    IN_CLUSTER_SERVER,
+    ApplicationSpec,
+    Destination,
+    ProjectDestination,
+    ProjectKind,
+    ProjectSpec,
+)
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
@@ -127,17 +135,25 @@ def _permits_destination(destination: Destination, rules: Sequence[ProjectDestin
 
 def _pairs(rule: ProjectDestination, destination: Destination, namespace: str) -> list[tuple[str, str]]:
     return [
-        (rule.server, destination.server or "https://kubernetes.default.svc"),
-        (rule.name, destination.name or "in-cluster"),
+        (rule.server, _server(destination)),
+        (rule.name, _name(destination)),
         (rule.namespace, namespace),
     ]
 
 
 def _is_here(server: str, name: str, destination: Destination) -> bool:
-    """A rule names the cluster by server or by name; both spellings mean the cluster we run on."""
+    """A rule names the cluster by server or by name."""
     if server:
-        return _matches(server, destination.server or "https://kubernetes.default.svc")
-    return bool(name) and _matches(name, destination.name or "in-cluster")
+        return _matches(server, _server(destination))
+    return bool(name) and _matches(name, _name(destination))
+
+
+def _server(destination: Destination) -> str:
+    return destination.server or (IN_CLUSTER_SERVER if destination.name in ("", IN_CLUSTER_NAME) else "")
+
+
+def _name(destination: Destination) -> str:
+    return destination.name or (IN_CLUSTER_NAME if destination.server in ("", IN_CLUSTER_SERVER) else "")
 
 
 def _any_kind(rules: Iterable[ProjectKind], ref: Ref) -> bool:

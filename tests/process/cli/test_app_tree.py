@@ -10,6 +10,6 @@ async def test_a_script_judges_children_as_it_judges_what_is_managed(shop: Shop)
     await delivered(shop)
     script = "return {status = 'Suspended', message = obj.metadata.name}"
     await shop.create(CONFIG_MAPS, settings(**{"resource.customizations.health.Pod": script}))
-    tree = (await resource_tree(shop.client, await shop.app("shop"), shop.session.clock)).tree
+    tree = (await resource_tree(shop.client, await shop.app("shop"), shop.session.clock, shop.client)).tree
     healths = [node.health for node in tree.nodes if node.ref.kind == "Pod"]
     assert [(one.status, one.message) for one in healths if one] == [("Suspended", "web-1-a"), ("Suspended", "web-1-b")]

@@ -154,7 +154,8 @@ async def test_a_crowded_namespace_costs_nothing(shop: Shop, web: Obj) -> None:
             return response
 
     weighing = Weighing(shop.client)
-    sight = await resource_tree(Client(weighing), await shop.app("shop"), shop.session.clock)
+    client = Client(weighing)
+    sight = await resource_tree(client, await shop.app("shop"), shop.session.clock, client)
     assert [node.ref.name for node in sight.tree.nodes if node.ref.kind == "Pod"] == ["web-1-a", "web-1-b"]
     assert received == [2]
     # two for discovery, the settings, three managed objects, ReplicaSets, pods and slices
@@ -169,7 +170,8 @@ async def test_many_objects_of_a_kind_are_listed_once(shop: Shop) -> None:
         )
     app = await shop.create(APPLICATIONS, application(resources=[row("ConfigMap", name) for name in names]))
     counting = Counting(shop.client)
-    sight = await resource_tree(Client(counting), app, shop.session.clock)
+    client = Client(counting)
+    sight = await resource_tree(client, app, shop.session.clock, client)
     assert len(sight.tree.nodes) == 20
     assert all(node.is_live for node in sight.tree.nodes)
     assert sum("configmaps" in path for path in counting.asked) == 2  # and argocd-cm
@@ -199,7 +201,7 @@ async def test_what_an_operator_makes_of_a_custom_object_is_found_whatever_its_k
     await shop.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-crate", **meta}})
     await shop.create(DEPLOYMENTS, workload("Deployment", "of-crate", {"app": "crate"}, **meta))
     app = await shop.create(APPLICATIONS, application(resources=[row("Crate", "a", "ships.example")]))
-    tree = (await resource_tree(shop.client, app, shop.session.clock)).tree
+    tree = (await resource_tree(shop.client, app, shop.session.clock, shop.client)).tree
     assert [(node.ref.kind, node.ref.name) for node in tree.nodes] == [
         ("Crate", "a"), ("ConfigMap", "of-crate"), ("Deployment", "of-crate"),
     ]  # fmt: skip
@@ -212,5 +214,5 @@ def settings(**data: str) -> Obj:
 
 async def test_kinds_that_are_left_out_are_left_out_here_too(shop: Shop, web: Obj) -> None:
     await shop.create(CONFIG_MAPS, settings(**{"resource.exclusions": "- {apiGroups: [apps], kinds: [ReplicaSet]}"}))
-    tree = (await resource_tree(shop.client, await shop.app("shop"), shop.session.clock)).tree
+    tree = (await resource_tree(shop.client, await shop.app("shop"), shop.session.clock, shop.client)).tree
     assert all(node.ref.kind != "ReplicaSet" for node in tree.nodes)

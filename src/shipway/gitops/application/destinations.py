@@ -64,27 +64,15 @@ class Places:
         self._read: dict[str, tuple[str, Cluster]] = {}
 
     def of(self, app: Obj, world: World) -> Place:
-        destination: Obj = dig(app, "spec", "destination", default={})
-        server, name = normalized(str(destination.get("server") or "")), str(destination.get("name") or "")
-        if bool(server) == bool(name):
-            return Place(HERE)  # `check_destination` refuses it
-        found = self._found(_key_of(server, name), world)
-        if server == IN_CLUSTER_SERVER or (name == IN_CLUSTER_NAME and not found):
-            return Place(next(iter(found), HERE))
-        problem = _problem(server, name, found)
-        if problem:
-            return Place(None, problem)
-        cluster = found[0]
-        if cluster.key == "":
-            return Place(cluster)
-        ask = ConnectionAsk(cluster.server)
+        (called,) = destinations_of(app)
+        secrets = sorted(world.indexed(SECRETS, BY_DESTINATION, called), key=name_of)
+        place = place_among(app, [self._parsed(secret) for secret in secrets])
+        if not place.key:
+            return place
+        ask = ConnectionAsk(place.key)
         answer = world.answer(ask)
         away = answer.error.message if answer and answer.error else ""
-        return Place(cluster, away=away and f"cluster {cluster.server} cannot be spoken to: {away}", ask=ask)
-
-    def _found(self, key: str, world: World) -> Sequence[Cluster]:
-        secrets = sorted(world.indexed(SECRETS, BY_DESTINATION, key), key=name_of)
-        return [self._parsed(secret) for secret in secrets]
+        return replace(place, away=away and f"cluster {place.key} cannot be spoken to: {away}", ask=ask)
 
     def _parsed(self, secret: Obj) -> Cluster:
         name, version = name_of(secret), resource_version_of(secret)
@@ -94,6 +82,23 @@ class Places:
         return kept[1]
 
 
+def place_among(app: Obj, found: Sequence[Cluster]) -> Place:
+    """Where an application goes to. `found`: the clusters that are called what its destination calls them."""
+    server, name = _called(app)
+    if bool(server) == bool(name):
+        return Place(HERE)  # `check_destination` refuses it
+    if server == IN_CLUSTER_SERVER or (name == IN_CLUSTER_NAME and not found):
+        return Place(next(iter(found), HERE))
+    problem = _problem(server, name, found)
+    return Place(None, problem) if problem else Place(found[0])
+
+
+def is_home(app: Obj) -> bool:
+    """Whether an application goes to the cluster that it lives in, whatever the Secrets say."""
+    server, name = _called(app)
+    return server == IN_CLUSTER_SERVER or not (server or name)
+
+
 def cluster_of(spec: ApplicationSpec) -> str:
     """What `Resource.cluster` says of the destination of a spec that `told_in` has given both spellings."""
     return "" if spec.destination.server == IN_CLUSTER_SERVER else spec.destination.server
@@ -101,9 +106,7 @@ def cluster_of(spec: ApplicationSpec) -> str:
 
 def destinations_of(app: Obj) -> Iterable[str]:
     """What an Application calls the cluster that it goes to."""
-    destination: Obj = dig(app, "spec", "destination", default={})
-    server, name = normalized(str(destination.get("server") or "")), str(destination.get("name") or "")
-    return (_key_of(server, name),)
+    return (_key_of(*_called(app)),)
 
 
 def names_of(secret: Obj) -> Iterable[str]:
@@ -118,6 +121,11 @@ def names_of(secret: Obj) -> Iterable[str]:
 def users_of_cluster(secret: Obj) -> Iterable[Indexed]:
     """The applications that go to the cluster of a Secret."""
     return tuple(Indexed(APPLICATIONS, BY_DESTINATION, name) for name in names_of(secret))
+
+
+def _called(app: Obj) -> tuple[str, str]:
+    destination: Obj = dig(app, "spec", "destination", default={})
+    return normalized(str(destination.get("server") or "")), str(destination.get("name") or "")
 
 
 def _key_of(server: str, name: str) -> str:
