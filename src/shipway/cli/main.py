@@ -19,6 +19,7 @@ COMMANDS = {
     "proj": ("shipway.cli.proj:app", "Projects: what their Applications may deploy, from where, to where and when."),
     "appset": ("shipway.cli.appset:app", "ApplicationSets: which Applications there should be."),
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
+    "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "version": ("shipway.cli.version:version", "Print the versions of Shipway and of the tools that it renders with."),
     "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),
