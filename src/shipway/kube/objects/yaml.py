@@ -13,7 +13,8 @@ import binascii
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import yaml as pyyaml
@@ -81,6 +82,25 @@ def load_all_located(text: str | bytes) -> list[Located]:
 def load(text: str | bytes) -> Any:
     """The first document of a stream, as Go's `yaml.Unmarshal`; None when there is none. Raises `InvalidInput`."""
     return next((document.value for document in load_all_located(text)), None)
+
+
+def line_of(text: str, document: int, path: Sequence[str | int]) -> int:
+    """The line on which a field of a document stands, or the deepest of its parents that is there. Raises `InvalidInput`."""
+    try:
+        node = next(islice(pyyaml.compose_all(text, Loader=pyyaml.CSafeLoader), document, None), None)
+    except pyyaml.MarkedYAMLError as error:
+        raise _refusal(error.problem or str(error), error.problem_mark or error.context_mark) from None
+    line = node.start_mark.line + 1 if node is not None else 1
+    for key in path:
+        if isinstance(node, pyyaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == key), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, pyyaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+    return line
 
 
 def dump(obj: Any) -> str:
