@@ -73,8 +73,11 @@ class PlayedCluster:
     def is_synced(self, resource: Resource) -> bool:
         return True
 
-    def resource_for(self, group: str, kind: str) -> Resource | None:
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         return self._kinds.get((group, kind))
+
+    def has_discovered(self, cluster: str) -> bool:
+        return True
 
     def served(self) -> tuple[Resource, ...]:
         return tuple(self._kinds.values())

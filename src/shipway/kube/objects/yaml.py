@@ -87,10 +87,11 @@ def load(text: str | bytes) -> Any:
 def line_of(text: str, document: int, path: Sequence[str | int]) -> int:
     """The line on which a field of a document stands, or the deepest of its parents that is there. Raises `InvalidInput`."""
     try:
-        node = next(islice(pyyaml.compose_all(text, Loader=pyyaml.CSafeLoader), document, None), None)
+        documents = cast("Iterator[Any]", pyyaml.compose_all(text, Loader=pyyaml.CSafeLoader))  # pyright: ignore[reportUnknownMemberType]
+        node: Any = next(islice(documents, document, None), None)
     except pyyaml.MarkedYAMLError as error:
         raise _refusal(error.problem or str(error), error.problem_mark or error.context_mark) from None
-    line = node.start_mark.line + 1 if node is not None else 1
+    line: int = node.start_mark.line + 1 if node is not None else 1
     for key in path:
         if isinstance(node, pyyaml.MappingNode):
             found = next((pair for pair in node.value if pair[0].value == key), None)

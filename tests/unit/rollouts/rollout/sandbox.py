@@ -50,7 +50,7 @@ class Sandbox(PlayedCluster):
         for resource, obj in objs:
             self.put(resource, obj)
 
-    def resource_for(self, group: str, kind: str) -> Resource | None:
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         return HTTP_ROUTES if kind == "HTTPRoute" else None
 
     def perform(self, action: Action) -> Obj:
