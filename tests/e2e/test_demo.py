@@ -1,6 +1,7 @@
 """`shipway demo` from the outside: the very command of the README, on a fresh home."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import pytest
 from tests.e2e.running import processes_of
 
 SHIPWAY = [sys.executable, "-m", "shipway.cli.main"]
+MEASURED_EVERY = 1.0
+"""Seconds between two measurements of the shop's analysis."""
+PRINTED_LATE = 0.3
+"""Seconds by which the story may see what happened after it did."""
 KEYS = [
     "ok", "story", "seconds", "apps_synced", "promoted", "aborted", "push_to_canary_s", "bad_to_stable_s", "requests",
     "bad_share_max_pct", "bad_step_weight_pct", "healed", "pruned", "drift_manager", "why",
@@ -23,12 +28,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     done = subprocess.run([*SHIPWAY, "demo", "--once", "--json", f"--home={home}"], capture_output=True, text=True, timeout=300)
     print(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
-    return {"home": home, **json.loads(done.stdout.splitlines()[-1])}
+    return {"home": home, "told": done.stderr, **json.loads(done.stdout.splitlines()[-1])}
 
 
 @pytest.mark.timeout(330)
 def test_the_report_has_the_keys_of_the_contract(report) -> None:
-    assert [key for key in report if key != "home"] == KEYS
+    assert [key for key in report if key not in ("home", "told")] == KEYS
     assert report["ok"] is True
 
 
@@ -45,6 +50,19 @@ def test_the_bad_version_never_gets_more_than_its_step(report) -> None:
     assert report["bad_step_weight_pct"] == 5
     assert report["bad_share_max_pct"] is not None
     assert report["bad_share_max_pct"] <= report["bad_step_weight_pct"] + 2
+
+
+def test_a_rehearsal_says_beforehand_where_the_bad_version_is_thrown_out(report) -> None:
+    """From the promotion of v2, which ends in weight 0, to the measurement that condemns v3."""
+    done = subprocess.run([*SHIPWAY, "demo", "rehearse", "--once", "--json"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    played = json.loads(done.stdout)
+    assert (played["promoted"], played["aborted"]) == (report["promoted"], report["aborted"])
+    assert played["bad_step_weight_pct"] == report["bad_step_weight_pct"]
+    _, _, bad = report["told"].partition("A bad commit")
+    marks = ("canary weight 0 %", "its own metrics")
+    begun, condemned = (float(re.search(rf"([0-9.]+)s \S {words}", bad)[1]) for words in marks)
+    assert abs(played["bad_caught_after_s"] - (condemned - begun)) <= MEASURED_EVERY + PRINTED_LATE
 
 
 def test_one_sentence_says_why_and_what_to_do(report) -> None:

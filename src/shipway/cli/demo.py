@@ -13,10 +13,12 @@ from cyclopts import Parameter
 
 from shipway.assembly.homes import HomeLock
 from shipway.cli.process import configure_logs, until_stopped
+from shipway.cli.rollout_rehearse import show
 from shipway.cli.up import HomeFlag, default_home
+from shipway.demo.rehearsal import rehearse_demo
 from shipway.demo.stage import DemoSettings, perform
 
-Story = Literal["canary"]
+Story = Literal["canary", "rehearse"]
 
 
 @Parameter(name="*")
@@ -42,9 +44,11 @@ def demo(story: Story = "canary", flags: DemoFlags | None = None) -> int:
     Parameters
     ----------
     story
-        Which story to play.
+        Which story to play; `rehearse` tells the end of `canary` beforehand, without a cluster.
     """
     chosen = flags or DemoFlags()
+    if story == "rehearse":
+        return _rehearse(chosen)
     configure_logs(quiet=not chosen.verbose)
     with ExitStack() as stack:
         home = chosen.home or _home(chosen, stack)
@@ -52,6 +56,16 @@ def demo(story: Story = "canary", flags: DemoFlags | None = None) -> int:
         with HomeLock(settings.home):
             report = asyncio.run(until_stopped(perform(settings, _tell if chosen.json else _summarize)))
     return 0 if report and report["ok"] else 1
+
+
+def _rehearse(chosen: DemoFlags) -> int:
+    seen = rehearse_demo()
+    report = seen.report()
+    if chosen.json:
+        _tell(report)
+    else:
+        show(seen.bad)
+    return 0 if report["ok"] else 1
 
 
 def _home(chosen: DemoFlags, stack: ExitStack) -> Path:

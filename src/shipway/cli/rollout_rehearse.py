@@ -25,7 +25,7 @@ from shipway.rehearsal.drawing import draw
 from shipway.rehearsal.measures import metrics_of
 from shipway.rehearsal.performance import DAY, Play, rehearse
 from shipway.rehearsal.recording import Recording, read_recording
-from shipway.rehearsal.timeline import OUTCOMES, Measured, Moment, Timeline
+from shipway.rehearsal.timeline import OUTCOMES, Measured, Moment, Timeline, document_of
 from shipway.rehearsal.what_if import Caught, read_what_if, smallest_caught
 
 FilesFlag = Annotated[list[Path], Parameter(name=["--filename", "-f"], negative="")]
@@ -156,10 +156,11 @@ def _write(file: Path, text: str) -> None:
         raise InvalidInput(f"{file} cannot be written: {error}") from None
 
 
-def show(timeline: Timeline, output: Output, caught: Caught | None = None) -> None:
+def show(timeline: Timeline, output: Output = "table", caught: Caught | None = None) -> None:
     """The timeline for people, or as one document."""
     if output != "table":
-        print_object(document_of(timeline, caught), output)
+        asked = {"whatIf": {**msgspec.to_builtins(caught.what_if), "smallest": caught.smallest}} if caught is not None else {}
+        print_object({**document_of(timeline), **asked}, output)
         return
     for warning in timeline.warnings:
         print_lines([f"warning: {warning}"])
@@ -177,15 +178,6 @@ def verdict_of(timeline: Timeline) -> str:
         f"{timeline.rollout}: {OUTCOMES[ending.outcome]} after {format_duration(ending.at)}{where}; "
         f"{timeline.exposed:g} requests went to the new version{why}"
     )
-
-
-def document_of(timeline: Timeline, caught: Caught | None = None) -> Obj:
-    """The timeline for programs; times are seconds since the update began."""
-    body: Obj = msgspec.to_builtins(timeline)
-    rollout, namespace = body.pop("rollout"), body.pop("namespace")
-    head = {"apiVersion": "shipway.dev/v1alpha1", "kind": "RolloutRehearsal"}
-    found = {"whatIf": {**msgspec.to_builtins(caught.what_if), "smallest": caught.smallest}} if caught is not None else {}
-    return {**head, "metadata": {"name": rollout, "namespace": namespace}, **found, **body}
 
 
 def _in_order(timeline: Timeline) -> list[Moment | Measured]:

@@ -2,7 +2,10 @@
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
+
+from shipway.kube.objects.resource import Obj
 
 Outcome = Literal["promoted", "aborted", "waiting", "stuck", "unfinished"]
 OUTCOMES: dict[Outcome, str] = {
@@ -63,3 +66,10 @@ class Timeline(Struct, frozen=True):
     @property
     def is_caught(self) -> bool:
         return self.ending.outcome == "aborted"
+
+
+def document_of(timeline: Timeline) -> Obj:
+    """The timeline for programs, as an object; times are seconds since the update began."""
+    body: Obj = msgspec.to_builtins(timeline)
+    meta = {"name": body.pop("rollout"), "namespace": body.pop("namespace")}
+    return {"apiVersion": "shipway.dev/v1alpha1", "kind": "RolloutRehearsal", "metadata": meta, **body}
