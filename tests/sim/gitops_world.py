@@ -211,7 +211,7 @@ class World:
         runtime.reach_by(clusters.client)
         clusters.on_change(lambda server: runtime.ask_again([ConnectionAsk(server)]))
         count_objects(runtime, ApplicationMetrics(settings))
-        runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, "v1.36.0"))
+        runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, clusters.known))
         return clusters, runtime
 
     def scraped(self) -> list[str]:
@@ -234,6 +234,7 @@ class World:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.runtime.run())
                     group.create_task(self.clusters.run())
+                    group.create_task(self.clusters.meet())
                     group.create_task(self._killed())
             except* (Crash, ShipwayError):
                 self.crashes += 1

@@ -10,6 +10,7 @@ from shipway.kube.objects.views import dig
 from tests.sim.fleet_world import Fleet, cluster_secret, simulate_fleet, url
 from tests.sim.gitops_objects import config, service
 from tests.sim.gitops_world import application, condition_types
+from tests.sim.prometheus_lines import value
 
 CASCADE = "resources-finalizer.argocd.argoproj.io"
 
@@ -168,6 +169,10 @@ def test_a_cluster_that_does_not_answer_costs_the_others_nothing(fault: str) -> 
             assert fleet.home.clock.now() - began < 5.0
             await fleet.home.clock.sleep(40)
         assert fleet["west"].waiting <= 64
+        lines = fleet.home.scraped()
+        assert value(lines, "argocd_cluster_connection_status", server=url("east")) == 1
+        assert value(lines, "argocd_cluster_connection_status", server=url("west")) == 0
+        assert value(lines, "argocd_cluster_info", server=url("west"), name="west", k8s_version="v1.36.3+shipway") == 1
         app = await fleet.home.app("west-3")
         assert (sync_state(app), app["status"]["health"]["status"]) == ("Unknown", "Unknown")
         assert condition_types(app) == {"ComparisonError"}

@@ -26,7 +26,7 @@ def test_figures_follow_an_application_and_go_with_it() -> None:
         written = value(lines, "argocd_app_k8s_request_total", resource_kind="ConfigMap", verb="Patch", response_code="200")
         assert written == 1
         assert (value(lines, "argocd_app_reconcile_count", namespace="argocd", dest_server=SERVER) or 0) > 2
-        assert value(lines, "argocd_cluster_info", server=SERVER, k8s_version="v1.36.0", name="in-cluster") == 1
+        assert value(lines, "argocd_cluster_info", server=SERVER, k8s_version="v1.36.3+shipway", name="in-cluster") == 1
         assert value(lines, "argocd_cluster_connection_status", server=SERVER) == 1
         kinds = value(lines, "argocd_cluster_api_resources", server=SERVER) or 0
         objects = value(lines, "argocd_cluster_api_resource_objects", server=SERVER) or 0

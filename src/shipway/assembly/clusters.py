@@ -9,13 +9,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from shipway.api.clusters import CLUSTER_SELECTOR, Cluster, parse_cluster
+from shipway.api.application import IN_CLUSTER_SERVER
+from shipway.api.clusters import CLUSTER_SELECTOR, HERE, Cluster, parse_cluster
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.sources import ClusterFacts
-from shipway.assembly.metrics import kube_version
+from shipway.assembly.metrics import kube_version, version_told
 from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.gitops.asks import ClusterAsk, ConnectionAsk, DryRunAsk
+from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.client.errors import ensure_ok
@@ -56,6 +58,8 @@ class Clusters:
         self._open = open_transport or self._over_http
         self._clients: dict[str, Client] = {}
         self._by_server: defaultdict[str, dict[str, Cluster]] = defaultdict(dict)
+        self._versions: dict[str, str] = {}
+        self._away: set[str] = set()
         self._listeners: list[Callable[[str], object]] = []
         self._secrets = Informer(client, SECRETS, namespace=namespace, label_selector=CLUSTER_SELECTOR, clock=clock)
         self._secrets.on_event(self._changed)
@@ -82,8 +86,29 @@ class Clusters:
         """The answers to what is asked of clusters."""
         return {ConnectionAsk: self.connect, ClusterAsk: self.facts, DryRunAsk: self.dry_run}
 
+    async def meet(self) -> None:
+        """Asks the cluster that we live in what it is, for figures: nothing that anybody waits for."""
+        self._versions[IN_CLUSTER_SERVER] = await version_told(self._here)
+
+    def known(self) -> list[KnownCluster]:
+        """Every cluster that a Secret describes, and ours."""
+        described = {server: found[min(found)] for server, found in self._by_server.items()}
+        return [
+            KnownCluster(server, one.name, self._versions.get(server, ""), server not in self._away)
+            for server, one in {IN_CLUSTER_SERVER: HERE, **described}.items()
+        ]
+
     async def connect(self, ask: ConnectionAsk) -> str:
         """The version of a cluster that answers and lets us look. Raises what is wrong."""
+        try:
+            version = self._versions[ask.cluster] = await self._probed(ask)
+        except ShipwayError:
+            self._away.add(ask.cluster)
+            raise
+        self._away.discard(ask.cluster)
+        return version
+
+    async def _probed(self, ask: ConnectionAsk) -> str:
         for attempt in range(1, PROBES + 1):
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
@@ -144,6 +169,8 @@ class Clusters:
         for server in concerned:
             if not self._by_server[server]:
                 del self._by_server[server]
+                self._versions.pop(server, None)
+                self._away.discard(server)
             for listener in self._listeners:
                 listener(server)
 

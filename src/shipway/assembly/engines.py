@@ -265,7 +265,8 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         if "rollouts" in settings.engines:
             count_objects(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
         if "gitops" in settings.engines:
-            await count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, client, clock)
+            await clusters.meet()
+            count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, clusters.known, clock)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         listeners = Listeners(webhook_secrets, sources.repositories, clusters)

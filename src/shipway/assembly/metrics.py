@@ -1,12 +1,14 @@
 """Who counts what: the figures that the engines keep beside those of the runtime."""
 
+from collections.abc import Callable, Sequence
+
 import orjson
 from prometheus_client import CollectorRegistry
 
 from shipway.adapters.git.requests import GitRequests
 from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError
-from shipway.gitops.cluster_metrics import ClusterMetrics
+from shipway.gitops.cluster_metrics import ClusterMetrics, KnownCluster
 from shipway.gitops.metrics import ApplicationMetrics
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -23,14 +25,18 @@ def count_objects(runtime: Runtime, metrics: RolloutMetrics | ApplicationMetrics
     runtime.metrics.registry.register(metrics)
 
 
-async def count_gitops(
-    runtime: Runtime, settings: GitOpsSettings, requests: GitRequests, client: Client, clock: Clock
+def count_gitops(
+    runtime: Runtime,
+    settings: GitOpsSettings,
+    requests: GitRequests,
+    clusters: Callable[[], Sequence[KnownCluster]],
+    clock: Clock,
 ) -> CollectorRegistry:
-    """Everything about applications, repositories and the cluster; returns where it is printed."""
+    """Everything about applications, repositories and clusters; returns where it is printed."""
     count_objects(runtime, ApplicationMetrics(settings))
     registry = runtime.metrics.registry
     registry.register(requests)
-    registry.register(ClusterMetrics(lambda: runtime.informers, clock, await _version_told(client)))
+    registry.register(ClusterMetrics(lambda: runtime.informers, clock, clusters))
     return registry
 
 
@@ -41,7 +47,7 @@ async def kube_version(client: Client) -> str:
     return str(orjson.loads(response.body).get("gitVersion") or "")
 
 
-async def _version_told(client: Client) -> str:
+async def version_told(client: Client) -> str:
     """For a label: nothing that anybody waits for."""
     try:
         return await kube_version(client)
