@@ -5,11 +5,13 @@ the product's. A cluster can be told to hang (no answer ever comes) or to be awa
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
+from shipway.api.clusters import Cluster
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.assembly.clusters import Clusters
 from shipway.base.clock import Clock, LoopClock
@@ -21,6 +23,7 @@ from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
+from tests.sim.faults import Faults, FaultyTransport
 from tests.sim.gitops_world import EPOCH, Recording, World, kubernetes, world
 
 
@@ -38,6 +41,7 @@ class Member:
         self.user = Client(server, manager="kubectl-edit")
         self.engine = Recording(server)
         self.hangs = self.is_away = False
+        self.faulty: FaultyTransport | None = None
         self.waiting = self.opened = self.streams = 0
 
     async def send(self, request: Request) -> Response:
@@ -57,6 +61,15 @@ class Member:
     async def close(self) -> None:
         self.opened -= 1
 
+    def misbehave(self, seed: int) -> None:
+        """From now on by this seed, until `calm`."""
+        self.faulty = FaultyTransport(self.server, self.clock, random.Random(seed), Faults(crash=0.03))
+        self.engine = Recording(self.faulty)
+
+    def calm(self) -> None:
+        if self.faulty is not None:
+            self.faulty.calm()
+
     async def names(self, resource: Any, namespace: str = "shop") -> set[str]:
         """What the engine put there."""
         found = (await self.user.list(resource, namespace)).items
@@ -69,6 +82,7 @@ class Fleet:
     def __init__(self, home: World, members: dict[str, Member]) -> None:
         self.home = home
         self.members = members
+        self.logins: list[str] = []
 
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
@@ -80,7 +94,8 @@ class Fleet:
     async def leave(self, name: str) -> None:
         await self.home.user.delete(SECRETS, "argocd", f"cluster-{name}")
 
-    def open(self, cluster: Any) -> Transport:
+    def open(self, cluster: Cluster) -> Transport:
+        self.logins.append(cluster.config.token if cluster.config else "")
         member = self.members[cluster.server.removeprefix("https://").removesuffix(".test")]
         member.opened += 1
         return member

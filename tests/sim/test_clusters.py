@@ -239,3 +239,41 @@ def test_a_project_allows_destinations_by_either_name_of_the_cluster() -> None:
         assert await fleet["west"].names(CONFIG_MAPS) == set()
 
     simulate_fleet(story, [config()])
+
+
+def test_a_new_token_counts_with_the_next_request() -> None:
+    async def story(fleet: Fleet) -> None:
+        await fleet.join("east")
+        await fleet.home.user.create(APPLICATIONS, going_to(name="east"))
+        await fleet.home.synced()
+        fresh = '{"bearerToken": "another", "tlsClientConfig": {"insecure": true}}'
+        await fleet.home.user.patch(SECRETS, "argocd", "cluster-east", {"stringData": {"config": fresh}})
+        await fleet.home.push([config(annotations={"edition": "2"})])
+        await fleet.home.synced()
+        assert fleet.logins == ["t0ken", "another"]
+        assert fleet["east"].opened == 1  # the old connection is closed
+
+    simulate_fleet(story, [config()])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_member_that_fails_in_every_way_ends_up_as_wanted(seed: int) -> None:
+    """Refusals, lost answers, dropped watches, and the engine dies between any two writes to the cluster."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("east", "west"):
+            await fleet.join(name)
+        fleet["east"].misbehave(seed)
+        for name in ("east", "west"):
+            await fleet.home.user.create(APPLICATIONS, in_its_own_namespace(f"shop-{name}", name=name))
+        for number in range(4):
+            await fleet.home.push([config(f"c-{number}"), config(f"d-{number}"), service()])
+            await fleet.home.clock.sleep(30)
+        fleet["east"].calm()
+        for name in ("east", "west"):
+            await fleet.home.synced(f"shop-{name}")
+            assert await fleet[name].names(CONFIG_MAPS, f"shop-{name}") == {"c-3", "d-3"}
+        faulty = fleet["east"].faulty
+        assert faulty is not None and faulty.crashes > 0
+
+    simulate_fleet(story, [config()])

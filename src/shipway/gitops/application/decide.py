@@ -285,8 +285,10 @@ def _taken(observed: Observed, step: Step, now: Instant) -> Decision:
 
 def _held_up(observed: Observed, now: Instant) -> Decision:
     """What is there is not known: the kinds are being listed, or the cluster does not answer."""
-    problem = observed.place.away and f"{observed.place.away}. The deletion goes on once it can be"
-    return _taken(observed, Step(problem=problem, wake=Instant(now + LIST_PATIENCE)), now)
+    wake = Instant(now + LIST_PATIENCE)
+    if not observed.place.away:
+        return Decision(asks=observed.asks, watches=observed.watches, wake=wake)
+    return _taken(observed, Step(problem=f"{observed.place.away}. The deletion goes on once it can be", wake=wake), now)
 
 
 def _left_behind(observed: Observed) -> Decision:

@@ -55,7 +55,8 @@ def describe(action: Action) -> str:
         case _:
             target = f"{action.namespace}/{action.name}"
     kind = "Pod" if isinstance(action, Evict | Bind) else "/".join(part for part in action.resource.group_kind if part)
-    return f"{verb} {kind} {target.lstrip('/')}"
+    cluster = cluster_of(action)
+    return f"{verb} {kind} {target.lstrip('/')}{f' on {cluster}' if cluster else ''}"
 
 
 def cluster_of(action: Action) -> str:
