@@ -39,7 +39,8 @@ class Member:
         self.server = server
         self.clock = clock
         self.user = Client(server, manager="kubectl-edit")
-        self.engine = Recording(server)
+        self.door = Doorkeeper(server)
+        self.engine = Recording(self.door)
         self.hangs = self.is_away = False
         self.faulty: FaultyTransport | None = None
         self.waiting = self.opened = self.streams = 0
@@ -76,11 +77,34 @@ class Member:
         return {one["metadata"]["name"] for one in found if "shipway.dev/applied" in one["metadata"].get("annotations", {})}
 
 
+class Doorkeeper:
+    """A transport whose server refuses to list one path."""
+
+    def __init__(self, server: Transport) -> None:
+        self._server = server
+        self.refused = ""
+
+    async def send(self, request: Request) -> Response:
+        if request.method == "GET" and request.path == self.refused:
+            said = {
+                "kind": "Status",
+                "code": 403,
+                "reason": "Forbidden",
+                "message": "configmaps is forbidden: User cannot list",
+            }
+            return Response(403, {"content-type": "application/json"}, orjson.dumps(said))
+        return await self._server.send(request)
+
+    async def close(self) -> None:
+        """The server belongs to the test."""
+
+
 class Fleet:
     """The members by name, and the world of the Applications."""
 
-    def __init__(self, home: World, members: dict[str, Member]) -> None:
+    def __init__(self, home: World, members: dict[str, Member], doors: list[Doorkeeper]) -> None:
         self.home = home
+        self._doors = [*doors, *(member.door for member in members.values())]
         self.members = members
         self.logins: list[str] = []
 
@@ -93,6 +117,11 @@ class Fleet:
 
     async def leave(self, name: str) -> None:
         await self.home.user.delete(SECRETS, "argocd", f"cluster-{name}")
+
+    def refuse(self, path: str) -> None:
+        """From now on no cluster lets the engine list a path; "": all may be listed again."""
+        for door in self._doors:
+            door.refused = path
 
     def open(self, cluster: Cluster) -> Transport:
         self.logins.append(cluster.config.token if cluster.config else "")
@@ -123,12 +152,17 @@ def simulate_fleet(
         for name in names:
             members[name] = await _member(name, clock)
         fleets: list[Fleet] = []
+        doors: list[Doorkeeper] = []
+
+        def behind_a_door(server: Transport, _: Clock) -> Transport:
+            doors.append(Doorkeeper(server))
+            return doors[-1]
 
         def clusters(client: Client, clock: Clock) -> Clusters:
             return Clusters(client, clock, "argocd", open_transport=lambda cluster: fleets[0].open(cluster))
 
-        async with world(objects, clusters=clusters) as home, asyncio.TaskGroup() as group:
-            fleets.append(Fleet(home, members))
+        async with world(objects, wrap=behind_a_door, clusters=clusters) as home, asyncio.TaskGroup() as group:
+            fleets.append(Fleet(home, members, doors))
             running: list[asyncio.Task[None]] = []
             for member in members.values():
                 controllers: Runtime = kubernetes(member.server, clock)

@@ -277,3 +277,20 @@ def test_a_member_that_fails_in_every_way_ends_up_as_wanted(seed: int) -> None:
         assert faulty is not None and faulty.crashes > 0
 
     simulate_fleet(story, [config()])
+
+
+@pytest.mark.parametrize("place", ["home", "east"])
+def test_a_kind_that_may_not_be_listed_is_named_and_nothing_is_written(place: str) -> None:
+    async def story(fleet: Fleet) -> None:
+        await fleet.join("east")
+        fleet.refuse("/api/v1/configmaps")
+        await fleet.home.user.create(APPLICATIONS, going_to(name="in-cluster" if place == "home" else place))
+        app = await fleet.home.until(lambda app: condition_types(app) == {"ComparisonError"})
+        server = "https://kubernetes.default.svc" if place == "home" else url(place)
+        assert messages(app)[0].startswith(f"ConfigMap cannot be looked at on {server}: ")
+        assert "configmaps is forbidden" in messages(app)[0]
+        assert sync_state(app) == "Unknown"
+        fleet.refuse("")
+        await fleet.home.synced()
+
+    simulate_fleet(story, [config()])

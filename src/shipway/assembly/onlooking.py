@@ -145,6 +145,9 @@ class _Supposed:
     def is_synced(self, resource: Resource) -> bool:
         return self._world.is_synced(resource)
 
+    def refusal(self, resource: Resource) -> str:
+        return self._world.refusal(resource)
+
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         return self._world.resource_for(group, kind, cluster)
 

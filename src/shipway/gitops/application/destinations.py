@@ -15,7 +15,7 @@ from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.api.repositories import SECRET_TYPE
 from shipway.gitops.asks import ConnectionAsk
 from shipway.gitops.settings import GitOpsSettings
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import dig, labels_of, name_of, resource_version_of
 from shipway.kube.runtime.controller import World
@@ -26,7 +26,7 @@ BY_DESTINATION = "destination"
 
 
 class Place(Struct, frozen=True):
-    """Where an application goes to. `cluster` None: nowhere, for the `problem`. `away`: why the cluster cannot be spoken to."""
+    """Where an application goes to. `cluster` None: nowhere, for the `problem`. `away`: why nothing is known of the cluster."""
 
     cluster: Cluster | None
     problem: str = ""
@@ -38,9 +38,16 @@ class Place(Struct, frozen=True):
         """The cluster of every kind and action of the application."""
         return self.cluster.key if self.cluster else ""
 
-    def can_be_seen(self, world: World) -> bool:
-        """Whether anything of it may be known."""
-        return self.cluster is not None and not self.away and world.has_discovered(self.key)
+    def seen(self, world: World, kinds: Sequence[Resource]) -> tuple["Place", bool]:
+        """The place, and whether all of the kinds there are known. It is away too where one of them may not be listed."""
+        if self.cluster is None or self.away or not world.has_discovered(self.key):
+            return self, False
+        waiting = [kind for kind in kinds if not world.is_synced(kind)]
+        refused = next((kind for kind in waiting if world.refusal(kind)), None)
+        if refused is None:
+            return self, not waiting
+        told = f"{refused.kind} cannot be looked at on {self.cluster.server}: {world.refusal(refused)}"
+        return replace(self, away=told), False
 
     @property
     def owner(self) -> str:

@@ -138,7 +138,7 @@ class Observer:
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(app, operation, target, look) if look else None
         kinds = self._kinds(world, app, place, target, sync_target)
-        is_listed = place.can_be_seen(world) and all(world.is_synced(resource) for resource in kinds)
+        place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec))

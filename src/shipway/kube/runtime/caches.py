@@ -346,6 +346,9 @@ class PassWorld:
         self._unsynced.add(resource)
         return False
 
+    def refusal(self, resource: Resource) -> str:
+        return next((informer.refusal for informer in self._watches.of(resource) if informer.refusal), "")
+
     @property
     def has_synced_since(self) -> bool:
         """Whether a kind of which the pass was told that it is not synced is so by now."""

@@ -49,6 +49,10 @@ class World(Protocol):
         """Whether a watched kind has been listed once: before that, absence means nothing."""
         ...
 
+    def refusal(self, resource: Resource) -> str:
+        """Why a watched kind may not be listed, in the server's words; "" as far as nobody refuses."""
+        ...
+
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         """The served resource of a group and kind at its preferred version, from discovery; None if unknown."""
         ...

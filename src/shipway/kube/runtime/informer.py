@@ -68,6 +68,8 @@ class Informer:
         self.listed_at: float | None = None
         """When everything was listed last, by `Clock.elapsed`."""
         self.is_connected = False
+        self.refusal = ""
+        """Why we may not list it; "" as far as nobody refuses."""
         self._client = client
         self._namespace = scope.get("namespace", "")
         self._label_selector = scope.get("label_selector", "")
@@ -139,6 +141,7 @@ class Informer:
                 failures += 1
             except ShipwayError as error:
                 self.is_connected = not isinstance(error, Unavailable)
+                self.refusal = error.message if isinstance(error, Denied) else self.refusal
                 failures = 1 if self._clock.elapsed() - started >= LONGEST_PAUSE else failures + 1
                 self._report(error, failures)
                 await self._clock.sleep(self._pause(error, failures))
@@ -152,7 +155,7 @@ class Informer:
             metadata_only=self._metadata_only, keep=self._stored,
         )  # fmt: skip
         changes = self._store.replace(listing.items)
-        self.listed_at, self.is_connected = self._clock.elapsed(), True
+        self.listed_at, self.is_connected, self.refusal = self._clock.elapsed(), True, ""
         self._highest = -1  # a restored server may count from a lower version
         self._met(listing.resource_version)
         self.synced.set()
