@@ -13,6 +13,7 @@ import pytest
 
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, SECRETS, SERVICES
+from shipway.assembly.clusters import Clusters
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
 from shipway.kube.client.client import Client
@@ -39,7 +40,9 @@ async def world(plane: Any, account: Path, name: str, objects: list[Obj]) -> Asy
     repository = Repository()
     repository.commit(objects)
     engine = HttpTransport(load_kubeconfig(account))
-    there = World(transport, repository, SystemClock(), lambda _: engine)
+    there = World(
+        transport, repository, SystemClock(), lambda _: engine, lambda client, clock: Clusters(client, clock, "argocd")
+    )
     try:
         await prepare(there.user, name)
         async with asyncio.TaskGroup() as group:
@@ -262,3 +265,33 @@ async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control
                 await asyncio.sleep(0.1)
         assert await there.gone(CONFIG_MAPS, name, "settings") and await there.gone(DEPLOYMENTS, name, "web")
         assert await there.gone(CONFIG_MAPS, name, "after")
+
+
+@pytest.mark.compat("argocd:app-of-apps", "argocd:finalizer.resources")
+async def test_children_come_wave_by_wave_and_a_deletion_takes_all_levels_along(
+    real_control_plane: Any, shipway_account: Path
+) -> None:
+    name, finalizer = "gitops-family", "resources-finalizer.argocd.argoproj.io"
+    family = [application(one) for one in ("eldest", "next", name)]
+    for wave, app in enumerate(family):
+        app["spec"]["source"]["repoURL"] = f"https://git.test/{app['metadata']['name']}.git"
+        app["spec"]["destination"]["namespace"] = name
+        app["metadata"] |= {"finalizers": [finalizer], "annotations": {"argocd.argoproj.io/sync-wave": str(wave)}}
+    async with world(real_control_plane, shipway_account, name, [config()]) as there:
+        there.add_repository(f"https://git.test/{name}.git", family)
+        there.add_repository("https://git.test/eldest.git", [config("eldest")])
+        there.add_repository("https://git.test/next.git", [config("next")])
+        await there.user.create(APPLICATIONS, family[-1])
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced" and "operation" not in app, name=name)
+        assert dig(await there.app(name), "status", "health", "status") == "Healthy"
+        born = [(await there.app(one))["metadata"]["creationTimestamp"] for one in ("eldest", "next")]
+        assert born[0] < born[1], "the second wave waited for the first"
+        await there.until(lambda app: dig(app, "status", "health", "status") == "Healthy", name="next")
+        await there.settle(3)
+        there.engine.writes.clear()
+        await asyncio.sleep(5)
+        assert there.engine.writes == [], "it contains itself, and comes to rest"
+        await there.user.delete(APPLICATIONS, "argocd", name)
+        await there.until(lambda app: not app, name=name)
+        for one in ("eldest", "next"):
+            assert await there.gone(APPLICATIONS, "argocd", one) and await there.gone(CONFIG_MAPS, name, one)

@@ -36,3 +36,17 @@ def hook(name: str, phase: str, **annotations: str) -> Obj:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "builtin/echo:v1"}]}}}
     meta = {"name": name, "annotations": {"argocd.argoproj.io/hook": phase, **annotations}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+SCHEMA = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+WIDGETS: Obj = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": SCHEMA}],
+    },
+}

@@ -267,10 +267,13 @@ class World:
         await come_to_rest(lambda: self.runtime, self.clock, seconds)
 
     async def until(self, condition: Callable[[Obj], Any], *, name: str = "shop", seconds: float = 120.0) -> Obj:
-        """The application as soon as `condition` holds for it."""
+        """The application as soon as `condition` holds for it; one that is not there is {}."""
         app: Obj = {}
         for _ in range(int(seconds / 0.05)):
-            app = await self.app(name)
+            try:
+                app = await self.app(name)
+            except NotFound:
+                app = {}
             if condition(app):
                 return app
             await self.clock.sleep(0.05)

@@ -8,7 +8,7 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, JOBS
 from shipway.base.errors import NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig
-from tests.sim.gitops_objects import config, deployment, hook, service
+from tests.sim.gitops_objects import WIDGETS, config, deployment, hook, service
 from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
 
 ANNOTATION = "argocd.argoproj.io/"
@@ -238,18 +238,6 @@ def test_the_ownership_of_another_tool_is_taken_over_unless_the_user_says_no(opt
 
 
 WIDGET: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
-SCHEMA = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-WIDGETS: Obj = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": SCHEMA}],
-    },
-}
 
 
 @pytest.mark.compat("argocd:option.SkipDryRunOnMissingResource")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, JOBS, SERVICES
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, JOBS, SERVICES
 from shipway.base.clock import rfc3339
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from tests.sim.gitops_objects import config, hook, service
+from tests.sim.gitops_objects import WIDGETS, config, hook, service
 from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
@@ -152,6 +152,19 @@ def test_without_a_finalizer_everything_stays() -> None:
         assert not await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:finalizer.resources")
+def test_a_definition_stays_with_every_object_of_its_kind() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, doomed(RESOURCES))
+        await there.synced()
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await gone(there)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        assert not await there.gone(CRDS, "", "widgets.example.com")
+
+    simulate(story, [config(), WIDGETS])
 
 
 @pytest.mark.compat("argocd:finalizer.resources")

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
 
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
 IN_CLUSTER_NAME = "in-cluster"
@@ -207,6 +208,12 @@ T = TypeVar("T")
 def parse_spec(app: Obj) -> ApplicationSpec:
     """The spec of an Application. Raises InvalidInput naming the path of the first wrong field."""
     return _convert(app.get("spec") or {}, ApplicationSpec, "spec")
+
+
+def is_automated_in(spec: Obj) -> bool:
+    """Whether a spec that may not have been read yet asks for automated sync."""
+    automated = dig(spec, "syncPolicy", "automated")
+    return automated is not None and dig(automated, "enabled") is not False
 
 
 def parse_operation(raw: Obj) -> Operation:

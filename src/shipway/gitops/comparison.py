@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from shipway.api.handed_over import Claim, claims_of
+from shipway.api.kinds import APPLICATIONS
 from shipway.gitops.annotations import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, comma_list
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.desired import Desired
@@ -27,16 +28,18 @@ Judge = Callable[[Desired, Obj | None, Sequence[Claim], Context], Judgement]
 
 
 class Live(Struct, frozen=True):
-    """A live object, the resource it was read as, and what a script of its team says of its health."""
+    """A live object, the resource it was read as, and what a script of its team says of its health. `is_judged`: its health
+    counts; not that of the application itself."""
 
     obj: Obj
     resource: Resource
     scripted: Scripted | None = None
     own_health: Health | None = None
     """What the catalogue says; worked out once, since a pass asks for it several times."""
+    is_judged: bool = True
 
     def __post_init__(self) -> None:
-        if self.scripted is None:
+        if self.scripted is None and self.is_judged:
             force_setattr(self, "own_health", health_of(self.obj))
 
     @property
@@ -149,11 +152,17 @@ def compare(
 
 
 def health_of_all(items: Sequence[Item]) -> HealthStatus:
-    """The worst over the objects that have a health. Missing ones count only when there is none live at all."""
+    """The worst over the objects that have a health. Missing ones count only when there is none live at all, and child
+    Applications not before they are more than Missing or Unknown."""
     counted = [item for item in items if not item.is_hook and annotations_of(item.obj).get(IGNORE_HEALTHCHECK) != "true"]
     if counted and all(item.live is None for item in counted):
         return "Missing"
-    return worst(item.health.status for item in counted if item.live and item.health)
+    return worst(item.health.status for item in counted if item.live and item.health and not _is_idle_child(item))
+
+
+def _is_idle_child(item: Item) -> bool:
+    is_child = (item.ref.group, item.ref.kind) == APPLICATIONS.group_kind
+    return is_child and item.health is not None and item.health.status in ("Missing", "Unknown")
 
 
 def item_wave(item: Item) -> int:

@@ -32,7 +32,7 @@ from shipway.gitops.order import delete_policies, hook_types, kind_rank, wave_of
 from shipway.gitops.sync.hooks import hook_object, release, removal
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import tracked_by, tracking_id
-from shipway.kube.objects.resource import Obj, ref_of
+from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.objects.views import annotations_of, copy_obj, is_deleting, metadata, name_of, namespace_of, status_of, uid_of
 from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Propagation
 
@@ -72,6 +72,8 @@ class Scene(Struct, frozen=True):
     live: Sequence[Live]
     hooks: DeletionHooks
     options: dict[str, str]
+    spared: frozenset[Ref] = frozenset()
+    """What is not deleted, and not waited for."""
 
     @property
     def mark(self) -> str:
@@ -149,6 +151,8 @@ def _cascade(scene: Scene) -> Step:
 
 def _is_doomed(obj: Obj, scene: Scene) -> bool:
     keeps = option_of(obj, scene.options, "Delete") == "false" or annotations_of(obj).get(HELM_RESOURCE_POLICY) == "keep"
+    if ref_of(obj) in scene.spared or obj.get("kind") == "CustomResourceDefinition":
+        return False  # with the kind, every object of it would go, whoever made it: as in Argo CD it stays
     is_last_hook = annotations_of(obj).get(OPERATION) == scene.mark and "PostDelete" in hook_types(obj)
     return not (keeps or is_last_hook)
 

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER
+from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, is_automated_in
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.clock import parse_rfc3339
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError
@@ -157,7 +157,7 @@ def _take(figures: _Figures, app: Obj) -> None:
     figures.project = spec.get("project") or DEFAULT
     figures.server = _server(dig(spec, "destination", default={}))
     figures.info = (
-        "true" if _is_automated(spec) else "false",
+        "true" if is_automated_in(spec) else "false",
         _repository(str(spec_sources(app)[0][0].get("repoURL") or "")),
         figures.server,
         str(dig(spec, "destination", "namespace", default="") or ""),
@@ -176,11 +176,6 @@ def _repository(url: str) -> str:
         host, slash, path = rest.partition("/")
         url = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
     return url.lower().removesuffix("/").removesuffix(".git")
-
-
-def _is_automated(spec: Obj) -> bool:
-    automated = dig(spec, "syncPolicy", "automated")
-    return automated is not None and automated.get("enabled") is not False
 
 
 def _settle(figures: _Figures) -> None:

@@ -35,6 +35,7 @@ from shipway.gitops.deletion import (
     with_hook_finalizers,
 )
 from shipway.gitops.events import deletion_note, notes_of
+from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry
 from shipway.gitops.project import DEFAULT, default_project
@@ -262,7 +263,14 @@ def _deletion(observed: Observed, now: Instant) -> Decision:
     if not observed.is_listed:
         return _held_up(observed, now)
     options = sync_options(observed.spec) if observed.spec else {}
-    scene = Scene(observed.app, observed.context.instance, observed.live, _deletion_hooks(observed), options)
+    scene = Scene(
+        observed.app,
+        observed.context.instance,
+        observed.live,
+        _deletion_hooks(observed),
+        options,
+        spared(observed.key, observed.family.above),
+    )
     step = deletion_step(scene, now)
     return _taken(observed, step, now)
 

@@ -30,6 +30,7 @@ from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.desired import Desired, Terms
+from shipway.gitops.family import Family, ancestors, circle, ref_of_application
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
@@ -43,7 +44,7 @@ from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
-from shipway.gitops.tracking import INDEX, instance_name, keys_of_tracked, tracked_by
+from shipway.gitops.tracking import INDEX, instance_key, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
@@ -83,6 +84,7 @@ class Observed(Struct, frozen=True):
     """The destination's namespace, if it exists."""
     place: Place = Place(HERE)
     """The cluster that everything but the application itself lives in."""
+    family: Family = Family()
 
     @property
     def status(self) -> Obj:
@@ -142,7 +144,6 @@ class Observer:
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec))
-        customizations = self._read_settings(world).said
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
@@ -168,7 +169,7 @@ class Observer:
             has_project=has_project,
             target=target,
             comparison=comparison,
-            customizations=customizations,
+            customizations=self._read_settings(world).said,
             operation=operation,
             operation_error=operation_error,
             sync_target=sync_target,
@@ -181,7 +182,18 @@ class Observer:
             is_listed=is_listed,
             namespace=_destination_namespace(world, place, spec),
             place=place,
+            family=self._family(world, key, app, kinds, (target, sync_target)),
         )
+
+    def _family(
+        self, world: World, key: ObjectKey, app: Obj, kinds: Sequence[Resource], targets: Sequence[Target | None]
+    ) -> Family:
+        """Who manages the application, where it manages Applications of this cluster itself, and the circle they close."""
+        if not any(resource.group_kind == APPLICATIONS.group_kind and not resource.cluster for resource in kinds):
+            return Family()
+        above = ancestors(app, lambda one: world.get(APPLICATIONS, one.namespace, one.name), self._settings.namespace)
+        wanted = [one.ref for target in targets if target for one in target.prepared.objects]
+        return Family(above, circle(key, above, wanted))
 
     def _forget(self, key: ObjectKey) -> None:
         self._trees.pop(key, None)
@@ -297,15 +309,17 @@ class Observer:
             for obj in world.indexed(resource, INDEX, instance):
                 found.setdefault(ref_of(obj), Live(obj, resource))
         served = {resource.group_kind: resource for resource in kinds}
-        for ref in {desired.ref for target in targets if target for desired in target.prepared.everything} - found.keys():
+        wanted = {desired.ref for target in targets if target for desired in target.prepared.everything}
+        for ref in wanted - found.keys():
             resource = served.get((ref.group, ref.kind))
             obj = world.get(resource, ref.namespace, ref.name) if resource and ref.name else None
             if resource and obj is not None:
                 found[ref] = Live(obj, resource)
-        if not any(resource.cluster for resource in kinds):
-            found.pop(ref_of_app(instance, self._settings), None)
+        me = ref_of_application(instance_key(instance, self._settings.namespace))
+        is_here = me in found and not found[me].resource.cluster
+        itself = (replace(found.pop(me), own_health=None, is_judged=False),) if is_here else ()
         said = self._read_settings(world).said
-        return tuple(_scripted(one, said, world) for one in found.values())
+        return (*(_scripted(one, said, world) for one in found.values()), *(one for one in itself if me in wanted))
 
     def _compare(
         self,
@@ -370,12 +384,6 @@ def operation_options(spec: ApplicationSpec | None, operation: Operation | None)
     if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
         options["Force"] = "true"
     return options
-
-
-def ref_of_app(instance: str, settings: GitOpsSettings) -> Ref:
-    """The application itself: one that is listed in its own manifests is not its own child."""
-    namespace, found, name = instance.partition("_")
-    return Ref("argoproj.io", "Application", namespace if found else settings.namespace, name if found else instance)
 
 
 def _claims(world: World, desired: Desired) -> tuple[Claim, ...]:

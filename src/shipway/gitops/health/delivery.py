@@ -4,9 +4,11 @@ Argo CD judges these by Lua scripts that it ships (resource_customizations/argop
 A Rollout's controller writes `status.phase` and `status.message`; they count only once it has seen the newest generation.
 """
 
+from shipway.api.application import is_automated_in
+from shipway.gitops.annotations import SKIP_RECONCILE
 from shipway.gitops.health.verdicts import SEVERITY, Health, degraded, healthy, progressing, suspended
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import condition_of, dig, generation_of, spec_of, status_of
+from shipway.kube.objects.views import annotations_of, condition_of, dig, generation_of, spec_of, status_of
 
 
 def rollout(obj: Obj) -> Health:
@@ -39,12 +41,15 @@ def analysis_run(obj: Obj) -> Health:
 
 
 def application(obj: Obj) -> Health | None:
-    """A child Application that is Missing or Unknown does not count for its parent."""
+    """A child Application as it says itself. One that syncs by itself and has not begun holds the next wave up; one that waits
+    for a person has no health before its first sync."""
     health = dig(obj, "status", "health", default={})
     status = health.get("status")
-    if status not in SEVERITY or status in ("Missing", "Unknown"):
+    if status in SEVERITY and status not in ("Missing", "Unknown"):
+        return Health(status, health.get("message", ""))
+    if not is_automated_in(spec_of(obj)) or annotations_of(obj).get(SKIP_RECONCILE) == "true":
         return None
-    return Health(status, health.get("message", ""))
+    return Health(status, health.get("message", "")) if status in SEVERITY else progressing("Waiting for its first comparison")
 
 
 def custom_resource_definition(obj: Obj) -> Health:
