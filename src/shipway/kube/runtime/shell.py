@@ -78,7 +78,7 @@ class Shell:
         self._rooms: dict[str, asyncio.Semaphore] = {}
         """Of the other clusters."""
         self._queue: WorkQueue[Any] = WorkQueue(around.clock, around.rng)
-        self._recorder = Recorder(around.client, around.clock, controller.name, is_busy=lambda: len(self._queue) > 0)
+        self._recorder = Recorder(around.client, around.clock, controller.name, is_busy=lambda: not self.is_idle)
         self._metrics.expect(controller.name, self._queue.__len__)
         self._watches = ControllerWatches(around.caches, controller.name, self._on_event, self.wake)
         self._parking = Parking(self._watches.of, around.clock, CACHE_PATIENCE)

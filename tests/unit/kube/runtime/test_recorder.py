@@ -126,6 +126,59 @@ def test_many_events_do_not_wait() -> None:
     recording(story)
 
 
+def test_what_happens_again_before_it_is_told_is_told_by_one_request() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        busy = True
+        recorder = Recorder(client, clock, "rollout", is_busy=lambda: busy)
+        writing = asyncio.create_task(recorder.run())
+        for one in (note("paused"), note("resumed"), note("paused")):
+            recorder.put(one)
+            await clock.sleep(2)
+        busy = False
+        await clock.sleep(1)
+        assert counting.verbs == ["POST", "POST"]
+        recorder.put(note("paused"))
+        await clock.sleep(1)
+        told = {event["message"]: event for event in (await client.list(EVENTS, "default")).items}
+        assert [told[name]["count"] for name in ("paused", "resumed")] == [3, 1]
+        seconds = [told["paused"][field] for field in ("firstTimestamp", "lastTimestamp")]
+        assert seconds == [rfc3339(Instant(1_795_000_000.0 + after)) for after in (0, 7)]
+        writing.cancel()
+
+    recording(story)
+
+
+class Slow:
+    """A server that takes its time."""
+
+    def __init__(self, inner: Transport, clock: Clock) -> None:
+        self._inner, self._clock = inner, clock
+
+    async def send(self, request: Request) -> Response:
+        await self._clock.sleep(0.1)
+        return await self._inner.send(request)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def test_a_slow_server_is_told_of_events_seldom_until_they_have_waited_long() -> None:
+    async def story(client: Client, clock: Clock, counting: Counting) -> None:
+        recorder = Recorder(Client(Slow(counting, clock)), clock, "rollout")
+        writing = asyncio.create_task(recorder.run())
+        for number in range(100):
+            recorder.put(note(str(number)))
+        await clock.sleep(7)
+        assert 8 <= len(counting.verbs) <= 11, "one in 0.7 s instead of one in 0.1 s"
+        await clock.sleep(LONGEST_LULL - 7)
+        counting.verbs.clear()
+        await clock.sleep(3)
+        assert len(counting.verbs) > 25
+        writing.cancel()
+
+    recording(story)
+
+
 def changed(before: str, after: str, topic: str = "Updated health status") -> Note:
     return Note(ABOUT, "ResourceUpdated", f"{topic}: {before} -> {after}", change=(topic, before, after))
 
