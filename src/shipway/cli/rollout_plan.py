@@ -19,10 +19,10 @@ from shipway.cli.session import Place, Session, connected
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.objects.yaml import load_all
-from shipway.rollouts.plan import PlanRow, plan
+from shipway.rollouts.plan import PlanRow, plan, told, way_back
 from shipway.rollouts.why import why
 
-HEADINGS = ("#", "STEP", "WEIGHT", "NEW", "OLD", "WAITS")
+HEADINGS = ("#", "STEP", "WEIGHT", "REACHES", "NEW", "OLD", "WAITS")
 FileFlag = Annotated[str, Parameter(name=["--filename", "-f"], show_default=False)]
 
 
@@ -91,9 +91,12 @@ def print_plans(rollouts: Sequence[Obj], output: Output) -> int:
     if output == "table":
         for index, (rollout, rows) in enumerate(plans):
             titled = [*([""] if index else []), f"{name_of(rollout)}:"] if len(plans) > 1 else []
-            print_lines([*titled, *table(HEADINGS, [_cells(row) for row in rows])])
+            print_lines([*titled, *table(HEADINGS, [_cells(row) for row in rows]), "", *told(way_back(rollout))])
         return 0
-    documents = [{**_head(rollout, "RolloutPlan"), "steps": msgspec.to_builtins(rows)} for rollout, rows in plans]
+    documents = [
+        {**_head(rollout, "RolloutPlan"), "steps": msgspec.to_builtins(rows), "back": msgspec.to_builtins(way_back(rollout))}
+        for rollout, rows in plans
+    ]
     if output == "name":
         print_lines([object_text(rollout, output).rstrip() for rollout in rollouts])
     else:
@@ -106,7 +109,7 @@ async def _live(session: Session, name: str) -> Obj:
 
 
 def _cells(row: PlanRow) -> tuple[str, ...]:
-    return str(row.number), row.step, str(row.weight), str(row.canary), str(row.stable), row.waits
+    return str(row.number), row.step, str(row.weight), f"{row.reaches:g} %", str(row.canary), str(row.stable), row.waits
 
 
 def _head(rollout: Obj, kind: str) -> Obj:

@@ -1,7 +1,7 @@
 """What a Rollout's strategy would do with a new version, step by step, before it does it: pure over the object.
 
 Each row says what the step is, who gets how much of the traffic while it holds, how many pods that takes, and what it waits
-for. Counts are those of the engine's own arithmetic at full availability.
+for. Counts are those of the engine's own arithmetic at full availability. `way_back` says what it takes to undo it all.
 """
 
 from msgspec import Struct
@@ -10,31 +10,92 @@ from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
+from shipway.rollouts.rollout.facts import DEFAULT_DELAY
 from shipway.rollouts.rollout.replicas import Aim, dynamic_counts, limits, nearest_split, routed_counts
 from shipway.rollouts.rollout.spec import Invalid, max_weight, parse
 from shipway.rollouts.rollout.steps import describe
 
 
 class PlanRow(Struct, frozen=True):
-    """`weight` is the share of traffic meant for the new version, `canary` and `stable` are pods; `waits`: for what."""
+    """`weight` is what the step asks for, `canary` and `stable` are pods; `waits`: for what.
+
+    `reaches` is the impact radius: the percentage of requests that the new version answers. A router splits as asked; without
+    one a request may meet any pod, so it is the new version's share of the pods. (Requests with the header of a header route
+    come on top.)
+    """
 
     number: int
     step: str
     weight: int
+    reaches: float
     canary: int
     stable: int
     waits: str
 
 
+class WayBack(Struct, frozen=True):
+    """What it takes to have the version before back after a promotion: the time until all is safe again, in its parts.
+
+    For `kept` seconds its pods still run and none has to start; later `starts` pods start first, and count as available
+    `ready_after` seconds after they are ready. `walks`: it comes back by the steps of the strategy, as any version does.
+    """
+
+    kept: int
+    starts: int
+    ready_after: int
+    walks: bool
+
+
+def way_back(rollout: Obj) -> WayBack:
+    """Raises InvalidInput with the words of InvalidSpec."""
+    spec = _readable(rollout)
+    strategy = spec.strategy.blue_green or spec.strategy.canary or Canary()
+    stays = not isinstance(strategy, Canary) or (strategy.traffic_routing is not None and not strategy.dynamic_stable_scale)
+    given = strategy.scale_down_delay_seconds
+    kept = (DEFAULT_DELAY if given is None else given) if stays else 0
+    window = spec.rollback_window
+    walks = isinstance(strategy, Canary) and bool(strategy.steps) and (window is None or window.revisions < 1)
+    return WayBack(0 if walks else kept, _replicas(spec), spec.min_ready_seconds, walks)
+
+
+def told(back: WayBack) -> tuple[str, ...]:
+    """The way back in a sentence or two."""
+    then = f" and have been ready for {back.ready_after} s" if back.ready_after else ""
+    cold = f"once {back.starts} pods have started{then}"
+    if back.walks:
+        return (f"Going back after the promotion takes the steps again ({cold}); spec.rollbackWindow skips them.",)
+    if not back.kept:
+        return (f"Going back after the promotion: safe {cold}.",)
+    return (
+        f"Going back within {back.kept} s of the promotion: safe at once, no pod has to start.",
+        f"Going back later (or with scaleDownDelaySeconds: 0): safe {cold}.",
+    )
+
+
 def plan(rollout: Obj) -> tuple[PlanRow, ...]:
     """The rows in order, full promotion last. Raises InvalidInput with the words of InvalidSpec."""
-    spec = parse(rollout)
-    if isinstance(spec, Invalid):
-        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
-    replicas = 1 if spec.replicas is None else spec.replicas
+    spec = _readable(rollout)
+    replicas = _replicas(spec)
     if spec.strategy.blue_green is not None:
         return _blue_green_rows(spec.strategy.blue_green, replicas)
     return _canary_rows(spec, spec.strategy.canary or Canary(), replicas)
+
+
+def _readable(rollout: Obj) -> RolloutSpec:
+    spec = parse(rollout)
+    if isinstance(spec, Invalid):
+        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    return spec
+
+
+def _replicas(spec: RolloutSpec) -> int:
+    return 1 if spec.replicas is None else spec.replicas
+
+
+def _reaches(canary: Canary, weight: int, new: int, stable: int) -> float:
+    if canary.traffic_routing is not None:
+        return round(100.0 * weight / max_weight(canary), 1)
+    return round(100.0 * new / (new + stable), 1) if new else 0.0
 
 
 def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[PlanRow, ...]:
@@ -48,8 +109,8 @@ def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[Plan
         explicit = scale.replicas if scale is not None else None
         sized_for = scale.weight if scale is not None and scale.weight is not None else weight
         new, stable = _counts(canary, replicas, Aim(sized_for, most, explicit, canary.min_pods_per_replica_set or 0))
-        rows.append(PlanRow(number, describe(step), weight, new, stable, _waits(step)))
-    done = PlanRow(len(rows) + 1, "full promotion", most, replicas, 0, "until every pod is available")
+        rows.append(PlanRow(number, describe(step), weight, _reaches(canary, weight, new, stable), new, stable, _waits(step)))
+    done = PlanRow(len(rows) + 1, "full promotion", most, 100.0, replicas, 0, "until every pod is available")
     return (*rows, done)
 
 
@@ -84,7 +145,8 @@ def _blue_green_rows(blue_green: BlueGreen, replicas: int) -> tuple[PlanRow, ...
             pods, weight = (preview, 0) if when == "before" else (replicas, 100)
             rows.append((f"analysis {when} the switch", weight, pods, waits))
     return tuple(
-        PlanRow(number, step, weight, new, replicas, waits) for number, (step, weight, new, waits) in enumerate(rows, 1)
+        PlanRow(number, step, weight, float(weight), new, replicas, waits)
+        for number, (step, weight, new, waits) in enumerate(rows, 1)
     )
 
 

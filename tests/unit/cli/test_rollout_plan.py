@@ -41,10 +41,12 @@ def test_a_plan_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "number": 1,
         "step": "setWeight: 5",
         "weight": 5,
+        "reaches": 9.1,
         "canary": 1,
         "stable": 10,
         "waits": "until the pods are available",
     }
+    assert document["back"] == {"kept": 0, "starts": 10, "ready_after": 0, "walks": True}
 
 
 def test_several_rollouts_are_titled_or_picked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
