@@ -153,8 +153,8 @@ def test_blue_takes_everything_back_in_the_middle_of_a_shift_without_a_new_pod()
         (
             rollout({"setWeight": 5}, routed=True, replicas=10, minReadySeconds=20),
             [
-                "Going back after the promotion takes the steps again (once 10 pods have started and have been ready for 20 s); "
-                "spec.rollbackWindow skips them."
+                "Going back after the promotion takes the steps again (once 10 pods have started and have been ready for "
+                "20 s); spec.rollbackWindow skips them."
             ],
         ),
         (

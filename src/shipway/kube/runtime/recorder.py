@@ -120,7 +120,7 @@ class Recorder:
         await self._record(note, self._clock.now(), self._clock.now(), 1)
 
     async def _record(self, note: Note, first: Instant, last: Instant, times: int) -> None:
-        event = {**self._event(note, first), "lastTimestamp": rfc3339(last), "count": times}
+        event: Obj = {**self._event(note, first), "lastTimestamp": rfc3339(last), "count": times}
         place = (event["metadata"]["namespace"], event["metadata"]["name"])
         try:
             count = await self._written(event, self._told.pop(place, 0))
