@@ -32,6 +32,8 @@ NOTHING: Mapping[str, list[Any]] = {}
 HEADER_TESTS = "Tests behind a header, then 5 → 30 → 100"
 SMALL_SHARES = "1 → 10 → 50"
 BLUE_GREEN = "Blue-green with a smoke test"
+FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
+"""Run by test_cookbook_routers.py."""
 DATADOG = "Thrown out by Datadog's error rate"
 
 
@@ -268,4 +270,5 @@ def test_the_third_bad_answer_of_datadog_ends_it(answers: list[Any], good: bool)
 
 
 def test_every_recipe_is_run() -> None:
-    assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, FOR_EVERY_ROUTER}
+    assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes

@@ -14,7 +14,7 @@ from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import annotations_of, dig
 from tests.sim.rollouts_world import NS, World, simulate
-from tests.sim.test_cookbook import PAGE
+from tests.sim.test_cookbook import FOR_EVERY_ROUTER, PAGE
 from tests.sim.test_routers import (
     APISIX_ROUTES,
     INGRESSES,
@@ -24,7 +24,6 @@ from tests.sim.test_routers import (
     install,
 )
 
-RECIPE = "Tests, then weights: one template for every router"
 ACTION = "alb.ingress.kubernetes.io/actions.web-root"
 Weights = Callable[[Obj], dict[str, Any]]
 
@@ -36,7 +35,7 @@ def documents(text: str) -> list[Obj]:
 def chapters() -> tuple[list[Obj], dict[str, list[Obj]]]:
     """What all routers share, and what each adds."""
     recipe = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    shared, *parts = re.split(r"^### ", next(one for one in recipe if one.startswith(RECIPE)), flags=re.MULTILINE)
+    shared, *parts = re.split(r"^### ", next(one for one in recipe if one.startswith(FOR_EVERY_ROUTER)), flags=re.MULTILINE)
     return [*documents(recipe[0]), *documents(shared)], {part.partition("\n")[0]: documents(part) for part in parts}
 
 
