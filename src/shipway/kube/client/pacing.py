@@ -5,8 +5,7 @@ defends itself with 429 beyond that, and what it says in Retry-After is done.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -48,7 +47,8 @@ class Pace:
         self._limits = limits
         self._clock = clock
         self._free_at = float("-inf")
-        self._places = asyncio.Semaphore(limits.at_once)
+        self.places = asyncio.Semaphore(limits.at_once)
+        """Entered by whoever has an answer under way."""
 
     async def turn(self) -> None:
         """Returns when the next request may go. Tokens are spent in advance, so waiters need no queue."""
@@ -61,9 +61,3 @@ class Pace:
         self._free_at = mine + spacing
         if mine > now:
             await self._clock.sleep(mine - now)
-
-    @asynccontextmanager
-    async def place(self) -> AsyncGenerator[None, None]:
-        """One of the answers that may be under way at once."""
-        async with self._places:
-            yield
