@@ -294,16 +294,17 @@ class RolloutStatus(Wire, frozen=True):
     selector: str = ""
     stable_rs: str = field(default="", name="stableRS")
     updated_replicas: int = 0
+    workload_observed_generation: str = ""
 
 
 def read_spec(rollout: Obj) -> RolloutSpec:
     """The typed spec. Raises ValueError ("spec.replicas: Expected `int | null`, got `str`") when a field has another type."""
-    return _convert(rollout.get("spec") or {}, RolloutSpec, "spec")
+    return read_wire(rollout.get("spec") or {}, RolloutSpec, "spec")
 
 
 def read_status(rollout: Obj) -> RolloutStatus:
     """The typed status; `{}` reads as the status of a Rollout that nobody has looked at yet. Raises ValueError."""
-    return _convert(rollout.get("status") or {}, RolloutStatus, "status")
+    return read_wire(rollout.get("status") or {}, RolloutStatus, "status")
 
 
 def write_status(status: RolloutStatus) -> Obj:
@@ -334,7 +335,8 @@ def _run_statuses(wire: Obj) -> list[Obj]:
     return [wire[parent][key] for parent, key in places if wire[parent].get(key) is not None]
 
 
-def _convert(raw: Any, kind: type[T], path: str) -> T:
+def read_wire(raw: Any, kind: type[T], path: str) -> T:
+    """`raw`, found at `path`, as a struct. Raises ValueError that starts with the path of the field at fault."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:

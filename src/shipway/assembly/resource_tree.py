@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.kinds import ANALYSIS_RUNS, CONFIG_MAPS, ENDPOINT_SLICES, JOBS, PODS, REPLICA_SETS
+from shipway.api.kinds import ANALYSIS_RUNS, CONFIG_MAPS, ENDPOINT_SLICES, EXPERIMENTS, JOBS, PODS, REPLICA_SETS
 from shipway.assembly.scripts import Scripts
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError
@@ -35,7 +35,6 @@ ONE_BY_ONE = 8
 """Up to so many objects (or owners) of a kind in a namespace are asked for singly; with more the kind is listed once."""
 CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", status_subresource=False)
-EXPERIMENTS = Resource("argoproj.io", "v1alpha1", "Experiment", "experiments")
 CHILDREN: dict[tuple[str, str], tuple[Resource, ...]] = {
     ("apps", "Deployment"): (REPLICA_SETS,),
     ("apps", "ReplicaSet"): (PODS,),

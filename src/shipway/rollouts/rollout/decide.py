@@ -14,7 +14,7 @@ anything is planned, so a failed analysis takes traffic back in the same pass.
 
 import msgspec
 
-from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS
+from shipway.api.kinds import ANALYSIS_RUNS, DEPLOYMENTS, PODS, REPLICA_SETS
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict, ShipwayError
 from shipway.kube.objects.patches import merge_patch
@@ -46,9 +46,10 @@ from shipway.rollouts.rollout.changes import change_of, in_one, is_turn, said, s
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, side_by_side, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new, with_replica_set
+from shipway.rollouts.rollout.hand_over import plan_workload
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.leaving import reach_of
-from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION
+from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, WORKLOAD_GENERATION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
@@ -60,7 +61,7 @@ from shipway.rollouts.rollout.services import plan_services, service_problem
 from shipway.rollouts.rollout.spec import Invalid
 from shipway.rollouts.rollout.split import plan_leaving, plan_traffic, route_problem
 from shipway.rollouts.rollout.status import Next, advance, reset_status, scaled_status
-from shipway.rollouts.rollout.watches import POD_WATCH, route_watch
+from shipway.rollouts.rollout.watches import POD_WATCH, route_watch, workload_watch
 
 RECHECK_YOUNG, RECHECK, YOUNG = 2.0, 20.0, 60.0
 """Seconds between looks at a spec that refers to something missing: often while the Rollout is young, then seldom."""
@@ -126,10 +127,11 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
 
 def watches_of(seen: Observed) -> tuple[Watch, ...]:
     """Kinds that this Rollout needs beyond what all do."""
+    workload = workload_watch(seen.workload_kind) if seen.workload_kind is not None else ()
     if isinstance(seen.spec, Invalid):
-        return ()
+        return workload
     served = [resource for resource in seen.route_kinds.values() if resource is not None]
-    return (*map(route_watch, served), *((POD_WATCH,) if needs_pods(seen.spec) else ()))
+    return (*workload, *map(route_watch, served), *((POD_WATCH,) if needs_pods(seen.spec) else ()))
 
 
 def _valid(facts: Facts) -> RolloutDecision:
@@ -206,7 +208,9 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     switches = plan_services(facts)
     traffic = plan_traffic(facts, switches.pointed)
     scaling = plan_scaling(facts)
-    effects = together(before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects)
+    effects = together(
+        before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects, plan_workload(facts)
+    )
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
     return _decision(facts, effects, following)
 
@@ -236,7 +240,9 @@ def _blue_green(facts: Facts, first: Effects) -> RolloutDecision:
     hold = plan_hold(facts, runs)
     active = plan_active(facts, runs, hold)
     before = together(first, preview.effects, restart.effects, active.effects, plan_sizes(facts, runs))
-    effects = together(before, plan_history(facts), runs.effects, plan_pod_metadata(facts), Effects(wake=hold.wake))
+    effects = together(
+        before, plan_history(facts), runs.effects, plan_pod_metadata(facts), plan_workload(facts), Effects(wake=hold.wake)
+    )
     moves = runs.moves.merged(hold.moves)
     following = advance_blue_green(facts, runs, moves, {**preview.pointed, **active.pointed}, restart.restarted_at)
     return _decision(facts, effects, following)
@@ -244,7 +250,11 @@ def _blue_green(facts: Facts, first: Effects) -> RolloutDecision:
 
 def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecision:
     notes, live = following.notes, annotations_of(facts.rollout)
-    wanted = {REVISION: str(facts.next_revision), REACHES: facts.reaches or None}
+    wanted = {
+        REVISION: str(facts.next_revision),
+        REACHES: facts.reaches or None,
+        WORKLOAD_GENERATION: facts.workload_generation or None,
+    }
     changed = {key: value for key, value in wanted.items() if live.get(key) != value}
     root: Obj = {"metadata": {"annotations": changed}} if changed else {}
     if REVISION in changed and facts.new is not None:
@@ -311,7 +321,7 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
 def _matters(action: Action) -> bool:
     """Whether the status must wait when this failed. Evictions that a budget forbids and tidying up are just tried again."""
     if isinstance(action, Patch):
-        return action.resource not in (PODS, ANALYSIS_RUNS)
+        return action.resource not in (PODS, ANALYSIS_RUNS, DEPLOYMENTS)
     return not isinstance(action, Evict | Delete)
 
 

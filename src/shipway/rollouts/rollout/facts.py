@@ -11,7 +11,7 @@ from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, metadata, name_of, namespace_of, spec_of, uid_of
+from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.decision import Note
 from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.leaving import reach_of
@@ -125,6 +125,11 @@ class Facts(Struct, frozen=True):
         """The revision on the Rollout itself, which events and analysis runs speak of; 0 before the first."""
         text = annotations_of(self.rollout).get(REVISION, "")
         return int(text) if text.isdigit() else 0
+
+    @property
+    def workload_generation(self) -> str:
+        """The generation of the workload whose template this is; "" where the template is the Rollout's own."""
+        return str(generation_of(self.seen.workload)) if self.seen.workload is not None else ""
 
     @property
     def next_revision(self) -> int:

@@ -25,6 +25,7 @@ from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.rollouts.rollout.workload import resolved, workload_kind
 from shipway.rollouts.traffic.router import Router, Seen
 from shipway.rollouts.traffic.routers import read_routers
 
@@ -52,6 +53,8 @@ class Observed(Struct, frozen=True):
     left_routes: tuple[Seen, ...] = ()
     runs: tuple[Obj, ...] = ()
     templates: Mapping[TemplateRef, Obj | None] = {}
+    workload_kind: Resource | None = None
+    workload: Obj | None = None
     unsynced: frozenset[str] = frozenset()
     instance_id: str = ""
 
@@ -61,10 +64,16 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
     rollout = world.get(ROLLOUTS, key.namespace, key.name)
     if rollout is None or is_deleting(rollout) or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != instance_id:
         return None
-    spec = parse(rollout)
+    namespace, spec = namespace_of(rollout), parse(rollout)
+    kind = workload_kind(spec) if not isinstance(spec, Invalid) else None
+    workload = None
+    if not isinstance(spec, Invalid) and spec.workload_ref is not None and kind is not None:
+        workload = world.get(kind, namespace, spec.workload_ref["name"])
+        if workload is None and not world.is_synced(kind):
+            return Observed(rollout, spec, workload_kind=kind, unsynced=frozenset({kind.kind}), instance_id=instance_id)
+        spec = resolved(rollout, spec, workload)
     if isinstance(spec, Invalid):
-        return Observed(rollout=rollout, spec=spec, instance_id=instance_id)
-    namespace = namespace_of(rollout)
+        return Observed(rollout=rollout, spec=spec, workload_kind=kind, instance_id=instance_id)
     replica_sets = tuple(map(read_replica_set, world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout))))
     routers, reach = routers_of(spec), remembered(rollout)
     has_left = reach != reach_of(rollout, spec)
@@ -88,7 +97,9 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         left_routers=left,
         left_routes=tuple(_see(world, refs, kinds) for refs in left_targets),
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
-        templates=_templates(world, namespace, spec),
+        templates=templates_of(world, namespace, (ref for _, one in analyses(spec) for ref in one.templates)),
+        workload_kind=kind,
+        workload=workload,
         unsynced=frozenset(_unsynced(world, spec, kinds)),
         instance_id=instance_id,
     )
@@ -179,10 +190,10 @@ def _see(world: World, refs: Iterable[Ref], kinds: Mapping[tuple[str, str], Reso
     return Seen(objs, frozenset(kind for kind, resource in kinds.items() if resource is None))
 
 
-def _templates(world: World, namespace: str, spec: RolloutSpec) -> dict[TemplateRef, Obj | None]:
-    """Templates that the strategy names, and those that they name in turn."""
+def templates_of(world: World, namespace: str, refs: Iterable[TemplateRef]) -> dict[TemplateRef, Obj | None]:
+    """The templates of these names, and those that they name in turn."""
     found: dict[TemplateRef, Obj | None] = {}
-    waiting = [ref for _, analysis in analyses(spec) for ref in analysis.templates]
+    waiting = list(refs)
     while waiting:
         ref = waiting.pop()
         if ref in found:

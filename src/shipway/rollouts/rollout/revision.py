@@ -24,12 +24,22 @@ from shipway.rollouts.rollout.names import (
     REVISION,
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
+    WORKLOAD_GENERATION,
 )
 from shipway.rollouts.rollout.replica_set import ReplicaSet
 from shipway.rollouts.rollout.template_defaults import without_defaults
 from shipway.rollouts.rollout.template_hash import pod_template_hash
 
-NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED_REPLICAS, SCALE_DOWN_DEADLINE, EPHEMERAL_METADATA, REACHES)
+NOT_COPIED = (
+    LAST_APPLIED,
+    REVISION,
+    REVISION_HISTORY,
+    DESIRED_REPLICAS,
+    SCALE_DOWN_DEADLINE,
+    EPHEMERAL_METADATA,
+    REACHES,
+    WORKLOAD_GENERATION,
+)
 
 
 class Roles(Struct, frozen=True):

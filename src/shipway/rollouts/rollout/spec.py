@@ -35,6 +35,8 @@ STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, 
 SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
 MAX_WEIGHT_MESSAGE = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
 PING_PONG_MESSAGE = "Ping-pong feature works with the ALB and Istio traffic routers only"
+WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("v1", "PodTemplate"))
+SCALE_DOWNS = (None, "", "never", "onsuccess", "progressively")
 UNSUPPORTED_STEPS = ("experiment", "plugin")
 
 
@@ -80,9 +82,9 @@ def _problem(raw: bytes) -> Invalid | None:
 def _problems(spec: RolloutSpec) -> Iterator[Invalid]:
     if spec.replicas is not None and spec.replicas < 0:
         yield invalid("spec.replicas", spec.replicas, "must be greater than or equal to 0")
-    if spec.workload_ref is not None:
-        yield not_yet("spec.workloadRef", "workloadRef")
-    yield from _selector_problems(spec)
+    yield from _workload_problems(spec)
+    if spec.workload_ref is None:
+        yield from _selector_problems(spec)
     if spec.min_ready_seconds < 0:
         yield invalid("spec.minReadySeconds", spec.min_ready_seconds, "must be greater than or equal to 0")
     if spec.revision_history_limit < 0:
@@ -91,6 +93,25 @@ def _problems(spec: RolloutSpec) -> Iterator[Invalid]:
         deadline = spec.progress_deadline_seconds
         yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
     yield from _strategy_problems(spec)
+
+
+def _workload_problems(spec: RolloutSpec) -> Iterator[Invalid]:
+    """What can be said before the workload has been looked up."""
+    ref = spec.workload_ref
+    if ref is None:
+        return
+    kind = (ref.get("apiVersion") or "", ref.get("kind") or "")
+    if kind not in WORKLOADS:
+        known = ", ".join(f"{version} {name}" for version, name in WORKLOADS)
+        yield invalid("spec.workloadRef", " ".join(kind), f"workload of this type is not supported: name one of {known}")
+    # What Go prints for an empty template is none.
+    if labels_of(spec.template) or (spec.template.get("spec") or {}).get("containers"):
+        yield Invalid("spec.template", "Internal error: template must be empty for workload reference rollout")
+    if not ref.get("name"):
+        yield required("spec.workloadRef.name", "name the workload whose pods this Rollout takes over")
+    if ref.get("scaleDown") not in SCALE_DOWNS:
+        detail = "must be one of never, onsuccess, progressively"
+        yield invalid("spec.workloadRef.scaleDown", ref.get("scaleDown"), detail)
 
 
 def _selector_problems(spec: RolloutSpec) -> Iterator[Invalid]:

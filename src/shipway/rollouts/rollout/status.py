@@ -206,7 +206,11 @@ def settled(
 
 
 def _finished(facts: Facts, status: RolloutStatus) -> Next:
-    status = replace(status, observed_generation=str(generation_of(facts.rollout)))
+    status = replace(
+        status,
+        observed_generation=str(generation_of(facts.rollout)),
+        workload_observed_generation=facts.workload_generation,
+    )
     phase, message = phase_of(facts.spec, status)
     return Next(replace(status, phase=phase, message=message), wake=deadline_at(facts, status))
 

@@ -35,6 +35,11 @@ def owning_rollout(obj: Obj) -> Iterable[ObjectKey]:
     return (ObjectKey(namespace_of(obj), owner.get("name", "")),)
 
 
+def of_replica_set(rs: Obj) -> Iterable[ObjectKey | Indexed]:
+    """The Rollout that owns it; one that no Rollout owns may be the workload of some."""
+    return tuple(owning_rollout(rs)) or NamedBy(REPLICA_SETS.kind)(rs)
+
+
 def nobody(obj: Obj) -> Iterable[ObjectKey]:
     return ()
 
@@ -50,6 +55,8 @@ def named_by(rollout: Obj) -> Iterable[str]:
     for router in routers_of(spec):
         for ref in router.targets(name_of(rollout), namespace, managed_routes(spec)):
             yield f"{ref.kind}/{ref.namespace}/{ref.name}"
+    if spec.workload_ref is not None:
+        yield f"{spec.workload_ref['kind']}/{namespace}/{spec.workload_ref['name']}"
     for _, analysis in analyses(spec):
         for template in analysis.templates:
             kind, where = ("ClusterAnalysisTemplate", "") if template.cluster_scope else ("AnalysisTemplate", namespace)
@@ -71,6 +78,11 @@ def referred(resource: Resource) -> Watch:
     return Watch(resource, NamedBy(resource.kind))
 
 
+def workload_watch(kind: Resource) -> tuple[Watch, ...]:
+    """ReplicaSets are watched for all Rollouts as it is."""
+    return () if kind == REPLICA_SETS else (referred(kind),)
+
+
 def route_watch(resource: Resource) -> Watch:
     return referred(resource)
 
@@ -79,7 +91,7 @@ POD_WATCH = Watch(PODS, nobody, indexes={BY_OWNER: by_owner})
 
 WATCHES = (
     Watch(ROLLOUTS, own_key, indexes={BY_REFERENCE: named_by}),
-    Watch(REPLICA_SETS, owning_rollout, indexes={BY_OWNER: by_owner}),
+    Watch(REPLICA_SETS, of_replica_set, indexes={BY_OWNER: by_owner}),
     Watch(ANALYSIS_RUNS, owning_rollout, indexes={BY_OWNER: by_owner}),
     referred(SERVICES),
     referred(ANALYSIS_TEMPLATES),

@@ -68,7 +68,22 @@ def canary(**fields: object) -> Obj:
             canary(pingPong={"pingService": "a", "pongService": "b"}),
             "spec.strategy.trafficRouting.alb: Invalid value: null: Ping-pong feature works with the ALB and Istio traffic",
         ),
-        ({"workloadRef": {"kind": "Deployment", "name": "web"}}, "workloadRef is not supported yet"),
+        ({"workloadRef": {"kind": "Deployment", "name": "web"}}, 'Invalid value: " Deployment": workload of this type'),
+        (
+            {"workloadRef": {"apiVersion": "v1", "kind": "PodTemplate"}, "template": None},
+            "spec.workloadRef.name: Required value",
+        ),
+        (
+            {"workloadRef": {"apiVersion": "v1", "kind": "PodTemplate", "name": "web"}},
+            "spec.template: Internal error: template must be empty for workload reference rollout",
+        ),
+        (
+            {
+                "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": "soon"},
+                "template": None,
+            },
+            "must be one of never, onsuccess, progressively",
+        ),
     ],
 )
 def test_refusals(patch: Obj, message: str) -> None:
