@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -23,6 +24,13 @@ from tests.kube.control_plane import ControlPlane, needed_binary
 # Laws are about what holds, not about how fast this machine is today.
 settings.register_profile("house", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+# As `shipway run` logs: a picture of every frame costs half a second for each pass that a test makes fail.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 IN_CI = os.environ.get("CI") == "true"
 

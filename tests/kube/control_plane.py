@@ -177,7 +177,7 @@ class ControlPlane:
     def _programs(self) -> dict[str, list[str]]:
         pki, ports = self.folder / "pki", self.ports
         client, peer = f"http://127.0.0.1:{ports['etcd']}", f"http://127.0.0.1:{ports['peer']}"
-        etcd = {
+        etcd: dict[str, object] = {
             "data-dir": self.folder / "etcd",
             "listen-client-urls": client,
             "advertise-client-urls": client,

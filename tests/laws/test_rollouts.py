@@ -122,7 +122,7 @@ def begun(history: list[Callable[[Sandbox], None]]) -> list[Callable[[Sandbox], 
 
 histories = st.lists(events, max_size=25).map(begun)
 lawful = settings(
-    max_examples=examples(400, quick=24),
+    max_examples=examples(400, quick=10),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

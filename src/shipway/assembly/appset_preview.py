@@ -57,7 +57,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
         forges = ForgeAccess(client, namespace, HttpFetch(session))
         async with Factories.open(mirrors, repositories, clock, forges) as factories:
             selector = f"{SECRET_TYPE}={CLUSTER}"
-            clusters = sorted((await client.list(SECRETS, namespace, label_selector=selector)).items, key=name_of)
+            clusters: list[Obj] = sorted((await client.list(SECRETS, namespace, label_selector=selector)).items, key=name_of)
             wanted = await _evaluated(appset, spec, clusters, factories, clock)
     live = (await client.list(APPLICATIONS, namespace_of(appset))).items
     owned = {name_of(app): app for app in live if is_controlled_by(app, appset)}

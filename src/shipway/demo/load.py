@@ -8,7 +8,7 @@ answer at all has status 0. Both are failures.
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from msgspec import Struct
 
@@ -80,11 +80,8 @@ def max_share_pct(samples: Sequence[Sample], version: str, changes: Sequence[flo
         hits = [sample.version == version for sample in samples if begin <= sample.at < end]
         if len(hits) < window:
             continue
-        inside = sum(hits[:window])
-        most = max(most or 0, inside)
-        for leaving, entering in zip(hits, hits[window:], strict=False):
-            inside += entering - leaving
-            most = max(most, inside)
+        steps = (entering - leaving for leaving, entering in zip(hits, hits[window:], strict=False))
+        most = max(most or 0, max(accumulate(steps, initial=sum(hits[:window]))))
     return None if most is None else round(100 * most / window, 2)
 
 

@@ -26,6 +26,6 @@ def go_syntax(value: Json) -> str:
 
 def go_scalar(value: Json) -> str:
     """A scalar with strings quoted: "x", 5, 1.5, true."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and float.is_integer(value):
         value = int(value)
     return orjson.dumps(value).decode()

@@ -95,7 +95,7 @@ def _check(value: Json, schema: Schema, path: str) -> Iterator[FieldProblem]:
             yield from _junctors(value, limits, path)
             yield from _bounds(value, limits, path)
         yield from _format(value, schema, path)
-        if schema.type == "integer" and isinstance(value, float) and not value.is_integer():
+        if schema.type == "integer" and isinstance(value, float) and not float.is_integer(value):
             yield invalid("", "", f"Checked value must be of type integer (default format) in {path}")
         if isinstance(value, list):
             yield from _items(value, schema, path)
@@ -117,7 +117,7 @@ def _type(value: Json, schema: Schema, path: str) -> Iterator[FieldProblem]:
     if not wanted or (value is None and schema.nullable):
         return
     name = _type_name(value)
-    whole = isinstance(value, float) and value.is_integer()
+    whole = isinstance(value, float) and float.is_integer(value)
     fits = name in wanted.split(",") or (name == "integer" and wanted == "number") or (whole and "integer" in wanted)
     if not fits:
         yield _wrong_type(path, wanted, name)

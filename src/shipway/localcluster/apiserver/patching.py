@@ -114,7 +114,7 @@ def apply(backend: Backend, target: Target, config: Any, options: WriteOptions) 
     if not isinstance(config, dict):
         raise bad_request("the body of an apply must be an object")
     config = {**config, "metadata": dict(config.get("metadata") or {})}
-    found = config.get("apiVersion") or "", config.get("kind") or ""
+    found = str(config.get("apiVersion") or ""), config.get("kind") or ""
     if found != (kind.api_version, kind.kind):
         group, version = split_api_version(found[0])
         raise bad_request(f"invalid object type: {group}/{version}, Kind={found[1]}")

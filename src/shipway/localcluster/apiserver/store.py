@@ -92,11 +92,8 @@ class Shelf:
         if not past:
             return list(self.in_order(namespace))
         merged = {key: self.records[key] for key in self.keys(namespace)} | past
-        return [
-            merged[key]
-            for key in sorted(merged)
-            if merged[key] is not None and namespace in ("", key[0])  # type: ignore[misc]
-        ]
+        found = (merged[key] for key in sorted(merged) if namespace in ("", key[0]))
+        return [record for record in found if record is not None]
 
 
 class Store:

@@ -381,9 +381,7 @@ class PodWorker:
         if not known.is_started and not await self._hook(name, "postStart"):
             self._stop(Stop(name, grace_seconds(self.pod), "Killing", "FailedPostStartHook"), tasks)
             return
-        await watch_probes(
-            spec, lambda probe: self._ask(name, probe), self._host.clock, lambda **is_: self._probed(name, **is_), known
-        )
+        await watch_probes(spec, partial(self._ask, name), self._host.clock, partial(self._probed, name), known)
 
     async def _ask(self, name: str, probe: Probe) -> tuple[bool, str]:
         """Puts one probe to a running container."""

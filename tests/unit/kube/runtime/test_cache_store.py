@@ -103,7 +103,7 @@ def test_what_was_asked_for_last_stays_decoded_and_no_more() -> None:
 @pytest.mark.proves("kube:memory-of-caches")
 def test_a_cached_pod_weighs_a_quarter_of_a_plain_one() -> None:
     """At most 40 MB for 10,000 pods as a busy cluster has them."""
-    count = 1_000
+    count = 250
 
     def plain() -> dict[int, Any]:
         return {n: orjson.loads(orjson.dumps(pod(n))) for n in range(count)}

@@ -64,13 +64,13 @@ def test_every_end_is_counted_once_whenever_writes_are_lost(phases: list[str], c
     """The status write and the removal of finalizers may each be lost any number of times."""
     pods = {f"p{n}": pod(f"p{n}", phase=phase, finalizers=[TRACKING]) for n, phase in enumerate(phases)}
     work = job()
-    for step in range(200):
+    for step in range(40):
         found = account(work, list(pods.values()))
-        lucky = step > 100 or chance.random() < 0.5
+        lucky = step > 20 or chance.random() < 0.5
         if lucky:
             for one in found.countable:
                 pods[one["metadata"]["name"]] = merge_patch(one, {"metadata": {"finalizers": None}})
-        if step > 100 or chance.random() < 0.5:
+        if step > 20 or chance.random() < 0.5:
             status = {"succeeded": found.succeeded, "failed": found.failed}
             work = merge_patch(work, {"status": {**status, "uncountedTerminatedPods": uncounted(work, found)}})
         if lucky and chance.random() < 0.3:

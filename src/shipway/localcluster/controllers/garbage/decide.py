@@ -7,7 +7,7 @@
 Every deletion carries uid and resourceVersion, so an object that was adopted meanwhile is left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from shipway.api.kinds import NAMESPACES
 from shipway.base.clock import Instant
@@ -35,7 +35,7 @@ from shipway.localcluster.controllers.garbage.observe import (
 
 AT_ONCE = 500
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-INDEXES = {"uid": own_uid, "owner": owner_uids}
+INDEXES: dict[str, Callable[[Obj], Iterable[str]]] = {"uid": own_uid, "owner": owner_uids}
 
 
 def keys(obj: Obj) -> Iterable[Key]:
