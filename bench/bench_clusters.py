@@ -32,6 +32,7 @@ from bench.applications import (
 )
 from shipway.api.clusters import Cluster, cluster_secret
 from shipway.api.kinds import APPLICATIONS, NAMESPACES, SECRETS
+from shipway.demo.git_server import GitServer
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import ClusterConfig
 from shipway.kube.client.transport import HttpTransport
@@ -68,14 +69,14 @@ async def run() -> dict[str, float]:
                 **await first_sync(client, engines, members, git.url("mono")),
             }
             say(figures)
-            figures |= await restart(repo, engines, members, "restart")
+            figures |= await restart(repo, engines, members, git, "restart")
             figures |= await commits(repo, engines, members, "commit")
             members[HANGS].process.send_signal(signal.SIGSTOP)
             try:
                 figures |= await commits(repo, engines, members, "hanging_commit")
                 say(figures)
                 figures |= await told(client, engines)
-                figures |= await restart(repo, engines, members, "hanging_restart")
+                figures |= await restart(repo, engines, members, git, "hanging_restart")
             finally:
                 members[HANGS].process.send_signal(signal.SIGCONT)
             return figures | await recovered(client, repo)
@@ -142,11 +143,12 @@ async def told(client: Client, engines: Engines) -> dict[str, float]:
     return {"hanging_others_unknown": others, "hanging_mb": engines.usage().mb}
 
 
-async def restart(repo: Monorepo, engines: Engines, members: Sequence[Member], name: str) -> dict[str, float]:
+async def restart(repo: Monorepo, engines: Engines, members: Sequence[Member], git: GitServer, name: str) -> dict[str, float]:
     """A fresh process, until a commit to one of the clusters that answer is live."""
     await engines.stop()
     began = CLOCK.now()
     await engines.start()
+    git.notify(f"{engines.url}/api/webhook", "not configured")
     await repo.change(1, name)
     await config_map_says(members[cluster_of(1)].client, 1, name)
     return {f"{name}_live_seconds": CLOCK.now() - began}

@@ -62,6 +62,14 @@ class Member:
     async def close(self) -> None:
         self.opened -= 1
 
+    async def rebuild(self) -> None:
+        """Another cluster at the same address: nothing of the old one is left, and its versions begin anew."""
+        await self.server.close()
+        self.server = await ApiServer.open(path=None, clock=self.clock, ids=RandomIds())
+        self.user = Client(self.server, manager="kubectl-edit")
+        self.engine = Recording(self.server)
+        await self.user.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+
     def misbehave(self, seed: int) -> None:
         """From now on by this seed, until `calm`."""
         self.faulty = FaultyTransport(self.server, self.clock, random.Random(seed), Faults(crash=0.03))

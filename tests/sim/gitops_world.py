@@ -23,7 +23,6 @@ from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
 from shipway.gitops.asks import (
-    ConnectionAsk,
     HeadAsk,
     HealthAsk,
     JqPathsAsk,
@@ -208,8 +207,7 @@ class World:
             RecallAsk: self.repository.recall,
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
-        runtime.reach_by(clusters.client)
-        clusters.on_change(lambda server: runtime.ask_again([ConnectionAsk(server)]))
+        clusters.serve(runtime)
         count_objects(runtime, ApplicationMetrics(settings))
         runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, clusters.known))
         return clusters, runtime

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS, SERVICES
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.sim.fleet_world import Fleet, cluster_secret, simulate_fleet, url
@@ -239,6 +239,36 @@ def test_a_project_allows_destinations_by_either_name_of_the_cluster() -> None:
         assert await fleet["west"].names(CONFIG_MAPS) == set()
 
     simulate_fleet(story, [config()])
+
+
+@pytest.mark.proves("000-26")
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_one_of_three_clusters_is_lost_and_what_takes_its_place_gets_everything_again(is_noticed: bool) -> None:
+    """Without anybody's doing. The new cluster counts versions anew, so nothing that was known of the old one holds."""
+
+    async def story(fleet: Fleet) -> None:
+        names = ("east", "west", "north")
+        for name in names:
+            await fleet.join(name)
+            await fleet.home.user.create(APPLICATIONS, going_to(f"shop-{name}", name=name))
+        for number in range(5):  # so that the old cluster's versions are far ahead
+            await fleet.home.push([config(annotations={"edition": str(number)}), service()])
+            for name in names:
+                await fleet.home.synced(f"shop-{name}")
+        before = [len(fleet[name].engine.writes) for name in ("east", "north")]
+        fleet["west"].is_away = is_noticed
+        if is_noticed:
+            await fleet.home.until(lambda app: sync_state(app) == "Unknown", name="shop-west")
+        await fleet["west"].rebuild()
+        fleet["west"].is_away = False
+        began = fleet.home.clock.now()
+        while await fleet["west"].names(CONFIG_MAPS) != {"settings"} or await fleet["west"].names(SERVICES) != {"web"}:
+            assert fleet.home.clock.now() - began < 120
+            await fleet.home.clock.sleep(0.5)
+        await fleet.home.synced("shop-west")
+        assert [len(fleet[name].engine.writes) for name in ("east", "north")] == before
+
+    simulate_fleet(story, [config()], ("east", "west", "north"))
 
 
 def test_a_new_token_counts_with_the_next_request() -> None:

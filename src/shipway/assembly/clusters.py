@@ -9,6 +9,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
+import structlog
+from msgspec import Struct
+
 from shipway.api.application import IN_CLUSTER_SERVER
 from shipway.api.clusters import CLUSTER_SELECTOR, HERE, Cluster, parse_cluster
 from shipway.api.kinds import NAMESPACES, SECRETS
@@ -20,16 +23,19 @@ from shipway.gitops.asks import ClusterAsk, ConnectionAsk, DryRunAsk
 from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
-from shipway.kube.client.errors import ensure_ok
 from shipway.kube.client.pacing import Limits
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of
+from shipway.kube.objects.views import name_of, uid_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.informer import Informer
+from shipway.kube.runtime.runtime import Runtime
 
+log = structlog.get_logger()
+
+SYSTEM = "kube-system"
 ANSWER_SECONDS = 30.0
 PROBE_SECONDS = 8.0
 PROBES = 2
@@ -60,6 +66,8 @@ class Clusters:
         self._by_server: defaultdict[str, dict[str, Cluster]] = defaultdict(dict)
         self._versions: dict[str, str] = {}
         self._away: set[str] = set()
+        self._identities: dict[str, str] = {}
+        self._rebuilt: list[Callable[[str], object]] = []
         self._listeners: list[Callable[[str], object]] = []
         self._secrets = Informer(client, SECRETS, namespace=namespace, label_selector=CLUSTER_SELECTOR, clock=clock)
         self._secrets.on_event(self._changed)
@@ -68,9 +76,12 @@ class Clusters:
         """Watches until cancelled."""
         await self._secrets.run()
 
-    def on_change(self, listener: Callable[[str], object]) -> None:
-        """Has `listener` told the server of which a Secret says something else now."""
-        self._listeners.append(listener)
+    def serve(self, runtime: Runtime) -> None:
+        """From now on `runtime` reaches the clusters, asks again of whom a Secret says something else, and begins again with those
+        that were built anew."""
+        runtime.reach_by(self.client)
+        self._listeners.append(lambda server: runtime.ask_again([ConnectionAsk(server)]))
+        self._rebuilt.append(runtime.begin_again)
 
     def client(self, cluster: str) -> Client:
         """The client of a server. Never fails: each request says what is wrong with the Secret."""
@@ -101,14 +112,25 @@ class Clusters:
     async def connect(self, ask: ConnectionAsk) -> str:
         """The version of a cluster that answers and lets us look. Raises what is wrong."""
         try:
-            version = self._versions[ask.cluster] = await self._probed(ask)
+            seen = await self._probed(ask)
         except ShipwayError:
             self._away.add(ask.cluster)
             raise
+        self._versions[ask.cluster] = seen.version
         self._away.discard(ask.cluster)
-        return version
+        self._recognize(ask.cluster, seen.identity)
+        return seen.version
 
-    async def _probed(self, ask: ConnectionAsk) -> str:
+    def _recognize(self, server: str, identity: str) -> None:
+        """A cluster that was built anew at its old address counts versions anew: no watch of the old one would ever tell."""
+        before = self._identities.get(server)
+        self._identities[server] = identity
+        if before is not None and before != identity:
+            log.warning("cluster_rebuilt", cluster=server)
+            for listener in self._rebuilt:
+                listener(server)
+
+    async def _probed(self, ask: ConnectionAsk) -> "Seen":
         for attempt in range(1, PROBES + 1):
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
@@ -170,16 +192,25 @@ class Clusters:
             if not self._by_server[server]:
                 del self._by_server[server]
                 self._versions.pop(server, None)
+                self._identities.pop(server, None)
                 self._away.discard(server)
             for listener in self._listeners:
                 listener(server)
 
 
-async def probe(client: Client) -> str:
-    """The version of a cluster that answers, and lets us list its namespaces: without that nothing can be managed there."""
+class Seen(Struct, frozen=True):
+    """What a cluster that answers says it is. `identity`: the uid of its first namespace, which lives as long as it does."""
+
+    version: str
+    identity: str
+
+
+async def probe(client: Client) -> Seen:
+    """A look at a cluster that lets us list its namespaces: without that nothing can be managed there."""
     version = await kube_version(client)
-    ensure_ok(await client.raw("GET", NAMESPACES.path(), query=[("limit", "1")]), "list namespaces")
-    return version
+    only = f"metadata.name={SYSTEM}"
+    found = (await client.list(NAMESPACES, field_selector=only, metadata_only=True)).items
+    return Seen(version, uid_of(found[0]) if found else "")
 
 
 class _Following:

@@ -37,7 +37,6 @@ from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import (
-    ConnectionAsk,
     HeadAsk,
     HealthAsk,
     JqPathsAsk,
@@ -271,8 +270,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
         listeners = Listeners(webhook_secrets, sources.repositories, clusters)
         process = EngineProcess(runtime, tenure, sources, listeners, clock, factories.told_by)
-        runtime.reach_by(clusters.client)
-        clusters.on_change(lambda server: runtime.ask_again([ConnectionAsk(server)]))
+        clusters.serve(runtime)
         repositories.on_change(process.logins_changed)
         sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
         runtime.before_renewal(sources.wished)

@@ -64,7 +64,7 @@ async def look(
             **clusters.resolvers,
         }
         runtime = Runtime(client, [onlooker], clock=clock, resolvers=resolvers, read_only=[onlooker.name])
-        runtime.reach_by(clusters.client)
+        clusters.serve(runtime)
         return await _seen(onlooker, runtime.run(), repositories.run(), clusters.run())
 
 

@@ -232,10 +232,10 @@ async def _state(session: Session, cluster: Cluster) -> State:
 
 async def _version(session: Session, cluster: Cluster) -> str:
     if cluster.key == "":
-        return await probe(session.client)
+        return (await probe(session.client)).version
     there = connected_to(cluster, session.clock, MANAGER)
     try:
-        return await probe(there)
+        return (await probe(there)).version
     finally:
         await there.close()
 

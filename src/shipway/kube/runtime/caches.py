@@ -198,6 +198,19 @@ class Caches:
         self._leave(key[0].cluster)
         return True
 
+    def begin_again(self, cluster: str) -> None:
+        """Another cluster answers where this one did: all that is watched of it is listed anew."""
+        member = self._members.get(cluster)
+        if member is None:
+            return
+        member.kinds.is_stale()
+        for key, informer in self._informers.items():
+            if key[0].cluster == cluster:
+                informer.forget_version()
+                if task := self._tasks.pop(key, None):
+                    task.cancel()
+                self._start(key)
+
     def _member(self, cluster: str) -> _Member:
         """The cluster, met for the first time if nobody needed it yet."""
         member = self._members.get(cluster)

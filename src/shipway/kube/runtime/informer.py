@@ -126,6 +126,10 @@ class Informer:
             return int(version) <= self._highest
         return self._store.version_of(namespace, name) == version
 
+    def forget_version(self) -> None:
+        """What was watched is not what is there now: the next `run` lists first, and tells what is different."""
+        self._version = ""
+
     async def run(self) -> None:
         """Lists and watches until cancelled. Only bugs escape."""
         failures = 0

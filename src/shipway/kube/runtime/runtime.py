@@ -80,6 +80,10 @@ class Runtime:
         """From now on `open_cluster` gives the client of another cluster, by the server URL that a `Resource` names."""
         self._caches.open_cluster = open_cluster
 
+    def begin_again(self, cluster: str) -> None:
+        """Another cluster answers where this one did: nothing that was known of it holds."""
+        self._caches.begin_again(cluster)
+
     def share_by(self, owns: Callable[[str], bool]) -> None:
         """From now on only keys are worked on that `owns` says are this replica's (`sharing`): "<controller> <key>"."""
         for shell in self._shells.values():
