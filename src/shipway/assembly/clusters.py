@@ -77,8 +77,8 @@ class Clusters:
         await self._secrets.run()
 
     def serve(self, runtime: Runtime) -> None:
-        """From now on `runtime` reaches the clusters, asks again of whom a Secret says something else, and begins again with those
-        that were built anew."""
+        """From now on `runtime` reaches the clusters; where a Secret says something else it asks again, and where a cluster was
+        built anew it begins again."""
         runtime.reach_by(self.client)
         self._listeners.append(lambda server: runtime.ask_again([ConnectionAsk(server)]))
         self._rebuilt.append(runtime.begin_again)
