@@ -16,6 +16,8 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, HTTP
 from shipway.assembly.clusters import Clusters
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
+from shipway.gitops.annotations import DEPENDS_ON
+from shipway.gitops.why import why
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
@@ -295,3 +297,27 @@ async def test_children_come_wave_by_wave_and_a_deletion_takes_all_levels_along(
         await there.until(lambda app: not app, name=name)
         for one in ("eldest", "next"):
             assert await there.gone(APPLICATIONS, "argocd", one) and await there.gone(CONFIG_MAPS, name, one)
+
+
+@pytest.mark.proves("002-08")
+async def test_an_application_waits_for_another_one_without_holding_up_a_third(
+    real_control_plane: Any, shipway_account: Path
+) -> None:
+    name = "gitops-depends"
+    web, other = (application(f"{name}-{one}") for one in ("web", "other"))
+    for app in (web, other):
+        app["spec"]["source"]["repoURL"] = f"https://git.test/{app['metadata']['name']}.git"
+        app["spec"]["destination"]["namespace"] = name
+    web["metadata"]["annotations"] = {DEPENDS_ON: name}
+    async with world(real_control_plane, shipway_account, name, [service()]) as there:
+        there.add_repository(f"https://git.test/{name}-web.git", [config("web")])
+        there.add_repository(f"https://git.test/{name}-other.git", [config("other")])
+        for app in (web, other):
+            await there.user.create(APPLICATIONS, app)
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", name=f"{name}-other")
+        waiting = await there.until(lambda app: "DependencyWarning" in condition_types(app), name=f"{name}-web")
+        assert "there is none of that name" in why(waiting) and await there.gone(CONFIG_MAPS, name, "web")
+        await there.user.create(APPLICATIONS, app_in(name))
+        await there.synced(name)
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", name=f"{name}-web")
+        assert not await there.gone(CONFIG_MAPS, name, "web")

@@ -28,6 +28,8 @@ KINDS = "shipway.dev/kinds"
 """On an Application: every kind it was ever about to apply, so that no crash makes it forget an object of its own."""
 HOLD = "shipway.dev/hold"
 """On an Application: the earlier deployment it is to stay at, until when, by whom and why (`hold.Hold` as JSON)."""
+DEPENDS_ON = "shipway.dev/depends-on"
+"""On an Application: the Applications that have to be ready before it is synced (`dependencies`)."""
 REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 

@@ -5,25 +5,25 @@ own health is no part of its health, and it neither prunes nor deletes itself. T
 would wait for one another for ever, so whoever is about to close a circle is refused, and the way round is named.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from shipway.api.kinds import APPLICATIONS
+from shipway.gitops.dependencies import Dependencies, Find
 from shipway.gitops.tracking import instance_key, tracked_by
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import is_deleting, name_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey
 
-Find = Callable[[ObjectKey], Obj | None]
-
 
 class Family(Struct, frozen=True):
-    """`above`: the Applications that manage this one, nearest first, gathered where it manages some itself. `circle`: why it
-    may not be synced: it would manage what manages it."""
+    """`above`: the Applications that manage this one, nearest first, gathered where it matters. `problem`: why it may not be
+    synced: it would manage what manages it, or depend on what depends on it."""
 
     above: tuple[Obj, ...] = ()
-    circle: str = ""
+    problem: str = ""
+    dependencies: Dependencies = Dependencies()
 
 
 def ref_of_application(key: ObjectKey) -> Ref:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.comparison import Comparison, Item, item_wave
+from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.external_urls import external_urls
 from shipway.gitops.hold import CONDITION as HELD
 from shipway.gitops.pinned import Pinned
@@ -21,6 +22,7 @@ WARNINGS = (
     "RepeatedResourceWarning",
     "ExcludedResourceWarning",
     "OrphanedResourceWarning",
+    DEPENDENCY,
     "ClientSideApplyWarning",
 )
 EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD})

@@ -16,6 +16,7 @@ from shipway.api.application import parse_project, parse_spec
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.auto_sync import is_automated
+from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.hold import hold_of, sentence
 from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.tasks import images_of
@@ -38,7 +39,7 @@ def why(app: Obj, children: Iterable[Obj] = (), now: Instant | None = None) -> s
     if not status.get("sync"):
         return f"{name} has not been looked at yet: is `shipway run` (or `shipway up`) running?"
     found = list(children)
-    for explain in (_error, _running, _aborted, _held, partial(_shut, now), _unhealthy, _failed, _out_of_sync):
+    for explain in (_error, _running, _aborted, _held, partial(_shut, now), _waiting, _unhealthy, _failed, _out_of_sync):
         if text := explain(app, found):
             return f"{name} {text}"
     return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}."
@@ -82,6 +83,13 @@ def _held(app: Obj, _: Sequence[Obj]) -> str:
     except InvalidInput:
         return ""  # `_error` tells of it
     return f"is {_sync(app)} and {_health(app)}, {sentence(app, hold)}." if hold else ""
+
+
+def _waiting(app: Obj, _: Sequence[Obj]) -> str:
+    """New content waits for other Applications."""
+    conditions: list[Obj] = status_of(app).get("conditions") or []
+    told = next((str(one.get("message", "")) for one in conditions if one.get("type") == DEPENDENCY), "")
+    return f"is {_sync(app)} and {_ended(told)} Everything else goes on." if told else ""
 
 
 def _unhealthy(app: Obj, _: Sequence[Obj]) -> str:

@@ -9,6 +9,7 @@ from shipway.gitops.application import decide
 from shipway.gitops.application.destinations import BY_DESTINATION, destinations_of, names_of, users_of_cluster
 from shipway.gitops.application.observe import Observed, Observer
 from shipway.gitops.customizations import CONFIG_MAP
+from shipway.gitops.dependencies import names_depended_on
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
@@ -17,6 +18,7 @@ from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 
 BY_PROJECT = "project"
+BY_DEPENDENCY = "dependency"
 EVERY = "every"
 """An index that files all applications under one value."""
 
@@ -33,7 +35,12 @@ class ApplicationController:
             Watch(
                 APPLICATIONS,
                 self._own_key,
-                {BY_PROJECT: _project_of, BY_DESTINATION: destinations_of, EVERY: lambda _: ("",)},
+                {
+                    BY_PROJECT: _project_of,
+                    BY_DESTINATION: destinations_of,
+                    BY_DEPENDENCY: names_depended_on,
+                    EVERY: lambda _: ("",),
+                },
             ),
             Watch(
                 SECRETS,
@@ -58,9 +65,11 @@ class ApplicationController:
     def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
         return decide.conclude(fresh, decision, outcomes, now)
 
-    def _own_key(self, app: Obj) -> Iterable[ObjectKey]:
-        namespace = namespace_of(app)
-        return (ObjectKey(namespace, name_of(app)),) if self._settings.serves(namespace) else ()
+    def _own_key(self, app: Obj) -> Iterable[ObjectKey | Indexed]:
+        """The application, and those that depend on it."""
+        key = ObjectKey(namespace_of(app), name_of(app))
+        dependents = Indexed(APPLICATIONS, BY_DEPENDENCY, str(key))
+        return (key, dependents) if self._settings.serves(key.namespace) else (dependents,)
 
     def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
         return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),)

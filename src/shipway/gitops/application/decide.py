@@ -34,6 +34,8 @@ from shipway.gitops.deletion import (
     has_stages,
     with_hook_finalizers,
 )
+from shipway.gitops.dependencies import CONDITION as DEPENDENCY
+from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
@@ -195,10 +197,23 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
         }
     if result.operation is None:
         return replace(draft, status=status, wake=_earliest(draft.wake, result.wake))
+    paused = _paused(observed, result.operation, now)
+    if paused:
+        found = [*told(status), (DEPENDENCY, paused.message)]
+        conditions = merged_conditions(observed.status.get("conditions") or [], found, now)
+        return replace(draft, status={**status, "conditions": conditions}, wake=_earliest(draft.wake, paused.until))
     begun = Begun(target.at, target.content, target.tools)
     state = begin(observed.app, result.operation, begun, now)
     root = {"operation": result.operation, **_intent(observed, target)}
     return replace(draft, status={**status, "operationState": state}, root=root)
+
+
+def _paused(observed: Observed, operation: Obj, now: Instant) -> Pause | None:
+    """Why a sync of new content waits; healing of some objects does not."""
+    if dig(operation, "sync", "resources"):
+        return None
+    conditions: list[Obj] = observed.status.get("conditions") or []
+    return pause_of(observed.family.dependencies, conditions, observed.settings.wave_delay, now)
 
 
 def _intent(observed: Observed, target: Target | None) -> Obj:

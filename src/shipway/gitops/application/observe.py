@@ -20,7 +20,7 @@ from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACE
 from shipway.api.sources import PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
-from shipway.gitops.annotations import MIGRATION_MANAGER
+from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
@@ -29,6 +29,7 @@ from shipway.gitops.application.target import Target, prepared, recalled, target
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
+from shipway.gitops.dependencies import Dependencies, look_at
 from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.family import Family, ancestors, circle, ref_of_application
 from shipway.gitops.health.scripted import scripted_health
@@ -188,12 +189,19 @@ class Observer:
     def _family(
         self, world: World, key: ObjectKey, app: Obj, kinds: Sequence[Resource], targets: Sequence[Target | None]
     ) -> Family:
-        """Who manages the application, where it manages Applications of this cluster itself, and the circle they close."""
-        if not any(resource.group_kind == APPLICATIONS.group_kind and not resource.cluster for resource in kinds):
+        """Who manages the application and what it depends on, where it has to do with other Applications of this cluster."""
+        depends = DEPENDS_ON in annotations_of(app)
+        manages = any(resource.group_kind == APPLICATIONS.group_kind and not resource.cluster for resource in kinds)
+        if not (depends or manages):
             return Family()
-        above = ancestors(app, lambda one: world.get(APPLICATIONS, one.namespace, one.name), self._settings.namespace)
-        wanted = [one.ref for target in targets if target for one in target.prepared.objects]
-        return Family(above, circle(key, above, wanted))
+
+        def find(one: ObjectKey) -> Obj | None:
+            return world.get(APPLICATIONS, one.namespace, one.name)
+
+        above = ancestors(app, find, self._settings.namespace)
+        wanted = [one.ref for target in targets if target for one in target.prepared.objects] if manages else []
+        dependencies = look_at(app, find, above) if depends else Dependencies()
+        return Family(above, circle(key, above, wanted) or dependencies.problem, dependencies)
 
     def _forget(self, key: ObjectKey) -> None:
         self._trees.pop(key, None)

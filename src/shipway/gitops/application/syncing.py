@@ -9,13 +9,14 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import Retry
+from shipway.api.application import Operation, Retry
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.comparison import Comparison
 from shipway.gitops.confirmation import is_confirmed
+from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
 from shipway.gitops.project import DEFAULT, refusal_of
 from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
@@ -168,6 +169,8 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _over(finish(tried, "Succeeded", SUCCEEDED, now))
     if work.comparison.is_pending and not rows:
         return None
+    if not rows and observed.family.dependencies.unmet and not (observed.operation and _is_partial(observed.operation)):
+        return Progress({**state, "message": waiting_for(observed.family.dependencies)})
     rows = begun_hooks(work.tasks, rows, work.hand.operation)
     rows, step = advance(work.tasks, rows, _terms(observed, work, now))
     written = rows_written(state, rows, work.tasks)
@@ -187,6 +190,10 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _over(finish(written, "Succeeded", message, now), succeeded=True)
         case Done(_, message):
             return _ended(written, retry, "Failed", message, now)
+
+
+def _is_partial(operation: Operation) -> bool:
+    return bool(operation.sync and operation.sync.resources)
 
 
 def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:

@@ -35,8 +35,8 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     wrong = project_conditions(observed)
     if wrong:
         return Verdict("Unknown", "Unknown", wrong)
-    if observed.family.circle:
-        return Verdict("Unknown", _live_health(observed), (("InvalidSpecError", observed.family.circle),))
+    if observed.family.problem:
+        return Verdict("Unknown", _live_health(observed), (("InvalidSpecError", observed.family.problem),))
     if observed.place.away:
         return Verdict("Unknown", "Unknown", (("ComparisonError", observed.place.away),))
     target, comparison = observed.target, observed.comparison
