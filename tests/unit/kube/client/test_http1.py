@@ -16,7 +16,7 @@ from shipway.kube.objects.wire import Request
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"Content-Length: 5\r\nX-One: a: b \r\n\r\nhello"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-PACKED = gzip.compress(b"hello" * 1000)
+PACKED = gzip.compress(b"hello" * 1000, mtime=0)
 
 
 @pytest.mark.parametrize(
