@@ -35,7 +35,10 @@ class Judged(Struct, frozen=True):
 
 
 def find(conditions: Conditions, kind: str) -> Condition | None:
-    return next((condition for condition in conditions if condition.type == kind), None)
+    for condition in conditions:  # asked a dozen times in every pass
+        if condition.type == kind:
+            return condition
+    return None
 
 
 def put(conditions: Conditions, kind: str, status: str, reason: str, message: str, now: Instant) -> Conditions:

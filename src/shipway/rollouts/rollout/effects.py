@@ -27,7 +27,10 @@ NOTHING = Effects()
 
 
 def together(*parts: Effects) -> Effects:
-    """The parts one after the other; the earliest wake counts."""
+    """The parts one after the other; the earliest wake counts. Most parts of most passes are nothing."""
+    parts = tuple(part for part in parts if part is not NOTHING)
+    if len(parts) < 2:
+        return parts[0] if parts else NOTHING
     return Effects(
         batches=tuple(batch for part in parts for batch in part.batches),
         tied=tuple(tied for part in parts for tied in part.tied),
@@ -47,13 +50,15 @@ def side_by_side(one: Effects, other: Effects) -> Effects:
 
 def acting(*actions: Action, notes: tuple[tuple[Action, Note], ...] = (), wake: Instant | None = None) -> Effects:
     """One batch of actions that may run in parallel, with their events. What comes after it waits for its success."""
+    if not actions and wake is None:
+        return NOTHING
     batches = (Batch(actions),) if actions else ()
     return Effects(batches=batches, tied=tuple(Tied(action, note) for action, note in notes), wake=wake)
 
 
 def tidying(*actions: Action) -> Effects:
     """Actions that nothing else depends on: one that fails holds nobody up."""
-    return Effects(batches=(Batch(actions, on_failure="continue"),) if actions else ())
+    return Effects(batches=(Batch(actions, on_failure="continue"),)) if actions else NOTHING
 
 
 def earliest(*instants: Instant | None) -> Instant | None:

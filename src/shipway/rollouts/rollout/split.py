@@ -190,10 +190,15 @@ def _edits(facts: Facts, split: Split) -> tuple[tuple[tuple[Edit, Seen], ...], b
 
 
 def plan_leaving(facts: Facts) -> Effects | None:
-    """What is put in order where a router or a service was taken out of the spec; None while stable cannot carry everything."""
-    seen, reach = facts.seen, facts.seen.reach
+    """What is put in order where a router or a service was taken out of the spec; None while stable cannot carry everything.
+
+    None, too, where nothing was taken out.
+    """
+    seen, reach, present = facts.seen, facts.seen.reach, reach_of(facts.rollout, facts.spec)
+    if reach == present:
+        return None
     canary, stable = sides(reach, facts.status.canary.stable_ping_pong)
-    lost = lost_services(reach, reach_of(facts.rollout, facts.spec))
+    lost = lost_services(reach, present)
     if facts.stable is None or (seen.left_routers and not _stable_can_carry(facts, facts.most)):
         return None
     if seen.left_routers and stable not in lost and _hash_of(seen.services.get(stable)) not in ("", facts.stable.hash):
