@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -20,6 +21,7 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.prometheus.provider import Range, measure
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, ROLLOUTS
 from shipway.assembly.measuring import MetricServers
+from shipway.assembly.recording import record
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.base.ids import RandomIds
@@ -28,9 +30,12 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.localcluster.apiserver.server import ApiServer
+from shipway.rehearsal.measures import metrics_of
+from shipway.rehearsal.performance import Play, rehearse
+from shipway.rehearsal.recording import read_recording
 from shipway.rollouts.analysis.asks import MeasureAsk
 from tests.contract.analysis_engine import analysis_engine
-from tests.sim.rollouts_world import NS, World, furnished, rollout, running
+from tests.sim.rollouts_world import NS, World, errors_template, furnished, rollout, running
 
 CONFIG = """global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
@@ -101,6 +106,35 @@ async def monitoring(program: Callable[[str], str], tmp_path: Path) -> AsyncGene
             process.kill()
             await process.wait()
             await runner.cleanup()
+
+
+@pytest.mark.timeout(120)
+async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monitoring) -> None:
+    """The failures come after the update began: the replay throws the new version out when they are seen."""
+    begun = SystemClock().now()
+    await monitoring.until("shop_error_ratio", lambda value: value == [0.01])
+    await asyncio.sleep(4.0)
+    monitoring.shop.ratios["web"] = 0.4
+    broken_at = SystemClock().now() - begun
+    await monitoring.until("shop_error_ratio", lambda value: value == [0.4])
+    await asyncio.sleep(4.0)
+    query = 'shop_error_ratio{service="web"}'
+    template = errors_template()
+    template["spec"]["metrics"][0] |= {
+        "interval": "1s",
+        "successCondition": "result[0] <= 0.05",
+        "provider": {"prometheus": {"address": monitoring.url, "query": query}},
+    }
+    steps = ({"setWeight": 20}, {"pause": {"duration": "1m"}})
+    made = rollout(*steps, analysis={"templates": [{"templateName": "errors"}]})
+    over = Range(Instant(begun), Instant(begun + 30.0), 1.0)
+    document = await record(monitoring.url, metrics_of(made, (template,)), over, rate_query="sum(shop_error_ratio) * 0 + 50")
+    recording = read_recording(orjson.dumps(document).decode())
+    seen = rehearse(Play(made, (template,), recording, pod_start=0.0))
+    assert seen.ending.outcome == "aborted"
+    assert 0 <= seen.ending.at - broken_at <= 4.0
+    assert [one.value for one in seen.measurements][0 :: len(seen.measurements) - 1] == ["[0.01]", "[0.4]"]
+    assert seen.exposed == pytest.approx(0.2 * 50 * seen.ending.at, rel=0.3)
 
 
 def free_port() -> int:

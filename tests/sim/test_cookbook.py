@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from shipway.api.crds import load_crds
 from shipway.api.kinds import CRDS, HTTP_ROUTES, JOBS, NAMESPACES, REPLICA_SETS, ROLLOUTS, SERVICES
 from shipway.api.metrics import Sample
+from shipway.cli.main import run
 from shipway.kube.client.client import Client
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj, Resource
@@ -34,17 +36,23 @@ SMALL_SHARES = "1 → 10 → 50"
 BLUE_GREEN = "Blue-green with a smoke test"
 FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 """Run by test_cookbook_routers.py."""
+REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
+
+
+def chapter_of(heading: str) -> str:
+    parts = re.split(r"^## (.*)$", PAGE, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def listings(heading: str) -> list[Obj]:
     """The objects of a recipe, after those that the page gives to all."""
-    parts = re.split(r"^## (.*)$", PAGE, flags=re.MULTILINE)
-    chapters = dict(zip(parts[1::2], parts[2::2], strict=True))
-    text = parts[0] + chapters[heading]
-    return [
-        obj for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for obj in yaml.load_all(block)
-    ]
+    shared, _, _ = PAGE.partition("\n## ")
+    return [obj for block in blocks(shared + "\n" + chapter_of(heading), "yaml") for obj in yaml.load_all(block)]
 
 
 def weight_in(route: Obj) -> int:
@@ -269,6 +277,21 @@ def test_the_third_bad_answer_of_datadog_ends_it(answers: list[Any], good: bool)
     cooked(DATADOG, story, {"error-rate": answers})
 
 
+def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands of the page, word for word, and what they print."""
+    chapter = chapter_of(REHEARSE)
+    (tmp_path / "rollout.yaml").write_text("---\n".join(map(yaml.dump, listings(DATADOG)[-2:])))
+    (tmp_path / "recorded.json").write_text(blocks(chapter, "json")[0])
+    sessions = blocks(chapter, "console")
+    assert len(sessions) == 3
+    with chdir(tmp_path):
+        for session in sessions:
+            command, _, printed = session.partition("\n")
+            code = run(command.removeprefix("$ shipway ").split())
+            assert capsys.readouterr().out == printed
+            assert code == (1 if "aborted" in printed else 0)
+
+
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes

@@ -13,7 +13,7 @@ from shipway.rollouts.analysis.asks import MeasureAsk
 
 
 def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: bool) -> Sample | ShipwayError:
-    """`is_hit`: whether the new version gets traffic. No data is an empty vector to Prometheus, and an error to others."""
+    """`is_hit`: the new version gets traffic. No data is an empty vector to Prometheus, nil to Datadog, else an error."""
     provider = orjson.loads(ask.request.provider)
     shape = recording.find(ask.metric, provider)
     if shape is None:
@@ -22,6 +22,8 @@ def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: boo
     if "prometheus" in provider:
         vector: list[Any] = value if isinstance(value, list) else [value]
         return _sample([] if value is None else vector)
+    if value is None and "datadog" in provider:
+        return Sample(None, "null")
     if value is None:
         return Unavailable(f"the recording of metric {ask.metric} has no data at {format_duration(seconds)}")
     return _sample(value)

@@ -195,10 +195,12 @@ class _Reader(Struct, frozen=True):
     def _time(self, raw: Any, where: str) -> float:
         if isinstance(raw, int | float) and not isinstance(raw, bool):
             return float(raw)
-        try:
-            return parse_rfc3339(str(raw)) - self.start
-        except ValueError as error:
-            raise _bad(f"{where}: {error}; or give seconds since the start") from None
+        for read in (parse_duration, lambda text: parse_rfc3339(text) - self.start):
+            try:
+                return read(str(raw))
+            except ValueError:
+                continue
+        raise _bad(f'{where}: {raw!r} is no time: give seconds since the start, "6m", or "2026-11-20T10:01:00Z"')
 
 
 def _start(raw: Any) -> Instant | None:

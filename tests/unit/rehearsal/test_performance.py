@@ -59,6 +59,12 @@ def test_odd_series_end_in_a_state_and_a_sentence(series: Any, outcome: str, pha
     assert any(one.phase == phase and text in one.value + one.message for one in seen.measurements)
 
 
+def test_no_data_is_nil_to_datadog() -> None:
+    metric = {"provider": {"datadog": {"query": "x"}}, "successCondition": "default(result, 0) < 0.05"}
+    seen = played(series=[], metric=metric)
+    assert (seen.ending.outcome, {one.phase for one in seen.measurements}) == ("promoted", {"Successful"})
+
+
 def test_a_pause_without_end_waits_for_a_person() -> None:
     steps = ({"setWeight": 20}, {"pause": {}}, {"setWeight": 60})
     alone = played(*steps, metric={"interval": "10m"})
