@@ -36,7 +36,7 @@ from tests.kube.installation import MANAGED, Access, Audited, granted
 CLOCK = SystemClock()
 A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
 JOB_METRIC, RESTART, SETS = "a job metric", "a restart", "ApplicationSets"
-SHARING, WORKLOAD = "several replicas", "a workloadRef"
+SHARING, WORKLOAD, EXPERIMENT = "several replicas", "a workloadRef", "an Experiment"
 AN_OLD_EVENT = "an event that another process began to count happens again"
 SELDOM = {
     Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
@@ -51,6 +51,11 @@ SELDOM = {
     Access("watch", "", "pods"): RESTART,
     Access("create", "", "pods/eviction"): RESTART,
     Access("patch", "", "pods"): METADATA,
+    Access("get", "argoproj.io", "experiments"): A_WRITE_WAS_BEATEN,
+    Access("patch", "argoproj.io", "experiments"): EXPERIMENT,
+    Access("get", "", "services"): EXPERIMENT,
+    Access("create", "", "services"): EXPERIMENT,
+    Access("delete", "", "services"): EXPERIMENT,
     Access("list", "", "podtemplates"): WORKLOAD,
     Access("watch", "", "podtemplates"): WORKLOAD,
     Access("get", "argoproj.io", "applicationsets"): SETS,

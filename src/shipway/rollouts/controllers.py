@@ -1,11 +1,13 @@
-"""The controllers that reconcile Rollouts, for `assembly` to run."""
+"""The controllers that reconcile Rollouts and Experiments, for `assembly` to run."""
+
+from typing import Any
 
 from shipway.kube.runtime.controller import Controller, ObjectKey
+from shipway.rollouts.experiment.controller import ExperimentController
 from shipway.rollouts.rollout.controller import RolloutController
-from shipway.rollouts.rollout.observe import Observed
 from shipway.rollouts.settings import RolloutSettings
 
 
-def rollout_controllers(settings: RolloutSettings) -> list[Controller[ObjectKey, Observed]]:
+def rollout_controllers(settings: RolloutSettings) -> list[Controller[ObjectKey, Any]]:
     """All of them."""
-    return [RolloutController(settings)]
+    return [RolloutController(settings), ExperimentController(settings)]
