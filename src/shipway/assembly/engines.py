@@ -274,6 +274,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         repositories.on_change(process.logins_changed)
         sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
         runtime.before_renewal(sources.wished)
+        runtime.know_by(sources.at_hand)
         runtime.poll_by(lambda ask, now: _poll(ask, now, repositories))
         yield process
 

@@ -156,6 +156,10 @@ class Sources:
             return await attempt()
         return await self.mirrors.mended(ask.request.repo_url, attempt)
 
+    def at_hand(self, ask: Ask) -> Rendered | None:
+        """What was rendered before: the narrower question after a first render waits for nobody."""
+        return self.renderer.known(ask.request) if isinstance(ask, RenderAsk) else None
+
     def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> Snapshot:
         """A look at what a render reads, for a thread of one's own."""
         return self._places.snapshot(repo_url, trees)

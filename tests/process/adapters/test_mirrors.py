@@ -97,6 +97,24 @@ async def test_commits_may_hold_any_bytes(mirrors, shop):
     assert (await mirrors.head(ask(shop))).message == "caf\ufffd\n"
 
 
+@pytest.mark.parametrize(("late", "wished", "looks"), [(0.0, False, False), (9.0, False, True), (0.0, True, True)])
+async def test_who_is_told_better_what_it_reads_needs_no_other_look(
+    clock: HandClock, shop: WorkingCopy, tmp_path: Path, late: float, wished: bool, looks: bool
+) -> None:
+    mirrors = Mirrors(tmp_path / "home", clock=clock, fresh_seconds=0.0)
+    first = await mirrors.head(ask(shop))
+    mirrors.remember_reads(shop.url, b"{}", ("apps/a",))
+    shop.commit({"README.md": "news\n"})
+    shop.push()
+    clock.time += late
+    if wished:
+        mirrors.wished(shop.url)
+    narrower = await mirrors.head(ask(shop))
+    assert [tree.path for tree in narrower.trees] == ["apps/a"]
+    assert (narrower.commit != first.commit) == looks
+    assert (await mirrors.head(ask(shop))).commit == shop.git("rev-parse", "HEAD"), "the next question looks"
+
+
 async def test_local_repositories_can_be_switched_off(shop, tmp_path, clock):
     mirrors = Mirrors(tmp_path / "home", clock=clock, reach=Reach(has_local=False))
     for url in (shop.url, shop.url.removeprefix("file://")):

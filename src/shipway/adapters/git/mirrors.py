@@ -95,6 +95,10 @@ class Mirrors:
         self._readers: defaultdict[tuple[str, str], Readers] = defaultdict(Readers)
         self._generations: dict[tuple[str, str], int] = {}
         self._listeners: list[OnNews] = []
+        self._fresh_seconds = fresh_seconds
+        self._narrower: dict[HeadRequest, float] = {}
+        """Who is asked again only because it is known better what it reads, and since when: where the branch stood a moment ago
+        will do."""
         self._reads: OrderedDict[tuple[str, bytes], tuple[str, ...]] = OrderedDict()
         self._roots: OrderedDict[tuple[str, tuple[PathTree, ...]], str] = OrderedDict()
 
@@ -113,7 +117,7 @@ class Mirrors:
 
         with readers.asking(request.revision):
             try:
-                if not mirror.has(request.revision):
+                if not (self._is_narrower(readers, request) or mirror.has(request.revision)):
                     await self._look(mirror, remote, request.revision)
                 return await self.mended(request.repo_url, found)
             except ShipwayError:
@@ -161,6 +165,7 @@ class Mirrors:
         """A push happened: the next look asks the remote. Spelling, protocol and case do not matter.
 
         Returns a URL of every mirror of it of which somebody asks a revision that `may_follow` the push."""
+        self._narrower.clear()
         mirrors = self._by_place.get(place_of(repo_url), ())
         found = [mirror for mirror in mirrors if any(map(may_follow, self._readers[mirror.key].revisions))]
         for mirror in found:
@@ -169,11 +174,13 @@ class Mirrors:
 
     def wished(self, repo_url: str) -> None:
         """Somebody is not content with what the remote said before."""
+        self._narrower.clear()
         for mirror in self._by_key.get(normalize(repo_url), ()):
             mirror.wished()
 
     def changed_where(self, concerns: Callable[[str], bool]) -> None:
         """How to log in changed for the repositories whose normalised URL `concerns` picks: the next head asks the remote."""
+        self._narrower.clear()
         for (key, _), mirror in self._mirrors.items():
             if concerns(key):
                 mirror.changed()
@@ -188,7 +195,17 @@ class Mirrors:
         _bound(self._reads)
         for mirror in self._by_key.get(key[0], ()) if before != after else ():
             if mirror.key in self._readers:
-                self._tell(self._readers[mirror.key].reads_more(source))
+                again = self._readers[mirror.key].reads_more(source)
+                if len(self._narrower) + len(again) > MAX_REMEMBERED:
+                    self._narrower.clear()  # they look at the remote once more
+                self._narrower |= dict.fromkeys(again, self._clock.elapsed())
+                self._tell(again)
+
+    def _is_narrower(self, readers: Readers, request: HeadRequest) -> bool:
+        since = self._narrower.pop(request, None)
+        if since is None or self._clock.elapsed() - since > self._fresh_seconds:
+            return False
+        return readers.standing(request.revision) is not None
 
     def tree_ids(self, repo_url: str, commit: str, paths: tuple[str, ...]) -> tuple[PathTree, ...]:
         """The git ids of `paths` at a commit that is in the mirror. Raises `Unavailable` when it is not."""

@@ -59,11 +59,15 @@ class Renderer:
         lock = self._running.setdefault(request, asyncio.Lock())
         try:
             async with lock:
-                known = self._cache.get(request) or self._stored(request)
+                known = self.known(request)
                 return known if known is not None else await self._render(request)
         finally:
             if not lock.locked():
                 self._running.pop(request, None)
+
+    def known(self, request: RenderRequest) -> Rendered | None:
+        """What was rendered for exactly this before, by us or by an earlier process."""
+        return self._cache.get(request) or self._stored(request)
 
     def _stored(self, request: RenderRequest) -> Rendered | None:
         """What an earlier process rendered."""

@@ -10,7 +10,8 @@ Standing asks are asked again at every poll and when somebody says that their re
 wake their subscribers only when the value they look at changed. An error is an answer with a time; as long as somebody
 keeps asking and the remote (not the user) is to blame, it is asked again after a growing delay.
 
-Asks of kinds that come `together` wake their subscriber once: when all of them that it asks are answered.
+Asks of kinds that come `together` wake their subscriber once: when all of them that it asks are answered. What is known
+without asking (`at_hand`) is answered to whoever looks, and is neither asked nor told any more.
 """
 
 import asyncio
@@ -49,7 +50,11 @@ class Lanes:
         self._wake = wake
         self.poll: Poll = lambda ask, now: ask.poll_seconds
         self.before_renewal: Callable[[Ask], None] = lambda ask: None
+        self.at_hand: Callable[[Ask], Any] = lambda ask: None
+        """The value of an immutable ask that takes no time to say, or None."""
         self._answers: dict[Ask, Answer] = {}
+        self._seen: dict[Ask, Answer] = {}
+        """What was at hand since the last call of `subscribe`: passes look and subscribe in one go."""
         self._subscribers: defaultdict[Ask, dict[Subscriber, None]] = defaultdict(dict)
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
@@ -71,7 +76,10 @@ class Lanes:
             self._group = None
 
     def answer(self, ask: Ask) -> Answer | None:
-        return self._answers.get(ask)
+        known = self._answers.get(ask)
+        if known is None and not ask.standing and ask not in self._subscribers and (value := self.at_hand(ask)) is not None:
+            known = self._seen[ask] = Answer(value=value, at=self._clock.now())
+        return known
 
     def subscribe(self, subscriber: Subscriber, asks: Iterable[Ask]) -> None:
         """`asks` is all that `subscriber` asks from now on; what nobody asks any more is forgotten."""
@@ -85,9 +93,12 @@ class Lanes:
             self._unsubscribe(subscriber, ask)
         for ask in [ask for ask in new if ask not in old]:
             self._subscribers[ask][subscriber] = None
+            if ask in self._seen:
+                self._answers[ask] = self._seen[ask]
             if ask.together and ask not in self._answers:
                 self._open[(subscriber, ask.together)] += 1
             self._start(ask)
+        self._seen.clear()
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
         """Asks the standing asks that `concerns` picks again at once. Returns how many. Looks at all of them."""
@@ -125,6 +136,9 @@ class Lanes:
             task.cancel()
 
     def _start(self, ask: Ask) -> None:
+        known = self._answers.get(ask)
+        if known is not None and known.error is None and not ask.standing:
+            return
         if self._group is not None and ask not in self._tasks:
             self._tasks[ask] = self._group.create_task(self._keep_asking(ask))
 

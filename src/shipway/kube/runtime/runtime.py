@@ -76,6 +76,10 @@ class Runtime:
         """From now on `poll` says when a standing ask is asked again."""
         self._lanes.poll = poll
 
+    def know_by(self, at_hand: Callable[[Ask], object]) -> None:
+        """From now on `at_hand` says what is known of an immutable ask without asking; None where nothing is."""
+        self._lanes.at_hand = at_hand
+
     def reach_by(self, open_cluster: Open) -> None:
         """From now on `open_cluster` gives the client of another cluster, by the server URL that a `Resource` names."""
         self._caches.open_cluster = open_cluster

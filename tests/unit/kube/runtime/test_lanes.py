@@ -207,3 +207,37 @@ def test_asking_again_costs_what_is_asked_and_a_renewal_is_told_first() -> None:
         assert (len(world.asked), told) == (3, [Branch("main")])
 
     play(scenario)
+
+
+def test_what_is_at_hand_is_neither_asked_nor_told() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        known = Fetch("git", 7)
+        lanes.subscribe("early", [known])  # nothing was at hand when it looked
+        await clock.sleep(1)
+        lanes.subscribe("early", [])
+        world.woken.clear()
+        world.asked.clear()
+        lanes.at_hand = lambda ask: 7 if ask == known else None
+        for key in ("app", "other"):
+            assert (lanes.answer(known).value, lanes.answer(Fetch("git", 8))) == (7, None)
+            lanes.subscribe(key, [known, Fetch("git", 8)])
+        await clock.sleep(1)
+        assert (world.asked, world.woken) == ([Fetch("git", 8)], ["app", "other"])
+        lanes.subscribe("app", [])
+        assert lanes.answer(known).value == 7, "somebody still asks"
+        lanes.answer(Fetch("git", 7))
+        lanes.subscribe("other", [])
+        lanes.at_hand = lambda ask: None
+        assert lanes.answer(known) is None, "what nobody asks any more is forgotten"
+
+    play(scenario)
+
+
+def test_who_did_not_see_what_is_at_hand_is_told() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.at_hand = lambda ask: 7
+        lanes.subscribe("app", [Fetch("git", 7)])
+        await clock.sleep(1)
+        assert (world.asked, world.woken) == ([Fetch("git", 7)], ["app"])
+
+    play(scenario)
