@@ -79,6 +79,9 @@ class PlayedCluster:
     def has_discovered(self, cluster: str) -> bool:
         return True
 
+    def refusal(self, resource: Resource) -> str:
+        return ""
+
     def served(self) -> tuple[Resource, ...]:
         return tuple(self._kinds.values())
 
