@@ -51,7 +51,7 @@ strict: $(STAMP)
 	@$(BIN)/basedpyright
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
-# Laws are tried with a fifth of their examples here; `deep` tries them in full.
+# Laws are tried with a tenth of their examples here; `deep` tries them in full.
 fast: $(STAMP)
 	@LAWS=quick $(BIN)/pytest -q -rs -n $(PROCESSES) tests/shape tests/unit tests/laws
 # Whole files stay in one process, and all that need the real control plane in the same one (tests/conftest.py).

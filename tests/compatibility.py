@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-from msgspec import Struct, convert
+import msgspec.yaml
+from msgspec import Struct
 
 ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "tests" / "compat"
@@ -50,7 +50,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_tables(folder: Path = TABLES) -> tuple[Table, ...]:
-    return tuple(convert(yaml.safe_load(path.read_text()), Table) for path in sorted(folder.glob("*.yaml")))
+    return tuple(msgspec.yaml.decode(path.read_bytes(), type=Table) for path in sorted(folder.glob("*.yaml")))
 
 
 def read_marks(root: Path = ROOT) -> dict[str, list[str]]:

@@ -7,10 +7,11 @@ from shipway.base.clock import parse_rfc3339, rfc3339, rfc3339_micro
 from shipway.base.durations import format_age, format_duration, parse_duration
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, NotYet, ShipwayError, Unavailable, verdict
 from shipway.base.ids import SAFE_ALPHABET, derived_suffix, digest
+from tests.effort import CHARACTERS
 
 NANOSECONDS = st.integers(min_value=-(10**15), max_value=10**15)
 INSTANTS = st.integers(min_value=0, max_value=4102444800)
-PARTS = st.lists(st.text(max_size=8), min_size=1, max_size=4)
+PARTS = st.lists(st.text(CHARACTERS, max_size=8), min_size=1, max_size=4)
 
 
 @given(NANOSECONDS)
@@ -18,7 +19,7 @@ def test_a_printed_duration_reads_as_itself(nanoseconds: int) -> None:
     assert round(parse_duration(format_duration(nanoseconds / 1e9)) * 1e9) == nanoseconds
 
 
-@given(st.text())
+@given(st.text(CHARACTERS))
 def test_reading_a_duration_gives_a_number_or_a_value_error(text: str) -> None:
     try:
         seconds = parse_duration(text)
@@ -53,7 +54,9 @@ def test_equal_names_come_from_equal_parts(one: list[str], two: list[str]) -> No
     assert set(derived_suffix(*one)) <= set(SAFE_ALPHABET) and len(derived_suffix(*one)) == 10
 
 
-@given(st.sampled_from([InvalidInput, Denied, NotYet, Conflict, NotFound, Unavailable, ValueError, OSError]), st.text())
+@given(
+    st.sampled_from([InvalidInput, Denied, NotYet, Conflict, NotFound, Unavailable, ValueError, OSError]), st.text(CHARACTERS)
+)
 def test_every_exception_has_a_verdict(kind: type[Exception], message: str) -> None:
     found = verdict(kind(message))
     assert found.message.endswith(message)

@@ -320,7 +320,7 @@ def pod_patches(draw: st.DrawFn) -> Obj:
     return {"template": {"spec": spec}}
 
 
-@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12, quick=2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pod_templates(), pod_patches())
 def test_strategic_merge_as_kubectl_does_it(program: Callable[[str], str], live: Obj, patch: Obj) -> None:
     command = [program("kubectl"), "patch", "--local", "-f", "-", "--type", "strategic", "-p", json.dumps(patch), "-o", "json"]

@@ -1,5 +1,6 @@
 """The compatibility pages are those that their tables and tests make."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -8,15 +9,16 @@ import pytest
 from tests.compatibility import ROOT, Row, Section, Table, page_of, problems, read_marks, read_tables
 
 TABLES = read_tables()
+marks_here = functools.cache(read_marks)
 
 
 def test_every_row_has_a_test_and_every_mark_a_row() -> None:
-    assert list(problems(TABLES, read_marks())) == []
+    assert list(problems(TABLES, marks_here())) == []
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: Path(table.page).stem)
 def test_the_page_is_up_to_date(table: Table) -> None:
-    assert (ROOT / table.page).read_text(encoding="utf-8") == page_of(table, read_marks()), (
+    assert (ROOT / table.page).read_text(encoding="utf-8") == page_of(table, marks_here()), (
         "run `python -m tests.compatibility`"
     )
 

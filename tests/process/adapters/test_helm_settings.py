@@ -46,7 +46,7 @@ def test_strings_as_helm_reads_them(expression):
     assert ours(expression, force_string=True) == theirs(helm_python.parse_set_string_values, expression)
 
 
-NAMES = st.from_regex(r"[ab]{1,2}(\\\.c)?(\[[0-2]\])?", fullmatch=True)
+NAMES = st.from_regex(r"[ab]{1,2}(\\\.c)?(\[[0-2]\])?", fullmatch=True, alphabet="abc.\\[]012")
 PLACES = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
 PLAIN = st.text(alphabet="ab01-.t\\= ", min_size=1, max_size=6)  # Helm loses an empty value at the end
 SETTINGS = st.tuples(PLACES, PLAIN | st.lists(PLAIN, max_size=3).map(lambda items: "{" + ",".join(items) + "}"))

@@ -10,8 +10,9 @@ from shipway.cli.process import configure_logs
 
 @pytest.fixture
 def restored() -> Iterator[None]:
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.mark.usefixtures("restored")

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec.yaml
 import pytest
-import yaml
 
 from shipway.gitops.health import health_of
 from shipway.gitops.health.catalogue import KINDS
 from shipway.kube.objects.resource import Obj
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "health_catalogue.yaml"
-ENTRIES: list[dict[str, Any]] = yaml.safe_load(GOLDEN.read_text())
+ENTRIES: list[dict[str, Any]] = msgspec.yaml.decode(GOLDEN.read_bytes())
 STATES = ("Healthy", "Progressing", "Suspended", "Degraded", "Unknown")
 
 

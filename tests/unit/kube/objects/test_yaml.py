@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects import yaml
-from tests.effort import examples
+from tests.effort import CHARACTERS, examples
 
 CASES = json.loads((Path(__file__).parents[3] / "golden" / "go_yaml_cases.json").read_text())
 
@@ -171,9 +171,11 @@ def test_dump_sorts_keys_as_go():
     assert yaml.dump({"b": [{"y": "on"}], "a": {"z": None, "c": 0.5}}) == 'a:\n  c: 0.5\n  z: null\nb:\n- "y": "on"\n'
 
 
-SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=12) | st.sampled_from(AMBIGUOUS)
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(CHARACTERS, max_size=12) | st.sampled_from(AMBIGUOUS)
+)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(CHARACTERS, max_size=6), inner, max_size=4)
 )
 
 
