@@ -174,10 +174,8 @@ def verdict_of(timeline: Timeline) -> str:
     is_cut_short = ending.outcome != "promoted" and ending.step
     where = f" at step {ending.step}, {ending.weight:g} % of the traffic" if is_cut_short else ""
     why = f": {ending.message}" if ending.message else ""
-    return (
-        f"{timeline.rollout}: {OUTCOMES[ending.outcome]} after {format_duration(ending.at)}{where}; "
-        f"{timeline.exposed:g} requests went to the new version{why}"
-    )
+    requests = f"; {timeline.exposed:g} requests went to the new version" if timeline.exposed else ""
+    return f"{timeline.rollout}: {OUTCOMES[ending.outcome]} after {format_duration(ending.at)}{where}{requests}{why}"
 
 
 def _in_order(timeline: Timeline) -> list[Moment | Measured]:

@@ -47,6 +47,12 @@ async def test_a_timeline_for_programs_and_a_picture(tmp_path: Path, capsys: pyt
     assert orjson.loads(capsys.readouterr().out)["whatIf"]["smallest"] == pytest.approx(0.05, abs=0.001)
 
 
+async def test_requests_are_told_only_where_their_rate_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rate = FiguresFlags(metrics=figures(tmp_path, 0.01).metrics)
+    assert await rehearse_command(filename=manifests(tmp_path), figures=rate) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "web: promoted after 2m15s"
+
+
 async def test_what_cannot_be_rehearsed(tmp_path: Path) -> None:
     files = manifests(tmp_path)
     with pytest.raises(NotFound, match="no Rollout other in"):
