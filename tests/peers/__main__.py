@@ -39,6 +39,7 @@ SUITES = (
     "TestAWSSuite",
     "TestBlueGreenSuite",
     "TestCanarySuite",
+    "TestExperimentSuite",
     "TestFunctionalSuite",
     "TestHeaderRoutingSuite",
     "TestIstioSuite",

@@ -54,7 +54,9 @@ START_SECONDS = 0.5
 
 
 class World:
-    """The cluster as a user sees it. `errors` is what the metric server answers; `broken` images never become ready."""
+    """The cluster as a user sees it. `errors` is what the metric server answers, but for what `errors_of` has a word of.
+
+    `broken` images never become ready."""
 
     def __init__(self, server: Transport, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
         self.clock = clock
@@ -62,6 +64,7 @@ class World:
         self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
         self.broken: set[str] = set()
         self.errors: float = 0.0
+        self.errors_of: dict[str, float] = {}
         self.cluster = Runtime(
             self.kubelet,
             [ReplicaSetController(), garbage.GarbageCollector()],
@@ -92,7 +95,9 @@ class World:
             self.engine = self.make_engine()
 
     async def _measure(self, ask: MeasureAsk) -> Any:
-        return Sample(self.errors, str(self.errors))
+        asked = ask.request.provider.decode()
+        value = next((value for word, value in self.errors_of.items() if word in asked), self.errors)
+        return Sample(value, str(value))
 
     async def play_kubelet(self) -> None:
         """Pods come up, and go away when they are told to."""

@@ -79,7 +79,6 @@ def pause(rollout: Obj) -> Patches:
 
 def set_images(rollout: Obj, images: dict[str, str]) -> Patches:
     """New images by container name; `*` stands for all containers. Raises NotFound for a container that is not there."""
-    _refuse_workload(rollout, "set the image there")
     template = copy_obj(spec_of(rollout).get("template") or {})
     spec = template.get("spec") or {}
     lists = {key: spec[key] for key in ("initContainers", "containers", "ephemeralContainers") if spec.get(key)}
@@ -101,7 +100,6 @@ def undo(rollout: Obj, replica_sets: Iterable[Obj], to_revision: int = 0) -> lis
 
     Raises NotFound when there is no such revision. The template is replaced as a whole, so what was added since goes too.
     """
-    _refuse_workload(rollout, "undo the change there")
     sets = sorted(map(read_replica_set, replica_sets), key=lambda rs: rs.revision)
     chosen = _revision(sets, to_revision)
     if chosen is None:
@@ -109,14 +107,6 @@ def undo(rollout: Obj, replica_sets: Iterable[Obj], to_revision: int = 0) -> lis
         have = ", ".join(str(rs.revision) for rs in sets) or "none"
         raise NotFound(f"{name_of(rollout)} has no {wanted} to go back to: it has {have}", reason="NoRevision")
     return [{"op": "replace", "path": "/spec/template", "value": _clean(plain_template(chosen))}]
-
-
-def _refuse_workload(rollout: Obj, instead: str) -> None:
-    """Raises InvalidInput for a Rollout whose template is another object's."""
-    ref = spec_of(rollout).get("workloadRef")
-    if ref:
-        where = f"{ref.get('kind')} {ref.get('name')}"
-        raise InvalidInput(f"{name_of(rollout)} takes its template from {where}: {instead}", reason="WorkloadRef")
 
 
 def _revision(sets: Sequence[ReplicaSet], wanted: int) -> ReplicaSet | None:

@@ -13,6 +13,7 @@ from shipway.api.kinds import (
     APPLICATION_SETS,
     APPLICATIONS,
     CRDS,
+    EXPERIMENTS,
     NAMESPACES,
     PODS,
     REPLICA_SETS,
@@ -91,7 +92,7 @@ def _adopted(child: Obj, uids: dict[str, str]) -> Obj:
 @cache
 def our_definitions() -> tuple[Obj, ...]:
     """Read once: the schema of a Rollout is large."""
-    wanted = {kind.plural for kind in (APPLICATIONS, APPLICATION_SETS, APP_PROJECTS, ROLLOUTS, ANALYSIS_RUNS)}
+    wanted = {kind.plural for kind in (APPLICATIONS, APPLICATION_SETS, APP_PROJECTS, ROLLOUTS, ANALYSIS_RUNS, EXPERIMENTS)}
     return tuple(crd for crd in load_crds() if crd["metadata"]["name"].partition(".")[0] in wanted)
 
 
