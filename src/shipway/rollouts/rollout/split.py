@@ -113,12 +113,12 @@ def _awaits_selector(facts: Facts, wanted: _Wanted, switched: dict[str, str]) ->
 
     After promotion all traffic goes back to the stable service only once its selector has been SEEN to point at the new
     pods: switching and moving in one breath is what makes load balancers answer 503. Before the canary gets a share, its
-    service must point at it.
+    service must point at it. A service that selects by no hash has all pods already, so nothing waits for its first switch:
+    a Rollout is not Healthy before its routes say what it wants.
     """
     services = facts.seen.services
     if facts.is_promoted and facts.stable is not None:
-        name = facts.canary.stable_service
-        return name in switched or _hash_of(services.get(name)) not in ("", facts.stable.hash)
+        return _hash_of(services.get(facts.canary.stable_service)) not in ("", facts.stable.hash)
     if wanted.canary > 0 and facts.new is not None and not facts.aborted and facts.canary.canary_service:
         pointed = switched.get(facts.canary.canary_service) or _hash_of(services.get(facts.canary.canary_service))
         return pointed != facts.new.hash

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, routed
+from shipway.api.kinds import HTTP_ROUTES
+from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, route, routed
 
 PAIR = {"pingService": "web-stable", "pongService": "web-canary"}
 CANARY = {"pingPong": PAIR, "canaryService": None, "stableService": None}
@@ -20,6 +21,16 @@ def test_ping_is_the_first_to_be_stable() -> None:
     assert world.points_at("web-canary") == ""
     assert world.weights() == (0, 100)
     assert world.status["canary"]["weights"]["stable"]["serviceName"] == "web-stable"
+
+
+@pytest.mark.parametrize("canary", [CANARY, {}], ids=["ping and pong", "stable and canary"])
+def test_routes_are_in_order_before_the_first_version_is_healthy(canary: dict) -> None:
+    world = routed({"setWeight": 30}, {"pause": {}}, canary=canary)
+    world.put(HTTP_ROUTES, route({"backendRefs": [{"name": name, "port": 80} for name in PAIR.values()]}))
+    seen: list[tuple[int, int]] = []
+    world.on_write = lambda there: seen.append(there.weights()) if there.status.get("phase") == "Healthy" else None
+    world.settle()
+    assert set(seen) == {(0, 100)}
 
 
 @pytest.mark.compat("rollouts:canary.pingPong")
