@@ -292,12 +292,11 @@ def test_manifests_that_a_client_sends_are_refused() -> None:
     simulate(story, [config()])
 
 
-@pytest.mark.compat("argocd:spec.source.tagPrefix", "argocd:spec.source.plugin")
+@pytest.mark.compat("argocd:spec.source.tagPrefix")
 @pytest.mark.parametrize(
     ("field", "told"),
     [
         ({"tagPrefix": "shop-"}, "spec.source.tagPrefix is not supported yet"),
-        ({"plugin": {"name": "cdk8s"}}, "spec.source.plugin: config management plugins are not supported yet"),
     ],
 )
 def test_a_field_that_would_change_what_is_deployed_is_refused_by_name(field: Obj, told: str) -> None:

@@ -55,7 +55,8 @@ class Snapshots(Protocol):
 class RenderJob(Struct, frozen=True):
     """One source to render, its overrides applied: `path` in the repository and the source block of one tool.
 
-    `options` is `spec.source.helm`, `.kustomize` or `.directory` with build variables still in it; `build_env` resolves them.
+    `options` is `spec.source.helm`, `.kustomize`, `.directory` or `.plugin` with build variables still in it; `build_env`
+    resolves them.
     """
 
     path: str
@@ -85,3 +86,9 @@ class Engine(Protocol):
     """A tool that turns a source into objects. Reads only through the snapshot."""
 
     async def render(self, snapshot: Snapshot, job: RenderJob) -> Manifests: ...
+
+
+class Discovery(Protocol):
+    """A tool that finds in a folder whether a source that names no tool is its own."""
+
+    async def claims(self, snapshot: Snapshot, job: RenderJob) -> bool: ...

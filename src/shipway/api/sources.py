@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from shipway.kube.objects.resource import Obj
 
-SourceType = Literal["Directory", "Helm", "Kustomize"]
+SourceType = Literal["Directory", "Helm", "Kustomize", "Plugin"]
 Fact = Literal["revision", "cluster", "project"]
 """What few sources depend on, so that few renders are keyed by it: the commit itself, what the cluster serves, and what the
 AppProject permits."""

@@ -223,7 +223,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         repositories = Repositories(client, clock, settings.namespace)
         clusters = Clusters(client, clock, settings.namespace, settings.limits)
         stack.push_async_callback(clusters.aclose)
-        opened = Sources.open(settings.cache, clock, repositories, allow_local=settings.allow_local)
+        opened = Sources.open(settings.cache, clock, repositories, allow_local=settings.allow_local, plugins=settings.plugins)
         sources = await stack.enter_async_context(opened)
         scripts = await stack.enter_async_context(Scripts.open(clock))
         forges = ForgeAccess(client, settings.namespace, HttpFetch(session))

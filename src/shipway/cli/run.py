@@ -46,6 +46,8 @@ class RunFlags:
     "Where mirrors of repositories are kept; a directory of the user's cache otherwise."
     local_repositories: bool = False
     "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
+    plugins: Path | None = None
+    "A folder of ConfigManagementPlugin files, as Argo CD has them: which commands may render sources, and how."
     share: bool = False
     "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
     lease_seconds: Annotated[int, Parameter(show=False)] = 12
@@ -71,6 +73,7 @@ def run(flags: RunFlags | None = None) -> int:
         lease_seconds=chosen.lease_seconds,
         is_shared=chosen.share,
         allow_local=chosen.local_repositories,
+        plugins=chosen.plugins,
     )
     configure_logs()
     work = run_engines(settings, on_ready_write(chosen.url_file))

@@ -60,8 +60,6 @@ def check_spec(spec: ApplicationSpec) -> None:
 def _check_source(source: Source, where: str, *, is_plural: bool) -> None:
     if not source.repo_url:
         raise _refusal(f"{where}.repoURL is required")
-    if source.plugin is not None:
-        raise _refusal(f"{where}.plugin: config management plugins are not supported yet: render with Helm or Kustomize")
     if source.tag_prefix:
         raise _refusal(f"{where}.tagPrefix is not supported yet: name the tag in {where}.targetRevision")
     if source.chart and not source.target_revision:

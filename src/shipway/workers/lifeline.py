@@ -4,13 +4,16 @@ On Linux the kernel is asked to kill it (PR_SET_PDEATHSIG). That covers engines 
 thread would run any more. Elsewhere the worker's own watch of its standard input has to do (see `child`).
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def _load_prctl() -> Callable[..., int] | None:
@@ -39,3 +42,31 @@ def bound_to_parent() -> Callable[[], None]:
             leave(0)
 
     return bind
+
+
+def adopt_orphans() -> None:
+    """From now on who is left behind by a child of ours becomes ours, so that `end_descendants` finds it (Linux)."""
+    if (prctl := _load_prctl()) is not None:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants() -> None:
+    """Kill every process that came of this one, those in sessions of their own too (Linux); all are gone when it returns.
+
+    Whoever forks while being looked for is found in the next round: its new child is ours as soon as it is killed.
+    """
+    while found := _children(os.getpid()):
+        for pid in [*found, *(one for child in found for one in _children(child))]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in found:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children(parent: int) -> list[int]:
+    found: list[int] = []
+    for told in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, told.read_text().split())
+    return found

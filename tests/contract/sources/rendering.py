@@ -1,7 +1,7 @@
 """A repository and everything that renders it, for the tests: real git, real mirrors, real workers, real tools."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.helm.dependencies import FetchChart
 from shipway.adapters.helm.engine import HelmEngine
 from shipway.adapters.kustomize.engine import KustomizeEngine
+from shipway.adapters.plugins.declaration import Plugin
+from shipway.adapters.plugins.engine import PluginEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
@@ -38,12 +40,18 @@ class Bench:
         self.home = root / "home"
         self.mirrors = Mirrors(self.home, clock=SystemClock())
         self.workers = WorkerPool("Render", size=2, timeout_seconds=seconds, clock=SystemClock())
-        self.engines: Mapping[SourceType, Engine] = {
+        self.engines: dict[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
             "Helm": HelmEngine(self.workers, program=helm, fetch=fetch),
             "Kustomize": KustomizeEngine(self.workers),
         }
-        self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.mirrors.remember_reads)
+        self.declare()
+
+    def declare(self, *plugins: Plugin, seconds: float = 30, hidden: Sequence[str] = ()) -> None:
+        """From now on these config-management plugins are there, and no others."""
+        plugin_engine = PluginEngine(plugins, self.workers, seconds=seconds, hidden=hidden)
+        self.engines["Plugin"] = plugin_engine
+        self.renderer = Renderer(self.mirrors, self.engines, on_reads=self.mirrors.remember_reads, discovery=plugin_engine)
 
     def push(self, files: dict[str, str | bytes | None]) -> None:
         self.copy.commit(files)

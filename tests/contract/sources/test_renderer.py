@@ -184,6 +184,7 @@ async def test_which_tool(bench, source, tool):
         ({"path": "chart", "helm": {"releaseName": "x"}, "kustomize": {"namePrefix": "y"}}, "InvalidSource"),
         ({"path": "chart", "helm": ["x"]}, "InvalidSource"),
         ({"path": "plain", "kustomize": {"namePrefix": "y"}}, "InvalidKustomization"),
+        ({"path": "chart", "plugin": {"name": "x"}, "helm": {"releaseName": "x"}}, "InvalidSource"),
         ({"path": "chart", "plugin": {"name": "x"}}, "UnsupportedSource"),
         ({"path": "../outside"}, "PathEscapes"),
     ],

@@ -16,24 +16,21 @@ from shipway.kube.objects import yaml
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
-_BLOCKS: dict[str, SourceType] = {"kustomize": "Kustomize", "helm": "Helm", "directory": "Directory"}
+_BLOCKS: dict[str, SourceType] = {"kustomize": "Kustomize", "helm": "Helm", "directory": "Directory", "plugin": "Plugin"}
 _FIXED = ("repoURL", "targetRevision", "path", "chart", "ref", "name")
 
 
 class Choice(Struct, frozen=True):
-    """The tool, its block of the source (overrides applied) and the folder."""
+    """The tool, its block of the source (overrides applied) and the folder; `is_stated`: the source says so itself."""
 
     source_type: SourceType
     options: dict[str, Any]
     path: str
+    is_stated: bool = True
 
 
 def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
-    """Raises `InvalidInput` (PathNotFound, InvalidSource, UnsupportedSource) saying where to mend it."""
-    if source.get("plugin"):
-        raise InvalidInput(
-            "spec.source.plugin is not supported yet: use a path in a Git repository", reason="UnsupportedSource"
-        )
+    """Raises `InvalidInput` (PathNotFound, InvalidSource) saying where to mend it."""
     path = "" if source.get("chart") else str(source.get("path") or "")
     if snapshot.kind(path) != "dir":
         raise InvalidInput(
@@ -50,7 +47,7 @@ def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
     if source.get("chart"):
         return Choice("Helm", merged.get("helm") or {}, path)
     block = stated[0] if stated else _discovered(snapshot, path)
-    return Choice(_BLOCKS[block], merged.get(block) or {}, path)
+    return Choice(_BLOCKS[block], merged.get(block) or {}, path, bool(stated))
 
 
 def _is_stated(options: Any, block: str) -> bool:

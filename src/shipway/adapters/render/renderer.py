@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from shipway.adapters.render.choice import choose
+from shipway.adapters.render.choice import Choice, choose
 from shipway.adapters.render.store import RenderStore
 from shipway.api.build_env import OF_THE_CLUSTER, REVISIONS, TARGET_REVISION, mentioned
-from shipway.api.snapshot import Engine, RenderJob, Snapshot, Snapshots
+from shipway.api.snapshot import Discovery, Engine, RenderJob, Snapshot, Snapshots
 from shipway.api.sources import Fact, PathTree, Rendered, RenderRequest, SourceType
 from shipway.base.errors import InvalidInput
 
@@ -41,12 +41,14 @@ class Renderer:
         on_reads: OnReads,
         cache_bytes: int = 256 << 20,
         store: RenderStore | None = None,
+        discovery: Discovery | None = None,
     ) -> None:
         self._snapshots = snapshots
         self._engines = engines
         self._on_reads = on_reads
         self._cache = _Cache(cache_bytes)
         self._store = store
+        self._discovery = discovery
         self._running: dict[RenderRequest, asyncio.Lock] = {}
         self.renders: dict[str, int] = {}
 
@@ -106,26 +108,32 @@ class Renderer:
     async def _made(self, snapshot: Snapshot, lent: Mapping[str, Snapshot], request: RenderRequest) -> Rendered:
         source = orjson.loads(request.source)
         choice = await asyncio.to_thread(choose, snapshot, source, request.app_name)
-        engine = self._engines.get(choice.source_type)
-        if engine is None:
-            raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
         lacks = _lacking(choice.options, request)
         if lacks:
             return Rendered((), choice.source_type, snapshot.reads(), lacks=lacks)
-        job = RenderJob(
-            path=choice.path,
-            options=choice.options,
-            app_name=request.app_name,
-            namespace=request.namespace,
-            build_env=(*request.build_env, *_told_of_the_cluster(request)),
-            kube_version=request.kube_version,
-            api_versions=request.api_versions,
-            lent=lent,
-            project=request.project,
-        )
+        job = _job(choice, request, lent)
+        if self._discovery and not choice.is_stated and await self._discovery.claims(snapshot, replace(job, options={})):
+            choice, job = Choice("Plugin", {}, choice.path), replace(job, options={})
+        engine = self._engines.get(choice.source_type)
+        if engine is None:
+            raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
         made = await engine.render(snapshot, job)
         reads = snapshot.reads()
         return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks, made.bases)
+
+
+def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -> RenderJob:
+    return RenderJob(
+        path=choice.path,
+        options=choice.options,
+        app_name=request.app_name,
+        namespace=request.namespace,
+        build_env=(*request.build_env, *_told_of_the_cluster(request)),
+        kube_version=request.kube_version,
+        api_versions=request.api_versions,
+        lent=lent,
+        project=request.project,
+    )
 
 
 def _lacking(options: dict[str, Any], request: RenderRequest) -> tuple[Fact, ...]:

@@ -1,0 +1,1 @@
+"""Config-management plugins: declared commands that turn a folder into manifests, run where they can harm nobody."""
