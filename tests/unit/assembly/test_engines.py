@@ -19,7 +19,7 @@ from tests.waiting import eventually
     ("engines", "kinds"),
     [
         (("gitops",), {"Application", "AppProject"}),
-        (("rollouts",), {"Rollout", "AnalysisRun", "AnalysisTemplate", "ClusterAnalysisTemplate"}),
+        (("rollouts",), {"Rollout", "AnalysisRun", "AnalysisTemplate", "ClusterAnalysisTemplate", "Experiment"}),
     ],
 )
 def test_each_engine_needs_its_own_kinds(engines: tuple[str, ...], kinds: set[str]) -> None:
