@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from tests.kube.control_plane import ControlPlane, built_binary
 CLOCK = SystemClock()
 NAMESPACE = "many"
 TICKS = os.sysconf("SC_CLK_TCK")
+AT_ONCE = 8
 
 
 class Usage(Struct, frozen=True):
@@ -222,6 +223,23 @@ async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Clie
         stack.push_async_callback(engines.stop)
         git.notify(f"{engines.url}/api/webhook", "not configured")
         yield client, repo, engines, git
+
+
+async def first_sync(client: Client, engines: Engines, apps: Sequence[Obj]) -> dict[str, float]:
+    """What it costs to have all of them created and Synced: seconds, CPU seconds, megabytes."""
+    before, began = engines.usage().cpu, CLOCK.now()
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def create(app: Obj) -> None:
+        async with room:
+            await client.create(APPLICATIONS, app)
+
+    async with asyncio.TaskGroup() as group:
+        for app in apps:
+            group.create_task(create(app))
+    await all_synced(client, len(apps))
+    used = engines.usage()
+    return {"first_sync_seconds": CLOCK.now() - began, "first_sync_cpu_seconds": used.cpu - before, "mb": used.mb}
 
 
 async def all_synced(client: Client, count: int) -> None:

@@ -24,9 +24,9 @@ from bench.applications import (
     NAMESPACE,
     Engines,
     Monorepo,
-    all_synced,
     application,
     config_map_says,
+    first_sync,
     is_synced,
     stage,
 )
@@ -43,7 +43,6 @@ PER_CLUSTER = int(os.environ.get("PER_CLUSTER", "100"))
 APPS = CLUSTERS * PER_CLUSTER
 HANGS = CLUSTERS - 1
 COMMITS = 15
-AT_ONCE = 8
 
 
 class Member(Struct, frozen=True):
@@ -66,7 +65,7 @@ async def run() -> dict[str, float]:
             figures = {
                 "clusters": float(CLUSTERS),
                 "apps": float(APPS),
-                **await first_sync(client, engines, members, git.url("mono")),
+                **await all_joined(client, engines, members, git.url("mono")),
             }
             say(figures)
             figures |= await restart(repo, engines, members, git, "restart")
@@ -82,30 +81,15 @@ async def run() -> dict[str, float]:
             return figures | await recovered(client, repo)
 
 
-async def first_sync(client: Client, engines: Engines, members: Sequence[Member], url: str) -> dict[str, float]:
+async def all_joined(client: Client, engines: Engines, members: Sequence[Member], url: str) -> dict[str, float]:
     for number, member in enumerate(members):
         await member.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         cluster = Cluster(member.config.server, f"c-{number:02d}", secret=f"cluster-{number:02d}", config=member.config)
         await client.create(SECRETS, cluster_secret("argocd", cluster, {}, {}))
-    before, began = engines.usage().cpu, CLOCK.now()
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def create(number: int) -> None:
-        app = application(number, url)
+    apps = [application(number, url) for number in range(APPS)]
+    for number, app in enumerate(apps):
         app["spec"]["destination"] = {"name": f"c-{cluster_of(number):02d}", "namespace": NAMESPACE}
-        async with room:
-            await client.create(APPLICATIONS, app)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(APPS):
-            group.create_task(create(number))
-    await all_synced(client, APPS)
-    used = engines.usage()
-    return {
-        "first_sync_seconds": CLOCK.now() - began,
-        "first_sync_cpu_seconds": used.cpu - before,
-        "mb": used.mb,
-    }
+    return await first_sync(client, engines, apps)
 
 
 async def commits(repo: Monorepo, engines: Engines, members: Sequence[Member], name: str) -> dict[str, float]:

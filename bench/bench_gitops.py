@@ -17,9 +17,9 @@ from bench.applications import (
     NAMESPACE,
     Engines,
     Monorepo,
-    all_synced,
     application,
     config_map_says,
+    first_sync,
     stage,
 )
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
@@ -34,7 +34,6 @@ REST_SECONDS = 190.0
 QUIET_SECONDS = 2.0
 """Once no pass has ended for so long, everything is known."""
 COMMITS = 20
-AT_ONCE = 8
 
 
 async def run() -> dict[str, float]:
@@ -48,7 +47,8 @@ async def run() -> dict[str, float]:
 
 
 async def measure(client: Client, repo: Monorepo, engines: Engines, url: str) -> dict[str, float]:
-    figures = await first_sync(client, engines, url)
+    figures = await first_sync(client, engines, [application(number, url) for number in range(APPS)])
+    figures["first_sync_passes_per_application"] = await engines.passes("gitops-application") / APPS
     say(figures)
     figures |= await at_rest(engines)
     say(figures)
@@ -56,27 +56,6 @@ async def measure(client: Client, repo: Monorepo, engines: Engines, url: str) ->
     figures |= await hand_edits(client)
     say(figures)
     return figures | await restart(client, engines)
-
-
-async def first_sync(client: Client, engines: Engines, url: str) -> dict[str, float]:
-    before, began = engines.usage().cpu, CLOCK.now()
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def create(number: int) -> None:
-        async with room:
-            await client.create(APPLICATIONS, application(number, url))
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(APPS):
-            group.create_task(create(number))
-    await all_synced(client, APPS)
-    used = engines.usage()
-    return {
-        "first_sync_seconds": CLOCK.now() - began,
-        "first_sync_cpu_seconds": used.cpu - before,
-        "mb": used.mb,
-        "first_sync_passes_per_application": await engines.passes("gitops-application") / APPS,
-    }
 
 
 async def at_rest(engines: Engines) -> dict[str, float]:
