@@ -19,10 +19,12 @@ from shipway.api.crds import load_crds
 from shipway.api.forges import PullRequest
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
 from shipway.api.listings import Listed, Listing
+from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.api.templates import Filled
-from shipway.appsets.asks import FillAsk, ListingAsk, PathsAsk, PullRequestsAsk
+from shipway.appsets.asks import DecisionsAsk, FillAsk, ListingAsk, PathsAsk, PluginAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
+from shipway.assembly.configured_generators import ConfiguredGenerators
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.globs import compile_glob, matches_segments
@@ -83,16 +85,21 @@ class World:
         self.paths = Paths()
         self.fills = 0
         self.pulls: tuple[PullRequest, ...] | ShipwayError = ()
+        self.plugin: Any = HttpAnswer(503, b"")
+        """What every plugin answers: parameters, or an answer of HTTP as it is."""
         self.runtime = self.make_engine()
 
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
         client = Client(self.engine, manager="shipway")
+        configured = ConfiguredGenerators(client, "argocd", self._plugin)
         resolvers: dict[type[Ask], Resolver] = {
             ListingAsk: self.paths.listing,
             FillAsk: self._fill,
             PathsAsk: self._paths,
             PullRequestsAsk: self._pulls,
+            PluginAsk: configured.plugin,
+            DecisionsAsk: configured.decisions,
         }
         controller = ApplicationSetController(AppSetSettings("argocd", ("team-*",)))
         return Runtime(client, [controller], clock=self.clock, resolvers=resolvers)
@@ -105,6 +112,17 @@ class World:
         if isinstance(self.pulls, ShipwayError):
             raise self.pulls
         return self.pulls
+
+    async def _plugin(self, _: HttpCall) -> HttpAnswer:
+        if isinstance(self.plugin, HttpAnswer):
+            return self.plugin
+        return HttpAnswer(200, orjson.dumps({"output": {"parameters": self.plugin}}))
+
+    async def answered(self, what: Any, seconds: float = 3.0) -> None:
+        """Plugins answer `what` from now on, and are asked at once."""
+        self.plugin = what
+        self.runtime.refresh(lambda ask: isinstance(ask, PluginAsk))
+        await self.settle(seconds)
 
     async def opened(self, *branches: str) -> None:
         """The pull requests that are open from now on, and the webhook that says so."""

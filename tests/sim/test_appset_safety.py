@@ -5,12 +5,31 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, SECRETS
+from shipway.api.metrics import HttpAnswer
 from shipway.base.errors import Unavailable
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
 from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
 
+PLACEMENTS = Resource("cluster.test", "v1beta1", "PlacementDecision", "placementdecisions")
+PLACEMENTS_CRD: Obj = {
+    "metadata": {"name": "placementdecisions.cluster.test"},
+    "spec": {
+        "group": "cluster.test",
+        "scope": "Namespaced",
+        "names": {"kind": "PlacementDecision", "plural": "placementdecisions", "singular": "placementdecision"},
+        "versions": [
+            {
+                "name": "v1beta1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 UNCASCADED = {"preserveResourcesOnDeletion": True}
 FOLDERS = {
     "git": {"repoURL": REPO, "revision": "main", "directories": [{"path": "apps/*"}, {"path": "apps/old", "exclude": True}]}
@@ -188,10 +207,9 @@ def test_a_hundred_thousand_entries_are_refused_and_nothing_is_touched() -> None
         ({"generators": [{"git": {"repoURL": REPO}}]}, "it needs directories or files"),
         ({"goTemplateOptions": ["missingkey=maybe"]}, "unrecognized option missingkey=maybe"),
         ({"syncPolicy": {"applicationsSync": "always"}}, "spec.syncPolicy.applicationsSync: invalid enum value 'always'"),
-        ({"generators": [{"plugin": {}}]}, "Shipway does not have this generator yet"),
+        ({"generators": [{"plugin": {}}]}, "spec.generators[0].plugin: "),
     ],
 )
-@pytest.mark.compat("argocd:appset.otherGenerators")
 def test_a_set_that_cannot_be_read_says_where_and_deletes_nothing(spec: Obj, told: str) -> None:
     async def story(there: World) -> None:
         await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED))
@@ -250,6 +268,67 @@ def test_pull_requests_come_and_go_and_a_forge_that_is_down_takes_nothing_away()
         assert await there.names() == ["pr-two"], "a forge that suddenly sees nothing is doubted"
         await there.settle(400)
         assert await there.names() == []
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.plugin")
+def test_a_plugin_that_fails_or_suddenly_gives_nothing_takes_nothing_away() -> None:
+    async def story(there: World) -> None:
+        there.plugin = [{"name": "blue"}, {"name": "green"}]
+        generator = {"plugin": {"configMapRef": {"name": "versions"}}}
+        await there.create(applicationset(generator, syncPolicy=UNCASCADED))
+        assert "there is no ConfigMap argocd/versions" in (await there.condition("ErrorOccurred"))[2]
+        token = {"metadata": {"namespace": "argocd", "name": "argocd-secret"}, "stringData": {"plugin": "s3cret"}}
+        await there.user.create(SECRETS, token)
+        where = {"baseUrl": "http://versions.test", "token": "$plugin"}
+        await there.user.create(CONFIG_MAPS, {"metadata": {"namespace": "argocd", "name": "versions"}, "data": where})
+        await there.settle(200)
+        assert await there.names() == ["blue", "green"], "a set finds by itself what was missing"
+        for wrong in (HttpAnswer(503, b""), HttpAnswer(200, b"{}"), HttpAnswer(403, b""), HttpAnswer(200, b"<html>")):
+            await there.answered(wrong, 2000)
+            assert "plugin versions: " in (await there.condition("ErrorOccurred"))[2]
+            assert await there.names() == ["blue", "green"]
+            assert await there.tombstones() == []
+        await there.answered([])
+        await there.settle(300)
+        assert await there.names() == ["blue", "green"], "a plugin that suddenly gives nothing is doubted"
+        await there.answered([{"name": "green"}])
+        await there.settle(70)
+        assert await there.names() == ["green"]
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.clusterDecisionResource")
+def test_decisions_choose_clusters_and_a_kind_that_is_not_there_takes_nothing_away() -> None:
+    async def decide(there: World, *clusters: str) -> None:
+        decided = {"status": {"decisions": [{"clusterName": one} for one in clusters]}}
+        await there.user.patch(PLACEMENTS, "argocd", "placed", decided, subresource="status")
+        await there.settle(200)
+
+    async def story(there: World) -> None:
+        await there.user.create(CRDS, PLACEMENTS_CRD)
+        await there.cluster("east")
+        await there.cluster("west")
+        said = {"apiVersion": "cluster.test/v1beta1", "kind": "placementdecisions", "matchKey": "clusterName"}
+        settings = {"metadata": {"namespace": "argocd", "name": "ocm"}, "data": {**said, "statusListKey": "decisions"}}
+        await there.user.create(CONFIG_MAPS, settings)
+        block = {"configMapRef": "ocm", "labelSelector": {"matchLabels": {"set": "shop"}}}
+        await there.create(applicationset({"clusterDecisionResource": block}, syncPolicy=UNCASCADED))
+        assert "none carries these labels" in (await there.condition("ErrorOccurred"))[2]
+        meta = {"namespace": "argocd", "name": "placed", "labels": {"set": "shop"}}
+        kind = {"apiVersion": "cluster.test/v1beta1", "kind": "PlacementDecision"}
+        await there.user.create(PLACEMENTS, {**kind, "metadata": meta})
+        await decide(there, "east", "west", "away")
+        assert await there.names() == ["east", "west"]
+        await decide(there, "west")
+        await there.settle(300)
+        assert await there.names() == ["west"]
+        await there.user.delete(PLACEMENTS, "argocd", "placed")
+        await there.settle(4000)
+        assert "none carries these labels" in (await there.condition("ErrorOccurred"))[2]
+        assert await there.names() == ["west"]
 
     simulate(story)
 

@@ -127,6 +127,35 @@ class ScmGenerator(Struct, frozen=True, rename="camel"):
     requeue_after_seconds: int | None = None
 
 
+class ConfigMapRef(Struct, frozen=True):
+    name: str
+
+
+class PluginInput(Struct, frozen=True):
+    """What the plugin is told, of any shape."""
+
+    parameters: dict[str, Any] | None = None
+
+
+class PluginGenerator(Struct, frozen=True, rename="camel"):
+    """One entry for each set of parameters that a plugin answers; the ConfigMap says where it is and how to log in."""
+
+    config_map_ref: ConfigMapRef
+    input: PluginInput | None = None
+    values: Values | None = None
+    requeue_after_seconds: int | None = None
+
+
+class DecisionGenerator(Struct, frozen=True, rename="camel"):
+    """One entry for each cluster that the status of an object names; the ConfigMap says of which kind and how."""
+
+    config_map_ref: str
+    name: str = ""
+    label_selector: dict[str, Any] | None = None
+    values: Values | None = None
+    requeue_after_seconds: int | None = None
+
+
 class Generator(Struct, frozen=True, rename="camel"):
     """One generator: exactly one of its blocks is there. `matrix` and `merge` hold further ones."""
 
@@ -137,8 +166,8 @@ class Generator(Struct, frozen=True, rename="camel"):
     merge: dict[str, Any] | None = None
     scm_provider: ScmGenerator | None = None
     pull_request: PullRequestGenerator | None = None
-    cluster_decision_resource: dict[str, Any] | None = None
-    plugin: dict[str, Any] | None = None
+    cluster_decision_resource: DecisionGenerator | None = None
+    plugin: PluginGenerator | None = None
     selector: dict[str, Any] | None = None
 
 

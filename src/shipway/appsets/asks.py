@@ -3,6 +3,8 @@
     ListingAsk    standing   lane: the repository    -> api.listings.Listing
     PullRequestsAsk  standing   lane: the repository  -> a tuple of api.forges.PullRequest
     BranchesAsk      standing   lane: the organization  -> a tuple of api.forges.Branch
+    PluginAsk        standing   lane: the plugin        -> the sets of parameters that it gives, as JSON
+    DecisionsAsk     standing   lane: the kind's name   -> Decisions
     FillAsk       immutable  lane: templates         -> one api.templates.Filled for each entry
     PathsAsk      immutable  lane: jq                -> the paths that jq expressions select in an object
 
@@ -12,6 +14,7 @@ Each is a value and holds everything its answer depends on; who answers is wired
 from typing import Any, ClassVar
 
 import orjson
+from msgspec import Struct
 
 from shipway.api.forges import BranchesQuery, PullRequestsQuery
 from shipway.api.listings import ListingRequest
@@ -58,6 +61,45 @@ class BranchesAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"{self.query.kind} {self.query.api} {self.query.place}"
+
+
+class PluginAsk(Ask, frozen=True):
+    """Which parameters does a plugin give for these (`parameters`: canonical JSON)? Answered by a JSON list of objects.
+
+    `config_map`, in the namespace of the installation, says where the plugin is; `set_name`: whom it is told that it is for."""
+
+    standing: ClassVar[bool] = True
+    config_map: str
+    set_name: str
+    parameters: bytes
+    every: float
+
+    @property
+    def lane(self) -> str:
+        return f"plugin {self.config_map}"
+
+
+class DecisionsAsk(Ask, frozen=True):
+    """Which clusters do objects name in their status: the one called `name`, or those that `selector` picks?
+
+    `config_map`, in the namespace of the installation, says of which kind they are. Answered by `Decisions`."""
+
+    standing: ClassVar[bool] = True
+    config_map: str
+    name: str
+    selector: str
+    every: float
+
+    @property
+    def lane(self) -> str:
+        return f"decisions {self.config_map}"
+
+
+class Decisions(Struct, frozen=True):
+    """Objects as a JSON list, each with the name of a cluster under `match_key`."""
+
+    match_key: str
+    found: bytes
 
 
 class FillAsk(Ask, frozen=True):

@@ -43,13 +43,19 @@ class Dialect(Struct, frozen=True):
 
 
 class Scene:
-    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask; `namespace` is the set's."""
+    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask; the names are the set's."""
 
     def __init__(
-        self, dialect: Dialect, clusters: Sequence[Obj], answer: Callable[[Ask], Answer | None], namespace: str = ""
+        self,
+        dialect: Dialect,
+        clusters: Sequence[Obj],
+        answer: Callable[[Ask], Answer | None],
+        namespace: str = "",
+        name: str = "",
     ) -> None:
         self.dialect = dialect
         self.namespace = namespace
+        self.name = name
         self.clusters = clusters
         self._answer = answer
         self.asks: dict[Ask, Answer | None] = {}

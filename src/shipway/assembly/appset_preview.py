@@ -83,8 +83,9 @@ async def _evaluated(
     appset: Obj, spec: ApplicationSetSpec, clusters: list[Obj], factories: Factories, clock: Clock
 ) -> Evaluation:
     answers: dict[Ask, Answer] = {}
+    dialect = Dialect(spec.go_template, spec.go_template_options or ())
     for _ in range(ROUNDS):
-        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, answers.get, namespace_of(appset))
+        scene = Scene(dialect, clusters, answers.get, namespace_of(appset), name_of(appset))
         wanted = evaluate(appset, spec, scene)
         if not wanted.is_pending:
             return wanted

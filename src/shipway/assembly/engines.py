@@ -19,7 +19,7 @@ from msgspec import Struct
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
-from shipway.appsets.asks import BranchesAsk, ListingAsk, PathsAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk, PluginAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.clusters import Clusters
@@ -280,7 +280,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
 
 
 def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
-    if isinstance(ask, ListingAsk | PullRequestsAsk | BranchesAsk) and ask.every > 0:
+    if isinstance(ask, ListingAsk | PullRequestsAsk | BranchesAsk | PluginAsk | DecisionsAsk) and ask.every > 0:
         return ask.every
     if isinstance(ask, HeadAsk | ListingAsk):
         return repositories.seconds_until_poll(ask.request.repo_url, now)

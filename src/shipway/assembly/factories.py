@@ -1,4 +1,4 @@
-"""Answers what the ApplicationSet engine asks: what repositories hold, what templates give, what jq selects."""
+"""Answers what the ApplicationSet engine asks: what repositories, forges and plugins hold, what templates give."""
 
 import asyncio
 from collections import OrderedDict
@@ -19,7 +19,8 @@ from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.api.templates import Filled
-from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk, canonical
+from shipway.appsets.asks import BranchesAsk, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk, canonical
+from shipway.assembly.configured_generators import ConfiguredGenerators
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput
@@ -69,6 +70,7 @@ class Factories:
 
     def __init__(self, mirrors: Mirrors, repositories: Repositories, templates: TemplateEngine, forges: ForgeAccess) -> None:
         self._forges = forges
+        self._configured = ConfiguredGenerators(forges.client, forges.namespace, forges.fetch)
         self._of_forges: OrderedDict[PullRequestsAsk | BranchesAsk, None] = OrderedDict()
         self._mirrors = mirrors
         self._repositories = repositories
@@ -95,6 +97,8 @@ class Factories:
             ListingAsk: self.listing,
             PullRequestsAsk: self.pull_requests,
             BranchesAsk: self.branches,
+            PluginAsk: self._configured.plugin,
+            DecisionsAsk: self._configured.decisions,
             FillAsk: self.fill,
         }
 

@@ -1,5 +1,6 @@
 """What unit tests of the ApplicationSet engine have in common: sets, and evaluations whose questions are answered at once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from shipway.adapters.templates.engine import filled_by, job_of
 from shipway.api.applicationset import parse_set
 from shipway.api.forges import Branch, PullRequest
 from shipway.api.listings import Listed, Listing
-from shipway.appsets.asks import BranchesAsk, FillAsk, ListingAsk, PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, Decisions, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.expand import expand
 from shipway.appsets.scene import Dialect, Params, Scene
@@ -43,12 +44,21 @@ class Answers:
         self.at = Instant(0.0)
         self.branches: tuple[Branch, ...] = ()
         self.pulls: tuple[PullRequest, ...] | ShipwayError = ()
+        self.plugin: Callable[[Any], list[Any]] = lambda told: []
+        self.decided: list[Any] = []
+        self.asked: list[Ask] = []
 
     def __call__(self, ask: Ask) -> Answer | None:
         if isinstance(ask, PullRequestsAsk):
             return Answer(self.pulls, at=self.at) if isinstance(self.pulls, tuple) else Answer(error=self.pulls, at=self.at)
         if isinstance(ask, BranchesAsk):
             return Answer(self.branches, at=self.at)
+        if isinstance(ask, PluginAsk):
+            self.asked.append(ask)
+            return Answer(orjson.dumps(self.plugin(orjson.loads(ask.parameters))), at=self.at)
+        if isinstance(ask, DecisionsAsk):
+            self.asked.append(ask)
+            return Answer(Decisions("clusterName", orjson.dumps(self.decided)), at=self.at)
         if isinstance(ask, ListingAsk):
             found = self.listings.get(ask.request.patterns[0].path.strip("/*").replace("/", "_"))
             listed = [
@@ -60,7 +70,7 @@ class Answers:
 
 
 def scene(answers: Answers | None = None, *clusters: Obj, go: bool = True) -> Scene:
-    return Scene(Dialect(go), clusters, answers or Answers())
+    return Scene(Dialect(go), clusters, answers or Answers(), "argocd", "fleet")
 
 
 def entries(generator: Obj, answers: Answers | None = None, *clusters: Obj, go: bool = True) -> list[Params]:

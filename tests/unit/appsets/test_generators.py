@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shipway.api.forges import Branch, PullRequest
+from shipway.appsets.asks import DecisionsAsk, PluginAsk
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
 from tests.unit.appsets.sets import Answers, entries, evaluated, made
@@ -19,6 +20,10 @@ def cluster(name: str, server: str = "", **labels: str) -> Obj:
 
 EAST, WEST = cluster("East_1", env="prod"), cluster("west", env="test")
 HERE = {"name": "in-cluster", "nameNormalized": "in-cluster", "server": "https://kubernetes.default.svc", "project": ""}
+
+
+BOTH = {"name": "placed", "labelSelector": {"matchLabels": {"a": "b"}}}
+PLUGIN = {"configMapRef": {"name": "versions"}, "input": {"parameters": {"team": "shop"}}}
 
 
 def listed(*elements: Obj) -> Obj:
@@ -265,9 +270,70 @@ def test_branches_of_an_organization() -> None:
         ({"matrix": {"generators": ["list", "list"]}}, "expected a list of generators"),
         ({"list": {"elementsYaml": "a: b"}}, "it is no list of objects"),
         ({"clusters": {"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}}}, "is not a valid label selector"),
-        ({"plugin": {}}, "does not have this generator yet"),
+        ({"plugin": {}}, r"spec.generators\[0\].plugin: .*configMapRef"),
+        ({"clusterDecisionResource": {"configMapRef": "ocm"}}, "it needs either a name or a labelSelector"),
+        ({"clusterDecisionResource": {"configMapRef": "ocm", **BOTH}}, "it needs either a name or a labelSelector"),
     ],
 )
 def test_what_is_no_generator_says_why(generator: Obj, told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         entries(generator)
+
+
+@pytest.mark.compat("argocd:appset.plugin")
+def test_a_plugin_gives_what_it_answers_with_what_it_was_told_and_the_values() -> None:
+    answers = Answers()
+    answers.plugin = lambda told: [{"name": f"{told['team']}-1", "deep": {"n": 7}, "values": "no", "generator": "no"}]
+    generator = {"plugin": {**PLUGIN, "values": {"host": "{{.name}}.test"}, "requeueAfterSeconds": 30}}
+    (entry,) = entries(generator, answers)
+    assert entry == {
+        "name": "shop-1",
+        "deep": {"n": 7},
+        "generator": {"input": {"parameters": {"team": "shop"}}},
+        "values": {"host": "shop-1.test"},
+    }
+    assert answers.asked == [PluginAsk("versions", "fleet", b'{"team":"shop"}', 30.0)]
+    (flat,) = entries({"plugin": PLUGIN}, answers, go=False)
+    assert (flat["name"], flat["deep.n"], flat["generator.input.parameters.team"]) == ("shop-1", "7", "shop")
+
+
+@pytest.mark.compat("argocd:appset.plugin")
+def test_in_a_matrix_a_plugin_is_asked_once_for_each_of_what_the_first_generator_gives() -> None:
+    answers = Answers()
+    answers.plugin = lambda told: [{"digest": f"sha-{told['branch']}"}]
+    asking = {"plugin": {"configMapRef": {"name": "digests"}, "input": {"parameters": {"branch": "{{.branch}}"}}}}
+    branches = listed({"branch": "a", "name": "one"}, {"branch": "b", "name": "two"}, {"branch": "a", "name": "three"})
+    found = entries({"matrix": {"generators": [branches, asking]}}, answers)
+    assert [(one["name"], one["digest"]) for one in found] == [("one", "sha-a"), ("two", "sha-b"), ("three", "sha-a")]
+    assert len(answers.asked) == 2
+
+
+@pytest.mark.compat("argocd:appset.clusterDecisionResource")
+def test_decisions_become_entries_for_the_clusters_that_we_know() -> None:
+    answers = Answers()
+    answers.decided = [
+        {"clusterName": "west", "reason": "cheap"},
+        {"clusterName": "unknown"},
+        {"reason": "nothing"},
+        {"clusterName": "in-cluster"},
+    ]
+    block = {"configMapRef": "ocm", "labelSelector": {"matchLabels": {"set": "shop"}}, "values": {"zone": "{{.name}}-1"}}
+    found = entries({"clusterDecisionResource": block}, answers, WEST, EAST)
+    assert found == [
+        {"name": "west", "server": "https://west", "clusterName": "west", "reason": "cheap", "values": {"zone": "west-1"}},
+        {**{key: HERE[key] for key in ("name", "server")}, "clusterName": "in-cluster", "values": {"zone": "in-cluster-1"}},
+    ]
+    assert answers.asked == [DecisionsAsk("ocm", "", "set=shop", 180.0)]
+    flat = entries({"clusterDecisionResource": {"configMapRef": "ocm", "name": "placed"}}, answers, WEST, go=False)
+    assert [one["server"] for one in flat] == ["https://west", HERE["server"]]
+    merged = {"mergeKeys": ["name"], "generators": [{"clusters": {}}, {"clusterDecisionResource": {**block, "values": None}}]}
+    by_name = {one["name"]: one.get("reason") for one in entries({"merge": merged}, answers, WEST, EAST)}
+    assert by_name == {"East_1": None, "in-cluster": None, "west": "cheap"}
+
+
+@pytest.mark.compat("argocd:appset.plugin")
+@pytest.mark.compat("argocd:appset.clusterDecisionResource")
+def test_a_plugin_or_a_decision_that_suddenly_says_nothing_is_doubted() -> None:
+    decision = {"clusterDecisionResource": {"configMapRef": "ocm", "name": "placed"}}
+    wanted = evaluated(made({"plugin": PLUGIN}, decision))
+    assert wanted.empty == ("spec.generators[0].plugin", "spec.generators[1].clusterDecisionResource")

@@ -104,7 +104,8 @@ class Observer:
                 return known.spec, replace(known.wanted, asks=answers)
         self.evaluations += 1
         spec = parse_set(appset)
-        scene = Scene(Dialect(spec.go_template, spec.go_template_options or ()), clusters, world.answer, key.namespace)
+        dialect = Dialect(spec.go_template, spec.go_template_options or ())
+        scene = Scene(dialect, clusters, world.answer, key.namespace, key.name)
         wanted = evaluate(appset, spec, scene)
         self._known[key] = _Known(uid_of(appset), generation_of(appset), versions, spec, wanted)
         return spec, wanted

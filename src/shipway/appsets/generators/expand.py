@@ -9,8 +9,10 @@ from typing import Any
 from shipway.api.applicationset import KINDS, ClusterGenerator, GitGenerator, ListGenerator, parse_generator
 from shipway.appsets.asks import canonical
 from shipway.appsets.generators.clusters import entries_of_clusters
+from shipway.appsets.generators.decisions import entries_of_decisions
 from shipway.appsets.generators.git import entries_of_git
 from shipway.appsets.generators.lists import entries_of_list
+from shipway.appsets.generators.plugin import entries_of_plugin
 from shipway.appsets.generators.pull_requests import entries_of_pull_requests
 from shipway.appsets.generators.scm import entries_of_scm
 from shipway.appsets.parameters import combined, labels_of_entry, merged
@@ -43,9 +45,12 @@ def expand(raw: Obj, scene: Scene, where: str, given: Params | None = None, dept
             entries = entries_of_pull_requests(generator.pull_request, scene, around, f"{where}.pullRequest")
         case _ if generator.scm_provider is not None:
             entries = entries_of_scm(generator.scm_provider, scene, around, f"{where}.scmProvider")
+        case _ if generator.cluster_decision_resource is not None:
+            block = generator.cluster_decision_resource
+            entries = entries_of_decisions(block, scene, around, f"{where}.clusterDecisionResource")
         case _:
-            kind = next(kind for kind in KINDS if raw.get(kind) is not None)
-            raise InvalidInput(f"{where}.{kind}: Shipway does not have this generator yet")
+            assert generator.plugin is not None
+            entries = entries_of_plugin(generator.plugin, scene, around, f"{where}.plugin")
     if generator.selector is None:
         return entries
     selector = label_selector_of(generator.selector)

@@ -32,6 +32,8 @@ Poll = Callable[[Ask, Instant], float]
 """Seconds from now until a standing ask is asked again; its own `poll_seconds` where nobody says otherwise."""
 FIRST_RETRY = 2.0
 LONGEST_RETRY = 60.0
+MENDED_WITHIN = 180.0
+"""Seconds after which a standing ask looks whether the user has mended what was wrong, however seldom it is asked else."""
 
 log = structlog.get_logger()
 
@@ -209,7 +211,9 @@ def _next_try(ask: Ask, answer: Answer, failures: int, poll_seconds: float) -> f
         after = answer.error.after if isinstance(answer.error, Unavailable) else None
         delay = max(after or 0.0, min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 6)))
         return min(delay, poll_seconds) if ask.standing and not after else delay
-    return poll_seconds if ask.standing else None
+    if not ask.standing:
+        return None
+    return min(poll_seconds, MENDED_WITHIN) if answer.error else poll_seconds
 
 
 def _looks_same(old: Answer, new: Answer) -> bool:

@@ -131,6 +131,23 @@ def test_what_only_the_user_can_mend_is_not_asked_again() -> None:
     play(scenario)
 
 
+def test_a_standing_ask_that_failed_looks_again_soon_whether_the_user_mended_it() -> None:
+    class Seldom(Branch, frozen=True):
+        poll_seconds: ClassVar[float] = 1800.0
+
+    async def scenario(world, lanes, clock) -> None:
+        world.broken = InvalidInput("the ConfigMap has no baseUrl")
+        lanes.subscribe("set", [Seldom("main")])
+        await clock.sleep(400)
+        assert len(world.asked) == 3
+        world.broken = None
+        await clock.sleep(1000)
+        assert len(world.asked) == 4
+        assert lanes.answer(Seldom("main")).value == 1
+
+    play(scenario)
+
+
 def test_a_remote_that_hangs_delays_only_itself() -> None:
     async def scenario(world, lanes, clock) -> None:
         lanes.subscribe("slow", [Fetch("hangs", number) for number in range(50)])

@@ -1,0 +1,1 @@
+"""Generators that others serve: asked over HTTP, bounded in time, size and depth."""
