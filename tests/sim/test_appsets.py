@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
-from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, spec_of, status_of
+from shipway.base.errors import NotFound
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, dig, is_deleting, labels_of, metadata, spec_of, status_of
 from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
 
 UNCASCADED = {"preserveResourcesOnDeletion": True}
@@ -168,11 +170,10 @@ def test_a_label_on_a_cluster_makes_an_application_and_taking_it_away_buries_it_
 
 
 @pytest.mark.compat("argocd:appset.owner")
-@pytest.mark.compat("argocd:appset.strategy.deletionOrder")
 def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them() -> None:
     async def story(there: World) -> None:
-        ordered = {"type": "AllAtOnce", "deletionOrder": "Reverse"}
-        await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED, strategy=ordered))
+        at_once = {"type": "AllAtOnce", "deletionOrder": "Reverse"}
+        await there.create(applicationset(elements("blue"), syncPolicy=UNCASCADED, strategy=at_once))
         await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Background")
         await there.settle()
         assert await there.names() == []
@@ -276,5 +277,62 @@ def test_a_rolling_sync_gives_operations_step_by_step() -> None:
         await there.edit(strategy=None)
         assert "applicationStatus" not in status_of(await there.set())
         assert spec_of((await there.apps())["dev-1"])["syncPolicy"]["automated"] == {"prune": True}
+
+    simulate(story)
+
+
+def rolling_fleet(**spec: Any) -> Obj:
+    """Two Applications of the step dev, two of the step prod, one of none; without a cascade, and each held by a finalizer."""
+    steps = [{"matchExpressions": [{"key": "env", "operator": "In", "values": [env]}]} for env in ("dev", "prod")]
+    strategy = {"type": "RollingSync", "rollingSync": {"steps": steps}, "deletionOrder": "reverse"}
+    made = template("{{.name}}")
+    made["metadata"] |= {"labels": {"env": "{{.env}}"}, "finalizers": ["test.dev/held"]}
+    lists = [
+        elements(*names, env=env) for env, names in (("dev", ("a-1", "b-1")), ("prod", ("a-2", "b-2")), ("lab", ("loose",)))
+    ]
+    return applicationset(*lists, template=made, strategy=strategy, **spec)
+
+
+@pytest.mark.compat("argocd:appset.strategy.deletionOrder")
+def test_a_rolling_set_that_is_deleted_takes_its_last_step_first() -> None:
+    async def leaving(there: World) -> list[str]:
+        return sorted(name for name, app in (await there.apps()).items() if is_deleting(app))
+
+    async def let_go(there: World, *names: str) -> None:
+        for name in names:
+            await there.user.patch(APPLICATIONS, "argocd", name, {"metadata": {"finalizers": None}})
+        await there.settle()
+
+    async def story(there: World) -> None:
+        await there.create(rolling_fleet())
+        assert metadata(await there.set())["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Background")
+        await there.settle(60)
+        assert await leaving(there) == ["a-2", "b-2"]
+        await let_go(there, "a-2")
+        assert await leaving(there) == ["b-2"], "a step is over when all of it is gone"
+        await let_go(there, "b-2")
+        assert await leaving(there) == ["a-1", "b-1"]
+        assert await there.names() == ["a-1", "b-1", "loose"]
+        await let_go(there, "a-1", "b-1", "loose")
+        assert await there.names() == []
+        with pytest.raises(NotFound):
+            await there.set()
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.strategy.deletionOrder")
+@pytest.mark.parametrize(("policy", "propagation"), [("create-update", "Background"), ("sync", "Orphan")])
+def test_a_rolling_set_that_is_deleted_alone_leaves_every_application(policy: str, propagation: Any) -> None:
+    async def story(there: World) -> None:
+        await there.create(rolling_fleet(syncPolicy={"applicationsSync": policy}))
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation=propagation)
+        await there.settle(60)
+        with pytest.raises(NotFound):
+            await there.set()
+        apps = await there.apps()
+        assert sorted(apps) == ["a-1", "a-2", "b-1", "b-2", "loose"]
+        assert not any(is_deleting(app) or metadata(app).get("ownerReferences") for app in apps.values())
 
     simulate(story)

@@ -1,6 +1,8 @@
 """Annotations, labels and finalizers that the engine reads or writes."""
 
 RESOURCES_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+ORPHAN = "orphan"
+"""The garbage collector's own finalizer: on a set that is deleted without what it owns."""
 REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
 REFRESH = "argocd.argoproj.io/refresh"
 NOTIFIED = "notified.notifications.argoproj.io"

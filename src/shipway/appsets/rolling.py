@@ -7,6 +7,9 @@
 
 Generated Applications have no automated sync meanwhile: one that is Pending is given its operation by the set. A sync that
 fails is left to the Application's own retry. What no step selects is never synced by the set.
+
+With `deletionOrder: Reverse` the set holds on to itself by a finalizer when it is deleted, and takes its Applications with it
+step by step, the last step first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,6 +66,18 @@ def steps_of(spec: ApplicationSetSpec) -> tuple[RollingStep, ...]:
     if strategy is None or strategy.type != "RollingSync" or strategy.rolling_sync is None:
         return ()
     return strategy.rolling_sync.steps or ()
+
+
+def deletes_in_reverse(spec: ApplicationSetSpec) -> bool:
+    """Whether the Applications of the last step go first when the set is deleted. Argo CD takes the word in any case."""
+    return bool(steps_of(spec)) and spec.strategy is not None and spec.strategy.deletion_order.lower() == "reverse"
+
+
+def last_step(applications: Mapping[str, Obj], steps: Sequence[RollingStep]) -> tuple[Obj, ...]:
+    """Those of the last step that has any, by name. What no step selects comes last of all: it goes with the set."""
+    step_of = {name: _step(app, steps) for name, app in sorted(applications.items())}
+    last = max(step_of.values(), default=NO_STEP)
+    return tuple(applications[name] for name, step in step_of.items() if step == last) if last != NO_STEP else ()
 
 
 def take_turn(

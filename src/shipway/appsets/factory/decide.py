@@ -17,9 +17,9 @@ from shipway.api.applicationset import ApplicationSetSpec
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation
 from shipway.appsets.factory.observe import Observed
-from shipway.appsets.names import EVALUATED, REFRESH_SET, RESOURCES_FINALIZER
+from shipway.appsets.names import EVALUATED, ORPHAN, REFRESH_SET, RESOURCES_FINALIZER
 from shipway.appsets.plan import Plan, actions_of, evaluated_text, plan
-from shipway.appsets.rolling import Turn, steps_of, take_turn
+from shipway.appsets.rolling import Turn, deletes_in_reverse, last_step, steps_of, take_turn
 from shipway.appsets.scene import FROM_PARAMS
 from shipway.appsets.status import Failure, conditions, failures_of, rows
 from shipway.base.clock import Instant
@@ -51,7 +51,7 @@ class Draft(Struct, frozen=True):
 def decide(observed: Observed, now: Instant) -> Decision:
     """The next step of this set."""
     if is_deleting(observed.appset):
-        return _deletion(observed)
+        return _deletion(observed, now)
     wanted, spec = observed.wanted, observed.spec
     if wanted is None or spec is None:
         return Decision(change=_unreadable(observed, now))
@@ -115,8 +115,11 @@ def _change(
             annotations[EVALUATED] = text
     if REFRESH_SET in annotations_of(appset):
         annotations[REFRESH_SET] = None
-    root: Obj = {"metadata": {"annotations": annotations}} if annotations else {}
-    return _change_of(observed, root, new)
+    meta: Obj = {"annotations": annotations} if annotations else {}
+    finalizers: list[str] = metadata(appset).get("finalizers") or []
+    if observed.spec is not None and deletes_in_reverse(observed.spec) and RESOURCES_FINALIZER not in finalizers:
+        meta["finalizers"] = [*finalizers, RESOURCES_FINALIZER]
+    return _change_of(observed, {"metadata": meta} if meta else {}, new)
 
 
 def _change_of(observed: Observed, root: Obj, status: Obj) -> Change:
@@ -159,7 +162,7 @@ def _wake(the_plan: Plan, turn: Turn, now: Instant) -> Instant | None:
 # --- the end of a set ---------------------------------------------------------------------------------------------------
 
 
-def _deletion(observed: Observed) -> Decision:
+def _deletion(observed: Observed, now: Instant) -> Decision:
     """Only a set with a finalizer gets here while it is still there."""
     finalizers: list[str] = metadata(observed.appset).get("finalizers") or []
     if RESOURCES_FINALIZER not in finalizers:
@@ -167,8 +170,23 @@ def _deletion(observed: Observed) -> Decision:
     owned = list(observed.existing.owned.values())
     if observed.spec is not None and not observed.spec.may_delete and owned:
         return Decision(batches=(Batch(tuple(_released(app, observed.appset) for app in owned)),), wake=Instant(0.0))
+    if observed.spec is not None and deletes_in_reverse(observed.spec) and (owned := observed.existing.owned):
+        if ORPHAN in finalizers:
+            return Decision()  # the garbage collector takes the set off their owners first
+        if leaving := last_step(owned, steps_of(observed.spec)):
+            return _farewell(observed.appset, leaving, now)
     left = [one for one in finalizers if one != RESOURCES_FINALIZER]
     return Decision(change=replace(_change_of(observed, {"metadata": {"finalizers": left or None}}, {}), status=None))
+
+
+def _farewell(appset: Obj, leaving: Sequence[Obj], now: Instant) -> Decision:
+    """Deletes the Applications of one step, and waits until they are gone."""
+    begun = [app for app in leaving if not is_deleting(app)]
+    deletes = tuple(Delete(APPLICATIONS, namespace_of(app), name_of(app), uid=uid_of(app)) for app in begun)
+    notes = (
+        tuple(_note(appset, "Deleted", text) for text in _texts("Deleted", [name_of(app) for app in begun])) if begun else ()
+    )
+    return Decision(batches=(Batch(deletes),) if deletes else (), wake=Instant(now + ASK_AGAIN), notes=notes)
 
 
 def _released(app: Obj, appset: Obj) -> Action:
