@@ -1,12 +1,25 @@
-"""Experiments on a real API server in memory, with the real shell, analyses and ReplicaSet controller, in virtual time."""
+"""Experiments, alone and as steps, on a real API server in memory, with the real shell and controllers, in virtual time."""
+
+from typing import Any
 
 import pytest
 
-from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, EXPERIMENTS, PODS, REPLICA_SETS, SERVICES
+from shipway.api.kinds import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CRDS,
+    EXPERIMENTS,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    TRAFFIC_SPLITS,
+)
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, is_deleting, labels_of, name_of
+from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import HASH_LABEL
-from tests.sim.rollouts_world import NS, World, simulate
+from tests.sim.rollouts_world import NS, World, rollout, simulate
 
 ENDED = ("Successful", "Failed", "Error", "Inconclusive")
 
@@ -118,5 +131,86 @@ def test_terminating_one_without_an_end_leaves_nothing() -> None:
         await world.user.patch(EXPERIMENTS, NS, "ab", {"spec": {"terminate": True}})
         assert (await phase(world, *ENDED))["status"]["phase"] == "Successful"
         await nothing_is_left(world)
+
+    simulate(story)
+
+
+def smi_crd() -> Obj:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    spec = {
+        "group": TRAFFIC_SPLITS.group,
+        "names": {"kind": TRAFFIC_SPLITS.kind, "plural": TRAFFIC_SPLITS.plural},
+        "scope": "Namespaced",
+        "versions": [{"name": TRAFFIC_SPLITS.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+    }
+    name = f"{TRAFFIC_SPLITS.plural}.{TRAFFIC_SPLITS.group}"
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": CRDS.kind, "metadata": {"name": name}, "spec": spec}
+
+
+def trial_step(**more: Any) -> Obj:
+    """Both versions side by side, the new one with a share; the comparison decides."""
+    templates = [{"name": "old", "specRef": "stable"}, {"name": "new", "specRef": "canary", "weight": 20}]
+    args = [{"name": one, "value": f"{{{{templates.{one}.podTemplateHash}}}}"} for one in ("old", "new")]
+    compare = {"name": "compare", "templateName": "comparison", "requiredForCompletion": True, "args": args}
+    return {"experiment": {"templates": templates, "analyses": [compare], "scaleDownDelaySeconds": 5, **more}}
+
+
+async def shares(world: World) -> dict[str, int]:
+    """What the routes say, the variants by the names of their templates."""
+    split = await world.user.get(TRAFFIC_SPLITS, NS, "web")
+    return {one["service"].rsplit("-", 1)[-1]: one["weight"] for one in split["spec"]["backends"]}
+
+
+async def on_trial(world: World, step: Obj) -> str:
+    """A canary that has come to its experiment: the name of it, once it runs and has its share."""
+    await world.user.create(CRDS, smi_crd())
+    await world.user.create(ANALYSIS_TEMPLATES, comparison())
+    made = rollout({"setWeight": 10}, step, {"pause": {}}, trafficRouting={"smi": {}})
+    made["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
+    await world.user.create(ROLLOUTS, made)
+    await world.phase("Healthy")
+    container = {"name": "web", "image": "shop/web:v2", "ports": [{"containerPort": 8080}]}
+    await world.user.patch(ROLLOUTS, NS, "web", {"spec": {"template": {"spec": {"containers": [container]}}}})
+    trying = await world.until(lambda found: dig(found, "status", "canary", "weights", "additional"))
+    assert await shares(world) == {"canary": 10, "new": 20, "stable": 70}
+    return trying["status"]["canary"]["currentExperiment"]
+
+
+async def only_the_rollout_is_left(world: World, name: str) -> None:
+    """The variants go after their delay, and had lost their share before."""
+    await world.clock.sleep(15)
+    sets = {name_of(rs): rs["spec"]["replicas"] for rs in (await world.user.list(REPLICA_SETS, NS)).items}
+    assert {sets[f"{name}-{one}"] for one in ("old", "new")} == {0}
+    assert not [one for one in (await world.user.list(SERVICES, NS)).items if name_of(one).startswith(name)]
+
+
+@pytest.mark.compat("rollouts:step.experiment")
+@pytest.mark.parametrize(("errors", "phase", "left"), [(0.0, "Paused", (10, 90)), (0.3, "Degraded", (0, 100))])
+def test_a_canary_goes_on_or_is_thrown_out_as_its_experiment_says(errors: float, phase: str, left: tuple[int, int]) -> None:
+    async def story(world: World) -> None:
+        name = await on_trial(world, trial_step())
+        world.errors = errors
+        found = await world.phase(phase)
+        assert ("assessed Failed" if phase == "Degraded" else "CanaryPauseStep") in found["status"]["message"]
+        assert await shares(world) == dict(zip(("canary", "stable"), left, strict=True))
+        await only_the_rollout_is_left(world, name)
+        told = await world.reasons()
+        assert told.count("ExperimentCreated") == 1
+
+    simulate(story)
+
+
+@pytest.mark.parametrize("how", ["abort", "promote", "promote_full"])
+def test_a_person_ends_an_experiment_that_has_no_end(how: str) -> None:
+    async def story(world: World) -> None:
+        name = await on_trial(world, trial_step(analyses=[]))
+        await world.clock.sleep(30)
+        await world.patch_status(**getattr(actions, how)(await world.rollout()).status)
+        wanted = {"abort": "Degraded", "promote": "Paused", "promote_full": "Healthy"}
+        await world.phase(wanted[how])
+        assert set(await shares(world)) == {"canary", "stable"}
+        ended = await world.user.get(EXPERIMENTS, NS, name)
+        assert ended["spec"]["terminate"] is True
+        await only_the_rollout_is_left(world, name)
 
     simulate(story)

@@ -7,7 +7,7 @@ its path. Defaults follow Argo Rollouts 1.9.
 import msgspec
 from msgspec import field
 
-from shipway.api.rollout import Condition, RunMetadata, Wire, read_wire
+from shipway.api.rollout import Condition, ExperimentAnalysis, RunMetadata, Wire, read_wire
 from shipway.kube.objects.resource import Obj
 
 
@@ -26,16 +26,6 @@ class ExperimentTemplate(Wire, frozen=True):
     selector: Obj | None = None
     template: Obj = field(default_factory=dict)
     service: TemplateService | None = None
-
-
-class ExperimentAnalysis(Wire, frozen=True):
-    """One run; `required_for_completion` says that its end is the Experiment's."""
-
-    name: str = ""
-    template_name: str = ""
-    cluster_scope: bool = False
-    args: tuple[Obj, ...] = ()
-    required_for_completion: bool = False
 
 
 class ExperimentSpec(Wire, frozen=True):

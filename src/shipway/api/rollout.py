@@ -85,6 +85,39 @@ class RolloutAnalysis(Wire, frozen=True):
     starting_step: int | None = None
 
 
+class ExperimentAnalysis(Wire, frozen=True):
+    """One run; `required_for_completion` says that its end is the Experiment's."""
+
+    name: str = ""
+    template_name: str = ""
+    cluster_scope: bool = False
+    args: tuple[Obj, ...] = ()
+    required_for_completion: bool = False
+
+
+class StepTemplate(Wire, frozen=True):
+    """One variant of an experiment step: pods of the `canary` or the `stable` version, with `weight` percent of the traffic."""
+
+    name: str = ""
+    spec_ref: str = ""
+    replicas: int | None = None
+    metadata: RunMetadata = RunMetadata()
+    selector: Obj | None = None
+    weight: int | None = None
+    service: Obj | None = None
+
+
+class ExperimentStep(Wire, frozen=True):
+    """What the Experiment of a step is made of."""
+
+    templates: tuple[StepTemplate, ...] = ()
+    duration: str = ""
+    analyses: tuple[ExperimentAnalysis, ...] = ()
+    dry_run: tuple[Obj, ...] = ()
+    analysis_run_metadata: RunMetadata = RunMetadata()
+    scale_down_delay_seconds: int | None = None
+
+
 class Step(Wire, frozen=True):
     """One step of a canary: at most one of weight, pause, analysis and experiment, and scale and routes alone or beside it."""
 
@@ -94,7 +127,7 @@ class Step(Wire, frozen=True):
     analysis: RolloutAnalysis | None = None
     set_header_route: SetHeaderRoute | None = None
     set_mirror_route: Obj | None = None
-    experiment: Obj | None = None
+    experiment: ExperimentStep | None = None
     plugin: Obj | None = None
 
     @property

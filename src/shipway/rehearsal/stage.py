@@ -70,6 +70,9 @@ def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: Roll
     spec = parse(rollout)
     if isinstance(spec, Invalid):
         raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    if (trial := _experiment_of(spec)) is not None:
+        where = f"spec.strategy.canary.steps[{trial}].experiment"
+        raise InvalidInput(f"{where}: a rehearsal cannot play it: take the step out to rehearse the rest", reason="NotPlayed")
     namespace = namespace_of(rollout) or "default"
     wanted = _placed(rollout, ROLLOUTS, namespace)
     cluster = PlayedCluster(start)
@@ -83,6 +86,11 @@ def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: Roll
     _deploy_before(cluster, key, wanted, controller)
     cluster.put(ROLLOUTS, {**(cluster.get(ROLLOUTS, *_names(key)) or {}), "spec": wanted["spec"]})
     return Stage(cluster, key, spec)
+
+
+def _experiment_of(spec: RolloutSpec) -> int | None:
+    steps = spec.strategy.canary.steps if spec.strategy.canary is not None else ()
+    return next((index for index, step in enumerate(steps) if step.experiment is not None), None)
 
 
 def _names(key: ObjectKey) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj, name_of, spec_of
 from shipway.rollouts.rollout.facts import status_of_rollout
-from shipway.rollouts.rollout.names import PAUSE_INCONCLUSIVE
+from shipway.rollouts.rollout.names import PAUSE_INCONCLUSIVE, PAUSE_INCONCLUSIVE_EXPERIMENT
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.revision import plain_template
 from shipway.rollouts.rollout.spec import Invalid, parse
@@ -38,7 +38,7 @@ def promote(rollout: Obj) -> Patches:
     reasons = [pause.reason for pause in status.pause_conditions]
     canary = spec.strategy.canary
     following = min((status.current_step_index or 0) + 1, len(canary.steps)) if canary is not None and canary.steps else None
-    if PAUSE_INCONCLUSIVE in reasons and status.controller_pause and following is not None:
+    if {PAUSE_INCONCLUSIVE, PAUSE_INCONCLUSIVE_EXPERIMENT} & set(reasons) and status.controller_pause and following is not None:
         return Patches(root, _status(pauseConditions=None, controllerPause=False, currentStepIndex=following))
     if reasons:
         return Patches(root, _status(pauseConditions=None))

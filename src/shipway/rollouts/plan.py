@@ -98,6 +98,12 @@ def _reaches(canary: Canary, weight: int, new: int, stable: int) -> float:
     return round(100.0 * new / (new + stable), 1) if new else 0.0
 
 
+def _on_trial(step: Step) -> int:
+    """The weight of variants that an Experiment makes of the new version."""
+    templates = step.experiment.templates if step.experiment is not None else ()
+    return sum(template.weight or 0 for template in templates if template.spec_ref == "canary")
+
+
 def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[PlanRow, ...]:
     rows: list[PlanRow] = []
     weight, most, scale = 0, max_weight(canary), None
@@ -109,7 +115,8 @@ def _canary_rows(spec: RolloutSpec, canary: Canary, replicas: int) -> tuple[Plan
         explicit = scale.replicas if scale is not None else None
         sized_for = scale.weight if scale is not None and scale.weight is not None else weight
         new, stable = _counts(canary, replicas, Aim(sized_for, most, explicit, canary.min_pods_per_replica_set or 0))
-        rows.append(PlanRow(number, describe(step), weight, _reaches(canary, weight, new, stable), new, stable, _waits(step)))
+        reaches = _reaches(canary, weight + _on_trial(step), new, stable)
+        rows.append(PlanRow(number, describe(step), weight, reaches, new, stable, _waits(step)))
     done = PlanRow(len(rows) + 1, "full promotion", most, 100.0, replicas, 0, "until every pod is available")
     return (*rows, done)
 
@@ -129,6 +136,8 @@ def _waits(step: Step) -> str:
     if step.analysis is not None:
         names = ", ".join(ref.template_name for ref in step.analysis.templates)
         return f"until the analysis succeeds ({names})"
+    if step.experiment is not None:
+        return f"until the Experiment succeeds ({', '.join(template.name for template in step.experiment.templates)})"
     return "until the pods are available"
 
 

@@ -12,7 +12,13 @@ from shipway.base.durations import format_age
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import generation_of, name_of, status_of
 from shipway.rollouts.rollout.facts import status_of_rollout
-from shipway.rollouts.rollout.names import INVALID_SPEC, PAUSE_INCONCLUSIVE, PAUSE_STEP, PROGRESSING
+from shipway.rollouts.rollout.names import (
+    INVALID_SPEC,
+    PAUSE_INCONCLUSIVE,
+    PAUSE_INCONCLUSIVE_EXPERIMENT,
+    PAUSE_STEP,
+    PROGRESSING,
+)
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.rollout.steps import describe
@@ -59,6 +65,9 @@ def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, now: Instant | 
     after = _next(spec, status)
     if pause.reason == PAUSE_INCONCLUSIVE:
         return f"{name} waits for a person, because an analysis could not tell good from bad: promote to go on, or abort."
+    if pause.reason == PAUSE_INCONCLUSIVE_EXPERIMENT:
+        trial = f"the Experiment {status.canary.current_experiment}"
+        return f"{name} waits for a person, because {trial} could not tell good from bad: promote to go on, or abort."
     step = _step(spec, status)
     blue_green = spec.strategy.blue_green
     if blue_green is not None:
@@ -87,6 +96,9 @@ def _progressing(name: str, spec: RolloutSpec, status: RolloutStatus, message: s
         said = _run_message(runs, run.name) if run else ""
         named = f"analysis run {run.name}" if run else "an analysis run to start"
         return f"{name} waits at step {_place(spec, status)} for {named}{said}; if it succeeds, {_next(spec, status)} follows."
+    if step is not None and step.experiment is not None and (trial := status.canary.current_experiment):
+        at, after = _place(spec, status), _next(spec, status)
+        return f"{name} waits at step {at} for Experiment {trial}; if it succeeds, {after} follows."
     if step is not None and status.stable_rs and status.current_pod_hash != status.stable_rs:
         return f"{name} is at step {_place(spec, status)} ({describe(step)}) and waits: {message}."
     wanted = 1 if spec.replicas is None else spec.replicas

@@ -111,3 +111,6 @@ def test_what_the_engine_refuses_is_refused() -> None:
         rehearse(msgspec.structs.replace(play(), rollout=broken))
     with pytest.raises(InvalidInput, match="AnalysisTemplate 'health' not found"):
         rehearse(msgspec.structs.replace(play(), others=()))
+    trial = {"experiment": {"templates": [{"name": "new", "specRef": "canary"}]}}
+    with pytest.raises(InvalidInput, match=r"steps\[1\]\.experiment: a rehearsal cannot play it"):
+        rehearse(play({"setWeight": 10}, trial))

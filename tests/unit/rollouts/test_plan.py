@@ -39,6 +39,14 @@ def test_explicit_scales_and_analyses() -> None:
     assert rows[2].waits == "until the analysis succeeds (errors)"
 
 
+def test_an_experiment_reaches_with_its_new_variants_too() -> None:
+    templates = [{"name": "old", "specRef": "stable", "weight": 20}, {"name": "new", "specRef": "canary", "weight": 5}]
+    smi = {"plugins": None, "smi": {}}
+    trial = {"experiment": {"templates": templates}}
+    rows = plan(rollout({"setWeight": 10}, trial, routed=True, replicas=10, canary={"trafficRouting": smi}))
+    assert rows[1] == PlanRow(2, "experiment", 10, 15.0, 1, 10, "until the Experiment succeeds (old, new)")
+
+
 def test_blue_green() -> None:
     analysis = {"templates": [{"templateName": "errors"}]}
     world = blue_green(autoPromotionEnabled=False, previewReplicaCount=1, postPromotionAnalysis=analysis)

@@ -1,6 +1,6 @@
 """The one sentence, in every state a Rollout can rest in."""
 
-from shipway.api.kinds import ANALYSIS_RUNS
+from shipway.api.kinds import ANALYSIS_RUNS, EXPERIMENTS
 from shipway.rollouts.why import why
 from tests.unit.rollouts.rollout.sandbox import Sandbox, blue_green, deployed, routed
 
@@ -46,6 +46,19 @@ def test_an_analysis_step() -> None:
     world = updated(deployed(routed({"setWeight": 20}, ANALYSIS, {"setWeight": 60})))
     run = world.status["canary"]["currentStepAnalysisRunStatus"]["name"]
     assert said(world) == f"web waits at step 2 of 3 for analysis run {run}; if it succeeds, setWeight: 60 follows."
+
+
+def test_an_experiment_step() -> None:
+    trial = {"experiment": {"templates": [{"name": "new", "specRef": "canary"}]}}
+    world = updated(deployed(routed({"setWeight": 20}, trial, {"setWeight": 60})))
+    name = world.status["canary"]["currentExperiment"]
+    assert said(world) == f"web waits at step 2 of 3 for Experiment {name}; if it succeeds, setWeight: 60 follows."
+    (experiment,) = world.list(EXPERIMENTS)
+    world.put(EXPERIMENTS, {**experiment, "status": {"phase": "Inconclusive"}})
+    world.settle()
+    assert said(world) == (
+        f"web waits for a person, because the Experiment {name} could not tell good from bad: promote to go on, or abort."
+    )
 
 
 def test_an_abort_says_why_and_what_to_do() -> None:

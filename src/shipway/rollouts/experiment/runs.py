@@ -5,9 +5,9 @@ import re
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.experiment import AnalysisStatus, ExperimentAnalysis
+from shipway.api.experiment import AnalysisStatus
 from shipway.api.kinds import ANALYSIS_RUNS
-from shipway.api.rollout import TemplateRef
+from shipway.api.rollout import ExperimentAnalysis, TemplateRef
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj

@@ -1,4 +1,4 @@
-"""Which AnalysisRuns a canary should have now: the background run, the run of an analysis step, and none else.
+"""Which runs a canary should have now: the background run, that of an analysis step, the Experiment of its step, none else.
 
 What a run says comes back as moves: Failed or Error abort, Inconclusive holds. The runs themselves are another controller's
 work.
@@ -6,10 +6,12 @@ work.
 
 from msgspec import Struct
 
+from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RunStatus
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
-from shipway.rollouts.rollout.effects import NOTHING, Effects
+from shipway.rollouts.rollout.effects import NOTHING, Effects, together
+from shipway.rollouts.rollout.experiments import plan_trial
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import RUN_TYPE_LABEL, STEP_INDEX_LABEL
 from shipway.rollouts.rollout.pauses import Moves
@@ -33,6 +35,7 @@ class Runs(Struct, frozen=True):
 
     step: RunStatus | None = None
     background: RunStatus | None = None
+    experiment: RunStatus | None = None
     moves: Moves = Moves()
     effects: Effects = NOTHING
 
@@ -43,8 +46,13 @@ def plan_runs(facts: Facts) -> Runs:
     step_now = current_run(facts, before.current_step_analysis_run_status)
     background_now = current_run(facts, before.current_background_analysis_run_status)
     if is_skipped(facts):
-        return Runs(reported(step_now), reported(background_now), effects=cancel(facts, facts.seen.runs))
+        return Runs(
+            reported(step_now),
+            reported(background_now),
+            effects=together(cancel(facts, ANALYSIS_RUNS, facts.seen.runs), plan_trial(facts).effects),
+        )
     step, background = _step_run(facts, step_now), _background_run(facts, background_now)
+    trial = plan_trial(facts)
     told = (
         Told(step, before.current_step_analysis_run_status, "Step"),
         Told(background, before.current_background_analysis_run_status, "Background"),
@@ -52,8 +60,9 @@ def plan_runs(facts: Facts) -> Runs:
     return Runs(
         step=reported(step.occupant),
         background=reported(background.occupant),
-        moves=verdict(step.run, "Step-based").merged(verdict(background.run, "Background")),
-        effects=carried_out(facts, told),
+        experiment=trial.experiment,
+        moves=verdict(step.run, "Step-based").merged(verdict(background.run, "Background")).merged(trial.moves),
+        effects=together(carried_out(facts, told), trial.effects),
     )
 
 

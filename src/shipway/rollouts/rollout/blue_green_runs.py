@@ -7,6 +7,7 @@ from functools import reduce
 
 from msgspec import Struct
 
+from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RolloutAnalysis, RunStatus
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.rollout.effects import NOTHING, Effects, together
@@ -50,7 +51,7 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
     wants_post = blue_green is not None and _has_templates(blue_green.post_promotion_analysis)
     if is_skipped(facts) or blue_green is None:
         content = phase_of_run(pre_now) == "Successful" or not wants_pre
-        effects = cancel(facts, facts.seen.runs)
+        effects = cancel(facts, ANALYSIS_RUNS, facts.seen.runs)
         return PromotionRuns(reported(pre_now), reported(post_now), content, not wants_post, effects=effects)
     pre = _slot(facts, blue_green.pre_promotion_analysis, pre_now, "Pre", is_due=_pre_is_due(facts, pre_now))
     post = _slot(facts, blue_green.post_promotion_analysis, post_now, "Post", is_due=_post_is_due(facts, post_now))
@@ -65,7 +66,9 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
         if slot.run is not None and is_due(facts, slot.run)
     ]
     undecided = wants_post and _is_running(facts) and not post_content
-    ended = cancel(facts, [run for run in (pre_now, post_now) if run is not None and not _is_kept(facts, run, pre, post)])
+    ended = cancel(
+        facts, ANALYSIS_RUNS, [run for run in (pre_now, post_now) if run is not None and not _is_kept(facts, run, pre, post)]
+    )
     return PromotionRuns(
         pre=reported(pre.occupant),
         post=reported(post.occupant),

@@ -26,6 +26,7 @@ STEP_INDEX_LABEL = "step-index"
 PAUSE_STEP = "CanaryPauseStep"
 PAUSE_BLUE_GREEN = "BlueGreenPause"
 PAUSE_INCONCLUSIVE = "InconclusiveAnalysisRun"
+PAUSE_INCONCLUSIVE_EXPERIMENT = "InconclusiveExperiment"
 
 AVAILABLE = "Available"
 PROGRESSING = "Progressing"

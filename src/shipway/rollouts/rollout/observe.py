@@ -12,6 +12,7 @@ from shipway.api.kinds import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
+    EXPERIMENTS,
     PODS,
     REPLICA_SETS,
     ROLLOUTS,
@@ -52,6 +53,7 @@ class Observed(Struct, frozen=True):
     left_routers: tuple[Router, ...] = ()
     left_routes: tuple[Seen, ...] = ()
     runs: tuple[Obj, ...] = ()
+    experiments: tuple[Obj, ...] = ()
     templates: Mapping[TemplateRef, Obj | None] = {}
     workload_kind: Resource | None = None
     workload: Obj | None = None
@@ -97,6 +99,7 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         left_routers=left,
         left_routes=tuple(_see(world, refs, kinds) for refs in left_targets),
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
+        experiments=tuple(world.indexed(EXPERIMENTS, BY_OWNER, uid_of(rollout))),
         templates=templates_of(world, namespace, (ref for _, one in analyses(spec) for ref in one.templates)),
         workload_kind=kind,
         workload=workload,
@@ -173,7 +176,15 @@ def _canary_analyses(canary: Canary) -> tuple[tuple[str, RolloutAnalysis], ...]:
         if step.analysis is not None
     ]
     background = [("spec.strategy.canary.analysis.templates", canary.analysis)] if canary.analysis else []
-    return (*background, *steps)
+    return (*background, *steps, *_experiment_analyses(canary))
+
+
+def _experiment_analyses(canary: Canary) -> Iterator[tuple[str, RolloutAnalysis]]:
+    """Those that Experiments of steps will run, each with its one template."""
+    for index, step in enumerate(canary.steps):
+        for place, one in enumerate(step.experiment.analyses if step.experiment is not None else ()):
+            path = f"spec.strategy.canary.steps[{index}].experiment.analyses[{place}].templateName"
+            yield path, RolloutAnalysis(templates=(TemplateRef(one.template_name, one.cluster_scope),), args=one.args)
 
 
 def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[ReplicaSet]) -> tuple[Obj, ...]:

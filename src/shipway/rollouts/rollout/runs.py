@@ -6,13 +6,14 @@ said in `analysis.py` (canary) and `blue_green_runs.py`.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RolloutAnalysis, RunStatus, TemplateRef
 from shipway.base.errors import InvalidInput
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, is_deleting, labels_of, metadata, name_of, spec_of, status_of
 from shipway.kube.runtime.decision import Action, Create, Delete, Note, Patch
 from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
@@ -77,7 +78,9 @@ def carried_out(facts: Facts, told: tuple[Told, ...]) -> Effects:
     others = [run for run in facts.seen.runs if name_of(run) not in kept]
     creates = [Create(ANALYSIS_RUNS, one.slot.create) for one in told if one.slot.create is not None]
     notes = tuple(note for one in told for note in _phase_note(facts, one))
-    return together(acting(*creates), cancel(facts, others), _forget(facts, others), Effects(notes=notes))
+    return together(
+        acting(*creates), cancel(facts, ANALYSIS_RUNS, others), forget(facts, ANALYSIS_RUNS, others), Effects(notes=notes)
+    )
 
 
 def needs_new(facts: Facts, current: Obj | None) -> bool:
@@ -91,20 +94,34 @@ def needs_new(facts: Facts, current: Obj | None) -> bool:
 
 
 def started(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[str, str]) -> Slot:
-    """A run under the first free name; an unfinished run of the same spec under it is that run."""
-    wanted = _new_run(facts, analysis, suffix, labels)
-    by_name = {name_of(run): run for run in facts.seen.runs}
+    return under_free_name(_new_run(facts, analysis, suffix, labels), facts.seen.runs, ".")
+
+
+def under_free_name(wanted: Obj, known: Iterable[Obj], separator: str) -> Slot:
+    """`wanted` under the first free name; an unfinished one of the same spec under it is that one."""
+    by_name = {name_of(one): one for one in known}
     base, name, tries = name_of(wanted), name_of(wanted), 0
     while name in by_name:
         if phase_of_run(by_name[name]) not in DONE and _asks_the_same(by_name[name], wanted):
             return Slot(run=by_name[name])
         tries += 1
-        name = f"{base}.{tries}"
+        name = f"{base}{separator}{tries}"
     return Slot(create={**wanted, "metadata": {**wanted["metadata"], "name": name}})
 
 
 def _asks_the_same(live: Obj, wanted: Obj) -> bool:
-    return not spec_of(live).get("terminate") and all(spec_of(live).get(key) == value for key, value in wanted["spec"].items())
+    return not spec_of(live).get("terminate") and _holds(spec_of(live), wanted["spec"])
+
+
+def _holds(live: Any, wanted: Any) -> bool:
+    """Whether all of `wanted` is in `live`, which an API server may have completed with defaults."""
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        here = cast(Obj, live)
+        return all(_holds(here.get(key), value) for key, value in cast(Obj, wanted).items())
+    if isinstance(live, list) and isinstance(wanted, list):
+        pairs = (cast(list[Any], live), cast(list[Any], wanted))
+        return len(pairs[0]) == len(pairs[1]) and all(map(_holds, *pairs))
+    return live == wanted
 
 
 def _new_run(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[str, str]) -> Obj:
@@ -190,17 +207,18 @@ def verdict(run: Obj | None, what: str) -> Moves:
     return Moves()
 
 
-def cancel(facts: Facts, runs: Iterable[Obj]) -> Effects:
+def cancel(facts: Facts, kind: Resource, runs: Iterable[Obj]) -> Effects:
+    """Terminates AnalysisRuns, or Experiments, that are not over yet."""
     stops: list[Action] = [
-        Patch(ANALYSIS_RUNS, facts.namespace, name_of(run), {"spec": {"terminate": True}})
+        Patch(kind, facts.namespace, name_of(run), {"spec": {"terminate": True}})
         for run in runs
         if phase_of_run(run) not in DONE and not spec_of(run).get("terminate") and not is_deleting(run)
     ]
     return tidying(*stops)
 
 
-def _forget(facts: Facts, runs: Iterable[Obj]) -> Effects:
-    """Deletes finished runs beyond the history limits, and those whose ReplicaSet is gone."""
+def forget(facts: Facts, kind: Resource, runs: Iterable[Obj]) -> Effects:
+    """Deletes finished runs, or Experiments, beyond the history limits, and those whose ReplicaSet is gone."""
     alive = {rs.hash for rs in facts.roles.all if not rs.deleting}
     room = {
         True: facts.spec.analysis.successful_run_history_limit,
@@ -217,7 +235,7 @@ def _forget(facts: Facts, runs: Iterable[Obj]) -> Effects:
             room[good] -= 1
             if room[good] >= 0:
                 continue
-        gone.append(Delete(ANALYSIS_RUNS, facts.namespace, name_of(run)))
+        gone.append(Delete(kind, facts.namespace, name_of(run)))
     return tidying(*gone)
 
 

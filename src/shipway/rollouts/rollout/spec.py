@@ -12,18 +12,32 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from shipway.api.rollout import STEP_KINDS, BlueGreen, Canary, RolloutSpec, Step, StringMatch, TrafficRouting, read_spec
+from shipway.api.rollout import (
+    STEP_KINDS,
+    BlueGreen,
+    Canary,
+    ExperimentStep,
+    RolloutSpec,
+    Step,
+    StepTemplate,
+    StringMatch,
+    TrafficRouting,
+    read_spec,
+)
+from shipway.base.durations import parse_duration
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
 from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
 from shipway.rollouts.traffic.gateway_api import PLUGIN
 from shipway.rollouts.traffic.router import MirrorRoute, read_as
 from shipway.rollouts.traffic.routers import (
+    EXPERIMENT_ROUTERS,
     HEADER_ROUTERS,
     MIRROR_ROUTERS,
     PING_PONG_ROUTERS,
     READERS,
     WEIGHT_ROUTERS,
+    has_only,
     has_router,
     needs_services,
     read_routers,
@@ -36,8 +50,9 @@ SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traf
 MAX_WEIGHT_MESSAGE = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
 PING_PONG_MESSAGE = "Ping-pong feature works with the ALB and Istio traffic routers only"
 WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("v1", "PodTemplate"))
+SPEC_REFS = ("canary", "stable")
 SCALE_DOWNS = (None, "", "never", "onsuccess", "progressively")
-UNSUPPORTED_STEPS = ("experiment", "plugin")
+UNSUPPORTED_STEPS = ("plugin",)
 
 
 class Invalid(Struct, frozen=True):
@@ -183,7 +198,11 @@ def _canary_problems(canary: Canary) -> Iterator[Invalid]:
     yield from _anti_affinity_problems(canary.anti_affinity)
     yield from _routing_problems(canary)
     for index, step in enumerate(canary.steps):
-        yield from _step_problems(canary, step, f"spec.strategy.steps[{index}]")
+        path = f"spec.strategy.steps[{index}]"
+        yield from _step_problems(canary, step, path)
+        if step.experiment is not None:
+            weight = next((one.set_weight for one in canary.steps[index::-1] if one.set_weight is not None), 0)
+            yield from _experiment_problems(canary, step.experiment, weight, f"{path}.experiment")
 
 
 def _ping_pong_problems(canary: Canary) -> Iterator[Invalid]:
@@ -264,6 +283,57 @@ def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
     for kind in UNSUPPORTED_STEPS:
         if kind in step.kinds:
             yield not_yet(f"{path}.{kind}", f"the step {kind}")
+
+
+def _experiment_problems(canary: Canary, step: ExperimentStep, carried: int, path: str) -> Iterator[Invalid]:
+    """`carried` is the canary's own weight at this step."""
+    if not step.templates:
+        yield required(f"{path}.templates", "an experiment step needs at least one template")
+    for index, template in enumerate(step.templates):
+        yield from _variant_problems(canary, template, f"{path}.templates[{index}]")
+    for field, names in (
+        ("templates", [template.name for template in step.templates]),
+        ("analyses", [analysis.name for analysis in step.analyses]),
+    ):
+        wrong = next((name for index, name in enumerate(names) if not name or name in names[:index]), None)
+        if wrong is not None:
+            yield invalid(f"{path}.{field}", wrong, "each needs a name of its own")
+    for index, analysis in enumerate(step.analyses):
+        if not analysis.template_name:
+            yield required(f"{path}.analyses[{index}].templateName", "name the AnalysisTemplate to run")
+    total = carried + sum(template.weight or 0 for template in step.templates)
+    if total > max_weight(canary):
+        detail = f"the canary's weight and those of the templates come to {total}: at most {max_weight(canary)} can be shared"
+        yield invalid(f"{path}.templates", total, detail)
+    if step.duration and not _is_duration(step.duration):
+        yield invalid(f"{path}.duration", step.duration, "write it like 30s, 5m or 1h30m")
+
+
+def _variant_problems(canary: Canary, template: StepTemplate, path: str) -> Iterator[Invalid]:
+    if template.spec_ref not in SPEC_REFS:
+        yield invalid(f"{path}.specRef", template.spec_ref, "must be canary or stable")
+    if template.replicas is not None and template.replicas < 0:
+        yield invalid(f"{path}.replicas", template.replicas, "must be greater than or equal to 0")
+    if template.weight is None:
+        return
+    if canary.traffic_routing is None:
+        yield invalid(
+            f"{path}.weight", template.weight, "Experiment template weight cannot be set unless TrafficRouting is enabled"
+        )
+    elif not has_router(canary.traffic_routing, *EXPERIMENT_ROUTERS, "plugins"):
+        detail = "Experiment template weight is only available for TrafficRouting with SMI, ALB, Istio and Plugins at this time"
+        yield invalid(f"{path}.weight", template.weight, detail)
+    elif not has_only(canary.traffic_routing, *EXPERIMENT_ROUTERS):
+        yield not_yet(f"{path}.weight", "a weight of an experiment template beside a router other than SMI, ALB and Istio")
+    elif template.weight < 0:
+        yield invalid(f"{path}.weight", template.weight, "must be greater than or equal to 0")
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return parse_duration(text) >= 0
+    except ValueError:
+        return False
 
 
 def _header_route_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:

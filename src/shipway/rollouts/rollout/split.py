@@ -20,6 +20,7 @@ from shipway.kube.objects.views import dig, generation_of, resource_version_of
 from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Note, Patch
 from shipway.rollouts.rollout.counts import at_wanted_counts
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, together
+from shipway.rollouts.rollout.experiments import former_services, shares
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.leaving import freed, lost_services, reach_of, sides
 from shipway.rollouts.rollout.names import HASH_LABEL
@@ -40,8 +41,15 @@ class Traffic(Struct, frozen=True):
 
 
 class _Wanted(NamedTuple):
+    """`others`: what variants of an Experiment get; stable has the rest."""
+
     canary: int
     canary_hash: str
+    others: tuple[Destination, ...] = ()
+
+    @property
+    def taken(self) -> int:
+        return self.canary + sum(one.weight for one in self.others)
 
 
 def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
@@ -49,8 +57,8 @@ def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
     before = facts.status.canary.weights
     if not facts.seen.routers:
         return Traffic()
-    wanted = _wanted(facts)
-    if wanted is None or not _stable_can_carry(facts, facts.most - wanted.canary) or _awaits_selector(facts, wanted, switched):
+    wanted = _with_variants(facts, _wanted(facts))
+    if wanted is None or not _stable_can_carry(facts, facts.most - wanted.taken) or _awaits_selector(facts, wanted, switched):
         return Traffic(
             weights=before, verified=wanted is not None and before is not None and before.canary.weight == wanted.canary
         )
@@ -87,6 +95,12 @@ def _wanted(facts: Facts) -> _Wanted | None:
     if not at_wanted_counts(facts):
         return _Wanted(min(facts.set_weight_at(facts.index - 1), facts.step_weight), canary_hash)
     return _Wanted(facts.step_weight, canary_hash)
+
+
+def _with_variants(facts: Facts, wanted: _Wanted | None) -> _Wanted | None:
+    if wanted is None or facts.is_promoted or facts.aborted or facts.status.promote_full:
+        return wanted
+    return wanted._replace(others=shares(facts))
 
 
 def _weight_back(facts: Facts) -> int:
@@ -137,7 +151,9 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         canary_service=facts.canary.canary_service,
         stable_service=facts.canary.stable_service,
         canary=wanted.canary,
-        stable=facts.most - wanted.canary,
+        stable=facts.most - wanted.taken,
+        others=wanted.others,
+        former=former_services(facts),
         header_routes=_header_routes(facts),
         managed=facts.seen.managed,
         mirror_routes=_mirror_routes(facts),
@@ -206,6 +222,7 @@ def plan_leaving(facts: Facts) -> Effects | None:
     most = reach.routing.get("maxTrafficWeight") or 100
     owner = owner_reference(facts.rollout)
     split = Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True)
+    split = msgspec.structs.replace(split, former=former_services(facts))
     kept = {ref for routes in seen.routes for ref in routes.objs}
     left = zip(seen.left_routers, seen.left_routes, strict=True)
     edits = [(edit, look) for router, look in left for edit in router.edits(look, split) if edit.target not in kept]
@@ -261,20 +278,28 @@ def _reported(facts: Facts, wanted: _Wanted, verified: bool | None) -> Weights:
     stable_hash = facts.stable.hash if facts.stable else ""
     return Weights(
         canary=Destination(wanted.canary, facts.canary.canary_service, wanted.canary_hash),
-        stable=Destination(facts.most - wanted.canary, facts.canary.stable_service, stable_hash),
+        stable=Destination(facts.most - wanted.taken, facts.canary.stable_service, stable_hash),
+        additional=wanted.others or None,
         verified=verified,
     )
 
 
 def _weight_notes(facts: Facts, before: Weights | None, after: Weights) -> tuple[Note, ...]:
-    if before is not None and (before.canary, before.stable) == (after.canary, after.stable):
+    if before is not None and _destinations(before) == _destinations(after):
         return ()
-    detail = ""
+    details: list[str] = []
     if before is None:
-        detail = f"to {after.canary.weight}"
+        details.append(f"to {after.canary.weight}")
     elif before.canary.weight != after.canary.weight:
-        detail = f"from {before.canary.weight} to {after.canary.weight}"
-    return (facts.note("TrafficWeightUpdated", f"Traffic weight updated {detail}"),)
+        details.append(f"from {before.canary.weight} to {after.canary.weight}")
+    if before is not None and (before.additional or ()) != (after.additional or ()):
+        listed = " ".join(f"{{{one.weight} {one.service_name} {one.pod_template_hash}}}" for one in after.additional or ())
+        details.append(f"additional: [{listed}]")
+    return (facts.note("TrafficWeightUpdated", f"Traffic weight updated {', '.join(details)}"),)
+
+
+def _destinations(weights: Weights) -> tuple[Destination, ...]:
+    return (weights.canary, weights.stable, *(weights.additional or ()))
 
 
 def route_problem(facts: Facts) -> Invalid | None:

@@ -75,7 +75,12 @@ def reset_status(facts: Facts) -> Next:
         elif facts.is_rollback_in_window and facts.new.replicas > 0:
             text = "Rollback to active ReplicaSets within RollbackWindow"
             notes, index = (facts.note("SkipSteps", text),), steps
-    canary = replace(facts.status.canary, current_step_analysis_run_status=None, current_background_analysis_run_status=None)
+    canary = replace(
+        facts.status.canary,
+        current_step_analysis_run_status=None,
+        current_background_analysis_run_status=None,
+        current_experiment="",
+    )
     status = replace(
         counted(facts),
         canary=canary,
@@ -93,7 +98,7 @@ def advance(facts: Facts, runs: Runs, traffic: Traffic, restarted_at: str | None
         current_step_analysis_run_status=runs.step,
         current_background_analysis_run_status=runs.background,
         stable_ping_pong=facts.status.canary.stable_ping_pong,
-        current_experiment=facts.status.canary.current_experiment,
+        current_experiment=runs.experiment.name if runs.experiment is not None else "",
     )
     status = replace(counted(facts), canary=canary, restarted_at=restarted_at)
     moves = runs.moves
@@ -125,7 +130,7 @@ def _walked(facts: Facts, status: RolloutStatus, moves: Moves, runs: Runs, traff
         wake = _pause_end(facts)
         return settled(facts, replace(status, current_step_index=facts.index), moves, wake=wake)
     index = facts.index + 1
-    canary = replace(status.canary, current_step_analysis_run_status=None)
+    canary = replace(status.canary, current_step_analysis_run_status=None, current_experiment="")
     text = f"Rollout step {index}/{len(facts.canary.steps)} completed ({describe(step)})"
     note = facts.note("RolloutStepCompleted", text)
     moves = moves.merged(Moves(drop=(PAUSE_STEP,)))
@@ -134,12 +139,13 @@ def _walked(facts: Facts, status: RolloutStatus, moves: Moves, runs: Runs, traff
 
 def _step_facts(facts: Facts, runs: Runs, traffic: Traffic) -> StepFacts:
     pause = next((p for p in facts.status.pause_conditions if p.reason == PAUSE_STEP), None)
+    judge_of_step = runs.step or runs.experiment
     return StepFacts(
         at_counts=at_wanted_counts(facts, _carried(facts, traffic)),
         weight_verified=traffic.verified,
         was_paused=facts.status.controller_pause,
         paused_for=facts.seconds_since(pause.start_time) if pause is not None else None,
-        run_phase=runs.step.status if runs.step is not None else None,
+        run_phase=judge_of_step.status if judge_of_step is not None else None,
     )
 
 

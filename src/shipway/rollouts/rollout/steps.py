@@ -2,7 +2,7 @@
 
     enter ──> stay ──(pods there, weight verified)──> next
     pause: fresh ──> pause ──(held)──> stay ──(released by a person, or elapsed)──> next
-    analysis: running ──> stay;  successful ──> next;  inconclusive ──> hold;  failed ──> abort
+    analysis, experiment: running ──> stay;  successful ──> next;  inconclusive ──> hold;  failed ──> abort
 
 `condition_of` says which condition holds, `STEP_TABLE` what follows from it; a test proves that no pair is missing. A new
 step kind is a row here, a condition where it needs one, and its effect on weight, pods or routes in the file that makes those.
@@ -21,6 +21,13 @@ Condition = Literal[
 Move = Literal["stay", "next", "pause", "hold", "abort"]
 
 _ONCE_PODS_ARE_THERE: Mapping[Condition, Move] = {"short": "stay", "settled": "next"}
+_ONCE_JUDGED: Mapping[Condition, Move] = {
+    "unstarted": "stay",
+    "running": "stay",
+    "successful": "next",
+    "inconclusive": "hold",
+    "failed": "abort",
+}
 
 STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
     "setWeight": _ONCE_PODS_ARE_THERE,
@@ -28,13 +35,8 @@ STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
     "setHeaderRoute": _ONCE_PODS_ARE_THERE,
     "setMirrorRoute": _ONCE_PODS_ARE_THERE,
     "pause": {"fresh": "pause", "held": "stay", "released": "next", "elapsed": "next"},
-    "analysis": {
-        "unstarted": "stay",
-        "running": "stay",
-        "successful": "next",
-        "inconclusive": "hold",
-        "failed": "abort",
-    },
+    "analysis": _ONCE_JUDGED,
+    "experiment": _ONCE_JUDGED,
 }
 
 RUN_CONDITIONS: Mapping[str, Condition] = {
@@ -51,6 +53,7 @@ RUN_CONDITIONS: Mapping[str, Condition] = {
 class StepFacts(Struct, frozen=True):
     """What decides about the current step. `paused_for`: seconds since its pause began, None when none is recorded.
 
+    `run_phase` is that of the step's AnalysisRun or Experiment.
     `was_paused` is status.controllerPause: set and yet no pause recorded means that a person has cleared it.
     """
 
@@ -62,13 +65,13 @@ class StepFacts(Struct, frozen=True):
 
 
 def condition_of(step: Step, facts: StepFacts) -> Condition:
-    """The condition of a step. One that names several kinds waits as its pause or analysis does, else for its pods.
+    """The condition of a step. One that names several kinds waits as its pause, analysis or experiment does, else for its pods.
 
     Validation saw to it that there is at most one kind among pause, analysis, setWeight and experiment.
     """
     if step.pause is not None:
         return _pause_condition(step.pause, facts)
-    if step.analysis is not None:
+    if step.analysis is not None or step.experiment is not None:
         return RUN_CONDITIONS.get(facts.run_phase or "", "running")
     if step.set_weight is None and step.set_canary_scale is None:
         return "settled"
@@ -95,6 +98,8 @@ def describe(step: Step) -> str:
         return "pause" if step.pause.duration is None else f"pause: {step.pause.duration}"
     if step.analysis is not None:
         return "analysis"
+    if step.experiment is not None:
+        return "experiment"
     if step.set_canary_scale is not None:
         scale = step.set_canary_scale
         if scale.weight is not None:

@@ -108,8 +108,7 @@ class Alb(Struct, frozen=True):
     def _actions(self, split: Split) -> dict[str, str]:
         """The annotations that say the split and the header routes."""
         root = self.root_service or split.stable_service
-        both = ((split.canary_service, split.canary), (split.stable_service, split.stable))
-        actions = {f"{self.prefix}/actions.{root}": self._forward(*both)}
+        actions = {f"{self.prefix}/actions.{root}": self._forward(*split.shares)}
         for route in split.header_routes:
             actions[f"{self.prefix}/actions.{route.name}"] = self._forward((split.canary_service, 100))
             actions[f"{self.prefix}/conditions.{route.name}"] = _json(list(_conditions(route)))

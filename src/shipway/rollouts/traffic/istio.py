@@ -173,6 +173,8 @@ def _wanted_rule(rule: Obj, config: DestinationRule, split: Split) -> Obj:
     if split.leaving and annotations_of(rule).get(MANAGED_BY) != split.rollout:
         return wanted
     hashes = {config.canary_subset_name: split.canary_hash, config.stable_subset_name: split.stable_hash}
+    if dig(wanted, "spec", "subsets"):
+        wanted["spec"]["subsets"] = list(_with_variants(wanted["spec"]["subsets"], hashes, split))
     for subset in dig(wanted, "spec", "subsets", default=[]):
         if split.leaving and subset.get("name") in hashes:
             (subset.get("labels") or {}).pop(HASH_LABEL, None)
@@ -183,6 +185,14 @@ def _wanted_rule(rule: Obj, config: DestinationRule, split: Split) -> Obj:
     elif split.rollout:
         wanted["metadata"]["annotations"] = {**annotations_of(rule), MANAGED_BY: split.rollout}
     return wanted
+
+
+def _with_variants(subsets: Sequence[Obj], sides: Mapping[str, str], split: Split) -> Iterator[Obj]:
+    """The subsets with one for each variant of an Experiment, named after its Service; those of former ones go."""
+    known = split.former | {one.service_name for one in split.others}
+    yield from (subset for subset in subsets if subset.get("name") in sides or subset.get("name") not in known)
+    for one in split.others:
+        yield {"name": one.service_name, "labels": {HASH_LABEL: one.pod_template_hash}}
 
 
 def _rule_problem(rule: Obj, config: DestinationRule, split: Split) -> str | None:
@@ -268,7 +278,7 @@ def _wanted_service(live: Obj, config: VirtualService, sides: Sides, split: Spli
         picked = _picked(live, config, protocol, split)
         for index in () if isinstance(picked, str) else picked:
             route = wanted["spec"][protocol][index]
-            route["route"] = [_weighted(entry, sides, split) for entry in route.get("route") or [] if _stays(entry, sides)]
+            route["route"] = _shared(route.get("route") or [], sides, split)
     if spec_of(wanted).get("http") and split.managed:
         picked = _picked(live, config, "http", split)
         wanted["spec"]["http"] = _with_added(wanted["spec"]["http"], () if isinstance(picked, str) else picked, sides, split)
@@ -284,15 +294,32 @@ def _with_added(routes: list[Obj], picked: Sequence[int], sides: Sides, split: S
     return [*added, *(route for route in routes if route.get("name") not in split.managed)]
 
 
-def _stays(entry: Obj, sides: Sides) -> bool:
+def _shared(entries: Sequence[Obj], sides: Sides, split: Split) -> list[Obj]:
+    """The destinations of one route: both versions, variants of an Experiment, and what other hosts have there."""
+    variants = {one.service_name: one.weight for one in split.others}
+    kept = [_weighted(entry, sides, split, variants) for entry in entries if _stays(entry, sides, split, variants)]
+    present = {_short_host(entry) for entry in kept}
+    new = [{"destination": {"host": name}, "weight": weight} for name, weight in variants.items() if name not in present]
+    return [*kept, *new]
+
+
+def _short_host(entry: Obj) -> str:
+    return dig(entry, "destination", "host", default="").partition(".")[0]
+
+
+def _stays(entry: Obj, sides: Sides, split: Split, variants: Mapping[str, int]) -> bool:
+    if sides.of(entry) in ("canary", "stable") or _short_host(entry) in variants:
+        return True
+    if _short_host(entry) in split.former:
+        return False
     return sides.of(entry) != "other" or not entry.get("weight", 0)
 
 
-def _weighted(entry: Obj, sides: Sides, split: Split) -> Obj:
-    side = sides.of(entry)
-    if side not in ("canary", "stable"):
+def _weighted(entry: Obj, sides: Sides, split: Split, variants: Mapping[str, int]) -> Obj:
+    weights = {"canary": split.canary, "stable": split.stable}
+    weight = weights.get(sides.of(entry), variants.get(_short_host(entry)))
+    if weight is None:
         return entry
-    weight = split.canary if side == "canary" else split.stable
     return entry if entry.get("weight", 0) == weight and "weight" in entry else {**entry, "weight": weight}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import msgspec
 from msgspec import Struct
 
-from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
+from shipway.api.rollout import Destination, SetHeaderRoute, StringMatch, Wire
 from shipway.kube.objects.resource import Obj, Ref
 
 GROUP_HINTS = {
@@ -44,7 +44,9 @@ class MirrorRoute(Wire, frozen=True):
 
 
 class Split(Struct, frozen=True):
-    """What the routes should say. `canary` + `stable` is all traffic.
+    """What the routes should say. `canary`, `stable` and the weights of `others` are all traffic.
+
+    `others` are Services of an Experiment's variants; `former` those that had a share some day, and get none but as `others`.
 
     `managed` are the names that added routes may have, in the order in which they stand; `owner` is the owner reference for
     objects that a router creates. A hash of "" says: leave what is there. `leaving`: the Rollout writes here for the last time,
@@ -63,6 +65,14 @@ class Split(Struct, frozen=True):
     rollout: str = ""
     owner: Mapping[str, Any] = {}
     leaving: bool = False
+    others: tuple[Destination, ...] = ()
+    former: frozenset[str] = frozenset()
+
+    @property
+    def shares(self) -> tuple[tuple[str, int], ...]:
+        """Services with their weights, in Argo Rollouts' order: canary, variants, stable."""
+        others = ((one.service_name, one.weight) for one in self.others)
+        return ((self.canary_service, self.canary), *others, (self.stable_service, self.stable))
 
 
 class Seen(Struct, frozen=True):

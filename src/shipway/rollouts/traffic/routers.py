@@ -23,7 +23,9 @@ HEADER_ROUTERS = ("istio", "alb", "apisix", "plugins")
 MIRROR_ROUTERS = ("istio",)
 PING_PONG_ROUTERS = ("istio", "alb", "plugins")
 WEIGHT_ROUTERS = ("nginx", "plugins")
-"""Routers that know header routes, mirror routes, two services that take turns, and another sum of weights than 100."""
+EXPERIMENT_ROUTERS = ("istio", "alb", "smi")
+"""Routers that know header routes, mirror routes, two services that take turns, another sum of weights than 100, and more
+services than two."""
 
 KEYS = {
     "istio": "istio",
@@ -56,7 +58,14 @@ def read_routers(routing: TrafficRouting) -> Iterator[tuple[str, Router | str]]:
 
 def has_router(routing: TrafficRouting, *keys: str) -> bool:
     """Whether one of `keys` is set; "plugins" counts when any plugin is."""
-    return any(getattr(routing, KEYS.get(key, key)) not in (None, {}) for key in keys)
+    return any(bool(routing.plugins) if key == "plugins" else getattr(routing, KEYS[key]) is not None for key in keys)
+
+
+def has_only(routing: TrafficRouting, *keys: str) -> bool:
+    """Whether no router but these is set."""
+    return not routing.plugins and not any(
+        getattr(routing, field) is not None for key, field in KEYS.items() if key not in keys
+    )
 
 
 def needs_services(routing: TrafficRouting) -> bool:

@@ -57,8 +57,7 @@ class Smi(Struct, frozen=True):
     def _spec(self, split: Split, live: Obj | None) -> Obj:
         # v1alpha1 has weights as quantities, which it gives back as text.
         as_text = (live or {}).get("apiVersion") == f"{GROUP}/v1alpha1"
-        sides = ((split.canary_service, split.canary), (split.stable_service, split.stable))
-        backends = [{"service": name, "weight": str(weight) if as_text else weight} for name, weight in sides]
+        backends = [{"service": name, "weight": str(weight) if as_text else weight} for name, weight in split.shares]
         return {"service": self.root_service or split.stable_service, "backends": backends}
 
 

@@ -23,6 +23,11 @@ def canary(**fields: object) -> Obj:
     return {"strategy": {"canary": fields}}
 
 
+def trial(routing: Obj | None = None, duration: str = "", **template: object) -> Obj:
+    routed = {"trafficRouting": routing, "canaryService": "c", "stableService": "s"} if routing else {}
+    return canary(steps=[{"setWeight": 30}, {"experiment": {"duration": duration, "templates": [template]}}], **routed)
+
+
 @pytest.mark.compat("rollouts:spec.selector", "rollouts:spec.workloadRef", "rollouts:invalid-spec")
 @pytest.mark.parametrize(
     ("patch", "message"),
@@ -54,7 +59,29 @@ def canary(**fields: object) -> Obj:
             canary(steps=[{"setWeight": 1, "pause": {}}]),
             'Invalid value: "step.Experiment: false step.Pause: true step.SetWeight: true step.Analysis: false": Step must',
         ),
-        (canary(steps=[{"experiment": {}}]), "the step experiment is not supported yet"),
+        (canary(steps=[{"experiment": {}}]), "an experiment step needs at least one template"),
+        (
+            trial(name="a", specRef="Canary"),
+            'experiment.templates[0].specRef: Invalid value: "Canary": must be canary or stable',
+        ),
+        (trial(name="", specRef="stable"), 'experiment.templates: Invalid value: "": each needs a name of its own'),
+        (
+            trial(name="a", specRef="stable", weight=20),
+            "experiment.templates[0].weight: Invalid value: 20: Experiment template weight cannot be set unless TrafficRouting",
+        ),
+        (
+            trial({"nginx": {"stableIngress": "web"}}, name="a", specRef="stable", weight=20),
+            "Invalid value: 20: Experiment template weight is only available for TrafficRouting with SMI",
+        ),
+        (
+            trial({"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web"}}}, name="a", specRef="stable", weight=20),
+            "weight: Forbidden: a weight of an experiment template beside a router other than SMI, ALB and Istio is",
+        ),
+        (
+            trial({"smi": {}}, name="a", specRef="stable", weight=80),
+            "the canary's weight and those of the templates come to 110: at most 100 can be shared",
+        ),
+        (trial(duration="soon", name="a", specRef="stable"), 'experiment.duration: Invalid value: "soon": write it like 30s'),
         (canary(steps=[{"plugin": {"name": "x"}}]), "the step plugin is not supported yet"),
         (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "SetMirrorRoute requires TrafficRouting, supports Istio only"),
         (

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from shipway.api.rollout import STEP_KINDS, Pause, RolloutAnalysis, SetCanaryScale, SetHeaderRoute, Step
+from shipway.api.rollout import STEP_KINDS, ExperimentStep, Pause, RolloutAnalysis, SetCanaryScale, SetHeaderRoute, Step
 from shipway.rollouts.rollout.spec import UNSUPPORTED_STEPS
 from shipway.rollouts.rollout.steps import (
     RUN_CONDITIONS,
@@ -25,6 +25,7 @@ STEPS = {
     "setHeaderRoute": (Step(set_header_route=SetHeaderRoute(name="x")),),
     "setMirrorRoute": (Step(set_mirror_route={"name": "x"}),),
     "analysis": (Step(analysis=RolloutAnalysis()),),
+    "experiment": (Step(experiment=ExperimentStep()),),
 }
 FACTS = [
     StepFacts(at_counts, verified, was_paused, paused_for, phase)
@@ -34,7 +35,7 @@ FACTS = [
 ]
 
 
-@pytest.mark.compat("rollouts:step.experiment", "rollouts:step.plugin")
+@pytest.mark.compat("rollouts:step.plugin")
 def test_every_kind_of_step_either_runs_or_is_refused() -> None:
     assert set(STEP_TABLE) | set(UNSUPPORTED_STEPS) == set(STEP_KINDS)
     assert not set(STEP_TABLE) & set(UNSUPPORTED_STEPS)
@@ -66,6 +67,8 @@ def test_every_condition_has_a_move_and_every_move_is_reachable(kind: str) -> No
         (Step(pause=Pause(duration="10")), StepFacts(paused_for=9.0, was_paused=True), "stay"),
         (Step(pause=Pause(duration="10")), StepFacts(paused_for=10.0, was_paused=True), "next"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Running"), "stay"),
+        (Step(experiment=ExperimentStep()), StepFacts(run_phase="Running", at_counts=True), "stay"),
+        (Step(experiment=ExperimentStep()), StepFacts(run_phase="Successful"), "next"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Successful"), "next"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Error"), "abort"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Inconclusive"), "hold"),
@@ -101,6 +104,7 @@ def test_a_step_of_several_kinds_waits_for_the_slowest(step: Step, facts: StepFa
         (Step(pause=Pause(duration="1m")), "pause: 1m"),
         (Step(pause=Pause(duration=3)), "pause: 3"),
         (Step(analysis=RolloutAnalysis()), "analysis"),
+        (Step(experiment=ExperimentStep()), "experiment"),
         (Step(set_canary_scale=SetCanaryScale(weight=5)), "setCanaryScale{weight: 5}"),
         (Step(set_canary_scale=SetCanaryScale(match_traffic_weight=True)), "setCanaryScale{matchTrafficWeight: true}"),
         (Step(set_canary_scale=SetCanaryScale(replicas=2)), "setCanaryScale{replicas: 2}"),

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
+from shipway.api.rollout import Destination
 from shipway.kube.objects.patches import json_patch
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.rollouts.traffic.router import Router, Seen, Split
@@ -16,6 +19,12 @@ def made(api_version: str, kind: str, name: str, spec: Obj, **meta: Any) -> Obj:
 
 def split(canary: int, most: int = 100, **more: Any) -> Split:
     return Split("canary", "stable", canary, most - canary, rollout="web", owner=OWNER, **more)
+
+
+def shared(canary: int, variant: int) -> Split:
+    """A split in which the variant `trial-new` of an Experiment has its share."""
+    others = (Destination(variant, "trial-new", "abc"),)
+    return replace(split(canary), stable=100 - canary - variant, others=others, former=frozenset({"trial-new"}))
 
 
 def look(router: Router, *objs: Obj, managed: tuple[str, ...] = ()) -> Seen:

@@ -8,7 +8,7 @@ import pytest
 from shipway.api.rollout import HeaderMatch, SetHeaderRoute, StringMatch
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.traffic.alb import MANAGED_KEY, Alb, read_config
-from tests.unit.rollouts.traffic.looking import after, look, made, split
+from tests.unit.rollouts.traffic.looking import after, look, made, shared, split
 
 ROUTER = Alb(("main",), 80, "root")
 ACTION = "alb.ingress.kubernetes.io/actions.root"
@@ -34,6 +34,14 @@ def test_the_split_is_a_forward_action() -> None:
         MANAGED_KEY: '{"web":["alb.ingress.kubernetes.io/actions.root"]}',
     }
     assert patched["spec"] == ingress()["spec"]
+
+
+def test_variants_of_an_experiment_have_shares_until_it_ends() -> None:
+    before = after(ROUTER, split(5), ingress())["main"]
+    during = after(ROUTER, shared(5, 20), before)["main"]
+    groups = json.loads(during["metadata"]["annotations"][ACTION])["ForwardConfig"]["TargetGroups"]
+    assert [(group["ServiceName"], group["Weight"]) for group in groups] == [("canary", 5), ("trial-new", 20), ("stable", 75)]
+    assert after(ROUTER, split(5), during)["main"] == before
 
 
 def test_stickiness_prefix_and_the_stable_service_as_root() -> None:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from shipway.api.rollout import HeaderMatch, SetHeaderRoute, StringMatch
+from shipway.api.rollout import Destination, HeaderMatch, SetHeaderRoute, StringMatch
 from shipway.kube.objects.patches import json_patch
 from shipway.kube.objects.resource import Obj, Ref
+from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.traffic.istio import Istio, read_config
 from shipway.rollouts.traffic.router import MirrorRoute, Problem, RouteMatch, Seen, Split
 
@@ -256,3 +258,27 @@ def test_configurations_that_cannot_be_read(raw: Obj, text: str) -> None:
     message = read_config(raw)
     assert isinstance(message, str)
     assert text in message
+
+
+@pytest.mark.parametrize("raw", [HOSTS, SUBSETS], ids=["hosts", "subsets"])
+def test_variants_of_an_experiment_have_shares_until_it_ends(raw: Obj) -> None:
+    objs = [virtual_service(http=[{"route": [to("stable", 100), to("canary", 0), to("elsewhere", 0)]}])]
+    if raw is SUBSETS:
+        both = [to("web", 100, subset="stable"), to("web", 0, subset="canary"), to("elsewhere", 7)]
+        objs = [
+            rule(*rule()["spec"]["subsets"], {"name": "mine", "labels": {"a": "b"}}),
+            virtual_service(http=[{"route": both}]),
+        ]
+    hashes = {"canary_hash": "new", "stable_hash": "old"}
+    before = after(raw, split(10, former=frozenset({"trial-new"}), **hashes), *objs)
+    one = Destination(20, "trial-new", "abc")
+    during = after(raw, replace(split(10, **hashes), stable=70, others=(one,), former=frozenset({"trial-new"})), *before)
+    routes = during[-1]["spec"]["http"][0]["route"]
+    assert [entry.get("weight") for entry in routes[:2]] == [70, 10]
+    assert routes[2:] == [*before[-1]["spec"]["http"][0]["route"][2:], to("trial-new", 20)]
+    if raw is SUBSETS:
+        subset = {"name": "trial-new", "labels": {HASH_LABEL: "abc"}}
+        assert during[0]["spec"]["subsets"] == [*before[0]["spec"]["subsets"], subset]
+    moved = replace(split(10, **hashes), stable=60, others=(replace(one, weight=30),))
+    assert weights(after(raw, moved, *during)[-1])[-1] == 30
+    assert after(raw, split(10, former=frozenset({"trial-new"}), **hashes), *during) == before

@@ -4,7 +4,7 @@ import pytest
 
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.traffic.smi import Smi, read_config
-from tests.unit.rollouts.traffic.looking import OWNER, after, look, made, split
+from tests.unit.rollouts.traffic.looking import OWNER, after, look, made, shared, split
 
 
 @pytest.mark.compat("rollouts:router.smi")
@@ -22,6 +22,17 @@ def test_it_is_made_moved_and_mended() -> None:
     ]
     broken = {**objs["web"], "spec": {**objs["web"]["spec"], "backends": []}}
     assert after(Smi(), split(5), broken) == objs
+
+
+def test_variants_of_an_experiment_have_shares_until_it_ends() -> None:
+    before = after(Smi(), split(5))["web"]
+    during = after(Smi(), shared(5, 20), before)["web"]
+    assert during["spec"]["backends"] == [
+        {"service": "canary", "weight": 5},
+        {"service": "trial-new", "weight": 20},
+        {"service": "stable", "weight": 75},
+    ]
+    assert after(Smi(), split(5), during)["web"] == before
 
 
 def test_names_are_given_or_taken_from_the_rollout() -> None:
