@@ -51,9 +51,8 @@ class ConfiguredGenerators:
             told = f"{kind.plural}.{kind.group} {ask.name or ask.selector}: not found in {self._namespace} ({error.message})"
             raise NotFound(f"{told}; ConfigMap {ask.config_map} names the kind by its plural", reason="NoDecision") from error
         except Denied as error:
-            told = (
-                f"{kind.plural}.{kind.group}: Shipway may not get and list them in {self._namespace}: give its account a Role"
-            )
+            may_not = f"{kind.plural}.{kind.group}: Shipway may not get and list them in {self._namespace}"
+            told = f"{may_not}: give its account a Role (docs/install.md)"
             raise Denied(f"{told} ({error.message})", reason="NoDecision") from error
         key = said.get("statusListKey") or "clusters"
         found = [one for obj in objects for one in _listed(obj, key, kind)]
