@@ -53,6 +53,8 @@ SELDOM = {
     Access("patch", "", "pods"): METADATA,
     Access("get", "argoproj.io", "experiments"): A_WRITE_WAS_BEATEN,
     Access("patch", "argoproj.io", "experiments"): EXPERIMENT,
+    Access("create", "argoproj.io", "experiments"): EXPERIMENT,
+    Access("delete", "argoproj.io", "experiments"): HISTORY,
     Access("get", "", "services"): EXPERIMENT,
     Access("create", "", "services"): EXPERIMENT,
     Access("delete", "", "services"): EXPERIMENT,

@@ -99,7 +99,7 @@ def _slot(facts: Facts) -> Slot:
 
 
 def _new_experiment(facts: Facts, step: ExperimentStep, stable: ReplicaSet, new: ReplicaSet) -> Obj:
-    """Raises InvalidInput when an argument refers to a field that is not there."""
+    """Raises InvalidInput when an argument refers to a field that is not there, or a weight to pods that cannot be reached."""
     instance = {INSTANCE_ID_LABEL: facts.seen.instance_id} if facts.seen.instance_id else {}
     sides = {"canary": new, "stable": stable}
     about = AnalysisArgs(stable.hash, new.hash, facts.rollout)
@@ -143,6 +143,9 @@ def _variant(template: StepTemplate, side: ReplicaSet) -> Obj:
     worn.pop("creationTimestamp", None)
     both = {"labels": {**worn["labels"], **extra.labels}, "annotations": {**worn["annotations"], **extra.annotations}}
     pods["metadata"] = _stated(**{**worn, **both})
+    if template.weight is not None and not any(one.get("ports") for one in pods["spec"]["containers"]):
+        text = f"template '{template.name}' has a weight, and no container of its pods names a port"
+        raise InvalidInput(f"{text}: add containerPort to the pods' template, or take the weight away", reason="NoPort")
     variant: Obj = {"name": template.name, "selector": selector, "template": pods}
     if template.replicas is not None:
         variant["replicas"] = template.replicas

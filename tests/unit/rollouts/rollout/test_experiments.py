@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import EXPERIMENTS
-from shipway.kube.objects.resource import Obj
+from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, labels_of, name_of
 from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import HASH_LABEL
-from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, plain
+from tests.unit.rollouts.rollout.sandbox import NS, Sandbox, deployed, plain, rollout, service, template
 
 TRIAL: Obj = {
     "experiment": {
@@ -148,8 +148,8 @@ def test_an_experiment_made_before_a_crash_is_found_again_though_the_server_has_
     world = on_trial()
     (made,) = experiments(world).values()
     completed = copy_obj(made)
-    for template in completed["spec"]["templates"]:
-        template["template"]["spec"]["containers"][0]["resources"] = {}
+    for variant in completed["spec"]["templates"]:
+        variant["template"]["spec"]["containers"][0]["resources"] = {}
     world.put(EXPERIMENTS, completed)
     world.patch_status(canary={"currentExperiment": None})
     world.settle()
@@ -166,3 +166,83 @@ def test_a_missing_template_and_a_field_that_is_not_there_are_said() -> None:
     lost["experiment"]["analyses"][0]["args"] = [{"name": "x", "valueFrom": {"fieldRef": {"fieldPath": "status.nowhere"}}}]
     world = on_trial(lost)
     assert "the Experiment of step 1 cannot be made: invalid path status.nowhere" in world.status["message"]
+
+
+class Meshed(Sandbox):
+    """A cluster that serves TrafficSplits."""
+
+    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
+        return TRAFFIC_SPLITS if kind == TRAFFIC_SPLITS.kind else None
+
+
+def meshed(*steps: Obj, ports: tuple[int, ...] = (80,)) -> Meshed:
+    """A canary behind SMI whose update has come to the first step that waits."""
+    made = rollout(*steps, canary={"canaryService": "c", "stableService": "s", "trafficRouting": {"smi": {}}})
+    made["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": port} for port in ports]
+    services = ((SERVICES, service("c")), (SERVICES, service("s")))
+    world = Meshed(*services, (ANALYSIS_TEMPLATES, template("errors")), (ROLLOUTS, made))
+    deployed(world)
+    world.set_image("shop/web:v2")
+    world.settle()
+    return world
+
+
+def backends(world: Sandbox) -> dict[str, int]:
+    (found,) = world.list(TRAFFIC_SPLITS)
+    return {one["service"]: one["weight"] for one in found["spec"]["backends"]}
+
+
+def trying(**told: str) -> list[Obj]:
+    return [{"name": name, "serviceName": service, "podTemplateHash": f"{name}-hash"} for name, service in told.items()]
+
+
+SHARED: Obj = {
+    "experiment": {
+        "templates": [
+            {"name": "old", "specRef": "stable", "weight": 15},
+            {"name": "new", "specRef": "canary", "weight": 5, "service": {"name": "tried"}},
+            {"name": "unseen", "specRef": "canary"},
+        ]
+    }
+}
+
+
+@pytest.mark.compat("rollouts:step.experiment")
+@pytest.mark.parametrize(("steps", "canary"), [((SHARED, PAUSE), 0), (({"setWeight": 50}, SHARED, PAUSE), 50)])
+def test_variants_have_their_share_while_the_experiment_runs(steps: tuple[Obj, ...], canary: int) -> None:
+    world = meshed(*steps)
+    made = current(world)
+    assert [one.get("service") for one in made["spec"]["templates"]] == [{}, {"name": "tried"}, None]
+    assert backends(world) == {"c": canary, "s": 100 - canary}
+    report(world, "Running", templateStatuses=trying(old="web-old", new="tried", unseen=""))
+    assert backends(world) == {"c": canary, "web-old": 15, "tried": 5, "s": 80 - canary}
+    weights = world.status["canary"]["weights"]
+    assert (weights["canary"]["weight"], weights["stable"]["weight"]) == (canary, 80 - canary)
+    assert weights["additional"] == [
+        {"weight": 15, "serviceName": "web-old", "podTemplateHash": "old-hash"},
+        {"weight": 5, "serviceName": "tried", "podTemplateHash": "new-hash"},
+    ]
+    text = "Traffic weight updated additional: [{15 web-old old-hash} {5 tried new-hash}]"
+    assert [note.message for note in world.events if note.reason == "TrafficWeightUpdated"][-1] == text
+    report(world, "Successful", templateStatuses=trying(old="web-old", new="tried"))
+    assert backends(world) == {"c": canary, "s": 100 - canary}
+    assert world.status["message"] == "CanaryPauseStep"
+
+
+def test_a_variant_that_cannot_be_reached_gets_no_weight_but_a_word() -> None:
+    world = meshed(SHARED, PAUSE, ports=())
+    assert (world.status["phase"], experiments(world)) == ("Degraded", {})
+    assert world.status["message"].endswith(
+        "the Experiment of step 1 cannot be made: template 'old' has a weight, and no container of its pods names a port: "
+        "add containerPort to the pods' template, or take the weight away"
+    )
+
+
+def test_an_experiment_that_somebody_deletes_leaves_no_share_and_is_made_again() -> None:
+    world = meshed(SHARED, PAUSE)
+    report(world, "Running", templateStatuses=trying(old="web-old", new="tried"))
+    name = name_of(current(world))
+    del world.objs[(EXPERIMENTS.kind, NS, name)]
+    world.settle()
+    assert backends(world) == {"c": 0, "s": 100}
+    assert list(experiments(world)) == [name]
