@@ -58,7 +58,7 @@ def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
     if not facts.seen.routers:
         return Traffic()
     wanted = _with_variants(facts, _wanted(facts))
-    if wanted is None or not _stable_can_carry(facts, facts.most - wanted.taken) or _awaits_selector(facts, wanted, switched):
+    if wanted is None or not _can_carry(facts, wanted) or _awaits_selector(facts, wanted, switched):
         return Traffic(
             weights=before, verified=wanted is not None and before is not None and before.canary.weight == wanted.canary
         )
@@ -109,6 +109,16 @@ def _weight_back(facts: Facts) -> int:
     weight = facts.most - facts.most * min(available, facts.replicas) // max(facts.replicas, 1)
     carried = facts.status.canary.weights
     return min(weight, carried.canary.weight) if carried is not None else weight
+
+
+def _can_carry(facts: Facts, wanted: _Wanted) -> bool:
+    """Whether stable can take its share. It takes that of a variant whose pods are about to go with any pod it has."""
+    carried = facts.status.canary.weights
+    served = {one.service_name for one in wanted.others}
+    lost = [one for one in (carried.additional if carried else None) or () if one.service_name not in served]
+    if lost and facts.stable is not None and facts.stable.available > 0:
+        return True
+    return _stable_can_carry(facts, facts.most - wanted.taken)
 
 
 def _stable_can_carry(facts: Facts, weight: int) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
+from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, REPLICA_SETS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, labels_of, name_of
 from shipway.rollouts import actions
@@ -246,3 +246,14 @@ def test_an_experiment_that_somebody_deletes_leaves_no_share_and_is_made_again()
     world.settle()
     assert backends(world) == {"c": 0, "s": 100}
     assert list(experiments(world)) == [name]
+
+
+@pytest.mark.parametrize(("available", "left"), [(1, {"c": 50, "s": 50}), (0, {"c": 50, "web-old": 15, "tried": 5, "s": 30})])
+def test_a_share_ends_with_its_experiment_though_stable_is_short_of_pods(available: int, left: dict[str, int]) -> None:
+    world = meshed({"setWeight": 50}, SHARED, PAUSE)
+    report(world, "Running", templateStatuses=trying(old="web-old", new="tried"))
+    stable = next(rs for rs in world.list(REPLICA_SETS) if labels_of(rs)[HASH_LABEL] == world.status["stableRS"])
+    world.report(stable, 4, available)
+    world.put(EXPERIMENTS, {**current(world), "status": {"phase": "Successful"}})
+    world.reconcile()
+    assert backends(world) == left
