@@ -1,5 +1,6 @@
 """Experiments, alone and as steps, on a real API server in memory, with the real shell and controllers, in virtual time."""
 
+import random
 from typing import Any
 
 import pytest
@@ -15,11 +16,16 @@ from shipway.api.kinds import (
     SERVICES,
     TRAFFIC_SPLITS,
 )
+from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, is_deleting, labels_of, name_of
+from shipway.kube.objects.wire import Transport
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import HASH_LABEL
+from tests.sim.faults import Faults, FaultyTransport
 from tests.sim.rollouts_world import NS, World, rollout, simulate
+from tests.sim.rollouts_world import world as furnished_world
 
 ENDED = ("Successful", "Failed", "Error", "Inconclusive")
 
@@ -214,3 +220,43 @@ def test_a_person_ends_an_experiment_that_has_no_end(how: str) -> None:
         await only_the_rollout_is_left(world, name)
 
     simulate(story)
+
+
+FAULTS = Faults(refused=0.03, answer_lost=0.03, crash=0.02, watch_dropped=0.05, watch_held_back=0.1)
+
+
+async def shares_are_answered(world: World) -> None:
+    """Whoever has a share of the traffic has a Service, and pods behind it."""
+    for backend in (await world.user.get(TRAFFIC_SPLITS, NS, "web"))["spec"]["backends"]:
+        if backend["weight"]:
+            found = await world.user.get(SERVICES, NS, backend["service"])
+            wanted = found["spec"]["selector"][HASH_LABEL]
+            pods = [pod for pod in (await world.user.list(PODS, NS)).items if labels_of(pod).get(HASH_LABEL) == wanted]
+            assert any(dig(pod, "status", "phase") == "Running" and not is_deleting(pod) for pod in pods), backend
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_step_comes_to_a_clean_end_whatever_dies_meanwhile(seed: int) -> None:
+    rng, faulty = random.Random(seed), list[FaultyTransport]()
+
+    def wrap(server: Transport, clock: Clock) -> Transport:
+        faulty.append(FaultyTransport(server, clock, rng, FAULTS))
+        return faulty[-1]
+
+    async def main() -> None:
+        async with furnished_world(wrap=wrap) as world:
+            await on_trial(world, trial_step(duration="20s", analyses=[]))
+            for _ in range(80):
+                await world.clock.sleep(0.5)
+                await shares_are_answered(world)
+            for transport in faulty:
+                transport.calm()
+            await world.phase("Paused", "CanaryPauseStep")
+            assert await shares(world) == {"canary": 10, "stable": 90}
+            tried = (await world.user.list(EXPERIMENTS, NS)).items
+            assert {one["status"]["phase"] for one in tried} == {"Successful"}
+            for one in tried:
+                await only_the_rollout_is_left(world, name_of(one))
+
+    run_in_virtual_time(main())
+    assert sum(transport.injected for transport in faulty) > 0

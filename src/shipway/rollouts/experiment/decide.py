@@ -78,7 +78,9 @@ def conclude(fresh: ObservedExperiment, outcomes: tuple[Outcome, ...], now: Inst
 
 def _is_final(error: ShipwayError) -> bool:
     """Whether trying again is of no use: a name that somebody else has, or an object that the server refuses."""
-    return isinstance(error, Conflict) or verdict(error).retry == "on_change"
+    if isinstance(error, Conflict):  # a quota that two writers count at once is one too, and passes
+        return error.reason == "NameTaken"
+    return verdict(error).retry == "on_change"
 
 
 def is_ending(spec: ExperimentSpec, status: ExperimentStatus) -> bool:

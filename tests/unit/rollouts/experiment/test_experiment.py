@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, EXPERIMENTS, REPLICA_SETS, SERVICES
 from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.errors import Conflict
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, labels_of, name_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey
-from shipway.kube.runtime.decision import Action, Change
+from shipway.kube.runtime.decision import Action, Change, Create, Outcome
 from shipway.rehearsal.world import PlayedCluster
 from shipway.rollouts.experiment.controller import ExperimentController
+from shipway.rollouts.experiment.decide import conclude, decide
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.settings import RolloutSettings
 
@@ -284,3 +286,15 @@ def test_every_experiment_ends_and_leaves_nothing_wherever_the_process_dies(stor
     before = lab.writes
     lab.settle()
     assert lab.writes == before
+
+
+@pytest.mark.parametrize(("reason", "wanted"), [("NameTaken", "Error"), ("Conflict", "")])
+def test_only_a_conflict_that_stays_is_an_error(reason: str, wanted: str) -> None:
+    """A name that somebody else has stays taken; a quota that two writers count at once is free a moment later."""
+    lab = Lab(experiment())
+    seen = lab.controller.observe(ObjectKey(NS, "ab"), lab)
+    assert seen is not None
+    (create,) = [action for action in decide(seen, lab.now).batches[0].actions if isinstance(action, Create)][:1]
+    concluded = conclude(seen, (Outcome(create, error=Conflict("409", reason=reason)),), lab.now)
+    status = (concluded.change.status or {}) if concluded is not None and concluded.change is not None else {}
+    assert [one["status"] for one in status.get("templateStatuses", ())][:1] == ([wanted] if wanted else [])
