@@ -47,7 +47,7 @@ def run(arguments: Sequence[str], name: str = "shipway") -> int:
         print(f"error: {' '.join(str(error).split()).removesuffix('.')}. See `{command} --help`.", file=sys.stderr)
         return 2
     except (ShipwayError, BaseExceptionGroup) as error:
-        expected = _expected_in(error)
+        expected = expected_in(error)
         if expected is None:
             raise
         answer = verdict(expected)
@@ -61,14 +61,14 @@ def run(arguments: Sequence[str], name: str = "shipway") -> int:
     return result if isinstance(result, int) else 0
 
 
-def _expected_in(error: BaseException) -> ShipwayError | None:
+def expected_in(error: BaseException) -> ShipwayError | None:
     """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
     if not isinstance(error, BaseExceptionGroup):
         return error if isinstance(error, ShipwayError) else None
     expected, others = error.split(ShipwayError)
     if expected is None or others is not None:
         return None
-    return next(found for inner in expected.exceptions if (found := _expected_in(inner)))
+    return next(found for inner in expected.exceptions if (found := expected_in(inner)))
 
 
 def main() -> None:

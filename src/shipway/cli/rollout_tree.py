@@ -110,19 +110,24 @@ def tree(view: RolloutView, now: Instant, paint: Paint = PLAIN) -> list[str]:
     lines = [Line("", f"⟳ {view.name}", "Rollout", view.phase, view.created, sign=sign_of(view.phase))]
     for position, revision in enumerate(view.revisions):
         lines += _revision(revision, "", position == len(view.revisions) - 1, now)
+    return laid_out(lines, now, paint)
+
+
+def laid_out(lines: Sequence[Line], now: Instant, paint: Paint = PLAIN) -> list[str]:
+    """Lines of a tree under their headings."""
     names = [line.branches + line.name for line in lines]
     ages = [since(line.created, now) for line in lines]
     columns = (names, [line.kind for line in lines], [line.shown_status for line in lines], ages)
     widths = [max(len(cell) for cell in (heading, *cells)) for heading, cells in zip(TREE_HEADINGS, columns, strict=False)]
-    laid_out = ["  ".join([*(h.ljust(w) for h, w in zip(TREE_HEADINGS, widths, strict=False)), "INFO"])]
+    shown = ["  ".join([*(h.ljust(w) for h, w in zip(TREE_HEADINGS, widths, strict=False)), "INFO"])]
     for line, name, line_age in zip(lines, names, ages, strict=True):
         status = line.shown_status.ljust(widths[2])
         if line.sign:
             status = status.replace(line.sign, paint(line.sign, SIGN_COLOURS[line.sign]), 1)
         info = ",".join(paint(text, colour) for text, colour in line.info)
         cells = [name.ljust(widths[0]), line.kind.ljust(widths[1]), status, line_age.ljust(widths[3]), info]
-        laid_out.append("  ".join(cells).rstrip())
-    return laid_out
+        shown.append("  ".join(cells).rstrip())
+    return shown
 
 
 def list_row(view: RolloutView, now: Instant) -> list[str]:
@@ -178,13 +183,16 @@ def _revision(revision: RevisionView, before: str, is_last: bool, now: Instant) 
     lines = [Line(before + ("└──" if is_last else "├──"), f"# revision:{revision.number}")]
     children = [*revision.replica_sets, *revision.runs]
     for position, child in enumerate(children):
-        last = position == len(children) - 1
-        stroke = below + ("└──" if last else "├──")
-        if isinstance(child, RunView):
-            lines.append(_run(child, stroke))
-        else:
-            lines += _replica_set(child, stroke, below + ("   " if last else "│  "), now)
+        lines += branch(child, below, position == len(children) - 1, now)
     return lines
+
+
+def branch(child: ReplicaSetView | RunView, before: str, is_last: bool, now: Instant) -> list[Line]:
+    """A ReplicaSet with its pods, or an analysis, below a line whose branches are `before`."""
+    stroke = before + ("└──" if is_last else "├──")
+    if isinstance(child, RunView):
+        return [_run(child, stroke)]
+    return _replica_set(child, stroke, before + ("   " if is_last else "│  "), now)
 
 
 def _replica_set(rs: ReplicaSetView, stroke: str, below: str, now: Instant) -> list[Line]:

@@ -127,12 +127,12 @@ def view_of(family: Family) -> RolloutView:
     rollout = family.rollout
     spec, status = typed(rollout)
     phase, message = phase_of(rollout)
-    sets = [read_replica_set(obj) for obj in _owned_by(rollout, family.replica_sets)]
+    sets = [read_replica_set(obj) for obj in owned_by(rollout, family.replica_sets)]
     canary = spec.strategy.canary
     return RolloutView(
         name=name_of(rollout),
         namespace=namespace_of(rollout),
-        created=_created(rollout),
+        created=created_at(rollout),
         phase=phase,
         message=message,
         strategy=strategy_of(spec),
@@ -248,7 +248,7 @@ def _revisions(
     """Newest first."""
     of_hash = {rs.hash: rs.revision for rs in sets}
     runs: dict[int, list[Obj]] = {}
-    for run in _owned_by(family.rollout, family.runs):
+    for run in owned_by(family.rollout, family.runs):
         stated = annotations_of(run).get(REVISION, "")
         number = int(stated) if stated.isdigit() else of_hash.get(labels_of(run).get(HASH_LABEL, ""), 0)
         runs.setdefault(number, []).append(run)
@@ -256,45 +256,51 @@ def _revisions(
     return tuple(
         RevisionView(
             number=number,
-            replica_sets=tuple(_replica_set(rs, family.pods, spec, status) for rs in sets if rs.revision == number),
-            runs=tuple(_run(run) for run in sorted(runs.get(number, ()), key=_by_age)),
+            replica_sets=tuple(
+                replica_set_view(rs, family.pods, roles_of(rs.hash, spec, status)) for rs in sets if rs.revision == number
+            ),
+            runs=tuple(run_view(run) for run in sorted(runs.get(number, ()), key=_by_age)),
         )
         for number in numbers
     )
 
 
-def _replica_set(rs: ReplicaSet, pods: Iterable[Obj], spec: RolloutSpec, status: RolloutStatus) -> ReplicaSetView:
+def replica_set_view(rs: ReplicaSet, pods: Iterable[Obj], roles: tuple[str, ...]) -> ReplicaSetView:
+    """A ReplicaSet with those of the pods that are its own."""
     return ReplicaSetView(
         name=rs.name,
         created=rs.created,
         status=replica_set_status(rs),
-        roles=roles_of(rs.hash, spec, status),
+        roles=roles,
         desired=rs.replicas,
         available=rs.available,
         scale_down_at=rs.deadline or "",
-        pods=tuple(_pod(pod) for pod in sorted(_owned_by(rs.obj, pods), key=_by_age)),
+        pods=tuple(_pod(pod) for pod in sorted(owned_by(rs.obj, pods), key=_by_age)),
     )
 
 
 def _pod(pod: Obj) -> PodView:
     summary = Summary(pod)
-    return PodView(name_of(pod), _created(pod), summary.reason, f"{summary.ready}/{summary.total}", summary.restarts)
+    return PodView(name_of(pod), created_at(pod), summary.reason, f"{summary.ready}/{summary.total}", summary.restarts)
 
 
-def _run(run: Obj) -> RunView:
+def run_view(run: Obj) -> RunView:
+    """An AnalysisRun with its measurements counted."""
     status = status_of(run)
     results = status.get("metricResults") or []
     counts = [sum(result.get(key) or 0 for result in results) for key in ("successful", "failed", "inconclusive", "error")]
-    return RunView(name_of(run), _created(run), status.get("phase") or "Pending", status.get("message") or "", *counts)
+    return RunView(name_of(run), created_at(run), status.get("phase") or "Pending", status.get("message") or "", *counts)
 
 
-def _owned_by(owner: Obj, objects: Iterable[Obj]) -> list[Obj]:
+def owned_by(owner: Obj, objects: Iterable[Obj]) -> list[Obj]:
+    """Those of `objects` that `owner` controls."""
     return [obj for obj in objects if (controller_of(obj) or {}).get("uid") == uid_of(owner)]
 
 
-def _created(obj: Obj) -> str:
+def created_at(obj: Obj) -> str:
+    """Its creationTimestamp, "" before it has one."""
     return metadata(obj).get("creationTimestamp") or ""
 
 
 def _by_age(obj: Obj) -> tuple[str, str]:
-    return _created(obj), name_of(obj)
+    return created_at(obj), name_of(obj)

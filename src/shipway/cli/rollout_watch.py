@@ -44,7 +44,7 @@ async def watch_status(session: Session, name: str, output: Output, timeout: flo
     async with followed(session, name) as following:
         try:
             async with asyncio.timeout(timeout or None):
-                phase = await _until_ended(following, output, stream)
+                phase = await until_ended(following, output, stream)
         except TimeoutError:
             phase = ""
         family, now = following.family, session.clock.now()
@@ -82,7 +82,8 @@ async def _print_changes(session: Session, following: Followed, output: Output, 
         await following.changed(None)
 
 
-async def _until_ended(following: Followed, output: Output, stream: TextIO) -> str:
+async def until_ended(following: Followed, output: Output, stream: TextIO) -> str:
+    """Writes each new phase; the last one, once it is Healthy or Degraded."""
     shown = ""
     while True:
         view = view_of(following.family)

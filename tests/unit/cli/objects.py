@@ -162,3 +162,15 @@ def application(name: str = "shop", **status: Any) -> Obj:
         },
         "status": {**synced, **status},
     }
+
+
+def experiment() -> Obj:
+    """An Experiment that runs for an hour since ten minutes."""
+    variants = [{"name": name, "template": template(tag)} for name, tag in (("old", "v1"), ("new", "v2"))]
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Experiment",
+        "metadata": {"name": "ab", "namespace": "shop", "uid": "e1"},
+        "spec": {"duration": "1h", "templates": variants},
+        "status": {"phase": "Running", "availableAt": "2026-11-21T09:50:00Z"},
+    }
