@@ -85,7 +85,7 @@ CUSTOM = [
     Case("cr-delete", [post(WIDGETS, widget()), delete(f"{WIDGETS}/w")]),
     Case("cr-finalizer", [post(WIDGETS, {**widget(), "metadata": {"name": "w", "finalizers": ["a.b/c"]}}), delete(f"{WIDGETS}/w"),
                           patch(f"{WIDGETS}/w", {"metadata": {"finalizers": []}})]),
-    Case("crd-put-without-version", [post(CRDS, crd("versioneds", "Versioned"), only=("code",)), put(f"{CRDS}/versioneds.oracle.shipway.dev", crd("versioneds", "Versioned"))]),
+    Case("crd-put-without-version", [put(f"{CRDS}/widgets.oracle.shipway.dev", crd())]),
     Case("crd-wrong-name", [post(CRDS, {**crd("gizmos", "Gizmo"), "metadata": {"name": "other.oracle.shipway.dev"}})]),
     Case("crd-no-schema", [post(CRDS, crd("gizmos", "Gizmo", schema={"description": "x"}))]),
     Case("crd-not-structural", [post(CRDS, crd("gizmos", "Gizmo", schema={"type": "object", "properties": {"spec": {"properties": {"a": {"type": "string"}}}}}))]),

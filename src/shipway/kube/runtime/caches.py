@@ -336,9 +336,11 @@ class PassWorld:
         self._unsynced: set[Resource] = set()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
-        for informer in self._watches.of(resource):
+        """Two caches of one kind move independently: what the one that has seen more does not have is gone."""
+        informers = self._watches.of(resource)
+        for informer in informers if len(informers) < 2 else sorted(informers, key=lambda one: -one.highest):
             found = informer.get(namespace, name)
-            if found is not None:
+            if found is not None or not informer.is_partial:
                 return found
         return None
 

@@ -82,7 +82,8 @@ class Informer:
         self._subscribers: list[OnChange] = []
         self._until_synced: list[Callable[[], None]] = []
         self._version = ""
-        self._highest = -1
+        self.highest = -1
+        """The latest version of the kind that the cache has seen."""
 
     def get(self, namespace: str, name: str) -> Obj | None:
         return self._store.get(namespace, name)
@@ -123,7 +124,7 @@ class Informer:
     def has_seen(self, namespace: str, name: str, version: str) -> bool:
         """Whether the object at `version`, a later one or its deletion has reached the cache."""
         if version.isdecimal():
-            return int(version) <= self._highest
+            return int(version) <= self.highest
         return self._store.version_of(namespace, name) == version
 
     def forget_version(self) -> None:
@@ -160,7 +161,7 @@ class Informer:
         )  # fmt: skip
         changes = self._store.replace(listing.items)
         self.listed_at, self.is_connected, self.refusal = self._clock.elapsed(), True, ""
-        self._highest = -1  # a restored server may count from a lower version
+        self.highest = -1  # a restored server may count from a lower version
         self._met(listing.resource_version)
         self.synced.set()
         for old, new in changes:
@@ -201,7 +202,7 @@ class Informer:
     def _met(self, version: str) -> None:
         self._version = version or self._version
         if version.isdecimal():
-            self._highest = max(self._highest, int(version))
+            self.highest = max(self.highest, int(version))
 
     def _stored(self, obj: Obj) -> Stored:
         return stored(self._slim(obj))
