@@ -4,7 +4,7 @@
 PROGRAM is kubectl-argo-rollouts of Argo Rollouts 1.9. Each case of `CASES` gets an embedded API server of its own, without
 engines, that holds a Rollout in the middle of a canary (`tests/unit/cli/objects.py`). Written down are exit code, both streams,
 when it was, and what spec and status are afterwards. `tests/unit/cli/test_argo_rollouts.py` plays the same cases with ours.
-What follows by watches (get, status) is not among them: recorded this way the original waited without end, and why is not known.
+What follows by watches (get, status) is not among them: recorded like this the original never ends, and why is not known.
 """
 
 import asyncio

@@ -167,10 +167,10 @@ def _deletion(observed: Observed, now: Instant) -> Decision:
     finalizers: list[str] = metadata(observed.appset).get("finalizers") or []
     if RESOURCES_FINALIZER not in finalizers:
         return Decision()
-    owned = list(observed.existing.owned.values())
+    owned = observed.existing.owned
     if observed.spec is not None and not observed.spec.may_delete and owned:
-        return Decision(batches=(Batch(tuple(_released(app, observed.appset) for app in owned)),), wake=Instant(0.0))
-    if observed.spec is not None and deletes_in_reverse(observed.spec) and (owned := observed.existing.owned):
+        return Decision(batches=(Batch(tuple(_released(app, observed.appset) for app in owned.values())),), wake=Instant(0.0))
+    if observed.spec is not None and deletes_in_reverse(observed.spec) and owned:
         if ORPHAN in finalizers:
             return Decision()  # the garbage collector takes the set off their owners first
         if leaving := last_step(owned, steps_of(observed.spec)):
