@@ -49,7 +49,7 @@ CASES = {
     "template": Case("ComparisonError", "memory", chart(BOMB)),
     "circle": Case("ComparisonError", "cycle", CIRCLE, good={"kustomization.yaml": "resources: [banner.yaml]\n"}),
     "empty": Case("SyncError", "auto-sync will wipe out all resources", {"banner.yaml": None, "README.md": "nothing\n"}),
-    "plugin": Case("ComparisonError", "couldn.t find cmp-server plugin with name", bad_source={"plugin": {"name": "cdk8s"}}),
+    "plugin": Case("ComparisonError", 'find cmp-server plugin with name "cdk8s"', bad_source={"plugin": {"name": "cdk8s"}}),
     "jsonnet": Case("ComparisonError", "jsonnet", {"banner.yaml": None, "x.jsonnet": "{}"}),
     "nearly": Case("ComparisonError", "kind is missing", {"banner.yaml": config_map("two", "nearly") + "---\na: 1\n"}),
     "link": Case("ComparisonError", "leaves the repository"),

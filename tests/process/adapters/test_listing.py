@@ -12,7 +12,7 @@ from shipway.api.applicationset import PathPattern
 from shipway.api.listings import Listing, ListingRequest
 from shipway.api.templates import Template
 from shipway.appsets.asks import ListingAsk
-from shipway.assembly.factories import Factories
+from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
 from shipway.workers.pool import WorkerPool
@@ -46,8 +46,8 @@ def shop(tmp_path: Path) -> tuple[WorkingCopy, str]:
 async def factories(tmp_path: Path):
     workers = WorkerPool("template", size=1, memory_bytes=1 << 30, timeout_seconds=3.0, clock=SystemClock())
     mirrors = Mirrors(tmp_path / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
-    # No forge is asked here.
-    made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), None)  # type: ignore[arg-type]
+    nobody: Any = None  # no forge is asked here, nor a plugin
+    made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), ForgeAccess(nobody, "argocd", nobody))  # type: ignore[arg-type]
     yield made
     await workers.close()
 
