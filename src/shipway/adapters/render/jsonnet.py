@@ -41,11 +41,14 @@ def objects_of(name: str, text: str, job: Mapping[str, Any]) -> list[Origin]:
     """In the worker: what a program gives. Raises `InvalidInput` (RenderFailed, InvalidManifest)."""
     import _gojsonnet
 
+    missing: list[str] = []
+
     def found(folder: str, wanted: str) -> tuple[str, bytes]:
         for place in _places(folder, wanted, job["folders"]):
             if place in job["imports"]:
                 return place, job["imports"][place].encode()
-        raise RuntimeError(f"there is no {wanted} beside it, in the source's folder or in spec.source.directory.jsonnet.libs")
+        missing.append(wanted)
+        raise RuntimeError("not found")
 
     variables = {
         f"{kind}_{'codes' if code else 'vars'}": {n: value for n, value, is_code in job[kind] if is_code == code}
@@ -54,11 +57,20 @@ def objects_of(name: str, text: str, job: Mapping[str, Any]) -> list[Origin]:
     }
     try:
         said = _gojsonnet.evaluate_snippet(name, text, import_callback=found, **variables)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
+        if missing:
+            # Never the binding's own words here: it hands on what a callback raised without an end, and what follows in
+            # memory with it, which may not even be text.
+            raise _no_import(name, missing[0]) from None
         raise InvalidInput(f"{name}: jsonnet: {' '.join(str(error).split())[:2000]}", reason="RenderFailed") from None
     made = orjson.loads(said)
     listed = made if isinstance(made, list) else [made]
     return [origin for one in listed for origin in objects_in_output(orjson.dumps(one).decode(), f"{name} (evaluated)")]
+
+
+def _no_import(name: str, wanted: str) -> InvalidInput:
+    places = "beside it, in the source's folder or in spec.source.directory.jsonnet.libs"
+    return InvalidInput(f"{name}: jsonnet: there is no {wanted} {places}: add it or correct the import", reason="RenderFailed")
 
 
 def _imports(snapshot: Snapshot, programs: Mapping[str, str], folders: list[str]) -> dict[str, str]:
