@@ -10,41 +10,20 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
-from msgspec import Struct
 
-from shipway.adapters.git.urls import place_of
-from shipway.adapters.http.fetch import HttpFetch
-from shipway.api.kinds import SECRETS
-from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk, PluginAsk, PullRequestsAsk
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
-from shipway.assembly.clusters import Clusters
-from shipway.assembly.deployments import Deployments
-from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
-from shipway.assembly.metrics import count_gitops, count_objects
+from shipway.assembly.metrics import count_objects
 from shipway.assembly.neighbours import find_neighbours
-from shipway.assembly.pushes import Pushes
-from shipway.assembly.repositories import Concerns, Repositories
-from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
-from shipway.assembly.sources import Sources
-from shipway.base.clock import Clock, Instant, SystemClock
+from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import (
-    HeadAsk,
-    HealthAsk,
-    JqPathsAsk,
-    KeepAsk,
-    KnownHeadAsk,
-    RecallAsk,
-    RenderAsk,
-)
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -52,10 +31,8 @@ from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.client.watching import settle_collector
 from shipway.kube.objects.resource import Resource
-from shipway.kube.objects.secrets import secret_values
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask
-from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.leader import Leadership, LeaseName
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.sharing import Membership, Sharing
@@ -66,6 +43,9 @@ from shipway.rollouts.metrics import RolloutMetrics
 from shipway.rollouts.settings import RolloutSettings
 from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
+
+if TYPE_CHECKING:
+    from shipway.assembly.from_git import FromGit
 
 log = structlog.get_logger()
 
@@ -99,25 +79,6 @@ def kinds_needed(settings: RunSettings) -> set[Resource]:
     return {watch.resource for controller in controllers for watch in controller.watches}
 
 
-class WebhookSecrets:
-    """The webhook secrets that Argo CD users keep in the Secret `argocd-secret` beside their Applications."""
-
-    def __init__(self, client: Client, clock: Clock, namespace: str) -> None:
-        self._namespace = namespace
-        ours = "metadata.name=argocd-secret"
-        self._informer = Informer(client, SECRETS, namespace=namespace, field_selector=ours, clock=clock)
-
-    async def run(self) -> None:
-        await self._informer.run()
-
-    def values(self) -> Mapping[str, str]:
-        """What is configured. Raises Unavailable as long as that is not known: an unsigned delivery must not slip in."""
-        if not self._informer.synced.is_set():
-            raise Unavailable(f"Secret {self._namespace}/argocd-secret has not been read yet: deliver again in a moment")
-        secret = self._informer.get(self._namespace, "argocd-secret")
-        return secret_values(secret) if secret else {}
-
-
 class Tenure:
     """By what right this process writes: as the only one, or as one of several that share the keys.
 
@@ -144,44 +105,21 @@ class Tenure:
         await self.leadership.run(lambda: sharing.run(runtime))
 
 
-class Listeners(Struct, frozen=True):
-    """What the process watches for itself, beside the engines."""
-
-    webhook_secrets: WebhookSecrets
-    repositories: Repositories
-    clusters: Clusters
-
-
 class EngineProcess:
     """The engines of one process, and what the HTTP server asks of them. Without `tenure` it only looks."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        tenure: Tenure | None,
-        sources: Sources,
-        listeners: Listeners,
-        clock: Clock,
-        told_by: Callable[[PushEvent], list[Ask]],
-    ) -> None:
+    def __init__(self, runtime: Runtime, tenure: Tenure | None, from_git: "FromGit | None", clock: Clock) -> None:
         self.runtime = runtime
         self._tenure = tenure
-        self._listeners = listeners
+        self._from_git = from_git
         self._clock = clock
-        self._told_by = told_by
-        self._pushes = Pushes(sources.mirrors.changed, sources.look, self._ask_all_about)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
         async with asyncio.TaskGroup() as group:
-            besides = (
-                self._listeners.webhook_secrets.run(),
-                self._listeners.repositories.run(),
-                self._listeners.clusters.run(),
-                self._pushes.run(),
-                self._tell_ready(on_ready),
-            )
-            others = [group.create_task(one) for one in besides]
+            others = [group.create_task(self._tell_ready(on_ready))]
+            if self._from_git is not None:
+                others.append(group.create_task(self._from_git.run()))
             if self._tenure is None:
                 await self.runtime.run()
             else:
@@ -201,18 +139,10 @@ class EngineProcess:
         return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
-        asked = self.runtime.ask_again(self._told_by(event))
-        return asked if event.is_pull_request else asked + self._pushes.told(event)
-
-    def _ask_all_about(self, place: str) -> None:
-        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and place_of(ask.request.repo_url) == place)
-
-    def logins_changed(self, concerns: Concerns) -> None:
-        """Another way to log in counts for these repositories: whoever waits for one looks again."""
-        self.runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and concerns(ask.request.repo_url))
+        return self._from_git.pushed(event) if self._from_git else 0
 
     def webhook_secrets(self) -> Mapping[str, str]:
-        return self._listeners.webhook_secrets.values()
+        return self._from_git.webhook_secrets() if self._from_git else {}
 
 
 @asynccontextmanager
@@ -220,17 +150,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     """Builds the engines that were asked for, with everything they ask of the outside."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        repositories = Repositories(client, clock, settings.namespace)
-        clusters = Clusters(client, clock, settings.namespace, settings.limits)
-        stack.push_async_callback(clusters.aclose)
-        opened = Sources.open(settings.cache, clock, repositories, allow_local=settings.allow_local, plugins=settings.plugins)
-        sources = await stack.enter_async_context(opened)
-        scripts = await stack.enter_async_context(Scripts.open(clock))
-        forges = ForgeAccess(client, settings.namespace, HttpFetch(session))
-        factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock, forges))
         key = await applied_key(client, settings.namespace)
-        opened_history = Deployments.open(settings.cache, key, sources.renderer.render, clock)
-        deployments = await stack.enter_async_context(opened_history)
         metric_servers = MetricServers(
             client,
             session,
@@ -239,19 +159,13 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             namespace=settings.namespace,
             environment=os.environ,
         )
-        resolvers: dict[type[Ask], Resolver] = {
-            HeadAsk: sources.head,
-            KnownHeadAsk: sources.known_head,
-            RenderAsk: sources.render,
-            HealthAsk: scripts.health,
-            JqPathsAsk: scripts.jq_paths,
-            KeepAsk: deployments.keep,
-            RecallAsk: deployments.recall,
-            MeasureAsk: metric_servers.measure,
-            PathsAsk: scripts.jq_paths,
-            **factories.resolvers,
-            **clusters.resolvers,
-        }
+        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: metric_servers.measure}
+        means = None
+        if {"gitops", "appsets"}.intersection(settings.engines):
+            from shipway.assembly.from_git import GitMeans  # rollouts alone do without libgit2 and all that
+
+            means = await stack.enter_async_context(GitMeans.open(client, session, clock, settings, key))
+            resolvers |= means.resolvers
         controllers = controllers_of(settings, key)
         reporting = await _engines_that_only_report(client, clock, settings)
         runtime = Runtime(
@@ -263,28 +177,13 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         )
         if "rollouts" in settings.engines:
             count_objects(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
-        if "gitops" in settings.engines:
-            await clusters.meet()
-            count_gitops(runtime, gitops_settings(settings, key), sources.mirrors.requests, clusters.known, clock)
+        from_git = None
+        if means is not None:
+            from_git = means.at_work_beside(runtime)
+            if "gitops" in settings.engines:
+                await from_git.count(gitops_settings(settings, key), clock)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
-        webhook_secrets = WebhookSecrets(client, clock, settings.namespace)
-        listeners = Listeners(webhook_secrets, sources.repositories, clusters)
-        process = EngineProcess(runtime, tenure, sources, listeners, clock, factories.told_by)
-        clusters.serve(runtime)
-        repositories.on_change(process.logins_changed)
-        sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *factories.asks_of(news)]))
-        runtime.before_renewal(sources.wished)
-        runtime.know_by(sources.at_hand)
-        runtime.poll_by(lambda ask, now: _poll(ask, now, repositories))
-        yield process
-
-
-def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:
-    if isinstance(ask, ListingAsk | PullRequestsAsk | BranchesAsk | PluginAsk | DecisionsAsk) and ask.every > 0:
-        return ask.every
-    if isinstance(ask, HeadAsk | ListingAsk):
-        return repositories.seconds_until_poll(ask.request.repo_url, now)
-    return ask.poll_seconds
+        yield EngineProcess(runtime, tenure, from_git, clock)
 
 
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:

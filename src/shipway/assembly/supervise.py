@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -134,15 +134,3 @@ class EnginesProcess:
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-
-
-def on_ready_write(path: Path | None) -> Callable[[str], None]:
-    """Writes the URL to `path`, whole or not at all."""
-
-    def write(url: str) -> None:
-        if path is not None:
-            part = path.with_suffix(".part")
-            part.write_text(f"{url}\n")
-            part.replace(path)
-
-    return write

@@ -1,11 +1,12 @@
-"""What every long-running command needs: logs on stderr, and an orderly end on Ctrl-C and SIGTERM."""
+"""What every long-running command needs: logs on stderr, where it listens, and an orderly end on Ctrl-C and SIGTERM."""
 
 import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -58,3 +59,15 @@ async def with_parent(work: Coroutine[Any, Any, Any]) -> Any:
         closing.cancel()
         working.cancel()
     return None
+
+
+def on_ready_write(path: Path | None) -> Callable[[str], None]:
+    """Writes the URL to `path`, whole or not at all."""
+
+    def write(url: str) -> None:
+        if path is not None:
+            part = path.with_suffix(".part")
+            part.write_text(f"{url}\n")
+            part.replace(path)
+
+    return write

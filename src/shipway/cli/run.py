@@ -10,8 +10,7 @@ from platformdirs import user_cache_path
 
 from shipway.assembly.engines import run_engines
 from shipway.assembly.settings import ENGINES, RunSettings
-from shipway.assembly.supervise import on_ready_write
-from shipway.cli.process import configure_logs, until_stopped, with_parent
+from shipway.cli.process import configure_logs, on_ready_write, until_stopped, with_parent
 from shipway.kube.client.pacing import Limits
 
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from shipway.api.kinds import NAMESPACES, SECRETS
-from shipway.assembly.engines import WebhookSecrets, kinds_needed
+from shipway.assembly.engines import kinds_needed
+from shipway.assembly.from_git import WebhookSecrets
 from shipway.assembly.settings import RunSettings
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Unavailable
