@@ -90,11 +90,12 @@ ELSEWHERE = {"server": "https://kubernetes.default.svc", "namespace": "elsewhere
 
 
 @pytest.mark.proves("001-14")
-@pytest.mark.compat("argocd:spec.source.targetRevision")
+@pytest.mark.compat("argocd:spec.source.targetRevision", "argocd:spec.source.tagPrefix")
 async def test_how_a_revision_is_named_makes_no_difference(place: Place) -> None:
     """A branch, a tag, ranges of versions and the commit itself name one commit: switching between them syncs nothing."""
-    await asyncio.to_thread(place.copy.git, "tag", "v1.2.0")
-    await asyncio.to_thread(place.copy.push, "main", "v1.2.0")
+    for tag in ("v1.2.0", "shop/v3.0.0"):
+        await asyncio.to_thread(place.copy.git, "tag", tag)
+    await asyncio.to_thread(place.copy.push, "main", "--tags")
     head = await place.head()
     await place.deliver_app()
     async with place.run() as running:
@@ -107,6 +108,11 @@ async def test_how_a_revision_is_named_makes_no_difference(place: Place) -> None
             assert (dig(app, "status", "sync", "status"), dig(app, "status", "sync", "revision")) == ("Synced", head), revision
             assert dig(app, "status", "history") == history
             assert "operation" not in app
+        prefixed = {"targetRevision": "3.x", "tagPrefix": "shop/"}
+        await place.client.patch(APPLICATIONS, "argocd", "shop", {"spec": {"source": prefixed}})
+        app = await app_is(place.client, "shop", compared_to("3.x"))
+        assert (dig(app, "status", "sync", "status"), dig(app, "status", "sync", "revision")) == ("Synced", head)
+        await place.client.patch(APPLICATIONS, "argocd", "shop", {"spec": {"source": {"tagPrefix": None}}})
         assert await versions(place.client, CONFIG_MAPS) == before
 
         place.git.notify(f"{running.url}/api/webhook", "")

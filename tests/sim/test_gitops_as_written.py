@@ -9,7 +9,7 @@ from shipway.base.errors import NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig
 from tests.sim.gitops_objects import WIDGETS, config, deployment, hook, service
-from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
+from tests.sim.gitops_world import World, application, end_job, rows, simulate
 
 ANNOTATION = "argocd.argoproj.io/"
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
@@ -287,25 +287,6 @@ def test_manifests_that_a_client_sends_are_refused() -> None:
         app = await is_over(there)
         state = app["status"]["operationState"]
         assert (state["phase"], state["message"]) == ("Error", "operation.sync.manifests is not supported: sync from Git")
-        assert await there.gone(CONFIG_MAPS, "shop", "settings")
-
-    simulate(story, [config()])
-
-
-@pytest.mark.compat("argocd:spec.source.tagPrefix")
-@pytest.mark.parametrize(
-    ("field", "told"),
-    [
-        ({"tagPrefix": "shop-"}, "spec.source.tagPrefix is not supported yet"),
-    ],
-)
-def test_a_field_that_would_change_what_is_deployed_is_refused_by_name(field: Obj, told: str) -> None:
-    async def story(there: World) -> None:
-        app = application()
-        app["spec"]["source"] |= field
-        await there.user.create(APPLICATIONS, app)
-        app = await there.until(lambda app: "InvalidSpecError" in condition_types(app))
-        assert app["status"]["conditions"][0]["message"].startswith(told)
         assert await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config()])

@@ -31,17 +31,27 @@ class ClusterFacts(Struct, frozen=True):
     api_versions: tuple[str, ...]
 
 
+Named = tuple[str, str]
+"""A revision as a source names it, and what the tags begin with among which a version range chooses."""
+
+
 class HeadRequest(Struct, frozen=True):
     """Where does `revision` (branch, tag, SHA, HEAD) of `repo_url` stand, seen by a source that reads some paths of it?
 
     `source` is the canonical JSON of the Application's source without its targetRevision: the memory of what it reads.
-    `project`: for which AppProject, since a login may be for one alone.
+    `project`: for which AppProject, since a login may be for one alone. `tag_prefix`: what the tags begin with among which a
+    version range chooses; the version follows it.
     """
 
     repo_url: str
     revision: str
     source: bytes
     project: str = ""
+    tag_prefix: str = ""
+
+    @property
+    def named(self) -> Named:
+        return self.revision, self.tag_prefix
 
 
 class PathTree(Struct, frozen=True, order=True):

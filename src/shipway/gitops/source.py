@@ -60,8 +60,6 @@ def check_spec(spec: ApplicationSpec) -> None:
 def _check_source(source: Source, where: str, *, is_plural: bool) -> None:
     if not source.repo_url:
         raise _refusal(f"{where}.repoURL is required")
-    if source.tag_prefix:
-        raise _refusal(f"{where}.tagPrefix is not supported yet: name the tag in {where}.targetRevision")
     if source.chart and not source.target_revision:
         raise _refusal(f"{where}.targetRevision is required if the manifest source is a helm chart")
     if source.chart and source.ref:
@@ -118,13 +116,17 @@ def borrows(source: Obj) -> bool:
 
 def head_ask(source: Obj, revision: str, project: str = "") -> HeadAsk:
     """Where the source's branch stands, or the commit that `revision` names."""
-    return HeadAsk(HeadRequest(source.get("repoURL", ""), revision, _body(source), project))
+    return HeadAsk(HeadRequest(source.get("repoURL", ""), revision, _body(source), project, _tag_prefix(source)))
 
 
 def lent_ask(lender: Obj, revision: str, borrower: Obj, project: str = "") -> HeadAsk:
     """The same for a source that lends its files, as far as `borrower` reads them."""
     memory = canonical({"ref": lender.get("ref"), "borrower": _body(borrower).decode()})
-    return HeadAsk(HeadRequest(lender.get("repoURL", ""), revision, memory, project))
+    return HeadAsk(HeadRequest(lender.get("repoURL", ""), revision, memory, project, _tag_prefix(lender)))
+
+
+def _tag_prefix(source: Obj) -> str:
+    return str(source.get("tagPrefix") or "")
 
 
 class Told(Struct, frozen=True):

@@ -53,8 +53,8 @@ def mirrors(tmp_path: Path, clock: HandClock) -> Mirrors:
     return Mirrors(tmp_path / "home", clock=clock)
 
 
-def ask(copy: WorkingCopy, revision: str = "main", source: bytes = b"{}") -> HeadRequest:
-    return HeadRequest(copy.url, revision, source)
+def ask(copy: WorkingCopy, revision: str = "main", source: bytes = b"{}", tag_prefix: str = "") -> HeadRequest:
+    return HeadRequest(copy.url, revision, source, tag_prefix=tag_prefix)
 
 
 @pytest.mark.proves("gitops:metrics")
@@ -147,6 +147,31 @@ async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
     assert (await mirrors.head(ask(shop, "~1.9"))).commit == commits["v1.9.0"]
     with pytest.raises(NotFound):
         await mirrors.head(ask(shop, "^2"))
+
+
+@pytest.mark.compat("argocd:spec.source.tagPrefix")
+async def test_a_range_chooses_among_the_tags_with_a_prefix(mirrors, shop):
+    """Two services of one repository follow one range, each among tags of its own; a new tag is news to its reader alone."""
+    commits = {}
+    for tag in ("web/v1.1.0", "api-1.4.0", "v1.9.0", "web/v2.0.0"):
+        commits[tag] = shop.commit({"version": tag})
+        shop.git("tag", tag)
+    shop.push("main", "--tags")
+    web, api, plain = (ask(shop, "1.x", tag_prefix=prefix) for prefix in ("web/", "api-", ""))
+    stood = [(await mirrors.head(one)).commit for one in (web, api, plain)]
+    assert stood == [commits["web/v1.1.0"], commits["api-1.4.0"], commits["v1.9.0"]]
+    with pytest.raises(NotFound, match=r"revision '1\.x' does not exist"):
+        await mirrors.head(ask(shop, "1.x", tag_prefix="admin/"))
+    news = []
+    mirrors.on_news(news.extend)
+    newer = shop.commit({"version": "web/v1.2.0"})
+    shop.git("tag", "web/v1.2.0")
+    shop.push("main", "--tags")
+    assert mirrors.changed(shop.url, lambda revision: revision == "1.x")
+    await mirrors.look(shop.url)
+    assert web in news and api not in news and plain not in news
+    assert (await mirrors.head(web)).commit == newer
+    assert [(await mirrors.head(one)).commit for one in (api, plain)] == stood[1:]
 
 
 @pytest.mark.parametrize(

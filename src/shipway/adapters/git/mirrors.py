@@ -25,7 +25,7 @@ from shipway.adapters.git.revisions import is_sha, resolve
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
 from shipway.api.repositories import Credentials
-from shipway.api.sources import Head, HeadRequest, PathTree
+from shipway.api.sources import Head, HeadRequest, Named, PathTree
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
@@ -115,7 +115,7 @@ class Mirrors:
         async def found() -> Head:
             return self._head(mirror, request)
 
-        with readers.asking(request.revision):
+        with readers.asking(request.named):
             try:
                 if not (self._is_narrower(readers, request) or mirror.has(request.revision)):
                     await self._look(mirror, remote, request.revision)
@@ -205,7 +205,7 @@ class Mirrors:
         since = self._narrower.pop(request, None)
         if since is None or self._clock.elapsed() - since > self._fresh_seconds:
             return False
-        return readers.standing(request.revision) is not None
+        return readers.standing(request.named) is not None
 
     def tree_ids(self, repo_url: str, commit: str, paths: tuple[str, ...]) -> tuple[PathTree, ...]:
         """The git ids of `paths` at a commit that is in the mirror. Raises `Unavailable` when it is not."""
@@ -337,7 +337,7 @@ class Mirrors:
         readers = self._readers[mirror.key]
         if known := readers.head(request):
             return known
-        standing = readers.standing(request.revision) or self._standing(mirror, request)
+        standing = readers.standing(request.named) or self._standing(mirror, request)
         paths = self._reads.get((mirror.remote.key, request.source), ("",))
         trees = _ids(mirror.repository(), (PathTree("", standing.root),), paths)
         self._roots[(mirror.remote.key, trees)] = standing.root
@@ -358,7 +358,7 @@ class Mirrors:
     def _move(self, mirror: Mirror) -> None:
         """The readers follow what was fetched."""
         self._generations[mirror.key] = mirror.generation
-        self._tell(self._readers[mirror.key].move(mirror.repository(), lambda revision: self._stand(mirror, revision)))
+        self._tell(self._readers[mirror.key].move(mirror.repository(), lambda named: self._stand(mirror, named)))
 
     def _tell(self, news: Sequence[HeadRequest]) -> None:
         for listener in self._listeners if news else ():
@@ -366,7 +366,7 @@ class Mirrors:
 
     def _standing(self, mirror: Mirror, request: HeadRequest) -> Standing:
         try:
-            commit = resolve(mirror.repository(), request.revision)
+            commit = resolve(mirror.repository(), *request.named)
         except NotFound as error:
             raise NotFound(f"repository {redact(request.repo_url)}: {error.message}", reason=error.reason) from None
         head = Head(
@@ -378,9 +378,10 @@ class Mirrors:
         )
         return Standing(head, str(commit.tree_id))
 
-    def _stand(self, mirror: Mirror, revision: str) -> Standing | None:
+    def _stand(self, mirror: Mirror, named: Named) -> Standing | None:
+        revision, tag_prefix = named
         try:
-            return self._standing(mirror, HeadRequest(mirror.remote.address, revision, b""))
+            return self._standing(mirror, HeadRequest(mirror.remote.address, revision, b"", tag_prefix=tag_prefix))
         except ShipwayError:
             return None
 

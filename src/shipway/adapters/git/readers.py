@@ -16,7 +16,7 @@ from msgspec import Struct
 from pygit2.enums import FileMode
 
 from shipway.adapters.git.revisions import is_sha
-from shipway.api.sources import Head, HeadRequest, PathTree
+from shipway.api.sources import Head, HeadRequest, Named, PathTree
 
 MOST_READERS = 20_000
 MOST_CHANGES = 5_000
@@ -24,7 +24,7 @@ MOST_CHANGES = 5_000
 
 _SPECIAL = (FileMode.LINK, FileMode.COMMIT)
 
-Stand = Callable[[str], "Standing | None"]
+Stand = Callable[[Named], "Standing | None"]
 """Where a revision stands now; None when it does not exist."""
 
 
@@ -68,12 +68,12 @@ class Readers:
 
     def __init__(self, most: int = MOST_READERS) -> None:
         self._most = most
-        self._revisions: dict[str, _Revision] = {}
+        self._revisions: dict[Named, _Revision] = {}
         self._of_source: defaultdict[bytes, dict[HeadRequest, None]] = defaultdict(dict)
         self._size = 0
         self._open: dict[HeadRequest, None] = {}
         """Asked without an answer that counts: any news may be news to them."""
-        self._asking: Counter[str] = Counter()
+        self._asking: Counter[Named] = Counter()
         """The revisions that are being asked for at this moment."""
         self.is_complete = True
         """Whether everybody who asked is known here. Whoever finds it false has everybody ask again, and sets it."""
@@ -81,41 +81,41 @@ class Readers:
     @property
     def revisions(self) -> set[str]:
         """What is asked for, or being asked for: a push during the first look concerns it as well."""
-        return {*self._revisions, *(request.revision for request in self._open), *self._asking}
+        return {revision for revision, _ in (*self._revisions, *(request.named for request in self._open), *self._asking)}
 
     @contextmanager
-    def asking(self, revision: str) -> Iterator[None]:
+    def asking(self, named: Named) -> Iterator[None]:
         """Around a question about a revision, until its answer is told or missed."""
-        self._asking[revision] += 1
+        self._asking[named] += 1
         try:
             yield
         finally:
-            self._asking[revision] -= 1
-            if not self._asking[revision]:
-                del self._asking[revision]
+            self._asking[named] -= 1
+            if not self._asking[named]:
+                del self._asking[named]
 
     def head(self, request: HeadRequest) -> Head | None:
         """The answer, if it is known."""
-        revision = self._revisions.get(request.revision)
+        revision = self._revisions.get(request.named)
         trees = revision.told.get(request) if revision else None
         if revision is None or trees is None:
             return None
         told = revision.standing.head
         return Head(told.commit, trees, told.author, told.message, told.committed_at)
 
-    def standing(self, revision: str) -> Standing | None:
+    def standing(self, named: Named) -> Standing | None:
         """Where a revision stood after the last fetch, if anybody was told."""
-        known = self._revisions.get(revision)
+        known = self._revisions.get(named)
         return known.standing if known else None
 
     def tell(self, request: HeadRequest, standing: Standing, trees: tuple[PathTree, ...]) -> None:
         """What was found out for a request; `trees` are what it reads."""
         self._forget(request)
-        revision = self._revisions.get(request.revision) or _Revision(standing)
+        revision = self._revisions.get(request.named) or _Revision(standing)
         if revision.standing.head.commit != standing.head.commit:
             self.miss(request)  # a fetch is under way, and is news to it once it is over
             return
-        self._revisions[request.revision] = revision
+        self._revisions[request.named] = revision
         self._open.pop(request, None)
         self._of_source[request.source][request] = None
         self._size += 1
@@ -137,21 +137,21 @@ class Readers:
     def move(self, repository: pygit2.Repository, stand: Stand) -> list[HeadRequest]:
         """After a fetch: to whom it is news, and who waited for any."""
         news, self._open = dict(self._open), {}
-        for name, revision in list(self._revisions.items()):
-            now = revision.standing if is_sha(name) else stand(name)
+        for named, revision in list(self._revisions.items()):
+            now = revision.standing if is_sha(named[0]) else stand(named)
             changed = changed_files(repository, revision.standing.root, now.root) if now else None
             touched = dict.fromkeys(revision.told) if changed is None else revision.readers_of(changed)
             for request in touched:
                 self._forget(request)
             news |= touched
             if now is None:
-                del self._revisions[name]
+                del self._revisions[named]
             else:
                 revision.standing = now
         return list(news)
 
     def _forget(self, request: HeadRequest) -> None:
-        revision = self._revisions.get(request.revision)
+        revision = self._revisions.get(request.named)
         if revision is None or request not in revision.told:
             return
         revision.forget(request)

@@ -28,11 +28,14 @@ def is_other_ref(revision: str) -> bool:
     return revision.startswith("refs/") and not revision.startswith(("refs/heads/", "refs/tags/", "refs/shipway/"))
 
 
-def resolve(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
-    """The commit that `revision` names now. Raises `NotFound` (RevisionNotFound) with what exists nearby."""
+def resolve(repository: pygit2.Repository, revision: str, tag_prefix: str = "") -> pygit2.Commit:
+    """The commit that `revision` names now; a range sees the tags that begin with `tag_prefix`, by what follows it.
+
+    Raises `NotFound` (RevisionNotFound) with what exists nearby."""
     wanted = revision.strip() or "HEAD"
-    tag = highest_tag(_names(repository, "refs/tags/"), wanted) if parse_range(wanted) else None
-    for name in (f"refs/tags/{tag}",) if tag else _candidates(wanted):
+    tags = f"refs/tags/{tag_prefix}"
+    version = highest_tag(_names_after(repository, tags), wanted) if parse_range(wanted) else None
+    for name in (f"{tags}{version}",) if version else _candidates(wanted):
         commit = _commit_of(repository, name)
         if commit is not None:
             return commit
@@ -70,6 +73,10 @@ def _by_sha(repository: pygit2.Repository, sha: str) -> pygit2.Commit | None:
         return found.peel(pygit2.Commit) if found is not None else None
     except (KeyError, ValueError, pygit2.GitError):
         return None
+
+
+def _names_after(repository: pygit2.Repository, prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in repository.references if name.startswith(prefix)]
 
 
 def _names(repository: pygit2.Repository, *prefixes: str) -> list[str]:
