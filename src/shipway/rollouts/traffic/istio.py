@@ -237,7 +237,7 @@ def _picked(live: Obj, config: VirtualService, protocol: str, split: Split) -> t
     own = [i for i, route in enumerate(routes) if protocol != "http" or route.get("name") not in split.managed]
     asked: Mapping[str, Sequence[Any]] = {"http": config.routes, "tls": config.tls_routes, "tcp": config.tcp_routes}
     if asked[protocol]:
-        return _asked_for(routes, asked[protocol], protocol)
+        return _asked_for(routes, asked[protocol], protocol) if routes else ()  # of a protocol that is absent nothing is asked
     if not own or any(asked.values()):
         return ()
     if len(own) > 1:

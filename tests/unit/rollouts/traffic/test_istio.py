@@ -115,6 +115,16 @@ def test_tls_and_tcp_routes_are_found_by_port_and_names() -> None:
     assert [weights(patched, "tcp", index) for index in (0, 1)] == [[100, 0], [70, 30]]
 
 
+def test_named_routes_of_a_protocol_that_is_not_there_are_not_looked_for() -> None:
+    """A Rollout for both kinds of routes works with a VirtualService that has only one of them, as in Argo Rollouts."""
+    tls = [{"match": [{"port": 3000, "sniHosts": ["a.test"]}], "route": [to("stable", 100), to("canary", 0)]}]
+    service = {"name": "web", "routes": ["primary"], "tlsRoutes": [{"port": 3000, "sniHosts": ["a.test"]}]}
+    made = router({"virtualService": service})
+    assert made.problem(seen(made, virtual_service(tls=tls)), split(0)) is None
+    (patched,) = after({"virtualService": service}, split(10), virtual_service(tls=tls))
+    assert weights(patched, "tls", 0) == [90, 10]
+
+
 def test_subsets_carry_hashes_before_weights_move() -> None:
     made = router(SUBSETS)
     live = virtual_service(http=[{"route": [to("web", 100, subset="stable"), to("web", 0, subset="canary"), to("other", 7)]}])
