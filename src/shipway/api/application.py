@@ -185,6 +185,12 @@ class ProjectRole(Struct, frozen=True, rename="camel"):
     groups: tuple[str, ...] | None = None
 
 
+class SignatureKey(Struct, frozen=True):
+    """An OpenPGP key that may sign."""
+
+    key_id: str = field(name="keyID")
+
+
 class ProjectSpec(Struct, frozen=True, rename="camel"):
     source_repos: tuple[str, ...] | None = None
     destinations: tuple[ProjectDestination, ...] | None = None
@@ -197,7 +203,7 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     roles: tuple[ProjectRole, ...] | None = None
     permit_only_project_scoped_clusters: bool = False
     destination_service_accounts: tuple[dict[str, Any], ...] | None = None
-    signature_keys: tuple[dict[str, Any], ...] | None = None
+    signature_keys: tuple[SignatureKey, ...] | None = None
     source_integrity: dict[str, Any] | None = None
     orphaned_resources: dict[str, Any] | None = None
 

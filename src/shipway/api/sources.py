@@ -69,11 +69,13 @@ class Head(Struct, frozen=True):
     author: str = ""
     message: str = ""
     committed_at: float = 0.0
+    tag: str = ""
+    """The id of the annotated tag that led to it; its signature counts, not the commit's."""
 
     def says_the_same(self, other: "Head") -> bool:
         """Whether it is no news to who knows `other`; naming other paths of the same commit is none."""
         if self.trees == other.trees:
-            return True
+            return self.tag == other.tag
         return self.commit == other.commit and [tree.path for tree in self.trees] != [tree.path for tree in other.trees]
 
 

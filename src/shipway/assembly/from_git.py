@@ -25,7 +25,7 @@ from shipway.assembly.settings import RunSettings
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, KnownHeadAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, KnownHeadAsk, RecallAsk, RenderAsk, SignatureAsk
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.secrets import secret_values
@@ -93,6 +93,7 @@ class GitMeans(Struct, frozen=True):
         return {
             HeadAsk: self.sources.head,
             KnownHeadAsk: self.sources.known_head,
+            SignatureAsk: self.sources.signature,
             RenderAsk: self.sources.render,
             HealthAsk: self.scripts.health,
             JqPathsAsk: self.scripts.jq_paths,
@@ -145,8 +146,10 @@ class FromGit:
         self._runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and place_of(ask.request.repo_url) == place)
 
     def _logins_changed(self, concerns: Concerns) -> None:
-        """Another way to log in counts for these repositories: whoever waits for one looks again."""
-        self._runtime.refresh(lambda ask: isinstance(ask, HeadAsk | ListingAsk) and concerns(ask.request.repo_url))
+        """Another login, or key that may have signed, counts for these repositories: whoever waits for one looks again."""
+        self._runtime.refresh(
+            lambda ask: isinstance(ask, HeadAsk | ListingAsk | SignatureAsk) and concerns(ask.request.repo_url)
+        )
 
 
 def _poll(ask: Ask, now: Instant, repositories: Repositories) -> float:

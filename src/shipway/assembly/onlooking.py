@@ -21,7 +21,7 @@ from shipway.base.clock import Instant, SystemClock, rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, RenderAsk
+from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, RenderAsk, SignatureAsk
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -59,6 +59,7 @@ async def look(
         resolvers = {
             HeadAsk: sources.head,
             RenderAsk: sources.render,
+            SignatureAsk: sources.signature,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
             **clusters.resolvers,

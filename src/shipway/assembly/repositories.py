@@ -1,9 +1,10 @@
 """What the cluster says about repositories: how to log in, which hosts are known, how often to look. Watched, so a new or
 changed Secret is used at once and a removed one is forgotten.
 
-Argo CD's names: Secrets labelled `repository` and `repo-creds`, the ConfigMaps `argocd-ssh-known-hosts-cm` and
-`argocd-tls-certs-cm`, the timeouts of `argocd-cm`. A repository's own Secret comes first; what it says of no login is lent by
-the template with the longest prefix. A prefix names whole hosts: `https://git.example` is none of `https://git.example.evil/x`.
+Argo CD's names: Secrets labelled `repository` and `repo-creds`, the ConfigMaps `argocd-ssh-known-hosts-cm`,
+`argocd-tls-certs-cm` and `argocd-gpg-keys-cm`, the timeouts of `argocd-cm`. A repository's own Secret comes first; what it says
+of no login is lent by the template with the longest prefix. A prefix names whole hosts: `https://git.example` is none of
+`https://git.example.evil/x`.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE})"
 KNOWN_HOSTS, CERTIFICATES, SETTINGS = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-cm"
+GPG_KEYS = "argocd-gpg-keys-cm"
 PARAMETERS, SUBMODULES = "argocd-cmd-params-cm", "reposerver.enable.git.submodule"
 PATIENCE = 20.0
 """Seconds to wait for the Secrets before a repository is called unreachable for the lack of them."""
@@ -100,7 +102,7 @@ class Repositories:
         self._secrets.on_event(self._secret_changed)
         self._maps = {
             name: Informer(client, CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={name}", clock=clock)
-            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, PARAMETERS)
+            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, PARAMETERS, GPG_KEYS)
         }
         for informer in self._maps.values():
             informer.on_event(self._map_changed)
@@ -151,6 +153,11 @@ class Repositories:
         return self._polling.seconds_until_next(key_of(url), now)
 
     @property
+    def gpg_keys(self) -> dict[str, str]:
+        """Armored OpenPGP keys that are known, by name."""
+        return self._data(GPG_KEYS) or {}
+
+    @property
     def has_submodules(self) -> bool:
         """Whether submodules are fetched (Argo CD's switch; on unless it says false)."""
         return (self._data(PARAMETERS) or {}).get(SUBMODULES, "true") not in FALSE
@@ -181,6 +188,9 @@ class Repositories:
         if namespace_of(obj) != self._namespace:
             return
         if name_of(obj) == PARAMETERS:
+            return
+        if name_of(obj) == GPG_KEYS:
+            self._tell(lambda _: True)
             return
         if name_of(obj) == SETTINGS:
             self._read_polling((new or {}).get("data") or {})

@@ -30,6 +30,8 @@ HOLD = "shipway.dev/hold"
 """On an Application: the earlier deployment it is to stay at, until when, by whom and why (`hold.Hold` as JSON)."""
 DEPENDS_ON = "shipway.dev/depends-on"
 """On an Application: the Applications that have to be ready before it is synced (`dependencies`)."""
+ALLOWED_SIGNERS = "shipway.dev/allowed-signers"
+"""On an AppProject: the SSH keys one of which has to have signed what is synced (`signatures`)."""
 REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 

@@ -3,6 +3,7 @@
     HeadAsk       standing   lane: the repository    -> api.sources.Head
     KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
     RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
+    SignatureAsk  standing   lane: its mirror        -> api.commits.Signature
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
     ConnectionAsk standing   lane: the cluster's own -> its version
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import orjson
 
+from shipway.api.commits import SignatureRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Ask
@@ -55,6 +57,17 @@ class RenderAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"render {self.request.repo_url}"
+
+
+class SignatureAsk(Ask, frozen=True):
+    """What is this commit, or the tag that led to it, signed with? Standing, since the keys that are known change."""
+
+    standing: ClassVar[bool] = True
+    request: SignatureRequest
+
+    @property
+    def lane(self) -> str:
+        return f"signatures {self.request.repo_url}"
 
 
 class ClusterAsk(Ask, frozen=True):

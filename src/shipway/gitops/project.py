@@ -20,6 +20,7 @@ from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
 from shipway.gitops.project_roles import role_problems
+from shipway.gitops.signatures import key_problems
 from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.runtime.controller import ObjectKey
@@ -47,11 +48,9 @@ def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:
     found += [f"spec.{told}" for told in _bad_patterns(project)]
     for index, role in enumerate(project.roles or ()):
         found += [f"spec.roles[{index}].{told}" for told in role_problems(name, role)]
-    if project.signature_keys or project.source_integrity:
-        field = "signatureKeys" if project.signature_keys else "sourceIntegrity"
-        found.append(
-            f"spec.{field} is not supported yet: nothing of the project is synced, since no signature would be verified"
-        )
+    found += [f"spec.{told}" for told in key_problems(project)]
+    if project.source_integrity:
+        found.append("spec.sourceIntegrity is not supported yet: say spec.signatureKeys, or no signature would be verified")
     if project.destination_service_accounts:
         found.append("spec.destinationServiceAccounts is not supported yet: remove it, or syncs would run with our own rights")
     return tuple(f"AppProject {name}: {told}" for told in found)

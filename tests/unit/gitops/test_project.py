@@ -96,12 +96,14 @@ def test_the_default_project_allows_everything() -> None:
         ({"sourceRepos": ["[a"]}, "spec.sourceRepos: '[a' is not a valid pattern"),
         ({"destinations": [{"server": "*", "namespace": "!{a"}]}, "spec.destinations: '{a' is not a valid pattern"),
         ({"sourceNamespaces": ["/(/"]}, "spec.sourceNamespaces: '/(/' is not a valid regular expression"),
-        ({"signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]}, "spec.signatureKeys is not supported yet"),
+        ({"signatureKeys": [{"keyID": "x"}]}, "spec.signatureKeys[0].keyID: 'x' is no id of an OpenPGP key"),
         ({"sourceIntegrity": {"git": {}}}, "spec.sourceIntegrity is not supported yet"),
         ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts is not supported yet"),
     ],
 )
-@pytest.mark.compat("argocd:project.signatureKeys", "argocd:project.destinationServiceAccounts")
+@pytest.mark.compat(
+    "argocd:project.signatureKeys", "argocd:project.sourceIntegrity", "argocd:project.destinationServiceAccounts"
+)
 def test_a_broken_project_is_told_with_the_path_and_stops_its_applications(spec: Any, told: str) -> None:
     found = problems(project(**spec), "team")
     assert len(found) == 1 and found[0].startswith(f"AppProject team: {told}"), found

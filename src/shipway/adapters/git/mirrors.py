@@ -6,7 +6,7 @@ memory here may be lost: the next head names the root tree again and the next re
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pygit2
@@ -21,9 +21,11 @@ from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.readers import Readers, Standing
 from shipway.adapters.git.requests import GitRequests
-from shipway.adapters.git.revisions import is_sha, resolve
+from shipway.adapters.git.revisions import annotated_tag, is_sha, resolve
+from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
+from shipway.api.commits import Signature, SignatureRequest
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, Named, PathTree
 from shipway.base.clock import Clock
@@ -279,6 +281,11 @@ class Mirrors:
         """Write `trees` below the local folder `into`, nothing else, links replaced by what they lead to. Blocks."""
         self.snapshot(repo_url, trees).write((tree.path for tree in trees if tree.oid), str(into))
 
+    async def signature(self, request: SignatureRequest, keyring: Mapping[str, str]) -> Signature:
+        """What the mirror's commit or annotated tag is signed with. `keyring`: armored OpenPGP keys. Raises `Unavailable`."""
+        oid = request.tag or request.commit
+        return await signature_of(self._holding(request.repo_url, oid).repository(), oid, keyring)
+
     def is_ancestor(self, repo_url: str, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`. False when either is not in the mirror."""
         mirror = self._holding(repo_url, newer)
@@ -375,6 +382,7 @@ class Mirrors:
             author=f"{_text(commit.author.raw_name)} <{_text(commit.author.raw_email)}>",
             message=_text(commit.raw_message)[:_MAX_MESSAGE],
             committed_at=float(commit.commit_time),
+            tag=annotated_tag(mirror.repository(), *request.named),
         )
         return Standing(head, str(commit.tree_id))
 

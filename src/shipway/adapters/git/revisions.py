@@ -33,17 +33,34 @@ def resolve(repository: pygit2.Repository, revision: str, tag_prefix: str = "") 
 
     Raises `NotFound` (RevisionNotFound) with what exists nearby."""
     wanted = revision.strip() or "HEAD"
-    tags = f"refs/tags/{tag_prefix}"
-    version = highest_tag(_names_after(repository, tags), wanted) if parse_range(wanted) else None
-    for name in (f"{tags}{version}",) if version else _candidates(wanted):
-        commit = _commit_of(repository, name)
-        if commit is not None:
-            return commit
+    _, commit = _by_name(repository, wanted, tag_prefix)
+    if commit is not None:
+        return commit
     if _SHORT_SHA.fullmatch(wanted.lower()) or is_sha(wanted):
         commit = _by_sha(repository, wanted.lower())
         if commit is not None:
             return commit
     raise NotFound(f"revision {wanted!r} does not exist: {_nearby(repository, wanted)}", reason="RevisionNotFound")
+
+
+def annotated_tag(repository: pygit2.Repository, revision: str, tag_prefix: str = "") -> str:
+    """The id of the annotated tag that `resolve` would follow; "" for a branch, a commit and a tag that is but a name."""
+    name, commit = _by_name(repository, revision.strip() or "HEAD", tag_prefix)
+    if commit is None:
+        return ""
+    target = str(repository.references[name].resolve().target)
+    return target if target != str(commit.id) else ""
+
+
+def _by_name(repository: pygit2.Repository, wanted: str, tag_prefix: str) -> tuple[str, pygit2.Commit | None]:
+    """The ref that is meant, and its commit."""
+    tags = f"refs/tags/{tag_prefix}"
+    version = highest_tag(_names_after(repository, tags), wanted) if parse_range(wanted) else None
+    for name in (f"{tags}{version}",) if version else _candidates(wanted):
+        commit = _commit_of(repository, name)
+        if commit is not None:
+            return name, commit
+    return "", None
 
 
 def _candidates(revision: str) -> tuple[str, ...]:

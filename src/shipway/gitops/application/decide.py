@@ -183,6 +183,8 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     spec = observed.spec
     if spec is None or target.at is None or not is_automated(spec) or _lifted(observed, now):
         return draft
+    if target.stops or target.is_undecided:
+        return draft
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
         return replace(draft, wake=_earliest(draft.wake, window.changes_at))

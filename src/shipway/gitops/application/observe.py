@@ -21,10 +21,11 @@ from shipway.api.sources import PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
+from shipway.gitops.application.checks import checks_of
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.application.projects import Projects
+from shipway.gitops.application.projects import Projects, ReadProject
 from shipway.gitops.application.target import Target, prepared, recalled, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
@@ -131,12 +132,12 @@ class Observer:
         if app is None:
             return self._forget(key)
         spec, spec_error = _parsed_spec(app)
-        project, project_error, has_project = self._project(world, key, spec)
+        read, has_project = self._project(world, key, spec)
         operation, operation_error = _parsed_operation(app)
         hold, hold_error = _parsed_hold(app)
         place = self._places.of(app, world)
         spec = place.told_in(spec) if spec and not (hold_error or place.problem) else None
-        look = partial(self._target, world, app, spec, _facts_of(spec, project)) if spec else None
+        look = partial(self._target, world, app, spec, read) if spec else None
         target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(app, operation, target, look) if look else None
@@ -165,8 +166,8 @@ class Observer:
             spec=spec,
             spec_error=spec_error or hold_error or place.problem,
             hold=hold,
-            project=project,
-            project_error=project_error,
+            project=read.spec,
+            project_error=read.error,
             has_project=has_project,
             target=target,
             comparison=comparison,
@@ -207,16 +208,16 @@ class Observer:
         self._trees.pop(key, None)
         self._judgements.pop(key, None)
 
-    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ProjectSpec | None, str, bool]:
-        """(project, what is wrong, whether it exists)."""
+    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ReadProject, bool]:
+        """The project as the application may use it, and whether it exists."""
         name = (spec.project if spec else "") or DEFAULT
         found = world.get(APP_PROJECTS, self._settings.namespace, name)
         if found is None:
             self._projects.forget(name)
-            return None, f"Application referencing project {name} which does not exist", False
+            return ReadProject(None, f"Application referencing project {name} which does not exist"), False
         project = self._projects.read(found)
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
-        return (None, refusal, True) if project.spec and refusal else (project.spec, project.error, True)
+        return (ReadProject(None, refusal) if project.spec and refusal else project), True
 
     def _read_settings(self, world: World) -> _Read:
         """Read once for each version of `argocd-cm`."""
@@ -227,7 +228,7 @@ class Observer:
         return self._read_customizations
 
     def _target(
-        self, world: World, app: Obj, spec: ApplicationSpec, project: ProjectFacts, wanted: Pinned, hold: Hold | None = None
+        self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, wanted: Pinned, hold: Hold | None = None
     ) -> Target:
         instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
         options = sync_options(spec)
@@ -239,11 +240,12 @@ class Observer:
             scope=self._read_settings(world).scope,
             cluster=cluster_of(spec),
         )
-        target = target_of(world, app, wanted, project, terms.cluster)
+        target = target_of(world, app, wanted, _facts_of(spec, project.spec), terms.cluster)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
-        return prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
+        target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
+        return replace(target, checks=checks_of(world, target, project))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from shipway.api.application import ProjectSpec, parse_project
 from shipway.base.errors import InvalidInput
 from shipway.gitops.project import problems
+from shipway.gitops.signatures import SignaturePolicy, policy_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, resource_version_of, uid_of
 
@@ -17,6 +18,7 @@ class ReadProject(Struct, frozen=True):
 
     spec: ProjectSpec | None
     error: str = ""
+    signatures: SignaturePolicy = SignaturePolicy()
 
 
 class Projects:
@@ -41,7 +43,8 @@ class Projects:
 def _read(project: Obj, name: str) -> ReadProject:
     try:
         spec = parse_project(project)
+        signatures = policy_of(project, spec)
     except InvalidInput as error:
         return ReadProject(None, f"AppProject {name}: {error.message}")
     wrong = problems(spec, name)
-    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec)
+    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec, signatures=signatures)

@@ -76,10 +76,10 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
     if due is not None:
         return _next_try(observed, state, due, retry, now)
     target = observed.sync_target
-    if target is None or target.is_waiting:
+    if target is None or target.is_undecided:
         return None
-    if target.error:
-        return _ended(state, retry, "Error", f"ComparisonError: {target.error}", now)
+    if target.stops:
+        return _ended(state, retry, "Error", target.stops, now)
     work = work_of(observed)
     return _carry_on(observed, state, work, retry, now) if work else None
 
@@ -130,11 +130,11 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", message, now))
     if problem := _unsupported(observed):
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
-    if target is None or target.is_waiting:
+    if target is None or target.is_undecided:
         return None
     state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content, target.tools), now)
-    if target.error:
-        return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
+    if target.stops:
+        return _ended(state, observed.operation.retry, "Error", target.stops, now)
     return Progress(state)
 
 

@@ -58,6 +58,14 @@ class Part(Struct, frozen=True):
     """The remote has not answered since our start: this is the revision that the status names, from the mirror."""
 
 
+class Checks(Struct, frozen=True):
+    """Whether what is wanted may be synced at all. `problems`: conditions (type, message) that say why it may not."""
+
+    asks: tuple[Ask, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    is_pending: bool = False
+
+
 class Target(Struct, frozen=True):
     """The application's sources at some revisions, and what they want together."""
 
@@ -69,6 +77,7 @@ class Target(Struct, frozen=True):
     """What jq rules select in the objects is not known yet."""
     problem: str = ""
     """Why the rendered objects cannot be applied."""
+    checks: Checks = Checks()
     is_news: bool = False
     """What the sources read is known to differ from what they read at the revision that the status names."""
 
@@ -78,7 +87,7 @@ class Target(Struct, frozen=True):
 
     @property
     def asks(self) -> tuple[Ask, ...]:
-        return (*dict.fromkeys(ask for part in self.parts for ask in part.asks), *self.jq_asks)
+        return (*dict.fromkeys(ask for part in self.parts for ask in part.asks), *self.jq_asks, *self.checks.asks)
 
     @property
     def head_asks(self) -> tuple[Ask, ...]:
@@ -116,6 +125,17 @@ class Target(Struct, frozen=True):
                 place = f"failed to generate manifest for source {index + 1} of {len(self.parts)}: " if self.is_plural else ""
                 return f"{place}{part.error}"
         return self.problem
+
+    @property
+    def stops(self) -> str:
+        """Why it is not synced, as an operation says it; "" when it may be."""
+        found = (("ComparisonError", self.error),) if self.error else self.checks.problems
+        return "; ".join(f"{kind}: {message}" for kind, message in found)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it may be synced is not known yet."""
+        return self.is_waiting or (not self.error and self.checks.is_pending)
 
     @property
     def stale(self) -> str:

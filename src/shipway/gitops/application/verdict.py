@@ -7,6 +7,7 @@ health goes on being judged and, for a time of grace, so does the sync state aga
 from msgspec import Struct
 
 from shipway.base.clock import Instant, parse_rfc3339
+from shipway.gitops.application.checks import CHECKED
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.comparison import Item, health_of_all
 from shipway.gitops.hold import CONDITION, sentence
@@ -50,6 +51,9 @@ def verdict_of(observed: Observed, now: Instant) -> Verdict:
     conditions += [("SharedResourceWarning", _shared(item, observed)) for item in comparison.items if item.shared_with]
     conditions += held(observed)
     conditions += [("UnknownError", problem) for problem in observed.customizations.problems]
+    conditions += target.checks.problems
+    if target.checks.is_pending:  # what was said stands until it is known
+        conditions += [one for one in told(observed.status) if one[0] in CHECKED]
     sync = comparison.state
     if target.is_remembered and not target.stale:
         conditions += [one for one in told(observed.status) if one[0] == "ComparisonError"]

@@ -1,0 +1,31 @@
+"""What is known of the commits of a repository: who signed one."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class SignatureRequest(Struct, frozen=True):
+    """Of which commit; of the annotated tag that led to it where there is one (`Head.tag`)."""
+
+    repo_url: str
+    commit: str
+    tag: str = ""
+
+
+class Signature(Struct, frozen=True):
+    """What a commit or a tag is signed with.
+
+    `keys`: the spellings of the key that signed: fingerprints of an OpenPGP key and its primary key, or an SSH public key
+    (`ssh-ed25519 AAAA…`). `message`: what is wrong with it. `unknown`: it could not be verified.
+    """
+
+    result: Literal["none", "good", "invalid", "unknown"]
+    cipher: str = ""
+    keys: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as people read it: the last 16 digits of an OpenPGP key, the SSH key's fingerprint."""
+        return self.keys[0] if self.keys else ""

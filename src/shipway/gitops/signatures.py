@@ -1,0 +1,100 @@
+"""Signature policies of an AppProject: a commit that no allowed key has signed is not synced.
+
+    spec.signatureKeys            OpenPGP keys, as in Argo CD; the public keys lie in the ConfigMap argocd-gpg-keys-cm
+    shipway.dev/allowed-signers   an annotation: SSH keys, in the words of OpenSSH's allowed_signers file
+
+Either is enough. Of an annotated tag its own signature counts, of everything else that of the commit (Argo CD's rule and words:
+controller/state.go verifyGnuPGSignature, 3.0).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from shipway.api.application import ProjectSpec
+from shipway.api.commits import Signature
+from shipway.base.errors import InvalidInput
+from shipway.gitops.annotations import ALLOWED_SIGNERS
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of
+
+_KEY_ID = re.compile(r"(0x)?([0-9A-Fa-f]{24})?[0-9A-Fa-f]{16}")
+_LINE = re.compile(
+    r'(?P<who>\S+)\s+(?:namespaces="(?P<for>[^"]*)"\s+)?(?P<kind>(?:ssh|ecdsa)-\S+)\s+(?P<key>[A-Za-z0-9+/=]+)(?:\s.*)?'
+)
+
+
+class SignaturePolicy(Struct, frozen=True):
+    """Whose signature counts: OpenPGP keys by the end of their fingerprint, SSH keys as `type base64`."""
+
+    gpg: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+
+    @property
+    def is_required(self) -> bool:
+        return bool(self.gpg or self.ssh)
+
+    def allows(self, signature: Signature) -> bool:
+        return any(key in self.ssh or key.upper().endswith(self.gpg) for key in signature.keys)
+
+
+def key_problems(project: ProjectSpec) -> Iterator[str]:
+    """What is wrong with `signatureKeys`, each with its path."""
+    for index, one in enumerate(project.signature_keys or ()):
+        if not _KEY_ID.fullmatch(one.key_id):
+            told = "write the last 16 hexadecimal digits of its fingerprint, or all 40"
+            yield f"signatureKeys[{index}].keyID: {one.key_id!r} is no id of an OpenPGP key: {told}"
+
+
+def policy_of(project: Obj, spec: ProjectSpec) -> SignaturePolicy:
+    """Raises InvalidInput for an annotation that is no list of signers."""
+    gpg = tuple(one.key_id.upper().removeprefix("0X") for one in spec.signature_keys or ())
+    text = annotations_of(project).get(ALLOWED_SIGNERS)
+    return SignaturePolicy(gpg, () if text is None else _signers(text))
+
+
+def refusal_of_signature(policy: SignaturePolicy, signature: Signature, revision: str) -> str:
+    """Why the revision may not be synced; "" when it may."""
+    made = f"{signature.cipher} key {_shown(signature)}".strip()
+    match signature.result:
+        case "none":
+            return unsigned(revision)
+        case "good" if policy.allows(signature):
+            return ""
+        case "good":
+            return f"Found good signature made with {made}, but this key is not allowed in AppProject"
+        case "invalid":
+            return f"Found signature made with {made}, but verification result was invalid: '{signature.message}'"
+        case _:
+            return f"Could not verify commit signature on revision '{revision}': {signature.message}"
+
+
+def unsigned(revision: str) -> str:
+    """What is said of a revision without a signature; a chart has none that counts."""
+    return f"Target revision {revision} in Git is not signed, but a signature is required"
+
+
+def _shown(signature: Signature) -> str:
+    return signature.key if ":" in signature.key else signature.key[-16:]
+
+
+def _signers(text: str) -> tuple[str, ...]:
+    """The keys of an allowed_signers file that may sign for Git."""
+    found: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        read = _LINE.fullmatch(line.strip())
+        if read is None:
+            told = 'write `name ssh-ed25519 AAAA…`; of the options only namespaces="git" is read'
+            raise InvalidInput(f"annotation {ALLOWED_SIGNERS}: line {number} names no SSH key: {told}")
+        if read["for"] is None or "git" in _names(read["for"]):
+            found.append(f"{read['kind']} {read['key']}")
+    if not found:
+        raise InvalidInput(f"annotation {ALLOWED_SIGNERS}: it names no key that may sign for Git: nothing could be synced")
+    return tuple(found)
+
+
+def _names(text: str) -> Sequence[str]:
+    return [one.strip() for one in text.split(",")]
