@@ -77,3 +77,59 @@ async def test_only_what_an_allowed_key_has_signed_is_synced(place: Place) -> No
             seen = await app_is(place.client, "shop", synced_to(by_ssh))
             assert not dig(seen, "status", "conditions")
             await banner_says(place.client, "by ssh")
+
+
+RIGHTS = """
+teams: {"@platform": [pat@example.com]}
+environments:
+- {name: production, namespaces: [shop], owners: ["@platform", dev@example.com]}
+"""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.proves("002-11")
+async def test_what_its_owners_did_not_change_or_approve_is_not_synced(place: Place) -> None:
+    """From the first refusal to an approval that comes later; other paths go on, and nobody gives himself a right."""
+
+    async def push(who: str, files: dict[str, str | bytes | None], message: str = "Change") -> str:
+        """A commit of somebody else, who does not pretend to be the developer."""
+        place.copy.write(files)
+        await asyncio.to_thread(place.copy.git, "add", "-A")
+        alias = f"alias.as=!GIT_AUTHOR_EMAIL={who} GIT_COMMITTER_EMAIL={who} git"
+        await asyncio.to_thread(place.copy.git, "-c", alias, "as", "commit", "-q", "--allow-empty", "-m", message)
+        await asyncio.to_thread(place.copy.push)
+        return await place.head()
+
+    owned = config_map("one") + "---\n"
+    await place.push({"CODEOWNERS": "/deploy/ @platform\n/CODEOWNERS @platform\n", "deploy/banner.yaml": owned})
+    async with place.run() as running:
+        await running.ready()
+        place.git.notify(f"{running.url}/api/webhook", "")
+        await place.client.create(APP_PROJECTS, project({"shipway.dev/change-rights": RIGHTS}))
+        await place.client.create(APPLICATIONS, application("shop", place.copy.url, "deploy", project="team"))
+        await app_is(place.client, "shop", synced_to(await place.head()))
+
+        bad = await push("dev@example.com", {"deploy/banner.yaml": config_map("by dev")})
+        told = (
+            f"commit {bad[:7]} by dev@example.com changes deploy/banner.yaml, which belongs to @platform (CODEOWNERS line 1: "
+        )
+        seen = await app_is(place.client, "shop", says(told, "ChangeRightsError"))
+        assert dig(seen, "status", "sync", "status") == "OutOfSync" and "operation" not in seen
+        by_hand = {"operation": {"initiatedBy": {"username": "ann"}, "sync": {}}}
+        await place.client.patch(APPLICATIONS, "argocd", "shop", by_hand)
+        await app_is(place.client, "shop", failed_with(f"ChangeRightsError: {told}"))
+        worse = await push("dev@example.com", {"CODEOWNERS": ""})
+        await app_is(place.client, "shop", says("changes deploy/banner.yaml, which belongs to @platform", "ChangeRightsError"))
+        await banner_says(place.client, "one")
+
+        approval = f"Put it back\n\nApproves: {bad}\nApproves: {worse}\n"
+        await push("pat@example.com", {"CODEOWNERS": "/deploy/ @platform\n"}, approval)
+        refresh = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+        await place.client.patch(APPLICATIONS, "argocd", "shop", refresh)
+        await banner_says(place.client, "by dev")
+        await app_is(place.client, "shop", synced_to(await place.head()))
+        await app_is(place.client, "shop", lambda app: not dig(app, "status", "conditions"))
+
+        trailer = "Change\n\nApproved-by: Pat <pat@example.com>"
+        await push("eve@example.com", {"deploy/banner.yaml": config_map("approved")}, trailer)
+        await banner_says(place.client, "approved")

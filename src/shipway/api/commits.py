@@ -29,3 +29,29 @@ class Signature(Struct, frozen=True):
     def key(self) -> str:
         """The key as people read it: the last 16 digits of an OpenPGP key, the SSH key's fingerprint."""
         return self.keys[0] if self.keys else ""
+
+
+class ChangesRequest(Struct, frozen=True):
+    """What was committed from `since` to `until`, of `paths` ("" = all) and the files that say who owns what.
+
+    `revision` is what the source tracks: a later commit there may approve an earlier one.
+    """
+
+    repo_url: str
+    revision: str
+    since: str
+    until: str
+    paths: tuple[str, ...]
+
+
+class Committed(Struct, frozen=True):
+    """One commit: `people` (addresses in lower case) wrote, committed, merged or approved it, and `paths` it changes.
+
+    `codeowners` is the text of CODEOWNERS as it was before ("" where there was none), `file` its path.
+    """
+
+    commit: str
+    people: tuple[str, ...]
+    paths: tuple[str, ...]
+    codeowners: str = ""
+    file: str = ""

@@ -25,7 +25,17 @@ from shipway.assembly.settings import RunSettings
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Unavailable
-from shipway.gitops.asks import HeadAsk, HealthAsk, JqPathsAsk, KeepAsk, KnownHeadAsk, RecallAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import (
+    ChangesAsk,
+    HeadAsk,
+    HealthAsk,
+    JqPathsAsk,
+    KeepAsk,
+    KnownHeadAsk,
+    RecallAsk,
+    RenderAsk,
+    SignatureAsk,
+)
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.secrets import secret_values
@@ -94,6 +104,7 @@ class GitMeans(Struct, frozen=True):
             HeadAsk: self.sources.head,
             KnownHeadAsk: self.sources.known_head,
             SignatureAsk: self.sources.signature,
+            ChangesAsk: self.sources.changes,
             RenderAsk: self.sources.render,
             HealthAsk: self.scripts.health,
             JqPathsAsk: self.scripts.jq_paths,

@@ -20,7 +20,7 @@ from shipway.adapters.plugins.engine import SECONDS, PluginEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
-from shipway.api.commits import Signature
+from shipway.api.commits import Committed, Signature
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
@@ -28,7 +28,7 @@ from shipway.assembly.dependencies import DependencyCharts
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
-from shipway.gitops.asks import HeadAsk, KnownHeadAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HeadAsk, KnownHeadAsk, RenderAsk, SignatureAsk
 from shipway.kube.runtime.decision import Ask
 from shipway.workers.pool import WorkerPool
 
@@ -181,6 +181,9 @@ class Sources:
         """Who signed a commit, by the keys that are known now."""
         await self.repositories.synced()
         return await self.mirrors.signature(ask.request, self.repositories.gpg_keys)
+
+    async def changes(self, ask: ChangesAsk) -> tuple[Committed, ...]:
+        return await self.mirrors.changes(ask.request)
 
     def at_hand(self, ask: Ask) -> Rendered | None:
         """What was rendered before: the narrower question after a first render waits for nobody."""

@@ -32,6 +32,8 @@ DEPENDS_ON = "shipway.dev/depends-on"
 """On an Application: the Applications that have to be ready before it is synced (`dependencies`)."""
 ALLOWED_SIGNERS = "shipway.dev/allowed-signers"
 """On an AppProject: the SSH keys one of which has to have signed what is synced (`signatures`)."""
+CHANGE_RIGHTS = "shipway.dev/change-rights"
+"""On an AppProject: who has to have written or approved what is synced (`change_rights`)."""
 REFRESHING = "shipway.dev/refreshing-since"
 """On an Application whose refresh was asked for: when we passed the question on."""
 

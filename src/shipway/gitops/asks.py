@@ -4,6 +4,7 @@
     KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
     RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
     SignatureAsk  standing   lane: its mirror        -> api.commits.Signature
+    ChangesAsk    standing   lane: its mirror        -> tuple of api.commits.Committed
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
     ConnectionAsk standing   lane: the cluster's own -> its version
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import orjson
 
-from shipway.api.commits import SignatureRequest
+from shipway.api.commits import ChangesRequest, SignatureRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Ask
@@ -68,6 +69,18 @@ class SignatureAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"signatures {self.request.repo_url}"
+
+
+class ChangesAsk(Ask, frozen=True):
+    """What was committed since the last sync, and by whom? Standing, since a later commit may approve an earlier one."""
+
+    standing: ClassVar[bool] = True
+    poll_seconds: ClassVar[float] = 60.0
+    request: ChangesRequest
+
+    @property
+    def lane(self) -> str:
+        return f"changes {self.request.repo_url}"
 
 
 class ClusterAsk(Ask, frozen=True):

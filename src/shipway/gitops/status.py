@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
+from shipway.gitops.change_rights import CONDITION as CHANGE_RIGHTS
 from shipway.gitops.comparison import Comparison, Item, item_wave
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.external_urls import external_urls
@@ -25,7 +26,7 @@ WARNINGS = (
     DEPENDENCY,
     "ClientSideApplyWarning",
 )
-EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD})
+EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD, CHANGE_RIGHTS})
 
 
 REVISIONS = ("revision", "revisions")

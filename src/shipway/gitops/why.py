@@ -16,6 +16,7 @@ from shipway.api.application import parse_project, parse_spec
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
 from shipway.gitops.auto_sync import is_automated
+from shipway.gitops.change_rights import CONDITION as CHANGE_RIGHTS
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.hold import hold_of, sentence
 from shipway.gitops.pinned import revisions_in
@@ -52,6 +53,8 @@ def _error(app: Obj, _: Sequence[Obj]) -> str:
     if "ComparisonError" in conditions:
         what = _ended(conditions["ComparisonError"])
         return f"cannot be compared with Git: {what} What runs stays as it is until that is mended."
+    if CHANGE_RIGHTS in conditions:
+        return f"is {_sync(app)} and not synced: {_ended(conditions[CHANGE_RIGHTS])} What runs stays as it is."
     return ""
 
 

@@ -93,6 +93,10 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
             "What runs stays as it is until that is mended.",
         ),
         (
+            app("OutOfSync", conditions=conditions("ChangeRightsError", "commit abc1234 by eve@x changes a")),
+            "shop-web is OutOfSync and not synced: commit abc1234 by eve@x changes a. What runs stays as it is.",
+        ),
+        (
             app("Unknown", conditions=conditions("InvalidSpecError", "spec.source: it is missing")),
             "shop-web cannot be synced: spec.source: it is missing. Nothing live is touched until that is mended.",
         ),

@@ -5,6 +5,7 @@ that touches none of them is not news to it; those to whom a fetch is news are t
 memory here may be lost: the next head names the root tree again and the next render teaches the paths again.
 """
 
+import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
 from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
+from shipway.adapters.git.changes import changes_of
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
@@ -25,7 +27,7 @@ from shipway.adapters.git.revisions import annotated_tag, is_sha, resolve
 from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
-from shipway.api.commits import Signature, SignatureRequest
+from shipway.api.commits import ChangesRequest, Committed, Signature, SignatureRequest
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, Named, PathTree
 from shipway.base.clock import Clock
@@ -285,6 +287,11 @@ class Mirrors:
         """What the mirror's commit or annotated tag is signed with. `keyring`: armored OpenPGP keys. Raises `Unavailable`."""
         oid = request.tag or request.commit
         return await signature_of(self._holding(request.repo_url, oid).repository(), oid, keyring)
+
+    async def changes(self, request: ChangesRequest) -> tuple[Committed, ...]:
+        """What was committed between two commits of the mirror (see `changes.changes_of`)."""
+        repository = self._holding(request.repo_url, request.until).open()
+        return await asyncio.to_thread(changes_of, repository, request)
 
     def is_ancestor(self, repo_url: str, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`. False when either is not in the mirror."""

@@ -1,36 +1,45 @@
-"""May what Git wants be synced at all? What the project says of who signed it.
+"""May what Git wants be synced at all? What the project says of who signed it and of who changed it.
 
 It is compared all the same, so that everybody sees what waits; only no operation applies it. A question that is not answered
 yet lets nothing through, and an answer that could not be had neither.
 """
 
 import re
+from collections.abc import Iterator
 
-from shipway.api.commits import SignatureRequest
+from shipway.api.application import Destination
+from shipway.api.commits import ChangesRequest, SignatureRequest
 from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Part, Target
-from shipway.gitops.asks import SignatureAsk
-from shipway.gitops.signatures import refusal_of_signature, unsigned
+from shipway.gitops.asks import ChangesAsk, SignatureAsk
+from shipway.gitops.change_rights import CONDITION, ChangeRights, refusals_of_changes
+from shipway.gitops.pinned import pinned_in
+from shipway.gitops.signatures import SignaturePolicy, refusal_of_signature, unsigned
+from shipway.gitops.source import is_only_ref
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import status_of
 from shipway.kube.runtime.controller import World
 
-CHECKED = ("ComparisonError",)
+CHECKED = ("ComparisonError", CONDITION)
 """The conditions that tell of a refusal."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def checks_of(world: World, target: Target, project: ReadProject) -> Checks:
+def checks_of(world: World, target: Target, project: ReadProject, app: Obj, destination: Destination) -> Checks:
     """As far as the answers have arrived."""
-    if not project.signatures.is_required:
-        return Checks()
-    found = [_signed(world, part, project) for part in target.parts if part.head]
+    found: list[Checks] = []
+    if project.signatures.is_required:
+        found += [_signed(world, part, project.signatures) for part in target.parts if part.head]
+    if project.rights is not None:
+        found += [_permitted(world, request, project.rights, destination) for request in dict.fromkeys(_to_check(target, app))]
     return Checks(
-        tuple(ask for one in found for ask in one.asks),
+        tuple(dict.fromkeys(ask for one in found for ask in one.asks)),
         tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
         any(one.is_pending for one in found),
     )
 
 
-def _signed(world: World, part: Part, project: ReadProject) -> Checks:
+def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
     """Whether an allowed key has signed what one source stands at."""
     assert part.head is not None
     revision = part.revision or "HEAD"
@@ -43,5 +52,41 @@ def _signed(world: World, part: Part, project: ReadProject) -> Checks:
     if answer.value is None:
         told = answer.error.message if answer.error else ""
         return Checks((ask,), (("ComparisonError", f"Could not verify commit signature on revision '{revision}': {told}"),))
-    refusal = refusal_of_signature(project.signatures, answer.value, revision)
+    refusal = refusal_of_signature(policy, answer.value, revision)
     return Checks((ask,), (("ComparisonError", refusal),) if refusal else ())
+
+
+def _to_check(target: Target, app: Obj) -> Iterator[ChangesRequest]:
+    """What each source of a repository reads, since what was synced last; nothing of a source that was not synced before."""
+    history: list[Obj] = status_of(app).get("history") or []
+    last = pinned_in(history[-1]) if history else None
+    if last is None or len(last.sources) != len(target.parts) or len(last.revisions) != len(target.parts):
+        return
+    for part, source, since in zip(target.parts, last.sources, last.revisions, strict=True):
+        repo_url = part.source.get("repoURL", "")
+        if part.head is None or source.get("repoURL", "") != repo_url or since == part.head.commit:
+            continue
+        if _COMMIT.fullmatch(since) and _COMMIT.fullmatch(part.head.commit):
+            yield ChangesRequest(repo_url, part.revision, since, part.head.commit, _reads(part, target))
+
+
+def _reads(part: Part, target: Target) -> tuple[str, ...]:
+    """The paths that are read of it; of one that lends its files, those that the others read."""
+    assert part.head is not None
+    heads = [part.head]
+    if is_only_ref(part.source):
+        heads += [lent for other in target.parts for lent in other.lent if lent.commit == part.head.commit]
+    return tuple(sorted({tree.path for head in heads for tree in head.trees}))
+
+
+def _permitted(world: World, request: ChangesRequest, rights: ChangeRights, destination: Destination) -> Checks:
+    """Whether those to whom it belongs had a hand in each change."""
+    ask = ChangesAsk(request)
+    answer = world.answer(ask)
+    if answer is None or (answer.value is None and answer.error is None):
+        return Checks((ask,), is_pending=True)
+    if answer.value is None:
+        told = answer.error.message if answer.error else ""
+        return Checks((ask,), ((CONDITION, f"who changed what since {request.since[:7]} is not known: {told}"),))
+    refusals = refusals_of_changes(rights, destination, answer.value)
+    return Checks((ask,), ((CONDITION, ". ".join(refusals)),) if refusals else ())

@@ -245,7 +245,7 @@ class Observer:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
         target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
-        return replace(target, checks=checks_of(world, target, project))
+        return replace(target, checks=checks_of(world, target, project, app, spec.destination))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from shipway.api.application import ProjectSpec, parse_project
 from shipway.base.errors import InvalidInput
+from shipway.gitops.change_rights import ChangeRights, rights_of
 from shipway.gitops.project import problems
 from shipway.gitops.signatures import SignaturePolicy, policy_of
 from shipway.kube.objects.resource import Obj
@@ -19,6 +20,7 @@ class ReadProject(Struct, frozen=True):
     spec: ProjectSpec | None
     error: str = ""
     signatures: SignaturePolicy = SignaturePolicy()
+    rights: ChangeRights | None = None
 
 
 class Projects:
@@ -43,8 +45,8 @@ class Projects:
 def _read(project: Obj, name: str) -> ReadProject:
     try:
         spec = parse_project(project)
-        signatures = policy_of(project, spec)
+        signatures, rights = policy_of(project, spec), rights_of(project)
     except InvalidInput as error:
         return ReadProject(None, f"AppProject {name}: {error.message}")
     wrong = problems(spec, name)
-    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec, signatures=signatures)
+    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec, signatures=signatures, rights=rights)

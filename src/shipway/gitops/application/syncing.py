@@ -132,9 +132,11 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
     if target is None or target.is_undecided:
         return None
+    if target.checks.problems and not target.error:  # once it is in order, automated sync goes on as if nobody had tried
+        return _over(finish(begin(observed.app, raw, Begun(), now), "Error", target.stops, now))
     state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content, target.tools), now)
-    if target.stops:
-        return _ended(state, observed.operation.retry, "Error", target.stops, now)
+    if target.error:
+        return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
     return Progress(state)
 
 
