@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.prometheus.provider import Range, measure
-from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, ROLLOUTS
+from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CRDS, ROLLOUTS
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.recording import record
 from shipway.base.clock import Instant, SystemClock
@@ -34,6 +34,7 @@ from shipway.rehearsal.measures import metrics_of
 from shipway.rehearsal.performance import Play, rehearse
 from shipway.rehearsal.recording import read_recording
 from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.burn_rate import OBJECTIVES
 from tests.contract.analysis_engine import analysis_engine
 from tests.sim.rollouts_world import NS, World, errors_template, furnished, rollout, running
 
@@ -46,13 +47,17 @@ READY_SECONDS = 30.0
 
 
 class Shop(Struct):
-    """What the exporter tells: the share of failed requests of each service."""
+    """What the exporter tells: the share of failed requests of each service, and how many requests each version has answered
+    by status."""
 
     ratios: dict[str, float]
+    requests: dict[tuple[str, str], int] = {}
 
     async def metrics(self, request: web.Request) -> web.Response:
-        rows = [f'shop_error_ratio{{service="{name}"}} {ratio}' for name, ratio in self.ratios.items()]
-        return web.Response(text="\n".join(["# TYPE shop_error_ratio gauge", *rows, ""]))
+        ratios = [f'shop_error_ratio{{service="{name}"}} {ratio}' for name, ratio in self.ratios.items()]
+        counts = [f'requests_total{{version="{one}",code="{code}"}} {count}' for (one, code), count in self.requests.items()]
+        types = ("# TYPE shop_error_ratio gauge", "# TYPE requests_total counter")
+        return web.Response(text="\n".join([types[0], *ratios, types[1], *counts, ""]))
 
 
 class Monitoring(Struct, frozen=True):
@@ -184,16 +189,7 @@ async def client(monitoring: Monitoring) -> AsyncGenerator[Client, None]:
         yield client
 
 
-def analysis_run(name: str, query: str) -> Obj:
-    metric = {
-        "name": "error-ratio",
-        "interval": "1s",
-        "count": 3,
-        "failureLimit": 1,
-        "consecutiveErrorLimit": 0,
-        "successCondition": "len(result) == 1 && result[0] < 0.05",
-        "provider": {"prometheus": {"query": query}},
-    }
+def analysis_run(name: str, metric: Obj) -> Obj:
     meta = {"name": name, "namespace": "shop"}
     args = [{"name": "service", "value": "web"}]
     return {
@@ -204,9 +200,21 @@ def analysis_run(name: str, query: str) -> Obj:
     }
 
 
-async def ended(client: Client, name: str, query: str) -> Obj:
+def error_ratio(query: str) -> Obj:
+    return {
+        "name": "error-ratio",
+        "interval": "1s",
+        "count": 3,
+        "failureLimit": 1,
+        "consecutiveErrorLimit": 0,
+        "successCondition": "len(result) == 1 && result[0] < 0.05",
+        "provider": {"prometheus": {"query": query}},
+    }
+
+
+async def ended(client: Client, name: str, metric: Obj) -> Obj:
     """The run once it has a verdict."""
-    await client.create(ANALYSIS_RUNS, analysis_run(name, query))
+    await client.create(ANALYSIS_RUNS, analysis_run(name, metric))
     finished = ("Successful", "Failed", "Error", "Inconclusive")
     run = await wait_until(
         client, One(ANALYSIS_RUNS, "shop", name), lambda obj: dig(obj or {}, "status", "phase") in finished, seconds=30
@@ -219,24 +227,120 @@ async def ended(client: Client, name: str, query: str) -> Obj:
 @pytest.mark.timeout(120)
 async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client: Client) -> None:
     query = 'shop_error_ratio{service="{{args.service}}"}'
-    good = await ended(client, "good", query)
+    good = await ended(client, "good", error_ratio(query))
     result = dig(good, "status", "metricResults", 0)
     assert (dig(good, "status", "phase"), result["successful"]) == ("Successful", 3)
     assert [measurement["value"] for measurement in result["measurements"]] == ["[0.01]"] * 3
 
     monitoring.shop.ratios["web"] = 0.3
     await monitoring.until("shop_error_ratio", lambda value: value == [0.3])
-    bad = await ended(client, "bad", query)
+    bad = await ended(client, "bad", error_ratio(query))
     assert dig(bad, "status", "phase") == "Failed"
     assert dig(bad, "status", "message") == 'Metric "error-ratio" assessed Failed due to failed (2) > failureLimit (1)'
     assert dig(bad, "status", "metricResults", 0, "measurements", 0, "value") == "[0.3]"
 
-    silent = await ended(client, "silent", 'shop_error_ratio{service="nobody"}')
+    silent = await ended(client, "silent", error_ratio('shop_error_ratio{service="nobody"}'))
     assert dig(silent, "status", "phase") == "Failed"
 
-    nonsense = await ended(client, "nonsense", "sum(")
+    nonsense = await ended(client, "nonsense", error_ratio("sum("))
     assert dig(nonsense, "status", "phase") == "Error"
     assert "Prometheus refuses the query: bad_data: " in dig(nonsense, "status", "message")
+
+
+OBJECTIVE = {
+    "target": "99",
+    "window": "4w",
+    "indicator": {"ratio": {"errors": {"metric": 'requests_total{code="500"}'}, "total": {"metric": "requests_total"}}},
+}
+PYRRA = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "servicelevelobjectives.pyrra.dev"},
+    "spec": {
+        "group": "pyrra.dev",
+        "scope": "Namespaced",
+        "names": {"kind": "ServiceLevelObjective", "plural": "servicelevelobjectives"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def budget(slo: Obj) -> Obj:
+    return {
+        "name": "budget",
+        "failureCondition": 'result.severity == "critical"',
+        "successCondition": 'result.severity != "critical"',
+        "provider": {"plugin": {"shipway.dev/slo": {"release": 'version="v2"', **slo}}},
+    }
+
+
+def better_version() -> Obj:
+    """Which version fails less often; `no difference` is as good as better."""
+
+    def side(version: str) -> Obj:
+        counts = (("hits", f'version="{version}",code="500"'), ("total", f'version="{version}"'))
+        asked = {key: {"prometheus": {"query": f"sum(increase(requests_total{{{labels}}}[1h]))"}} for key, labels in counts}
+        return {"name": version, **asked}
+
+    block = {"test": "proportions", "better": "lower", "baseline": side("v1"), "candidate": side("v2")}
+    return {
+        "name": "better",
+        "failureCondition": 'result.winner == "v1"',
+        "successCondition": 'result.winner == "v2" || result.verdict == "no difference"',
+        "provider": {"plugin": {"shipway.dev/compare": block}},
+    }
+
+
+@pytest.mark.compat("rollouts:provider.shipway")
+@pytest.mark.proves("004-05", "004-10", "004-12", "rehearsal:slo", "rehearsal:comparison")
+@pytest.mark.timeout(120)
+async def test_a_budget_that_burns_and_a_version_that_is_worse(monitoring: Monitoring, client: Client) -> None:
+    """From objectives alone: nobody wrote a burn rate. First there are no requests at all, then good ones, then bad ones."""
+    await client.create(CRDS, PYRRA)
+    meta = {"name": "shop", "namespace": "shop"}
+    pyrra = {"apiVersion": OBJECTIVES.api_version, "kind": OBJECTIVES.kind, "metadata": meta, "spec": OBJECTIVE}
+    await client.create(OBJECTIVES, pyrra)
+    blind = await ended(client, "blind", budget({"objective": OBJECTIVE}) | {"consecutiveErrorLimit": 0})
+    assert dig(blind, "status", "phase") == "Error"
+    assert "Prometheus has no data of it" in dig(blind, "status", "message")
+
+    served = {("v1", "200"): 1000, ("v1", "500"): 0, ("v2", "200"): 1000, ("v2", "500"): 0}
+    await requests_are(monitoring, served)
+    few = await ended(client, "few", better_version())
+    assert dig(few, "status", "phase") == "Inconclusive"
+    assert dig(few, "status", "metricResults", 0, "measurements", 0, "value").startswith("not enough data: v1 0, v2 0 samples")
+    await requests_are(monitoring, served | {("v1", "200"): 3000, ("v2", "200"): 3000})
+    good = await ended(client, "good", budget({"serviceLevelObjective": "shop"}))
+    assert dig(good, "status", "phase") == "Successful"
+    assert dig(good, "status", "metricResults", 0, "measurements", 0, "value").endswith(
+        "100.0% of the budget left, 0.00% spent by this release"
+    )
+    assert dig(await ended(client, "even", better_version()), "status", "phase") == "Successful"
+
+    await requests_are(monitoring, served | {("v1", "200"): 3000, ("v2", "200"): 3500, ("v2", "500"): 1500})
+    bad = await ended(client, "bad", budget({"serviceLevelObjective": "shop"}))
+    assert dig(bad, "status", "phase") == "Failed"
+    told = dig(bad, "status", "metricResults", 0, "measurements", 0, "value")
+    assert told.startswith("critical: burns ") and "over 1h" in told and "spent by this release" in told
+    worse = await ended(client, "worse", better_version())
+    assert dig(worse, "status", "phase") == "Failed"
+    assert dig(worse, "status", "metricResults", 0, "measurements", 0, "value").endswith("v1 is better")
+    absent = await ended(client, "absent", budget({"serviceLevelObjective": "gone"}) | {"consecutiveErrorLimit": 0})
+    assert "ServiceLevelObjective shop/gone does not exist" in dig(absent, "status", "message")
+
+
+async def requests_are(monitoring: Monitoring, counts: dict[tuple[str, str], int]) -> None:
+    """From now on Prometheus knows these counts."""
+    monitoring.shop.requests = counts
+    total = float(sum(counts.values()))
+    await monitoring.until("sum(requests_total)", lambda value: value == [total])
 
 
 class Watched(World):

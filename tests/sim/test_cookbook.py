@@ -21,7 +21,9 @@ from shipway.kube.objects.views import dig, labels_of
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.runtime import Runtime
+from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.burn_rate import queries, read_burning, read_objective
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.rollout.names import HASH_LABEL
@@ -38,6 +40,7 @@ FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 """Run by test_cookbook_routers.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
+BUDGET = "Thrown out when the error budget burns"
 
 
 def chapter_of(heading: str) -> str:
@@ -277,6 +280,43 @@ def test_the_third_bad_answer_of_datadog_ends_it(answers: list[Any], good: bool)
     cooked(DATADOG, story, {"error-rate": answers})
 
 
+def budget_when(share: float) -> Obj:
+    """What a condition sees of the recipe's objective while this share of the requests fails, now and ever since."""
+    metrics = listings(BUDGET)[-1]["spec"]["metrics"]
+    block = read_burning(metrics[0]["provider"]["plugin"]["shipway.dev/slo"])
+    objective = read_objective(block.objective, "objective")
+    return burn_rate.judged(objective, {name: [share] for name in queries(objective, "", 0)}).value
+
+
+def compared(stable: list[float], canary: list[float]) -> Obj:
+    metrics = listings(BUDGET)[-1]["spec"]["metrics"]
+    block = metrics[1]["provider"]["plugin"]["shipway.dev/compare"]
+    return comparison.judged(comparison.read_comparison(block), [stable, canary]).value
+
+
+FAST, SLOW = [0.1 + number / 1000 for number in range(40)], [0.2 + number / 1000 for number in range(40)]
+
+
+@pytest.mark.proves("004-05", "004-10", "rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("share", "canary", "good"),
+    [(0.001, FAST, True), (0.2, FAST, False), (0.001, SLOW, False)],
+    ids=["good", "burns", "slower"],
+)
+def test_a_budget_that_burns_or_a_slower_version_ends_it(share: float, canary: list[float], good: bool) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        if good:
+            assert (await kitchen.phase("Healthy", ""))["status"]["stableRS"] != stable
+        else:
+            await kitchen.is_thrown_out(stable)
+            assert max(kitchen.weights_seen) == 20
+
+    cooked(
+        BUDGET, story, {"error-budget": [budget_when(share)], "latency": [compared(FAST, canary[:5]), compared(FAST, canary)]}
+    )
+
+
 def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands of the page, word for word, and what they print."""
     chapter = chapter_of(REHEARSE)
@@ -293,5 +333,5 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes

@@ -19,11 +19,14 @@ class SecretRef(Struct, frozen=True, order=True):
 
 
 class MeasureRequest(Struct, frozen=True):
-    """One measurement: `provider` is the metric's provider as canonical JSON, arguments filled in but for the secret ones."""
+    """One measurement: `provider` is the metric's provider as canonical JSON, arguments filled in but for the secret ones.
+
+    `began`: when the run was made, as RFC 3339."""
 
     namespace: str
     provider: bytes
     secrets: tuple[SecretRef, ...] = ()
+    began: str = ""
 
 
 class Sample(Struct, frozen=True):

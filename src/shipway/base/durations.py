@@ -5,6 +5,9 @@ import re
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _WHOLE = re.compile(rf"[+-]?(?:{_PART.pattern})+")
+_SPAN_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
+_SPAN_PART = re.compile(r"([0-9]+)(ms|[smhdwy])")
+_SPAN = re.compile(rf"(?:{_SPAN_PART.pattern})+")
 _LONGEST = 2**63 / 1e9
 """Go counts nanoseconds in 64 bits: about 292 years."""
 
@@ -32,6 +35,25 @@ def format_duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     head = (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "")
     return f"{sign}{head}{_decimal(nanos, 1_000_000_000)}s"
+
+
+def parse_span(text: str) -> float:
+    """Seconds of a Prometheus duration, which knows days, weeks and years: `30d`, `4w`, `1h30m`. Raises ValueError."""
+    if not _SPAN.fullmatch(text):
+        raise ValueError(f'not a valid duration: "{text}": write it like "5m", "30d" or "4w"')
+    return sum(float(number) * _SPAN_UNITS[unit] for number, unit in _SPAN_PART.findall(text))
+
+
+def format_span(seconds: float) -> str:
+    """As Prometheus prints whole seconds: `5m`, `1h30m`, `4d`, `4w`; weeks only where they are whole."""
+    rest = int(seconds)
+    if rest and rest % 604_800 == 0:
+        return f"{rest // 604_800}w"
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
 
 
 def format_age(seconds: float) -> str:

@@ -16,7 +16,16 @@ from shipway.api.metrics import MeasureRequest
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.base.errors import InvalidInput, verdict
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import is_deleting, name_of, namespace_of, resource_version_of, spec_of, status_of, uid_of
+from shipway.kube.objects.views import (
+    is_deleting,
+    metadata,
+    name_of,
+    namespace_of,
+    resource_version_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from shipway.kube.runtime.decision import Answer, Ask, Batch, Change, Conclusion, Create, Decision, Delete, Note, Outcome
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.assess import BAD, ENDED, assess_metric, assess_run
@@ -144,7 +153,8 @@ def _take_in(observed: ObservedRun, metric: Metric, result: Obj, is_terminating:
 
 
 def _ask(run: Obj, metric: Metric, result: Obj) -> MeasureAsk:
-    request = MeasureRequest(namespace_of(run), metric.provider, metric.secrets)
+    began = metadata(run).get("creationTimestamp") or ""
+    request = MeasureRequest(namespace_of(run), metric.provider, metric.secrets, began)
     return MeasureAsk(uid_of(run), metric.name, number_of_next(result), request)
 
 

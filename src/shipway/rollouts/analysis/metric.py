@@ -15,8 +15,10 @@ from shipway.api.metrics import SecretRef
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
+from shipway.rollouts.analysis.burn_rate import SLO, read_burning
+from shipway.rollouts.analysis.comparison import COMPARE, read_comparison
 
-PROVIDERS = frozenset(("web", "prometheus", "job", "datadog"))
+PROVIDERS = frozenset(("web", "prometheus", "job", "datadog", "plugin"))
 """Providers that work; a metric with another one is refused."""
 MEASUREMENTS = 10
 """Measurements of a metric that are kept where measurementRetention says nothing."""
@@ -158,6 +160,8 @@ def _problem(metric: Metric, provider: Obj) -> str:
         return "multiple providers specified" if kinds else "no provider specified"
     if kinds[0] not in PROVIDERS:
         return f"the provider '{kinds[0]}' does not work yet; use one of {', '.join(sorted(PROVIDERS))}"
+    if kinds[0] == "plugin" and (problem := _plugin_problem(provider["plugin"])):
+        return problem
     if metric.is_job and metric.secrets:
         return "a Job takes no arguments from Secrets: let its containers read them with valueFrom.secretKeyRef"
     if metric.count is not None and metric.count > 1 and metric.interval is None:
@@ -172,6 +176,19 @@ def _problem(metric: Metric, provider: Obj) -> str:
         return "consecutiveErrorLimit must be >= 0"
     if metric.failure_limit < 0 and metric.consecutive_success_limit == 0:
         return "failureLimit -1 needs a consecutiveSuccessLimit"
+    return ""
+
+
+def _plugin_problem(plugin: object) -> str:
+    """What is wrong with a metric of our own, which Argo Rollouts' manifests have a place for under `plugin`."""
+    readers = {COMPARE: read_comparison, SLO: read_burning}
+    if not isinstance(plugin, dict) or len(plugin) != 1 or (name := next(iter(plugin))) not in readers:
+        named = ", ".join(sorted(plugin)) if isinstance(plugin, dict) else ""
+        return f"the plugin '{named}' does not work here; use one of {', '.join(sorted(readers))}"
+    try:
+        readers[name](plugin[name])
+    except InvalidInput as error:
+        return error.message
     return ""
 
 

@@ -160,6 +160,14 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
             {"metrics": [metric(provider={"kayenta": {}})]},
             "Analysis spec invalid: metrics[0]: the provider 'kayenta' does not work yet",
         ),
+        (
+            {"metrics": [metric(provider={"plugin": {"argoproj-labs/sample": {}}})]},
+            "Analysis spec invalid: metrics[0]: the plugin 'argoproj-labs/sample' does not work here; use one of shipway.dev/c",
+        ),
+        (
+            {"metrics": [metric(provider={"plugin": {"shipway.dev/slo": {}}})]},
+            "Analysis spec invalid: metrics[0]: shipway.dev/slo: exactly one of objective and serviceLevelObjective",
+        ),
         ({"metrics": [metric(provider={})]}, "Analysis spec invalid: metrics[0]: no provider specified"),
         ({"metrics": [metric(count=3)]}, "Analysis spec invalid: metrics[0]: interval must be specified when count > 1"),
         ({"metrics": []}, "Analysis spec invalid: no metrics specified"),
