@@ -27,12 +27,12 @@ from shipway.cli.argo_rollouts_view import (
 from shipway.cli.output import PLAIN, Paint, paint_for, print_lines
 from shipway.cli.rollout_acts import act, read_images, refuse_referenced, undo
 from shipway.cli.rollout_family import CHILDREN, fetch, followed
-from shipway.cli.rollout_view import Family, view_of
 from shipway.cli.rollout_watch import until_ended
 from shipway.cli.session import Session
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
+from shipway.rollouts.view import Family, view_of
 
 REDRAW = "\x1b[H\x1b[2J\x1b[0;0H"
 """What a watch writes before it draws again, in a pipe too."""

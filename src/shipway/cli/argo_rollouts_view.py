@@ -16,12 +16,12 @@ from shipway.cli import rollout_tree
 from shipway.cli.experiment import remaining
 from shipway.cli.output import PLAIN, Paint, age
 from shipway.cli.rollout_tree import BUSY, RUN_SIGNS, SIGN_COLOURS, Line, sign_of
-from shipway.cli.rollout_view import Family, created_at, owned_by, replica_set_view, run_view, view_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of
 from shipway.rollouts.experiment.spec import duration_of
 from shipway.rollouts.rollout.names import EXPERIMENT_TEMPLATE
 from shipway.rollouts.rollout.replica_set import read_replica_set
+from shipway.rollouts.view import Family, created_at, owned_by, replica_set_view, run_view, view_of
 
 ROLLOUT_COLUMNS = (
     ("STRATEGY", 9), ("STATUS", 12), ("STEP", 4), ("SET-WEIGHT", 10), ("READY", 5), ("DESIRED", 7), ("UP-TO-DATE", 10),

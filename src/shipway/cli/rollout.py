@@ -1,6 +1,6 @@
 """`shipway rollout`: Rollouts. Verbs, names and output follow the kubectl plugin that users of Argo Rollouts know.
 
-Commands here open a session and hand over to their core, which takes the session. What is shown is made in `rollout_view`
+Commands here open a session and hand over to their core, which takes the session. What is shown is made in `rollouts/view`
 and `rollout_tree`, what is done to a Rollout in `rollout_acts`, looking on while it changes in `rollout_watch`,
 what would happen in `rollout_plan`.
 """
@@ -32,13 +32,13 @@ from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
 from shipway.cli.rollout_plan import plan_command, why_command
 from shipway.cli.rollout_rehearse import rehearse_command
-from shipway.cli.rollout_view import Family, view_of
 from shipway.cli.rollout_watch import watch_rollout, watch_status
 from shipway.cli.session import Place, Session, connected
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
+from shipway.rollouts.view import Family, view_of
 from shipway.rollouts.why import why
 
 app = App(name="rollout", version_flags=(), help="Rollouts: how a new version takes over from the old one, step by step.")

@@ -5,9 +5,9 @@ import orjson
 
 from shipway.base.clock import Instant
 from shipway.cli.output import Output, object_text, without_managed_fields
-from shipway.cli.rollout_view import Family, view_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
+from shipway.rollouts.view import Family, view_of
 from shipway.rollouts.why import why
 
 

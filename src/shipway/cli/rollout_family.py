@@ -10,11 +10,11 @@ from contextlib import aclosing, asynccontextmanager
 
 from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS, ROLLOUTS
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
-from shipway.cli.rollout_view import Family
 from shipway.cli.session import Session, look_up, not_found
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of
 from shipway.rollouts.rollout.names import HASH_LABEL
+from shipway.rollouts.view import Family
 
 CHILDREN = (REPLICA_SETS, PODS, ANALYSIS_RUNS)
 LISTING = "shipway rollout list -A"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
 from shipway.cli.output import PLAIN, Paint, since
-from shipway.cli.rollout_view import PodView, ReplicaSetView, RevisionView, RolloutView, RunView
+from shipway.rollouts.view import PodView, ReplicaSetView, RevisionView, RolloutView, RunView
 
 GOOD, BAD, BUSY, PAUSED, WARNING, UNKNOWN, NEUTRAL = "✔", "✖", "◌", "॥", "⚠", "?", "•"
 SIGNS = {

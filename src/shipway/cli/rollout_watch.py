@@ -13,9 +13,9 @@ from shipway.cli import rollout_tree
 from shipway.cli.output import Output, paint_for
 from shipway.cli.rollout_document import document_line, document_text
 from shipway.cli.rollout_family import Followed, followed
-from shipway.cli.rollout_view import view_of
 from shipway.cli.session import Session
 from shipway.cli.terminal import Live
+from shipway.rollouts.view import view_of
 from shipway.rollouts.why import why
 
 TICK, SHORTEST = 1.0, 0.2

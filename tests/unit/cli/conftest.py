@@ -21,12 +21,12 @@ from shipway.api.kinds import (
 )
 from shipway.base.clock import Clock, Instant, SystemClock
 from shipway.base.ids import RandomIds
-from shipway.cli.rollout_view import Family
 from shipway.cli.session import Session
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import uid_of
 from shipway.localcluster.apiserver.server import ApiServer
+from shipway.rollouts.view import Family
 from tests.unit.cli.objects import NOW
 
 

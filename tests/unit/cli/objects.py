@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shipway.base.clock import Instant, parse_rfc3339
-from shipway.cli.rollout_view import Family
 from shipway.kube.objects.resource import Obj
+from shipway.rollouts.view import Family
 
 NOW: Instant = parse_rfc3339("2026-11-21T10:00:00Z")
 STABLE, CANARY = "5747959bdb", "6cf78c66c5"

@@ -7,7 +7,7 @@ import pytest
 from shipway.base.clock import Instant
 from shipway.cli.output import Paint
 from shipway.cli.rollout_tree import fitting, list_row, overview, phase_line, sign_of, summary_line
-from shipway.cli.rollout_view import Family, view_of
+from shipway.rollouts.view import Family, view_of
 from tests.unit.cli.objects import CANARY, NOW, STABLE, analysis_run, family, pod, replica_set, rollout
 
 MIDDLE = """\

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from shipway.api.rollout import read_spec, read_status
-from shipway.cli.rollout_view import actual_weight, phase_of, replica_set_status, roles_of, set_weight, view_of
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.rollout.replica_set import read_replica_set
+from shipway.rollouts.view import actual_weight, phase_of, replica_set_status, roles_of, set_weight, view_of
 from tests.unit.cli.objects import CANARY, STABLE, STEPS, Family, analysis_run, family, pod, replica_set, rollout
 
 ROUTED = {"canary": {"steps": STEPS, "trafficRouting": {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web"}}}}}

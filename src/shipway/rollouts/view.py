@@ -1,7 +1,7 @@
 """A Rollout with everything below it, as values: what `rollout get` shows and prints as JSON. Pure over the objects.
 
 Phase and message are the Rollout's own as a client must read them (`client_phase`), weights and steps follow the status,
-the state of a pod is kubectl's word for it. Objects come from `rollout_family`; lines are made in `rollout_tree`.
+the state of a pod is kubectl's word for it. Read here by the command line and the dashboard alike.
 """
 
 from collections.abc import Iterable, Sequence
