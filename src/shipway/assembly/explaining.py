@@ -1,12 +1,16 @@
-"""Which file a value of an application's chart comes from: the layers of each of its Helm sources, as the engine reads them."""
+"""Where the values of an application's charts come from, and what asks for them: the layers and the templates of each of its
+Helm sources, as the engine reads them.
+"""
 
 import asyncio
+import posixpath
 from pathlib import Path
 
 import orjson
 from msgspec import Struct
 
 from shipway.adapters.helm.layers import Layer, layers
+from shipway.adapters.helm.use import Use, use_of
 from shipway.adapters.render.choice import choose
 from shipway.api.snapshot import RenderJob
 from shipway.api.sources import RenderRequest
@@ -24,11 +28,20 @@ class Layered(Struct, frozen=True):
 
     number: int
     layers: tuple[Layer, ...]
+    use: Use
+    has_defaults: bool
+    """The first layer is the chart's own."""
 
 
 async def layered(client: Client, application: Obj, cache: Path) -> tuple[Layered, ...]:
     """The layers of each Helm source. Raises what the engine would report of the sources."""
+    return (await written(client, application, cache))[1]
+
+
+async def written(client: Client, application: Obj, cache: Path) -> tuple[tuple[Obj, ...], tuple[Layered, ...]]:
+    """What its sources give, and the layers of each Helm source. Raises what the engine would report of the sources."""
     observed = await look(client, application, cache)
+    objects = tuple(one.obj for one in observed.target.prepared.objects) if observed.target else ()
     clock, namespace = SystemClock(), status_of(application).get("controllerNamespace") or namespace_of(application)
     found: list[Layered] = []
     async with (
@@ -36,16 +49,17 @@ async def layered(client: Client, application: Obj, cache: Path) -> tuple[Layere
         Sources.open(cache, clock, repositories) as sources,
     ):
         for number, request in enumerate(observed.target.requests if observed.target else (), 1):
-            if request is not None and (told := await asyncio.to_thread(_layers, sources, request)):
-                found.append(Layered(number, told))
-    return tuple(found)
+            if request is not None and (told := await asyncio.to_thread(_layered, sources, request, number)):
+                found.append(told)
+    return objects, tuple(found)
 
 
-def _layers(sources: Sources, request: RenderRequest) -> tuple[Layer, ...]:
+def _layered(sources: Sources, request: RenderRequest, number: int) -> Layered | None:
     snapshot = sources.snapshot(request.repo_url, request.trees)
     choice = choose(snapshot, orjson.loads(request.source), request.app_name)
     if choice.source_type != "Helm":
-        return ()
+        return None
     lent = {one.name: sources.snapshot(one.repo_url, one.trees) for one in request.lent}
     job = RenderJob(choice.path, choice.options, request.app_name, request.namespace, request.build_env, lent=lent)
-    return layers(snapshot, job)
+    found, own = layers(snapshot, job), posixpath.join(choice.path, "values.yaml")
+    return Layered(number, found, use_of(snapshot, choice.path), has_defaults=snapshot.kind(own) == "file") if found else None

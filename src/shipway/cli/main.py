@@ -22,6 +22,10 @@ COMMANDS = {
     "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "experiment": ("shipway.cli.experiment:app", "Experiments: variants side by side for a while."),
+    "report": (
+        "shipway.cli.report:app",
+        "Reports over many Applications: settings said twice, overridden or asked for by nobody.",
+    ),
     "analysis": ("shipway.cli.analysis:app", "Analysis templates: whether they would tell a bad release from a good one."),
     "version": ("shipway.cli.version:version", "Print the versions of Shipway and of the tools that it renders with."),
     "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),

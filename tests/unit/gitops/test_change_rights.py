@@ -78,6 +78,16 @@ def test_an_environment_is_changed_by_its_owners_only(where: Destination, commit
     assert found == ((told, REMEDY) if is_refused else ())
 
 
+@pytest.mark.proves("002-12")
+def test_a_default_that_many_read_alters_no_environment_behind_the_back_of_its_owners() -> None:
+    """Whatever an application reads is asked about, wherever it lies."""
+    shared = change("common/values.yaml", by="ann@x")
+    production = Destination(name="in-cluster", namespace="prod-eu")
+    assert refusals_of_changes(rights(TEAMS + PRODUCTION), SHOP, [shared]) == ()
+    (told, _) = refusals_of_changes(rights(TEAMS + PRODUCTION), production, [shared])
+    assert "changes common/values.yaml, and environment production is changed by" in told
+
+
 def test_codeowners_may_be_left_out() -> None:
     assert refusals_of_changes(rights("codeowners: false"), SHOP, [change("prod/x", by="eve@x")]) == ()
 
