@@ -1,6 +1,7 @@
 """A small forge that takes nothing but what its documentation says: GitHub, GitLab and Gitea, as far as generators go.
 
-A request with another path, method, parameter or token is answered as the real one does, and written down.
+A request with another path, method, parameter or token is answered as the real one does, and written down. For GitHub its
+published description decides, over our answers, too (`tests/github_description.py`).
 """
 
 import hashlib
@@ -11,6 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
+
+from tests.github_description import flaws, refusal
 
 TOKEN = "s3cret-token"
 PATHS = {
@@ -24,7 +27,6 @@ LOGINS = {
     "gitea": ("Authorization", f"token {TOKEN}"),
 }
 PARAMETERS = {
-    "github": {"state", "per_page", "page", "head", "base", "sort", "direction", "type", "ref"},
     "gitlab": {"state", "per_page", "page", "labels", "include_subgroups", "with_shared", "topic", "ref", "path"},
     "gitea": {"state", "limit", "page", "sort", "labels", "ref"},
 }
@@ -79,14 +81,24 @@ class ForgeServer:
             return web.json_response({"message": "404 Not Found"}, status=404)
         if request.headers.get(name) != login:
             return web.json_response({"message": "401 Unauthorized"}, status=401)
-        if set(request.query) - PARAMETERS[self.kind]:
-            return web.json_response({"message": f"unknown parameters {set(request.query)}"}, status=422)
+        if wrong := self._refusal(request):
+            return web.json_response({"message": wrong}, status=422)
         if not isinstance(found, list):
-            return web.json_response(found)
+            return self._answered(request, found)
         size = int(request.query.get("per_page") or request.query.get("limit") or 30)
         size = min(size, GITEA_PAGE if self.kind == "gitea" else 100)
         start = (int(request.query.get("page", 1)) - 1) * size
-        return web.json_response(found[start : start + size])
+        return self._answered(request, found[start : start + size])
+
+    def _refusal(self, request: web.Request) -> str:
+        if self.kind == "github":
+            return refusal(request.method, request.rel_url.raw_path, request.query)
+        unknown = set(request.query) - PARAMETERS[self.kind]
+        return f"unknown parameters {unknown}" if unknown else ""
+
+    def _answered(self, request: web.Request, found: Any) -> web.Response:
+        wrong = flaws(request.method, request.rel_url.raw_path, found) if self.kind == "github" else []
+        return web.json_response({"message": wrong}, status=500) if wrong else web.json_response(found)
 
     def _found(self, path: str, query: Mapping[str, str]) -> Any:
         """What stands at a path; None for nothing."""
@@ -115,7 +127,8 @@ class ForgeServer:
         return {"name": name, "commit": {key: hashlib.sha1(f"{repo.name} {name}".encode()).hexdigest()}}
 
     def _repo(self, repo: Repo) -> dict[str, Any]:
-        shared = {"id": repo.number, "default_branch": next(iter(repo.branches), None), "topics": list(repo.topics)}
+        without = "main" if self.kind == "github" else None  # GitHub names a branch that an empty repository does not have
+        shared = {"id": repo.number, "default_branch": next(iter(repo.branches), without), "topics": list(repo.topics)}
         https, ssh = f"https://forge.test/acme/{repo.name}.git", f"git@forge.test:acme/{repo.name}.git"
         if self.kind == "gitlab":
             place = {"namespace": {"full_path": "acme/team"}, "path": repo.name, "name": repo.name.upper()}

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -24,10 +25,22 @@ from shipway.base.clock import Instant, SystemClock, rfc3339
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.demo.git_server import GitServer
 from tests.git_hosts import Door, basic, secrets_in
+from tests.github_description import flaws, refusal
 from tests.repository import WorkingCopy
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+@web.middleware
+async def as_described(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Knows nothing that GitHub's published description does not, and answers nothing else."""
+    if wrong := refusal(request.method, request.rel_url.raw_path, request.query):
+        return web.json_response({"message": wrong}, status=422)
+    response = await handler(request)
+    assert isinstance(response, web.Response) and isinstance(response.body, bytes)
+    wrong = flaws(request.method, request.rel_url.raw_path, orjson.loads(response.body)) if response.status < 300 else []
+    return web.json_response({"message": wrong}, status=500) if wrong else response
 
 
 class GitHub:
@@ -41,7 +54,7 @@ class GitHub:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["GitHub", None]:
-        app = web.Application()
+        app = web.Application(middlewares=[as_described])
         app.router.add_post("/api/v3/app/installations/{id}/access_tokens", self._token)
         app.router.add_get("/api/v3/app/installations", self._installations)
         runner = web.AppRunner(app)
