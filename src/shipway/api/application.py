@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import dig, namespace_of, status_of
 
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
 IN_CLUSTER_NAME = "in-cluster"
@@ -25,6 +25,16 @@ class Destination(Struct, frozen=True):
     server: str = ""
     name: str = ""
     namespace: str = ""
+
+    @property
+    def stated_server(self) -> str:
+        """The server, as far as it says; which one another name means, the Secrets of clusters know."""
+        return self.server or (IN_CLUSTER_SERVER if self.name in ("", IN_CLUSTER_NAME) else "")
+
+    @property
+    def stated_name(self) -> str:
+        """The name, as far as it says."""
+        return self.name or (IN_CLUSTER_NAME if self.server in ("", IN_CLUSTER_SERVER) else "")
 
 
 class Source(Struct, frozen=True):
@@ -214,6 +224,11 @@ T = TypeVar("T")
 def parse_spec(app: Obj) -> ApplicationSpec:
     """The spec of an Application. Raises InvalidInput naming the path of the first wrong field."""
     return _convert(app.get("spec") or {}, ApplicationSpec, "spec")
+
+
+def control_namespace_of(application: Obj) -> str:
+    """Where its AppProject and the Secrets of clusters are: the namespace of the controller that looked at it, else its own."""
+    return status_of(application).get("controllerNamespace") or namespace_of(application)
 
 
 def is_automated_in(spec: Obj) -> bool:

@@ -15,12 +15,12 @@ from msgspec import Struct
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation, evaluate
-from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
 from shipway.appsets.names import GENERATED, TOMBSTONE
 from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
 from shipway.appsets.scene import Dialect, Scene
+from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.difference import ObjectChange
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.repositories import repositories_now
@@ -56,9 +56,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
         session = await stack.enter_async_context(aiohttp.ClientSession())
         forges = ForgeAccess(client, namespace, HttpFetch(session))
         async with Factories.open(mirrors, repositories, clock, forges) as factories:
-            selector = f"{SECRET_TYPE}={CLUSTER}"
-            clusters: list[Obj] = sorted((await client.list(SECRETS, namespace, label_selector=selector)).items, key=name_of)
-            wanted = await _evaluated(appset, spec, clusters, factories, clock)
+            wanted = await _evaluated(appset, spec, await cluster_secrets(client, namespace), factories, clock)
     live = (await client.list(APPLICATIONS, namespace_of(appset))).items
     owned = {name_of(app): app for app in live if is_controlled_by(app, appset)}
     others = {name_of(app): app for app in live if name_of(app) in wanted.applications and name_of(app) not in owned}

@@ -7,6 +7,7 @@ Applications live in.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from shipway.api.application import control_namespace_of
 from shipway.api.clusters import CLUSTER_SELECTOR, Cluster, parse_cluster
 from shipway.api.kinds import SECRETS
 from shipway.base.clock import Clock
@@ -15,7 +16,7 @@ from shipway.gitops.application.destinations import Place, destinations_of, is_h
 from shipway.kube.client.client import Client
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, status_of
+from shipway.kube.objects.views import name_of
 
 
 async def cluster_secrets(client: Client, namespace: str) -> list[Obj]:
@@ -28,7 +29,7 @@ async def place_of(client: Client, application: Obj) -> Place:
     """Where the application goes to. Raises Denied where the Secrets may not be read."""
     if is_home(application):
         return place_among(application, ())
-    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
+    namespace = control_namespace_of(application)
     (called,) = destinations_of(application)
     secrets = [one for one in await cluster_secrets(client, namespace) if called in names_of(one)]
     return place_among(application, [parse_cluster(one) for one in secrets])

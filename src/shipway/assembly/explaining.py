@@ -12,6 +12,7 @@ from msgspec import Struct
 from shipway.adapters.helm.layers import Layer, layers
 from shipway.adapters.helm.use import Use, use_of
 from shipway.adapters.render.choice import choose
+from shipway.api.application import control_namespace_of
 from shipway.api.snapshot import RenderJob
 from shipway.api.sources import RenderRequest
 from shipway.assembly.onlooking import look
@@ -20,7 +21,6 @@ from shipway.assembly.sources import Sources
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import namespace_of, status_of
 
 
 class Layered(Struct, frozen=True):
@@ -42,7 +42,7 @@ async def written(client: Client, application: Obj, cache: Path) -> tuple[tuple[
     """What its sources give, and the layers of each Helm source. Raises what the engine would report of the sources."""
     observed = await look(client, application, cache)
     objects = tuple(one.obj for one in observed.target.prepared.objects) if observed.target else ()
-    clock, namespace = SystemClock(), status_of(application).get("controllerNamespace") or namespace_of(application)
+    clock, namespace = SystemClock(), control_namespace_of(application)
     found: list[Layered] = []
     async with (
         repositories_now(client, clock, namespace) as repositories,

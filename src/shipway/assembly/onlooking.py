@@ -11,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from shipway.api.application import control_namespace_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.installation import applied_key
@@ -26,8 +27,8 @@ from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import name_of, namespace_of, status_of
-from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.objects.views import status_of
+from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Conclusion, Decision, Outcome
 from shipway.kube.runtime.runtime import Runtime
 
@@ -46,8 +47,8 @@ async def look(
     reached.
     """
     clock = SystemClock()
-    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
-    key = ObjectKey(namespace_of(application), name_of(application))
+    namespace = control_namespace_of(application)
+    key = key_of(application)
     settings = GitOpsSettings(namespace, (key.namespace,), key=await _key(client, namespace))
     onlooker = _Onlooker(settings, key, as_if, further or (lambda _: None), clock.now())
     repositories = Repositories(client, clock, namespace)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.application import control_namespace_of
 from shipway.api.kinds import ANALYSIS_RUNS, CONFIG_MAPS, ENDPOINT_SLICES, EXPERIMENTS, JOBS, PODS, REPLICA_SETS
 from shipway.assembly.scripts import Scripts
 from shipway.base.clock import Clock
@@ -92,7 +93,7 @@ async def live_objects(there: Client, application: Obj, fits: Callable[[Ref], bo
 
 async def settings_of(client: Client, application: Obj) -> dict[str, str]:
     """What `argocd-cm` says; nothing where it is not there or not for us to see."""
-    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
+    namespace = control_namespace_of(application)
     try:
         return (await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)).get("data") or {}
     except (NotFound, Denied):

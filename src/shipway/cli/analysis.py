@@ -9,10 +9,9 @@ from cyclopts import App, Parameter
 from shipway.base.durations import format_duration
 from shipway.base.errors import InvalidInput
 from shipway.cli.durations import Duration
-from shipway.cli.files import parsed, text_of
+from shipway.cli.files import objects_of, parsed, text_of
 from shipway.cli.output import OutputFlag, print_lines, print_object, print_table
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.yaml import load_all
 from shipway.rehearsal.backtest import backtest, read_releases
 from shipway.rehearsal.lint.check import Source, lint
 from shipway.rehearsal.recording import read_recording
@@ -82,8 +81,7 @@ def backtest_command(
     output
         table, json, yaml or name.
     """
-    objs: list[Obj] = [obj for file in filename for obj in parsed(file, load_all) if isinstance(obj, dict)]
-    done = backtest(objs, parsed(releases, read_releases), span, [_argument(text) for text in arg or []])
+    done = backtest(objects_of(filename), parsed(releases, read_releases), span, [_argument(text) for text in arg or []])
     if output == "table":
         rows = [
             (one.release, "bad" if one.is_bad else "good", one.judgement, format_duration(one.at), one.message)

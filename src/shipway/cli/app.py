@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from shipway.api.application import control_namespace_of
 from shipway.api.kinds import ANALYSIS_RUNS, APP_PROJECTS, APPLICATIONS, REPLICA_SETS, ROLLOUTS
 from shipway.base.errors import Denied, InvalidInput, NotFound, Unavailable
 from shipway.cli import app_sync, app_view
@@ -28,9 +29,10 @@ from shipway.cli.output import (
 from shipway.cli.session import Place, Session, at_destination, connected, look_up
 from shipway.gitops.why import why
 from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import controller_of, name_of, namespace_of, spec_of, status_of, uid_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of, spec_of, status_of
 from shipway.kube.runtime.waiting import TookTooLong
+from shipway.rollouts.view import owned_by
 
 app = App(name="app", version_flags=(), help="Applications: what should be live, and whether it is.")
 ACTS = {
@@ -208,7 +210,7 @@ async def children_of(session: Session, application: Obj) -> tuple[Obj, ...]:
 
 
 async def _project_of(session: Session, application: Obj) -> list[Obj]:
-    namespace = status_of(application).get("controllerNamespace") or namespace_of(application)
+    namespace = control_namespace_of(application)
     try:
         return [await session.client.get(APP_PROJECTS, namespace, spec_of(application).get("project") or "default")]
     except (NotFound, Denied):
@@ -222,10 +224,5 @@ async def _rollout_with_children(there: Client, namespace: str, name: str) -> li
         return []
     owned = [rollout]
     for kind in (REPLICA_SETS, ANALYSIS_RUNS):
-        owned += await _owned(there, kind, rollout)
+        owned += owned_by(rollout, (await there.list(kind, namespace)).items)
     return owned
-
-
-async def _owned(there: Client, kind: Resource, rollout: Obj) -> list[Obj]:
-    objects = (await there.list(kind, namespace_of(rollout))).items
-    return [obj for obj in objects if (controller_of(obj) or {}).get("uid") == uid_of(rollout)]

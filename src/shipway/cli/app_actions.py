@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from shipway.api.application import parse_project, parse_spec
+from shipway.api.application import control_namespace_of, parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS
 from shipway.assembly.destinations import place_of
 from shipway.assembly.resource_actions import ResourceActions
@@ -31,7 +31,7 @@ from shipway.gitops.customizations import read_customizations
 from shipway.gitops.project import DEFAULT, refusal_of
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource, ref_of
-from shipway.kube.objects.views import name_of, namespace_of, status_of
+from shipway.kube.objects.views import name_of, namespace_of
 
 app = App(
     name="actions", version_flags=(), help="What can be done to its objects: restart, scale, promote, or what a team wrote."
@@ -222,7 +222,7 @@ class _Permits:
         if resource is None:
             raise InvalidInput(f"the action creates {ref}, and the cluster does not know that kind", reason="NoKind")
         name = spec.project or DEFAULT
-        namespace = status_of(self._application).get("controllerNamespace") or namespace_of(self._application)
+        namespace = control_namespace_of(self._application)
         project = parse_project(await self._client.get(APP_PROJECTS, namespace, name))
         place = await place_of(self._client, self._application)
         if refusal := refusal_of(project, name, ref, resource.namespaced, place.told_in(spec).destination):

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 import orjson
 from cyclopts import Parameter
 from msgspec import Struct
-from msgspec.structs import replace
 
 from shipway.api.kinds import PODS
 from shipway.assembly.resource_tree import Sight, resource_tree
@@ -117,11 +116,11 @@ async def show_logs(session: Session, name: str, flags: LogFlags, output: Format
     """Raises NotFound where there is no pod, InvalidInput where no pod has the container that is asked for."""
     application = await find_app(session, name)
     async with at_destination(session, application) as there:
-        return await _show_logs(session, application, there, flags, Shown(output, flags.follow, flags.filter), write)
+        return await _show_logs(session, application, there, flags, output, write)
 
 
 async def _show_logs(
-    session: Session, application: Obj, there: Client, flags: LogFlags, shown: Shown, write: Write | None
+    session: Session, application: Obj, there: Client, flags: LogFlags, output: Format, write: Write | None
 ) -> int:
     name = name_of(application)
     sight = await resource_tree(session.client, application, session.clock, there)
@@ -132,7 +131,7 @@ async def _show_logs(
     if pods and not voices:
         known = sorted({container for pod in pods for container in _containers(pod)})
         raise InvalidInput(f'no pod has a container "{flags.container}": they have {", ".join(known)}')
-    shown = replace(shown, is_named=len(voices) > 1 or flags.follow, paint=paint_for(sys.stdout))
+    shown = Shown(output, len(voices) > 1 or flags.follow, flags.filter, paint_for(sys.stdout))
     reader = _Reader(there, flags, shown, write or _to_stdout)
     if flags.follow:
         await _Following(session, application, there, flags, reader).run({namespace_of(one) for one in sight.objects} - {""})

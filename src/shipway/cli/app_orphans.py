@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from shipway.api.application import parse_project, parse_spec
+from shipway.api.application import control_namespace_of, parse_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.namespace_metadata import namespace_metadata
 from shipway.assembly.resource_tree import settings_of
@@ -18,8 +18,8 @@ from shipway.gitops.project import DEFAULT
 from shipway.gitops.scope import read_scope
 from shipway.gitops.tracking import instance_name
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of, uid_of
-from shipway.kube.runtime.controller import ObjectKey
+from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, uid_of
+from shipway.kube.runtime.controller import key_of
 
 NameFlag = Annotated[str, Parameter(show_default=False)]
 
@@ -111,15 +111,11 @@ async def _ignore(session: Session, project: Obj, orphan: Orphan) -> int:
 
 
 async def _project(session: Session, application: Obj) -> Obj:
-    return await session.client.get(APP_PROJECTS, _control_namespace(application), parse_spec(application).project or DEFAULT)
+    return await session.client.get(APP_PROJECTS, control_namespace_of(application), parse_spec(application).project or DEFAULT)
 
 
 async def _instances(session: Session, application: Obj) -> frozenset[str]:
     """What all Applications are called in tracking ids."""
     found = (await session.client.list(APPLICATIONS)).items
-    where = _control_namespace(application)
-    return frozenset(instance_name(ObjectKey(namespace_of(one), name_of(one)), where) for one in found)
-
-
-def _control_namespace(application: Obj) -> str:
-    return status_of(application).get("controllerNamespace") or namespace_of(application)
+    where = control_namespace_of(application)
+    return frozenset(instance_name(key_of(one), where) for one in found)

@@ -9,13 +9,12 @@ from shipway.api.rollout import TemplateRef
 from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.cli.argo_rollouts_flags import Line
 from shipway.cli.argo_rollouts_verbs import Call, get_experiment, get_rollout
-from shipway.cli.files import parsed
+from shipway.cli.files import objects_of
 from shipway.cli.output import kubectl_name
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
 from shipway.kube.objects.schema import Schema, crd_schema
 from shipway.kube.objects.structural import unknown_fields
 from shipway.kube.objects.views import metadata, name_of, spec_of
-from shipway.kube.objects.yaml import load_all
 from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.spec import Invalid, parse
@@ -28,7 +27,7 @@ KINDS = {
 
 def lint(line: Line) -> int:
     """`lint -f FILE`: every Rollout in it, for fields that do not exist and for what its engine would refuse."""
-    for obj in (obj for file in line.flags["filename"] for obj in _objects(file)):
+    for obj in objects_of(map(Path, line.flags["filename"])):
         if obj.get("kind") != ROLLOUTS.kind or split_api_version(obj.get("apiVersion") or "")[0] != ROLLOUTS.group:
             continue
         unknown = unknown_fields({"spec": obj.get("spec") or {}}, _rollout_schema())
@@ -45,7 +44,7 @@ async def create(call: Call) -> int:
     """`create -f FILE… [-w]`."""
     made: list[Obj] = []
     for file in call.flags["filename"]:
-        for obj in _objects(file):
+        for obj in objects_of([Path(file)]):
             resource = KINDS.get(obj.get("kind") or "")
             group = split_api_version(obj.get("apiVersion") or "")[0]
             if resource is None or group != resource.group:
@@ -83,7 +82,7 @@ async def create_run(call: Call) -> int:
 async def _template(call: Call, resource: Resource) -> Obj:
     file, name = call.flags.get("from-file"), call.flags.get("from", "")
     if file:
-        found = [obj for obj in _objects(file) if obj.get("kind") == resource.kind]
+        found = [obj for obj in objects_of([Path(file)]) if obj.get("kind") == resource.kind]
         if not found:
             raise InvalidInput(f"{file} holds no {resource.kind}")
         return found[0]
@@ -111,10 +110,6 @@ def _argument(text: str) -> Obj:
     if not name or not equals:
         raise InvalidInput(f"arguments must be in the form NAME=VALUE, and {text!r} is not")
     return {"name": name, "value": value}
-
-
-def _objects(file: str) -> list[Obj]:
-    return [obj for obj in parsed(Path(file), load_all) if isinstance(obj, dict)]
 
 
 @cache

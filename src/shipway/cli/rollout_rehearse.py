@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import orjson
@@ -16,15 +16,14 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_duration
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.cli.durations import Duration
-from shipway.cli.files import parsed
+from shipway.cli.files import objects_of, parsed
 from shipway.cli.output import Output, OutputFlag, print_lines, print_object, print_table
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
-from shipway.kube.objects.yaml import load_all
 from shipway.rehearsal.drawing import draw
 from shipway.rehearsal.measures import metrics_of
 from shipway.rehearsal.performance import DAY, Play, rehearse
-from shipway.rehearsal.recording import Recording, read_recording
+from shipway.rehearsal.recording import Recording, read_recording, steady
 from shipway.rehearsal.timeline import OUTCOMES, Measured, Moment, Timeline, document_of
 from shipway.rehearsal.what_if import Caught, read_what_if, smallest_caught
 
@@ -108,7 +107,7 @@ async def rehearse_command(
 
 def read_manifests(files: Sequence[Path], name: str = "") -> tuple[Obj, tuple[Obj, ...]]:
     """The Rollout of these files and everything else in them. Raises InvalidInput, NotFound."""
-    objs: list[Obj] = [obj for file in files for obj in parsed(file, load_all) if isinstance(obj, dict)]
+    objs = objects_of(files)
     found = [obj for obj in objs if obj.get("kind") == ROLLOUTS.kind and name in ("", name_of(obj))]
     if not found:
         raise NotFound(f"no Rollout {name} in {', '.join(map(str, files))}".replace("  ", " "))
@@ -127,13 +126,7 @@ async def _figures(flags: FiguresFlags, rollout: Obj, others: tuple[Obj, ...]) -
         recording = await _fetched(flags, rollout, others)
     if flags.requests_per_second is None:
         return recording
-    rate = parsed_rate(flags.requests_per_second)
-    return msgspec.structs.replace(recording, rate=rate)
-
-
-def parsed_rate(rate: float) -> Any:
-    """A rate that stays the same."""
-    return read_recording(orjson.dumps({"series": {}, "requests_per_second": rate}).decode()).rate
+    return msgspec.structs.replace(recording, rate=steady(flags.requests_per_second))
 
 
 async def _fetched(flags: FiguresFlags, rollout: Obj, others: tuple[Obj, ...]) -> Recording:

@@ -18,7 +18,7 @@ from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.yaml import load_all
 from shipway.rehearsal.performance import Play, rehearse
-from shipway.rehearsal.recording import Fault, Points, Ramp, Recording, Shape
+from shipway.rehearsal.recording import Fault, Points, Recording, Shape, steady
 from shipway.rehearsal.timeline import Timeline, document_of
 
 METRIC = "error-rate"
@@ -59,8 +59,9 @@ def rehearse_demo() -> DemoRehearsal:
     objs = _manifests()
     rollout = next(obj for obj in objs if obj["kind"] == ROLLOUTS.kind)
     others = tuple(obj for obj in objs if obj is not rollout)
-    rate = Ramp(RATE, RATE, 0.0, 0.0)
-    play = Play(_in_shop(rollout), tuple(map(_in_shop, others)), Recording({METRIC: Fault(0.0, 0.0)}, rate), PUSH_TO_PODS)
+    play = Play(
+        _in_shop(rollout), tuple(map(_in_shop, others)), Recording({METRIC: Fault(0.0, 0.0)}, steady(RATE)), PUSH_TO_PODS
+    )
     good = rehearse(play)
     figures = _failure_ratio(before=good, after=good)
     return DemoRehearsal(good, rehearse(replace(play, recording=play.recording.with_series(METRIC, figures))))

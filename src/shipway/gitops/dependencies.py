@@ -16,8 +16,8 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import DEPENDS_ON, comma_list
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, is_deleting, name_of, namespace_of
-from shipway.kube.runtime.controller import ObjectKey
+from shipway.kube.objects.views import annotations_of, dig, is_deleting, namespace_of
+from shipway.kube.runtime.controller import ObjectKey, key_of
 
 Condition = Literal["ready", "synced", "healthy"]
 Find = Callable[[ObjectKey], Obj | None]
@@ -67,12 +67,12 @@ def look_at(app: Obj, find: Find, above: Sequence[Obj] = ()) -> Dependencies:
     except InvalidInput as error:
         return Dependencies(problem=error.message)
     way = _way_back(app, named, find)
-    managers = {ObjectKey(namespace_of(one), name_of(one)) for one in above}
+    managers = {key_of(one) for one in above}
     if not way:
-        way = next(([_key(app), one.key] for one in named if one.key in managers), [])
+        way = next(([key_of(app), one.key] for one in named if one.key in managers), [])
     if way:
         path = " -> ".join(map(str, way))
-        manages = f", which manages {_key(app)} and so waits for it" if way[-1] in managers else ""
+        manages = f", which manages {key_of(app)} and so waits for it" if way[-1] in managers else ""
         told = f"applications depend on each other in a circle: {path}{manages}. Take one of them out of {DEPENDS_ON}"
         return Dependencies(named, problem=told)
     return Dependencies(named, tuple(text for one in named if (text := _unmet(one, find(one.key)))))
@@ -125,7 +125,7 @@ def _unmet(dependency: Dependency, app: Obj | None) -> str:
 
 def _way_back(app: Obj, named: Sequence[Dependency], find: Find) -> list[ObjectKey]:
     """The shortest way along dependencies that comes back to the Application; [] when there is none."""
-    me = _key(app)
+    me = key_of(app)
     came_from: dict[ObjectKey, ObjectKey] = {}
     ahead = [(me, one.key) for one in named]
     for start, key in ahead:
@@ -147,7 +147,3 @@ def _walked(me: ObjectKey, came_from: dict[ObjectKey, ObjectKey]) -> list[Object
     while way[-1] != me:
         way.append(came_from[way[-1]])
     return way[::-1]
-
-
-def _key(app: Obj) -> ObjectKey:
-    return ObjectKey(namespace_of(app), name_of(app))

@@ -13,8 +13,8 @@ from shipway.api.kinds import APPLICATIONS
 from shipway.gitops.dependencies import Dependencies, Find
 from shipway.gitops.tracking import instance_key, tracked_by
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import is_deleting, name_of, namespace_of
-from shipway.kube.runtime.controller import ObjectKey
+from shipway.kube.objects.views import is_deleting
+from shipway.kube.runtime.controller import ObjectKey, key_of
 
 
 class Family(Struct, frozen=True):
@@ -32,7 +32,7 @@ def ref_of_application(key: ObjectKey) -> Ref:
 
 def ancestors(app: Obj, find: Find, control_namespace: str) -> tuple[Obj, ...]:
     """Whoever manages the application, then who manages that one, and so on, up to where it comes round again."""
-    me = ObjectKey(namespace_of(app), name_of(app))
+    me = key_of(app)
     found: dict[ObjectKey, Obj] = {}
     instance = next(iter(tracked_by(app)), "")
     while instance:
@@ -49,7 +49,7 @@ def circle(me: ObjectKey, above: Iterable[Obj], wanted: Iterable[Ref]) -> str:
     """What is wrong when one of those above (nearest first) is among the Applications that `me` wants; "" when nothing is."""
     wants, way = set(wanted), [me]
     for app in above:
-        key = ObjectKey(namespace_of(app), name_of(app))
+        key = key_of(app)
         way.insert(0, key)
         if ref_of_application(key) in wants:
             path = " -> ".join(str(one) for one in [*way, key])
@@ -59,5 +59,5 @@ def circle(me: ObjectKey, above: Iterable[Obj], wanted: Iterable[Ref]) -> str:
 
 def spared(me: ObjectKey, above: Iterable[Obj]) -> frozenset[Ref]:
     """What a deletion of `me` does not wait for: itself, and those above that are going and wait for it."""
-    going = (ObjectKey(namespace_of(app), name_of(app)) for app in above if is_deleting(app))
+    going = (key_of(app) for app in above if is_deleting(app))
     return frozenset(map(ref_of_application, (me, *going)))

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, is_automated_in
+from shipway.api.application import Destination, is_automated_in
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.clock import parse_rfc3339
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError
@@ -155,7 +155,8 @@ def _take(figures: _Figures, app: Obj) -> None:
     """What the application says of itself now."""
     spec, status = spec_of(app), status_of(app)
     figures.project = spec.get("project") or DEFAULT
-    figures.server = _server(dig(spec, "destination", default={}))
+    destination: Obj = dig(spec, "destination", default={})
+    figures.server = Destination(destination.get("server") or "", destination.get("name") or "").stated_server
     figures.info = (
         "true" if is_automated_in(spec) else "false",
         _repository(str(spec_sources(app)[0][0].get("repoURL") or "")),
@@ -206,9 +207,3 @@ def _code(outcome: Outcome) -> str:
     if outcome.error is None:
         return "201" if isinstance(outcome.action, Create) else "200"
     return next((code for kind, code in _CODES.items() if isinstance(outcome.error, kind)), _NO_ANSWER)
-
-
-def _server(destination: Obj) -> str:
-    """The server that an Application names, as far as it says; which one a name means, the Secrets of clusters know."""
-    is_here = (destination.get("name") or IN_CLUSTER_NAME) == IN_CLUSTER_NAME
-    return destination.get("server") or (IN_CLUSTER_SERVER if is_here else "")

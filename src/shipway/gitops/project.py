@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from shipway.api.application import (
-    IN_CLUSTER_NAME,
-    IN_CLUSTER_SERVER,
     ApplicationSpec,
     Destination,
     ProjectDestination,
@@ -134,8 +132,8 @@ def _permits_destination(destination: Destination, rules: Sequence[ProjectDestin
 
 def _pairs(rule: ProjectDestination, destination: Destination, namespace: str) -> list[tuple[str, str]]:
     return [
-        (rule.server, _server(destination)),
-        (rule.name, _name(destination)),
+        (rule.server, destination.stated_server),
+        (rule.name, destination.stated_name),
         (rule.namespace, namespace),
     ]
 
@@ -143,16 +141,8 @@ def _pairs(rule: ProjectDestination, destination: Destination, namespace: str) -
 def _is_here(server: str, name: str, destination: Destination) -> bool:
     """A rule names the cluster by server or by name."""
     if server:
-        return _matches(server, _server(destination))
-    return bool(name) and _matches(name, _name(destination))
-
-
-def _server(destination: Destination) -> str:
-    return destination.server or (IN_CLUSTER_SERVER if destination.name in ("", IN_CLUSTER_NAME) else "")
-
-
-def _name(destination: Destination) -> str:
-    return destination.name or (IN_CLUSTER_NAME if destination.server in ("", IN_CLUSTER_SERVER) else "")
+        return _matches(server, destination.stated_server)
+    return bool(name) and _matches(name, destination.stated_name)
 
 
 def _any_kind(rules: Iterable[ProjectKind], ref: Ref) -> bool:

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 from shipway.api.kinds import ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES
 from shipway.api.rollout import TemplateRef
-from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
 from shipway.rollouts.analysis.metric import Metric, read_metrics
 from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
 from shipway.rollouts.rollout.observe import analyses
-from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.rollouts.rollout.spec import readable
 
 STABLE, LATEST = "stable", "latest"
 """What stands for the hashes of pod templates."""
@@ -18,9 +17,7 @@ STABLE, LATEST = "stable", "latest"
 
 def metrics_of(rollout: Obj, others: Iterable[Obj]) -> tuple[Metric, ...]:
     """Each metric once, by name. Raises InvalidInput as the engine would."""
-    spec = parse(rollout)
-    if isinstance(spec, Invalid):
-        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    spec = readable(rollout)
     templates = templates_of(others)
     found: dict[str, Metric] = {}
     for _, analysis in analyses(spec):

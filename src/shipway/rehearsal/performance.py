@@ -15,8 +15,8 @@ from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, labels_of, name_of, namespace_of, resource_version_of
-from shipway.kube.runtime.controller import ObjectKey
+from shipway.kube.objects.views import annotations_of, dig, labels_of, name_of, resource_version_of
+from shipway.kube.runtime.controller import ObjectKey, key_of
 from shipway.kube.runtime.decision import Answer
 from shipway.rehearsal.answers import answer
 from shipway.rehearsal.pods import Pods
@@ -130,7 +130,7 @@ class _Performance:
     def _pass_over_runs(self) -> bool:
         passed = False
         for run in tuple(self._cluster.list(ANALYSIS_RUNS)):
-            key = ObjectKey(namespace_of(run), name_of(run))
+            key = key_of(run)
             slot = self._runs.setdefault(key, _Slot())
             while int(resource_version_of(run)) > slot.seen or _is_due(slot, self._cluster.now):
                 passed = True

@@ -90,6 +90,11 @@ class Vector(Struct, frozen=True):
         return tuple(bend for one in self.members for bend in one.bends())
 
 
+def steady(value: Any) -> Ramp:
+    """A value that stays the same."""
+    return Ramp(value, value, 0.0, 0.0)
+
+
 Shape = Points | Ramp | Fault | Vector
 
 
@@ -97,7 +102,7 @@ class Recording(Struct, frozen=True):
     """`series` by name or query; `rate`: requests per second to the whole service; `start`: when the update begins."""
 
     series: Mapping[str, Shape] = {}
-    rate: Shape = Ramp(0.0, 0.0, 0.0, 0.0)
+    rate: Shape = steady(0.0)
     start: Instant = parse_rfc3339("2026-01-01T00:00:00Z")
 
     def with_series(self, name: str, shape: Shape) -> "Recording":
@@ -160,8 +165,7 @@ class _Reader(Struct, frozen=True):
             case "points":
                 return self._points(name, raw["points"])
             case "constant":
-                value = _value(raw["constant"], name)
-                return Ramp(value, value, 0.0, 0.0)
+                return steady(_value(raw["constant"], name))
             case "vector":
                 return Vector(tuple(self.shape(f"{name}[{index}]", one) for index, one in enumerate(raw["vector"])))
             case "fault":

@@ -34,7 +34,7 @@ from shipway.kube.runtime.controller import ObjectKey
 from shipway.rehearsal.world import PlayedCluster, asked_for
 from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.observe import managed_routes, routers_of, service_names
-from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.rollouts.rollout.spec import readable
 
 KNOWN = (
     ANALYSIS_TEMPLATES,
@@ -67,9 +67,7 @@ class Stage(Struct, frozen=True):
 
 def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: RolloutController) -> Stage:
     """Raises InvalidInput with the engine's words for a Rollout that it would not run."""
-    spec = parse(rollout)
-    if isinstance(spec, Invalid):
-        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    spec = readable(rollout)
     if (trial := _experiment_of(spec)) is not None:
         where = f"spec.strategy.canary.steps[{trial}].experiment"
         raise InvalidInput(f"{where}: a rehearsal cannot play it: take the step out to rehearse the rest", reason="NotPlayed")

@@ -7,12 +7,10 @@ for. Counts are those of the engine's own arithmetic at full availability. `way_
 from msgspec import Struct
 
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
-from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of
 from shipway.rollouts.rollout.facts import DEFAULT_DELAY
 from shipway.rollouts.rollout.replicas import Aim, dynamic_counts, limits, nearest_split, routed_counts
-from shipway.rollouts.rollout.spec import Invalid, max_weight, parse
+from shipway.rollouts.rollout.spec import max_weight, readable
 from shipway.rollouts.rollout.steps import describe
 
 
@@ -48,7 +46,7 @@ class WayBack(Struct, frozen=True):
 
 def way_back(rollout: Obj) -> WayBack:
     """Raises InvalidInput with the words of InvalidSpec."""
-    spec = _readable(rollout)
+    spec = readable(rollout)
     strategy = spec.strategy.blue_green or spec.strategy.canary or Canary()
     stays = not isinstance(strategy, Canary) or (strategy.traffic_routing is not None and not strategy.dynamic_stable_scale)
     given = strategy.scale_down_delay_seconds
@@ -74,18 +72,11 @@ def told(back: WayBack) -> tuple[str, ...]:
 
 def plan(rollout: Obj) -> tuple[PlanRow, ...]:
     """The rows in order, full promotion last. Raises InvalidInput with the words of InvalidSpec."""
-    spec = _readable(rollout)
+    spec = readable(rollout)
     replicas = _replicas(spec)
     if spec.strategy.blue_green is not None:
         return _blue_green_rows(spec.strategy.blue_green, replicas)
     return _canary_rows(spec, spec.strategy.canary or Canary(), replicas)
-
-
-def _readable(rollout: Obj) -> RolloutSpec:
-    spec = parse(rollout)
-    if isinstance(spec, Invalid):
-        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
-    return spec
 
 
 def _replicas(spec: RolloutSpec) -> int:

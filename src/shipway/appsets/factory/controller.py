@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from shipway.api.clusters import CLUSTER_SELECTOR
 from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
 from shipway.appsets.factory import decide
 from shipway.appsets.factory.observe import BY_SET, Observed, Observer, sets_of
-from shipway.appsets.generators.clusters import CLUSTER, SECRET_TYPE
 from shipway.appsets.settings import AppSetSettings
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
@@ -31,7 +31,7 @@ class ApplicationSetController:
         self.watches = (
             Watch(APPLICATION_SETS, self._own_key, {EVERY: lambda _: ("",), BY_UID: _uid}),
             Watch(APPLICATIONS, _owning_set, {BY_SET: sets_of}, after=COLLECTED_FOR),
-            Watch(SECRETS, _all_sets, label_selector=f"{SECRET_TYPE}={CLUSTER}", namespace=settings.namespace),
+            Watch(SECRETS, _all_sets, label_selector=CLUSTER_SELECTOR, namespace=settings.namespace),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:

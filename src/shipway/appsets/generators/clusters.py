@@ -15,9 +15,6 @@ from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.selectors import EVERYTHING, LabelSelector, label_selector_of
 from shipway.kube.objects.views import annotations_of, labels_of, name_of
 
-SECRET_TYPE = "argocd.argoproj.io/secret-type"
-CLUSTER = "cluster"
-
 
 def entries_of_clusters(block: ClusterGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
     """One entry a cluster; `given` are the parameters around this generator, which its values may use too."""

@@ -13,8 +13,8 @@ from shipway.gitops.dependencies import names_depended_on
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, spec_of
-from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.objects.views import name_of, spec_of
+from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 
 BY_PROJECT = "project"
@@ -67,7 +67,7 @@ class ApplicationController:
 
     def _own_key(self, app: Obj) -> Iterable[ObjectKey | Indexed]:
         """The application, and those that depend on it."""
-        key = ObjectKey(namespace_of(app), name_of(app))
+        key = key_of(app)
         dependents = Indexed(APPLICATIONS, BY_DEPENDENCY, str(key))
         return (key, dependents) if self._settings.serves(key.namespace) else (dependents,)
 

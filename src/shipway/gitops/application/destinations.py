@@ -14,7 +14,6 @@ from shipway.api.clusters import CLUSTER, HERE, Cluster, normalized, parse_clust
 from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.api.repositories import SECRET_TYPE
 from shipway.gitops.asks import ConnectionAsk
-from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import dig, labels_of, name_of, resource_version_of
@@ -66,8 +65,7 @@ class Place(Struct, frozen=True):
 class Places:
     """Finds destinations. The memory of what a Secret says counts for one version of it, and may be dropped at any moment."""
 
-    def __init__(self, settings: GitOpsSettings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._read: dict[str, tuple[str, Cluster]] = {}
 
     def of(self, app: Obj, world: World) -> Place:

@@ -48,8 +48,8 @@ from shipway.gitops.source import check_spec, sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import INDEX, instance_key, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of, uid_of
-from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.objects.views import annotations_of, dig, resource_version_of, status_of, uid_of
+from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
 
@@ -121,7 +121,7 @@ class Observer:
         self._settings = settings
         self._preparations = Preparations()
         self._projects = Projects()
-        self._places = Places(settings)
+        self._places = Places()
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
@@ -230,7 +230,7 @@ class Observer:
     def _target(
         self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, wanted: Pinned, hold: Hold | None = None
     ) -> Target:
-        instance = instance_name(ObjectKey(namespace_of(app), name_of(app)), self._settings.namespace)
+        instance = instance_name(key_of(app), self._settings.namespace)
         options = sync_options(spec)
         terms = Terms(
             instance,

@@ -1,7 +1,7 @@
 """HTTP/1.1 as API servers speak it, without I/O: the bytes of a request, and an answer put together from pieces.
 
-Only what a request for a whole answer needs: no streams, no proxies, no cookies, no redirects. That is why it costs a third of
-what a general client costs, and requests are most of what an engine does.
+Only what a request for a whole answer needs: no streams, no proxies, no cookies, no redirects. With it the first sync of an
+Application took 35.8 ms of CPU, with a general client 45.8 (decision 45).
 """
 
 import zlib

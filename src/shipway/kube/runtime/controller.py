@@ -27,9 +27,13 @@ class ObjectKey(Struct, frozen=True, order=True):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+def key_of(obj: Obj) -> ObjectKey:
+    return ObjectKey(namespace_of(obj), name_of(obj))
+
+
 def own_key(obj: Obj) -> Iterable[ObjectKey]:
     """Maps an event about an object to the object's own key."""
-    return (ObjectKey(namespace_of(obj), name_of(obj)),)
+    return (key_of(obj),)
 
 
 class World(Protocol):

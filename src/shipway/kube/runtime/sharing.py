@@ -202,8 +202,8 @@ class Sharing:
 
     async def _join(self) -> None:
         """Makes our Lease. One that is there already is ours, from a try whose answer was lost."""
-        said, name = self._said(), {"namespace": self._me.namespace, "name": self._me.identity}
-        meta: Obj = {**name, "labels": {GROUP_LABEL: self._me.group}, **said["metadata"]}
+        said, labels = self._said(), {GROUP_LABEL: self._me.group}
+        meta: Obj = {"namespace": self._me.namespace, "name": self._me.identity, "labels": labels, **said["metadata"]}
         with contextlib.suppress(Conflict):
             await self._client.create(
                 LEASES, {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": meta, "spec": said["spec"]}

@@ -25,7 +25,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
 from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, Kinds, PassWorld
-from shipway.kube.runtime.controller import Controller, ObjectKey
+from shipway.kube.runtime.controller import Controller, key_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.kube.runtime.execute import cluster_of, describe, execute
 from shipway.kube.runtime.informer import Informer
@@ -327,7 +327,7 @@ class Shell:
                 continue
             for informer in self._watches.of(key.resource):
                 if informer.has_index(key.index):
-                    yield from (ObjectKey(namespace_of(one), name_of(one)) for one in informer.indexed(key.index, key.value))
+                    yield from (key_of(one) for one in informer.indexed(key.index, key.value))
 
 
 def _requests(change: Change) -> list[tuple[str, Obj]]:

@@ -15,7 +15,7 @@ from shipway.rehearsal.lint.findings import Finding, Subject
 from shipway.rehearsal.recording import Recording
 from shipway.rollouts.analysis.metric import read_metrics
 from shipway.rollouts.rollout.observe import analyses
-from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.rollouts.rollout.spec import readable
 
 RULES = (conditions.find, units.find, timing.find, figures.find)
 UNKNOWN = "1"
@@ -101,9 +101,7 @@ def _uses(rollouts: Iterable[Obj]) -> dict[str, tuple[frozenset[str], RolloutSpe
     """How the Rollouts run each template, by its name."""
     found: dict[str, tuple[frozenset[str], RolloutSpec]] = {}
     for rollout in rollouts:
-        spec = parse(rollout)
-        if isinstance(spec, Invalid):
-            raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+        spec = readable(rollout)
         for path, analysis in analyses(spec):
             kind = (
                 "background"

@@ -17,7 +17,8 @@ from shipway.rollouts.analysis.metric import Metric
 class Subject(Struct, frozen=True):
     """One metric of a template. `kinds`: as what the given Rollout runs the template (background, step, pre, post).
 
-    `scrape`: seconds between two points of the metric server; `open_args`: the metric's text with what no default fills in.
+    `raw`: as the template says it, with the arguments filled in that have a default. `scrape`: seconds between two points
+    of the metric server.
     """
 
     metric: Metric

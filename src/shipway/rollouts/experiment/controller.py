@@ -12,25 +12,17 @@ from shipway.api.kinds import (
 )
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import controller_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.experiment.decide import conclude, decide
 from shipway.rollouts.experiment.observe import ObservedExperiment, observe
 from shipway.rollouts.rollout.observe import BY_OWNER
-from shipway.rollouts.rollout.watches import by_owner, nobody
+from shipway.rollouts.rollout.watches import by_owner, nobody, owner_in
 from shipway.rollouts.settings import RolloutSettings
 
 
 def owning_experiment(obj: Obj) -> Iterable[ObjectKey]:
-    owner = controller_of(obj)
-    if (
-        owner is None
-        or owner.get("kind") != EXPERIMENTS.kind
-        or not str(owner.get("apiVersion", "")).startswith("argoproj.io/")
-    ):
-        return ()
-    return (ObjectKey(namespace_of(obj), owner.get("name", "")),)
+    return owner_in(EXPERIMENTS, obj)
 
 
 class ExperimentController:

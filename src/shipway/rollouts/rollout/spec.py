@@ -25,8 +25,9 @@ from shipway.api.rollout import (
     read_spec,
 )
 from shipway.base.durations import parse_duration
+from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import labels_of
+from shipway.kube.objects.views import labels_of, name_of
 from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
 from shipway.rollouts.traffic.gateway_api import PLUGIN
 from shipway.rollouts.traffic.router import MirrorRoute, read_as
@@ -86,6 +87,14 @@ def parse(rollout: Obj) -> RolloutSpec | Invalid:
         path, _, text = str(error).partition(": ")
         return Invalid(path, text)
     return _problem(orjson.dumps(rollout.get("spec"))) or spec
+
+
+def readable(rollout: Obj) -> RolloutSpec:
+    """The spec of a Rollout that the engine would run. Raises InvalidInput with the words of InvalidSpec."""
+    spec = parse(rollout)
+    if isinstance(spec, Invalid):
+        raise InvalidInput(f'The Rollout "{name_of(rollout)}" is invalid: {spec}', reason="InvalidSpec")
+    return spec
 
 
 @lru_cache(maxsize=2048)

@@ -13,7 +13,7 @@ from shipway.api.kinds import (
     SERVICES,
 )
 from shipway.api.rollout import RolloutSpec
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Resource, split_api_version
 from shipway.kube.objects.views import controller_of, name_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey, own_key
 from shipway.kube.runtime.decision import Indexed, Watch
@@ -29,11 +29,16 @@ def by_owner(obj: Obj) -> Iterable[str]:
     return (owner.get("uid", ""),) if owner is not None else ()
 
 
-def owning_rollout(obj: Obj) -> Iterable[ObjectKey]:
+def owner_in(resource: Resource, obj: Obj) -> Iterable[ObjectKey]:
+    """The key of the object of a kind that controls `obj`, at whatever version of its group."""
     owner = controller_of(obj)
-    if owner is None or owner.get("kind") != ROLLOUTS.kind or not str(owner.get("apiVersion", "")).startswith("argoproj.io/"):
+    if owner is None or (split_api_version(owner.get("apiVersion", ""))[0], owner.get("kind")) != resource.group_kind:
         return ()
     return (ObjectKey(namespace_of(obj), owner.get("name", "")),)
+
+
+def owning_rollout(obj: Obj) -> Iterable[ObjectKey]:
+    return owner_in(ROLLOUTS, obj)
 
 
 def of_replica_set(rs: Obj) -> Iterable[ObjectKey | Indexed]:
