@@ -27,7 +27,7 @@ KINDS = {
 
 def lint(line: Line) -> int:
     """`lint -f FILE`: every Rollout in it, for fields that do not exist and for what its engine would refuse."""
-    for obj in objects_of(map(Path, line.flags["filename"])):
+    for obj in (obj for file in line.flags["filename"] for obj in objects_of([Path(file)])):
         if obj.get("kind") != ROLLOUTS.kind or split_api_version(obj.get("apiVersion") or "")[0] != ROLLOUTS.group:
             continue
         unknown = unknown_fields({"spec": obj.get("spec") or {}}, _rollout_schema())

@@ -5,11 +5,12 @@
 
 from msgspec.structs import replace
 
+from shipway.api.kinds import APPLICATIONS
 from shipway.gitops.operation import DRIFT, is_over
 from shipway.gitops.pinned import revisions_in, shown
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, name_of, namespace_of, uid_of
-from shipway.kube.runtime.decision import Note
+from shipway.kube.objects.views import dig
+from shipway.kube.runtime.decision import Note, regarding
 
 
 def notes_of(app: Obj, new: Obj) -> tuple[Note, ...]:
@@ -62,11 +63,4 @@ def _status_notes(app: Obj, old: Obj, new: Obj) -> tuple[Note, ...]:
 
 
 def _note(app: Obj, reason: str, message: str, *, is_warning: bool = False) -> Note:
-    regarding = {
-        "apiVersion": app.get("apiVersion", "argoproj.io/v1alpha1"),
-        "kind": app.get("kind", "Application"),
-        "namespace": namespace_of(app),
-        "name": name_of(app),
-        "uid": uid_of(app),
-    }
-    return Note(regarding, reason, message, "Warning" if is_warning else "Normal")
+    return Note(regarding(APPLICATIONS, app), reason, message, "Warning" if is_warning else "Normal")

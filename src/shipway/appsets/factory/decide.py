@@ -33,7 +33,19 @@ from shipway.kube.objects.views import (
     resource_version_of,
     uid_of,
 )
-from shipway.kube.runtime.decision import Action, Apply, Batch, Change, Conclusion, Decision, Delete, Note, Outcome, Patch
+from shipway.kube.runtime.decision import (
+    Action,
+    Apply,
+    Batch,
+    Change,
+    Conclusion,
+    Decision,
+    Delete,
+    Note,
+    Outcome,
+    Patch,
+    regarding,
+)
 
 ASK_AGAIN = 5.0
 """Seconds until a pass looks whether the questions that a deletion waits for have been answered anew."""
@@ -218,11 +230,4 @@ def _texts(reason: str, names: Sequence[str]) -> list[str]:
 
 
 def _note(appset: Obj, reason: str, message: str) -> Note:
-    regarding = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "ApplicationSet",
-        "namespace": namespace_of(appset),
-        "name": name_of(appset),
-        "uid": uid_of(appset),
-    }
-    return Note(regarding, reason, message)
+    return Note(regarding(APPLICATION_SETS, appset), reason, message)

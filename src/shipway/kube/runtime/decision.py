@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from shipway.base.clock import Instant
 from shipway.base.errors import ShipwayError
 from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import name_of, namespace_of, uid_of
 
 PatchType = Literal["merge", "json", "strategic"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -154,6 +155,17 @@ class Change(Struct, frozen=True):
     resource_version: str
     root: Obj = field(default_factory=dict)
     status: Obj | None = None
+
+
+def regarding(resource: Resource, obj: Obj) -> Obj:
+    """What an event about `obj` says that it is about."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "namespace": namespace_of(obj),
+        "name": name_of(obj),
+        "uid": uid_of(obj),
+    }
 
 
 class Note(Struct, frozen=True):

@@ -7,8 +7,8 @@ import orjson
 
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import metadata, status_of
-from shipway.kube.runtime.decision import Note
+from shipway.kube.objects.views import status_of
+from shipway.kube.runtime.decision import Note, regarding
 from shipway.rollouts.analysis.assess import ENDED
 from shipway.rollouts.analysis.metric import Metric
 
@@ -47,7 +47,7 @@ def summary(results: Sequence[Obj]) -> Obj:
 def completion_note(run: Obj, status: Obj) -> Note:
     phase = status["phase"]
     text = f"Analysis Completed. Result: {phase}" + (f": {status['message']}" if status.get("message") else "")
-    return Note(regarding=_regarding(run), reason=f"AnalysisRun{phase}", message=text, type=_note_type(phase))
+    return Note(regarding=regarding(ANALYSIS_RUNS, run), reason=f"AnalysisRun{phase}", message=text, type=_note_type(phase))
 
 
 def metric_notes(run: Obj, results: Sequence[Obj]) -> tuple[Note, ...]:
@@ -55,7 +55,7 @@ def metric_notes(run: Obj, results: Sequence[Obj]) -> tuple[Note, ...]:
     before = {name: result.get("phase") for name, result in _by_name(run).items()}
     return tuple(
         Note(
-            regarding=_regarding(run),
+            regarding=regarding(ANALYSIS_RUNS, run),
             reason=f"Metric{result['phase']}",
             message=f"Metric '{result['name']}' Completed. Result: {result['phase']}",
             type=_note_type(result["phase"]),
@@ -90,14 +90,3 @@ def _by_name(run: Obj) -> dict[str, Obj]:
 
 def _note_type(phase: str) -> Literal["Normal", "Warning"]:
     return "Warning" if phase in ("Failed", "Error") else "Normal"
-
-
-def _regarding(run: Obj) -> Obj:
-    meta = metadata(run)
-    return {
-        "apiVersion": ANALYSIS_RUNS.api_version,
-        "kind": "AnalysisRun",
-        "namespace": meta.get("namespace", ""),
-        "name": meta.get("name", ""),
-        "uid": meta.get("uid", ""),
-    }

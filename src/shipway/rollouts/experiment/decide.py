@@ -22,8 +22,8 @@ from shipway.api.kinds import EXPERIMENTS
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.base.errors import Conflict, ShipwayError, verdict
 from shipway.kube.objects.patches import merge_diff
-from shipway.kube.objects.views import is_deleting, name_of, namespace_of, resource_version_of, status_of, uid_of
-from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Note, Outcome
+from shipway.kube.objects.views import is_deleting, name_of, namespace_of, resource_version_of, status_of
+from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Note, Outcome, regarding
 from shipway.rollouts.experiment.observe import ObservedExperiment
 from shipway.rollouts.experiment.runs import ENDED, Analysed, plan_analysis
 from shipway.rollouts.experiment.spec import duration_of
@@ -201,7 +201,7 @@ def _notes(seen: ObservedExperiment, status: ExperimentStatus, actions: Iterable
     told.append((f"Experiment{status.phase}", "Experiment transitioned", seen.status.phase, status.phase, status.message))
     return tuple(
         Note(
-            _regarding(seen),
+            regarding(EXPERIMENTS, seen.experiment),
             reason,
             f"{what} from {was} -> {now}" + (f": {message}" if message else ""),
             "Warning" if now in BAD else "Normal",
@@ -209,13 +209,3 @@ def _notes(seen: ObservedExperiment, status: ExperimentStatus, actions: Iterable
         for reason, what, was, now, message in told
         if was != now and now
     )
-
-
-def _regarding(seen: ObservedExperiment) -> dict[str, str]:
-    return {
-        "apiVersion": EXPERIMENTS.api_version,
-        "kind": EXPERIMENTS.kind,
-        "namespace": namespace_of(seen.experiment),
-        "name": name_of(seen.experiment),
-        "uid": uid_of(seen.experiment),
-    }

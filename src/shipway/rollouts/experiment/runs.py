@@ -10,13 +10,14 @@ from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import ExperimentAnalysis, TemplateRef
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.base.errors import InvalidInput
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import is_deleting, name_of, namespace_of, spec_of, status_of
 from shipway.kube.runtime.decision import Action, Create, Patch
 from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
 from shipway.rollouts.experiment.observe import ObservedExperiment
 from shipway.rollouts.experiment.spec import duration_of
-from shipway.rollouts.experiment.variants import hash_of, owner_of, set_name
+from shipway.rollouts.experiment.variants import hash_of, set_name
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 
 ENDED = ("Successful", "Failed", "Error", "Inconclusive")
@@ -87,7 +88,7 @@ def _new_run(seen: ObservedExperiment, analysis: ExperimentAnalysis, name: str) 
             "namespace": namespace_of(seen.experiment),
             "labels": {**instance, **extra.labels},
             "annotations": dict(extra.annotations),
-            "ownerReferences": [owner_of(seen)],
+            "ownerReferences": [controller_ref(seen.experiment)],
         },
         "spec": spec,
     }

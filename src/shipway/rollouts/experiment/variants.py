@@ -8,8 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.experiment import ExperimentTemplate, TemplateStatus
-from shipway.api.kinds import EXPERIMENTS, REPLICA_SETS, SERVICES
+from shipway.api.kinds import REPLICA_SETS, SERVICES
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj, dig, is_deleting, labels_of, name_of, namespace_of, uid_of
 from shipway.kube.runtime.decision import Action, Create, Delete, Patch
@@ -75,17 +76,6 @@ def hash_of(seen: ObservedExperiment, template: ExperimentTemplate) -> str:
 
 def set_name(seen: ObservedExperiment, template: ExperimentTemplate) -> str:
     return f"{name_of(seen.experiment)}-{template.name}"
-
-
-def owner_of(seen: ObservedExperiment) -> Obj:
-    return {
-        "apiVersion": EXPERIMENTS.api_version,
-        "kind": EXPERIMENTS.kind,
-        "name": name_of(seen.experiment),
-        "uid": uid_of(seen.experiment),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def _stored(seen: ObservedExperiment, name: str) -> TemplateStatus:
@@ -228,5 +218,5 @@ def _metadata(seen: ObservedExperiment, template: ExperimentTemplate, name: str)
         "name": name,
         "namespace": namespace_of(seen.experiment),
         "annotations": {EXPERIMENT_NAME: name_of(seen.experiment), EXPERIMENT_TEMPLATE: template.name},
-        "ownerReferences": [owner_of(seen)],
+        "ownerReferences": [controller_ref(seen.experiment)],
     }

@@ -12,6 +12,7 @@ from msgspec import Struct
 from shipway.api.kinds import EXPERIMENTS
 from shipway.api.rollout import Destination, ExperimentAnalysis, ExperimentStep, RunStatus, StepTemplate
 from shipway.base.errors import InvalidInput
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj, dig, labels_of, name_of, spec_of, status_of
 from shipway.kube.runtime.decision import Create
@@ -26,7 +27,7 @@ from shipway.rollouts.rollout.names import (
 )
 from shipway.rollouts.rollout.pauses import Moves
 from shipway.rollouts.rollout.replica_set import ReplicaSet
-from shipway.rollouts.rollout.revision import owner_reference, plain_template
+from shipway.rollouts.rollout.revision import plain_template
 from shipway.rollouts.rollout.runs import (
     BAD,
     Slot,
@@ -123,7 +124,7 @@ def _new_experiment(facts: Facts, step: ExperimentStep, stable: ReplicaSet, new:
             "namespace": facts.namespace,
             "labels": {**labels_of(facts.rollout), HASH_LABEL: facts.pod_hash, **instance},
             "annotations": {REVISION: str(facts.next_revision)},
-            "ownerReferences": [owner_reference(facts.rollout)],
+            "ownerReferences": [controller_ref(facts.rollout)],
         },
         "spec": _stated(**spec),
     }

@@ -11,8 +11,8 @@ from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of, uid_of
-from shipway.kube.runtime.decision import Note
+from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of
+from shipway.kube.runtime.decision import Note, regarding
 from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.leaving import reach_of
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
@@ -207,13 +207,7 @@ class Facts(Struct, frozen=True):
 
 def regarding_of(rollout: Obj) -> Obj:
     """The object an event is about."""
-    return {
-        "apiVersion": ROLLOUTS.api_version,
-        "kind": ROLLOUTS.kind,
-        "namespace": namespace_of(rollout),
-        "name": name_of(rollout),
-        "uid": uid_of(rollout),
-    }
+    return regarding(ROLLOUTS, rollout)
 
 
 def gather(seen: Observed, now: Instant) -> Facts | Invalid:

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from shipway.api.kinds import REPLICA_SETS
 from shipway.api.rollout import PodMetadata, RolloutSpec
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, copy_obj, dig, labels_of, name_of, namespace_of, spec_of, uid_of
+from shipway.kube.objects.views import annotations_of, copy_obj, dig, labels_of, name_of, namespace_of, spec_of
 from shipway.kube.runtime.decision import Patch
 from shipway.rollouts.rollout.anti_affinity import injected_hashes, without_rule
 from shipway.rollouts.rollout.names import (
@@ -138,7 +139,7 @@ def new_replica_set(
             "namespace": namespace_of(rollout),
             "labels": {**labels_of(spec.template), HASH_LABEL: pod_hash},
             "annotations": annotations,
-            "ownerReferences": [owner_reference(rollout)],
+            "ownerReferences": [controller_ref(rollout)],
         },
         "spec": {"replicas": 0, "minReadySeconds": spec.min_ready_seconds, "selector": selector, "template": template},
     }
@@ -148,17 +149,6 @@ def metadata_text(metadata: PodMetadata) -> str:
     """The ephemeral-metadata annotation, as Go prints it."""
     wire = {key: value for key, value in (("annotations", metadata.annotations), ("labels", metadata.labels)) if value}
     return orjson.dumps(wire, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def owner_reference(rollout: Obj) -> Obj:
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Rollout",
-        "name": name_of(rollout),
-        "uid": uid_of(rollout),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def next_revision(roles: Roles) -> int:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RolloutAnalysis, RunStatus, TemplateRef
 from shipway.base.errors import InvalidInput
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, is_deleting, labels_of, metadata, name_of, spec_of, status_of
 from shipway.kube.runtime.decision import Action, Create, Delete, Note, Patch
@@ -29,7 +30,6 @@ from shipway.rollouts.rollout.names import (
 )
 from shipway.rollouts.rollout.observe import analyses, nested_templates
 from shipway.rollouts.rollout.pauses import Moves
-from shipway.rollouts.rollout.revision import owner_reference
 from shipway.rollouts.rollout.spec import Invalid, invalid
 
 DONE = ("Successful", "Failed", "Error", "Inconclusive")
@@ -136,7 +136,7 @@ def _new_run(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[
             "namespace": facts.namespace,
             "labels": {HASH_LABEL: facts.pod_hash, **labels, **instance, **extra.labels, **selector},
             "annotations": {REVISION: str(facts.next_revision), **extra.annotations},
-            "ownerReferences": [owner_reference(facts.rollout)],
+            "ownerReferences": [controller_ref(facts.rollout)],
         },
         "spec": _spec_of_run(facts, analysis),
     }

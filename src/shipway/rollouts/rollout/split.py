@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import SERVICES
 from shipway.api.rollout import Destination, SetHeaderRoute, Weights
+from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, generation_of, resource_version_of
 from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Note, Patch
@@ -25,7 +26,6 @@ from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.leaving import freed, lost_services, reach_of, sides
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.observe import managed_routes
-from shipway.rollouts.rollout.revision import owner_reference
 from shipway.rollouts.rollout.spec import Invalid, invalid
 from shipway.rollouts.traffic.router import Edit, MirrorRoute, Seen, Split
 
@@ -170,7 +170,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         canary_hash=new.hash if new is not None and answers else "",
         stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
         rollout=facts.name,
-        owner=owner_reference(facts.rollout),
+        owner=controller_ref(facts.rollout),
     )
 
 
@@ -230,7 +230,7 @@ def plan_leaving(facts: Facts) -> Effects | None:
     if seen.left_routers and stable not in lost and _hash_of(seen.services.get(stable)) not in ("", facts.stable.hash):
         return None
     most = reach.routing.get("maxTrafficWeight") or 100
-    owner = owner_reference(facts.rollout)
+    owner = controller_ref(facts.rollout)
     split = Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True)
     split = msgspec.structs.replace(split, former=former_services(facts))
     kept = {ref for routes in seen.routes for ref in routes.objs}
@@ -317,7 +317,7 @@ def route_problem(facts: Facts) -> Invalid | None:
     split = Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most, rollout=facts.name)
     split = msgspec.structs.replace(
         split,
-        owner=owner_reference(facts.rollout),
+        owner=controller_ref(facts.rollout),
         managed=facts.seen.managed,
         header_routes=tuple(step.set_header_route for step in facts.canary.steps if step.set_header_route is not None),
     )
