@@ -95,3 +95,17 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
         demo.stderr.read()
         assert demo.wait(timeout=30) != 0
     assert processes_of(tmp_path) == []
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.proves("000-26", "fleets:demo")
+def test_a_fleet_loses_a_cluster_and_gets_it_back(tmp_path) -> None:
+    command = [*SHIPWAY, "demo", "fleet", "--once", "--json", f"--home={tmp_path / 'fleet'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=140)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["ok"], told["story"], told["clusters"], told["apps"]) == (True, "fleet", 3, 12)
+    assert told["objects_restored"] == told["objects"] == 12
+    assert told["others_disturbed"] == 0
+    assert told["restored_s"] is not None
+    assert processes_of(tmp_path / "fleet") == []

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from shipway.api.application import control_namespace_of
 from shipway.api.clusters import CLUSTER_SELECTOR, Cluster, parse_cluster
-from shipway.api.kinds import SECRETS
+from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput
 from shipway.gitops.application.destinations import Place, destinations_of, is_home, names_of, place_among
@@ -33,6 +33,13 @@ async def place_of(client: Client, application: Obj) -> Place:
     (called,) = destinations_of(application)
     secrets = [one for one in await cluster_secrets(client, namespace) if called in names_of(one)]
     return place_among(application, [parse_cluster(one) for one in secrets])
+
+
+async def applications_at(client: Client, namespace: str, cluster: Cluster) -> list[Obj]:
+    """The Applications, by name, that go to a cluster which a Secret of `namespace` describes."""
+    called = set(names_of(await client.get(SECRETS, namespace, cluster.secret)))
+    apps = (await client.list(APPLICATIONS)).items
+    return sorted((one for one in apps if called.intersection(destinations_of(one))), key=name_of)
 
 
 @asynccontextmanager

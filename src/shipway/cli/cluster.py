@@ -13,15 +13,14 @@ from cyclopts import App, Parameter
 from msgspec import Struct
 
 from shipway.api.clusters import HERE, Cluster, cluster_secret, normalized, parse_cluster
-from shipway.api.kinds import APPLICATIONS, SECRETS
+from shipway.api.kinds import SECRETS
 from shipway.assembly.clusters import PROBE_SECONDS, probe
-from shipway.assembly.destinations import cluster_secrets, connected_to
+from shipway.assembly.destinations import applications_at, cluster_secrets, connected_to
 from shipway.assembly.joining import Joining, described, join, wanted_there
 from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, print_table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import MANAGER, Place, Session, connected
-from shipway.gitops.application.destinations import destinations_of, names_of
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import ClusterConfig, load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
@@ -137,13 +136,13 @@ async def rm_command(
 
 
 async def list_clusters(session: Session, output: Output = "table") -> int:
-    states = await _states(session, await _known(session))
+    states = await _states(session, await known_clusters(session))
     _print(states, output, {"apiVersion": "shipway.dev/v1alpha1", "kind": "ClusterList", "items": list(map(_document, states))})
     return 1 if any(state.status == "Failed" for state in states) else 0
 
 
 async def show_cluster(session: Session, which: str, output: Output = "table") -> int:
-    (state,) = await _states(session, [await _named(session, which)])
+    (state,) = await _states(session, [await named_cluster(session, which)])
     _print([state], output, _document(state))
     return 1 if state.status == "Failed" else 0
 
@@ -152,7 +151,7 @@ async def add_cluster(session: Session, config: ClusterConfig, there: Client, fl
     joining = Joining(flags.system_namespace, flags.admin)
     labels, annotations = _pairs("--label", flags.label), _pairs("--annotation", flags.annotation)
     name = flags.name or config.context
-    taken = [one for one in await _known(session) if one.name == name and one.server != config.server]
+    taken = [one for one in await known_clusters(session) if one.name == name and one.server != config.server]
     if taken:
         raise Conflict(f"{taken[0].server} is called {name} already: say another --name", reason="NameTaken")
     if not flags.yes:
@@ -171,10 +170,10 @@ async def add_cluster(session: Session, config: ClusterConfig, there: Client, fl
 
 
 async def remove_cluster(session: Session, which: str, *, force: bool = False) -> int:
-    cluster = await _named(session, which)
+    cluster = await named_cluster(session, which)
     if not cluster.secret:
         raise InvalidInput(f"{which} is the cluster that the Applications live in: no Secret describes it")
-    users = await _users(session, cluster)
+    users = [name_of(one) for one in await applications_at(session.client, session.application_namespace, cluster)]
     if users and not force:
         named = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
         told = (
@@ -186,16 +185,16 @@ async def remove_cluster(session: Session, which: str, *, force: bool = False) -
     return 0
 
 
-async def _known(session: Session) -> list[Cluster]:
+async def known_clusters(session: Session) -> list[Cluster]:
     """By name; the cluster that the Applications live in is there without a Secret too."""
     found = [parse_cluster(one) for one in await cluster_secrets(session.client, session.application_namespace)]
     here = [] if any(one.key == "" for one in found) else [HERE]
     return sorted([*here, *found], key=lambda one: (one.name, one.server))
 
 
-async def _named(session: Session, which: str) -> Cluster:
+async def named_cluster(session: Session, which: str) -> Cluster:
     """Raises NotFound, and InvalidInput where two are called so."""
-    found = [one for one in await _known(session) if which == one.name or normalized(which) == one.server]
+    found = [one for one in await known_clusters(session) if which == one.name or normalized(which) == one.server]
     if not found:
         where = session.application_namespace
         raise NotFound(f"cluster {which} not found in namespace {where}: `shipway cluster list` shows them all")
@@ -238,13 +237,6 @@ async def _version(session: Session, cluster: Cluster) -> str:
         return (await probe(there)).version
     finally:
         await there.close()
-
-
-async def _users(session: Session, cluster: Cluster) -> list[str]:
-    secret = await session.client.get(SECRETS, session.application_namespace, cluster.secret)
-    called = set(names_of(secret))
-    apps = (await session.client.list(APPLICATIONS)).items
-    return sorted(name_of(one) for one in apps if called.intersection(destinations_of(one)))
 
 
 async def _write(session: Session, secret: Obj, *, upsert: bool) -> None:

@@ -15,10 +15,12 @@ from shipway.assembly.homes import HomeLock
 from shipway.cli.process import configure_logs, until_stopped
 from shipway.cli.rollout_rehearse import show
 from shipway.cli.up import HomeFlag, default_home
+from shipway.demo.fleet import perform_fleet
 from shipway.demo.rehearsal import rehearse_demo
 from shipway.demo.stage import DemoSettings, perform
 
-Story = Literal["canary", "rehearse"]
+STORIES = {"canary": perform, "fleet": perform_fleet}
+Story = Literal["canary", "rehearse", "fleet"]
 
 
 @Parameter(name="*")
@@ -44,7 +46,8 @@ def demo(story: Story = "canary", flags: DemoFlags | None = None) -> int:
     Parameters
     ----------
     story
-        Which story to play; `rehearse` tells the end of `canary` beforehand, without a cluster.
+        Which story to play; `rehearse` tells the end of `canary` beforehand, without a cluster; `fleet` loses one of three
+        clusters and restores it.
     """
     chosen = flags or DemoFlags()
     if story == "rehearse":
@@ -54,7 +57,7 @@ def demo(story: Story = "canary", flags: DemoFlags | None = None) -> int:
         home = chosen.home or _home(chosen, stack)
         settings = DemoSettings(home=home.absolute(), stays=chosen.keep or not chosen.once)
         with HomeLock(settings.home):
-            report = asyncio.run(until_stopped(perform(settings, _tell if chosen.json else _summarize)))
+            report = asyncio.run(until_stopped(STORIES[story](settings, _tell if chosen.json else _summarize)))
     return 0 if report and report["ok"] else 1
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "appset": ("shipway.cli.appset:app", "ApplicationSets: which Applications there should be."),
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
+    "restore": ("shipway.cli.restore:restore", "Fill a cluster that was lost again, and prove that all is there."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "experiment": ("shipway.cli.experiment:app", "Experiments: variants side by side for a while."),
     "report": (

@@ -36,14 +36,15 @@ class SampleShop:
         self._env = {**_IDENTITY, "PATH": path_env, "HOME": str(directory)}
         self.repo_url = repo_url
 
-    async def create(self, metrics_url: str, web_image: str = ECHO_IMAGE) -> None:
+    async def create(self, metrics_url: str = "", web_image: str = ECHO_IMAGE, layout: str = "shop") -> None:
         """Writes the first version of every service and pushes it.
 
-        `metrics_url` is where the proxy serves its counters; `web_image` is the image of `web` without its tag.
+        `metrics_url` is where the proxy serves its counters; `web_image` is the image of `web` without its tag; `layout` is the
+        folder beside this module that the repository begins with.
         """
         if self._directory.exists():
             shutil.rmtree(self._directory)
-        with as_file(files("shipway.demo") / "shop") as template:
+        with as_file(files("shipway.demo") / layout) as template:
             shutil.copytree(template, self._directory)
         for path in self._directory.rglob("*.yaml"):
             text = path.read_text()
@@ -57,6 +58,10 @@ class SampleShop:
     def applications(self) -> str:
         """The three Applications, as text an Argo CD user would `kubectl apply`."""
         return (self._directory / "argocd" / "applications.yaml").read_text()
+
+    def read(self, path: str) -> str:
+        """A file of the working copy."""
+        return (self._directory / path).read_text()
 
     async def release(self, version: str) -> str:
         """Bumps the image of `web` to `version` and pushes. Returns the commit."""

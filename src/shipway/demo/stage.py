@@ -44,10 +44,10 @@ class DemoSettings(Struct, frozen=True):
 async def perform(settings: DemoSettings, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Plays the story from its beginning and returns the report that `tell` was given."""
     clock = SystemClock()
-    _start_afresh(settings.home)
+    start_afresh(settings.home)
     timeline = Timeline(clock)
     timeline.say("starting an embedded Kubernetes and Shipway")
-    async with up(UpSettings(settings.home), clock) as running, _git_server(settings.home, running) as git:
+    async with up(UpSettings(settings.home), clock) as running, git_server(settings.home, running) as git:
         timeline.say(f"Kubernetes is up: kubectl --kubeconfig {running.cluster.kubeconfig} get pods -A", "done")
         load = Load(urlsplit(running.cluster.gateway_url).port or 80, host=HOST, clock=clock, rate=RATE)
         shop = SampleShop(settings.home / "shop", git.create("shop"), os.environ.get("PATH", os.defpath))
@@ -116,7 +116,7 @@ def _all_observed(report: dict[str, Any]) -> bool:
     )
 
 
-def _start_afresh(home: Path) -> None:
+def start_afresh(home: Path) -> None:
     """A second run starts its story from the beginning: the demo's home holds nothing that anybody else owns."""
     for name in ("cluster.db", "cluster.db-wal", "cluster.db-shm", "repositories", "shop", "cache", "node", "engines.log"):
         path = home / name
@@ -127,7 +127,7 @@ def _start_afresh(home: Path) -> None:
 
 
 @asynccontextmanager
-async def _git_server(home: Path, running: Up) -> AsyncIterator[GitServer]:
+async def git_server(home: Path, running: Up) -> AsyncIterator[GitServer]:
     """A Git server over HTTP that tells the engines of every push, signed as a forge signs it."""
     git = GitServer(home / "repositories")
     await git.start()

@@ -1,0 +1,162 @@
+"""`shipway restore --cluster C`: what a wiped cluster had comes back, shown while it happens and proved at the end."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Annotated, Self
+
+from cyclopts import Parameter
+
+from shipway.api.clusters import Cluster
+from shipway.assembly.clusters import probe
+from shipway.assembly.destinations import applications_at, connected_to
+from shipway.assembly.restoring import Restoration, Standing, proved
+from shipway.base.durations import format_age
+from shipway.base.errors import InvalidInput
+from shipway.cli import app_sync
+from shipway.cli.cluster import named_cluster
+from shipway.cli.durations import Duration
+from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
+from shipway.cli.process import configure_logs
+from shipway.cli.session import MANAGER, Place, Session, connected
+from shipway.cli.terminal import Live
+from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, name_of
+
+HEADINGS = ("APPLICATION", "SYNC", "HEALTH", "OBJECTS", "MESSAGE")
+BAR = 30
+"""Letters of the bar."""
+
+
+async def restore(
+    *,
+    cluster: Annotated[str, Parameter(show_default=False)],
+    timeout: Duration = 300.0,
+    output: OutputFlag = "table",
+    place: Place | None = None,
+) -> int:
+    """Fill a wiped cluster again and prove that all is there. Exit code 1: something is not.
+
+    Parameters
+    ----------
+    cluster
+        Its server or its name. It must answer where its Secret says; `shipway cluster add --upsert` says another address.
+    timeout
+        How long to wait, in seconds or like 5m.
+    output
+        table, json, yaml or name.
+    """
+    configure_logs(quiet=True)
+    async with connected(place) as session:
+        return await restore_cluster(session, cluster, timeout, output)
+
+
+async def restore_cluster(session: Session, which: str, seconds: float, output: Output = "table") -> int:
+    cluster = await named_cluster(session, which)
+    if not cluster.secret:
+        raise InvalidInput(f"{which} is the cluster that the Applications live in: restore them first (`kubectl apply`)")
+    namespace = session.application_namespace
+    apps = await applications_at(session.client, namespace, cluster)
+    if not apps:
+        raise InvalidInput(f"no Application goes to {which}: there is nothing to restore")
+    began = session.clock.elapsed()
+    async with _at(session, cluster) as there:
+        await probe(there)
+        with suppress(TimeoutError), _Progress(cluster) as progress:
+            async with asyncio.timeout(seconds):
+                await Restoration(session.client, session.clock, there, partial(_sync, session), progress.show).run(apps)
+        standings = await proved(there, await applications_at(session.client, namespace, cluster))
+    took = session.clock.elapsed() - began
+    _print(cluster, standings, took, output)
+    return 0 if all(one.is_back for one in standings) else 1
+
+
+@asynccontextmanager
+async def _at(session: Session, cluster: Cluster) -> AsyncIterator[Client]:
+    there = connected_to(cluster, session.clock, MANAGER)
+    try:
+        yield there
+    finally:
+        await there.close()
+
+
+async def _sync(session: Session, app: Obj) -> None:
+    await app_sync.request(session, app, app_sync.SyncFlags())
+
+
+class _Progress:
+    """A bar where a person looks, a line now and then in a pipe."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._name = cluster.name or cluster.server
+        self._live = Live(sys.stderr) if sys.stderr.isatty() else None
+        self._told = -1
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def show(self, back: int, count: int, seconds: float) -> None:
+        told = f"{self._name}: {back} of {count} applications are back, {format_age(seconds)}"
+        if self._live is not None:
+            full = BAR * back // count
+            self._live.draw([f"[{'#' * full}{'.' * (BAR - full)}] {told}"])
+        elif back != self._told:
+            print(told, file=sys.stderr, flush=True)
+        self._told = back
+
+
+def _print(cluster: Cluster, standings: Sequence[Standing], took: float, output: Output) -> None:
+    if output == "table":
+        print_lines([*table(HEADINGS, [_row(one) for one in standings]), "", _sentence(cluster, standings, took)])
+    elif output == "name":
+        print_lines([name_of(one.app) for one in standings if one.is_back])
+    else:
+        sys.stdout.write(object_text(_document(cluster, standings, took), output))
+
+
+def _sentence(cluster: Cluster, standings: Sequence[Standing], took: float) -> str:
+    counts, name, age = _counts(standings), cluster.name or cluster.server, format_age(took)
+    if all(one.is_back for one in standings):
+        told = (
+            f"{counts['applications']} applications are Synced and Healthy, all of their {counts['objects']} objects are there"
+        )
+        return f"{name} is restored: {told} ({age})."
+    return f"{name} is not restored: {counts['back']} of {counts['applications']} applications are back after {age}."
+
+
+def _row(one: Standing) -> tuple[str, ...]:
+    wanted, missing = one.wanted, len(one.missing or ())
+    said = dig(one.app, "status", "sync", "status", default=""), dig(one.app, "status", "health", "status", default="")
+    return (name_of(one.app), *said, f"{wanted - missing}/{wanted}", one.message)
+
+
+def _counts(standings: Sequence[Standing]) -> dict[str, int]:
+    return {
+        "applications": len(standings),
+        "back": sum(one.is_back for one in standings),
+        "objects": sum(one.wanted for one in standings),
+        "missing": sum(len(one.missing or ()) for one in standings),
+    }
+
+
+def _document(cluster: Cluster, standings: Sequence[Standing], took: float) -> Obj:
+    return {
+        "apiVersion": "shipway.dev/v1alpha1",
+        "kind": "Restoration",
+        "cluster": cluster.name,
+        "server": cluster.server,
+        "restored": all(one.is_back for one in standings),
+        "seconds": round(took, 1),
+        **_counts(standings),
+        "items": [dict(zip(("name", "sync", "health", "objects", "message"), _row(one), strict=True)) for one in standings],
+    }
