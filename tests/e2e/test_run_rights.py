@@ -1,6 +1,7 @@
-"""Who may change what: commits signed by the real gpg and ssh-keygen, pushed to `shipway run`."""
+"""Who may change what: commits signed by the real gpg and ssh-keygen, or by owners, and artifacts, given to `shipway run`."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
+from tests.contract.sources.chart_places import push as push_to
+from tests.contract.sources.chart_places import registry, tar_gz
 from tests.e2e.places import Place, banner_says, config_map
 from tests.e2e.running import app_is, application, synced_to
 from tests.signing import gpg_keys, sign_with_ssh, ssh_key
@@ -133,3 +136,23 @@ async def test_what_its_owners_did_not_change_or_approve_is_not_synced(place: Pl
         trailer = "Change\n\nApproved-by: Pat <pat@example.com>"
         await push("eve@example.com", {"deploy/banner.yaml": config_map("approved")}, trailer)
         await banner_says(place.client, "approved")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.compat("argocd:spec.source.repoURL", "argocd:project.signatureKeys")
+async def test_an_artifact_of_a_registry_is_synced_but_never_where_git_has_to_be_signed(
+    place: Place, program: Callable[[str], str]
+) -> None:
+    layer = "application/vnd.oci.image.layer.v1.tar+gzip"
+    async with registry(program, place.home.parent) as address, place.run() as running:
+        await running.ready()
+        digest = await push_to(address, "team/shop", "v1", tar_gz({"deploy/banner.yaml": config_map("one")}), layer=layer)
+        app = application("shop", f"oci://{address}/team/shop", "deploy", project="team")
+        app["spec"]["source"]["targetRevision"] = "v1"
+        await place.client.create(APP_PROJECTS, project())
+        await place.client.create(APPLICATIONS, app)
+        await app_is(place.client, "shop", synced_to(digest))
+        await banner_says(place.client, "one")
+        await place.client.patch(APP_PROJECTS, "argocd", "team", {"spec": {"signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]}})
+        told = "Target revision v1 in Git is not signed, but a signature is required"
+        await app_is(place.client, "shop", says(told))

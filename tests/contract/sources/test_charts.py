@@ -1,5 +1,6 @@
 """Charts out of an HTTP repository and out of a real OCI registry: which version, whose login, and what is refused."""
 
+import gzip
 import hashlib
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -203,6 +204,12 @@ async def test_an_artifact_of_one_layer_is_a_folder(program: Callable[[str], str
         url = f"oci://{address}/team/plain"
         assert (await there.head(url, "", "v1")).commit == digest
         assert await there.read(url, "", "v1", "deploy/a.yaml") == "a: 1\n"
+        plain = gzip.decompress(tar_gz({"deploy/a.yaml": "a: 2\n"}))
+        await push(address, "team/plain", "v2", plain, layer="application/vnd.oci.image.layer.v1.tar")
+        assert await there.read(url, "", "v2", "deploy/a.yaml") == "a: 2\n"
+        await push(address, "team/cut", "v1", plain[:300], layer="application/vnd.oci.image.layer.v1.tar")
+        with pytest.raises(InvalidInput, match="not a chart archive"):
+            await there.read(f"oci://{address}/team/cut", "", "v1", "deploy/a.yaml")
         await push(address, "team/chart", "1.0.0", packed("chart", "1.0.0"))
         assert "version: 1.0.0" in await there.read(f"oci://{address}/team/chart", "", "1.0.0")
         await push(address, "team/odd", "v1", b"x", layer="application/octet-stream")

@@ -18,10 +18,11 @@ from shipway.base.errors import InvalidInput, NotFound
 
 MAX_UNPACKED = 100 << 20
 MAX_FILES = 20_000
+_GZIP = b"\x1f\x8b"
 
 
 def unpack(content: bytes, into: Path, what: str, *, is_chart: bool = True) -> None:
-    """Write the files of a gzipped tar below `into`; those of a chart without the folder they are packed in.
+    """Write the files of a tar, gzipped or not, below `into`; those of a chart without the folder they are packed in.
 
     Raises `InvalidInput` (InvalidChart, SourceTooLarge, PathEscapes); `into` then does not exist. `what` names the chart.
     """
@@ -29,7 +30,7 @@ def unpack(content: bytes, into: Path, what: str, *, is_chart: bool = True) -> N
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as plain, tarfile.open(fileobj=_Bounded(plain), mode="r|") as tar:
+        with _plain(content) as plain, tarfile.open(fileobj=_Bounded(plain), mode="r|") as tar:
             for count, member in enumerate(tar):
                 if count >= MAX_FILES:
                     raise InvalidInput(f"{what}: more than {MAX_FILES} files", reason="SourceTooLarge")
@@ -59,6 +60,11 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path, what: str,
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target, "wb") as out:
         shutil.copyfileobj(source, out)
+
+
+def _plain(content: bytes) -> IO[bytes] | gzip.GzipFile:
+    raw = io.BytesIO(content)
+    return gzip.GzipFile(fileobj=raw) if content.startswith(_GZIP) else raw
 
 
 class _TooLarge(Exception):

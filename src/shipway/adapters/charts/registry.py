@@ -22,7 +22,11 @@ MAX_ARCHIVE = 32 << 20
 MAX_DOCUMENT = 4 << 20
 MAX_TAG_PAGES = 50
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-ARTIFACT_LAYERS = ("application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip")
+ARTIFACT_LAYERS = (
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+)
 _NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
