@@ -1,13 +1,19 @@
 """Who may change what: each refusal names the commit, the path, the rule and the owners."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shipway.api.application import Destination
+from shipway.api.application import Destination, parse_project
 from shipway.api.commits import Committed
 from shipway.base.errors import InvalidInput
+from shipway.gitops.annotations import CHANGE_RIGHTS
 from shipway.gitops.change_rights import REMEDY, ChangeRights, refusals_of_changes, rights_of
+from shipway.gitops.project import problems
+from shipway.gitops.signatures import policy_of
+from shipway.kube.objects import yaml
 
 OWNERS = "* @dev\n/prod/ @acme/platform own@x\n/free/\n"
 TEAMS = """
@@ -122,3 +128,12 @@ def test_an_annotation_that_cannot_be_followed_is_refused(text: str, told: str) 
     with pytest.raises(InvalidInput) as caught:
         rights(text)
     assert caught.value.message.startswith("annotation shipway.dev/change-rights") and told in caught.value.message
+
+
+def test_the_example_for_whoever_installs_is_in_order() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "install.md").read_text()
+    (example,) = [yaml.load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if CHANGE_RIGHTS in block]
+    spec = parse_project(example)
+    assert problems(spec, "shop") == () and policy_of(example, spec).is_required
+    found = rights_of(example)
+    assert found is not None and found.codeowners and found.environments[0].owners == ("@acme/platform",)
