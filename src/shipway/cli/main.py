@@ -28,6 +28,7 @@ COMMANDS = {
         "Reports over many Applications: settings said twice, overridden or asked for by nobody.",
     ),
     "analysis": ("shipway.cli.analysis:app", "Analysis templates: whether they would tell a bad release from a good one."),
+    "verify": ("shipway.cli.verify:app", "Verification: whether new versions are judged before all users have them."),
     "version": ("shipway.cli.version:version", "Print the versions of Shipway and of the tools that it renders with."),
     "completion": ("shipway.cli.completion:completion", "Print the completion script of a shell."),
 }
