@@ -31,8 +31,10 @@ SETTLE_SECONDS = 45.0
 """After the last Application is Synced their events are still being written."""
 REST_SECONDS = 190.0
 """Longer than the time between two polls, so that there is one in it."""
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 3.0
 """Once no pass has ended for so long, everything is known."""
+LOOKS = 1.0
+"""Seconds between two looks at the counters: at 5,000 applications a scrape takes 0.15 s of the engines' CPU."""
 COMMITS = 20
 
 
@@ -103,7 +105,7 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
     ready = CLOCK.now() - began
     passes, known = 0.0, began
     while CLOCK.now() - known < QUIET_SECONDS or passes < APPS:
-        await CLOCK.sleep(0.1)
+        await CLOCK.sleep(LOOKS)
         if (now := await engines.passes("gitops-application")) != passes:
             passes, known = now, CLOCK.now()
     used = engines.usage()
