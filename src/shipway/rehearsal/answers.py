@@ -8,8 +8,13 @@ import orjson
 from shipway.api.metrics import Sample
 from shipway.base.durations import format_duration
 from shipway.base.errors import ShipwayError, Unavailable
-from shipway.rehearsal.recording import Recording
+from shipway.kube.objects.resource import Obj
+from shipway.rehearsal.recording import Recording, Shape
 from shipway.rollouts.analysis.asks import MeasureAsk
+from shipway.rollouts.analysis.burn_rate import RELEASE, SLO, judged, read_burning, read_objective, spans_of
+
+PIECES = 60
+"""Into how many pieces a window is cut to add it up."""
 
 
 def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: bool) -> Sample | ShipwayError:
@@ -18,6 +23,8 @@ def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: boo
     shape = recording.find(ask.metric, provider)
     if shape is None:
         return Unavailable(f"the recording has no series for metric {ask.metric}: add it under this name or under its query")
+    if block := (provider.get("plugin") or {}).get(SLO):
+        return _burning(block, shape, seconds, is_hit=is_hit)
     value = shape.at(seconds, is_hit=is_hit)
     if "prometheus" in provider:
         vector: list[Any] = value if isinstance(value, list) else [value]
@@ -27,6 +34,25 @@ def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: boo
     if value is None:
         return Unavailable(f"the recording of metric {ask.metric} has no data at {format_duration(seconds)}")
     return _sample(value)
+
+
+def _burning(block: Obj, shape: Shape, seconds: float, *, is_hit: bool) -> Sample | ShipwayError:
+    """The series is the share of failed requests; before the update began none failed, and requests came as often as now."""
+    asked = read_burning(block)
+    if asked.objective is None:
+        return Unavailable(f"{SLO}: a rehearsal has no cluster: write the objective itself in place of serviceLevelObjective")
+    objective = read_objective(asked.objective, f"{SLO}: objective")
+
+    def failed(span: float) -> float:
+        """Seconds' worth of requests that failed in the last `span` seconds."""
+        begun = max(0.0, seconds - span)
+        piece = (seconds - begun) / PIECES
+        moments = (begun + (number + 0.5) * piece for number in range(PIECES))
+        return piece * sum(value for at in moments if (value := shape.at(at, is_hit=is_hit)))
+
+    shares = {name: [failed(span) / span] for name, span in spans_of(objective).items()}
+    spent = failed(seconds) / (objective.seconds * objective.allowed)
+    return judged(objective, {**shares, RELEASE: [spent]})
 
 
 def _sample(value: Any) -> Sample:

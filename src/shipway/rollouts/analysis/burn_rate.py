@@ -144,13 +144,18 @@ def read_objective(spec: Any, where: str) -> Objective:
     return read
 
 
+def spans_of(objective: Objective) -> dict[str, float]:
+    """Seconds of every window that is looked at, by how it is called; the whole one comes last."""
+    watched = {span for alarm in alarms(objective.seconds) for span in (alarm.long, alarm.short)}
+    return {format_span(span): span for span in (*sorted(watched), objective.seconds)}
+
+
 def queries(objective: Objective, release: str, age: float) -> dict[str, str]:
     """What to ask Prometheus: the share of failures by window ("5m", "1h", …), over the whole window, and by the release.
 
     `release`: label matchers of the release's own requests, "" for none; `age`: seconds since it began.
     """
-    spans = sorted({span for alarm in alarms(objective.seconds) for span in (alarm.long, alarm.short)} | {objective.seconds})
-    asked = {format_span(span): _share(objective.indicator, span) for span in spans}
+    asked = {name: _share(objective.indicator, span) for name, span in spans_of(objective).items()}
     if release:
         asked[RELEASE] = _spent(objective, release, max(MINUTE, math.ceil(age)))
     return asked
