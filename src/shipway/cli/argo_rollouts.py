@@ -63,7 +63,6 @@ REFUSED = tuple(
 """Flags of the plugin that would change who asks whom: refused, because to leave them out would ask somebody else."""
 GROUPS = ("get", "list", "retry", "set", "terminate")
 ABSENT = {
-    "dashboard": "there is no dashboard yet: `get rollout NAME --watch` draws it in the terminal",
     "notifications": "notifications are not built yet",
 }
 COMPLETIONS = {
@@ -167,6 +166,9 @@ VERBS = (
         Flag("global", kind="switch", text="It is a ClusterAnalysisTemplate."),
         Flag("argument", "a", "list", "NAME=VALUE; may be given again."), Flag("name", text="The name of the run."),
         Flag("generate-name", text="How its name begins."), Flag("instance-id", text="The instance that is to run it."))),
+    Verb("dashboard", verbs.dashboard, "Serve the page of Rollouts on this machine.", flags=(
+        Flag("port", "p", "number", "The port, 3100 unless given."),
+        Flag("root-path", text="The path of the page, rollouts unless given."))),
     Verb("version", None, "Say which version this is.", flags=(Flag("short", kind="switch", text="In one line."),), most=None,
          local=version),
     Verb("completion", None, "Print the completion script of a shell.", "bash|zsh|fish", most=None, local=completion),

@@ -28,6 +28,7 @@ from shipway.cli.output import (
     print_table,
 )
 from shipway.cli.rollout_acts import Done, act, read_images, refuse_referenced, undo
+from shipway.cli.rollout_dashboard import dashboard_command
 from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
 from shipway.cli.rollout_plan import plan_command, why_command
@@ -47,6 +48,7 @@ app.command(setting)
 app.command(plan_command, name="plan")
 app.command(why_command, name="why")
 app.command(rehearse_command, name="rehearse")
+app.command(dashboard_command, name="dashboard")
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 
