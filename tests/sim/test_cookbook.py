@@ -38,6 +38,8 @@ SMALL_SHARES = "1 → 10 → 50"
 BLUE_GREEN = "Blue-green with a smoke test"
 FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 """Run by test_cookbook_routers.py."""
+MIGRATE = "Migrate a live service"
+"""Run by tests/e2e/test_migrate.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
 BUDGET = "Thrown out when the error budget burns"
@@ -333,5 +335,5 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes

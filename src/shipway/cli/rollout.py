@@ -2,7 +2,7 @@
 
 Commands here open a session and hand over to their core, which takes the session. What is shown is made in `rollouts/view`
 and `rollout_tree`, what is done to a Rollout in `rollout_acts`, looking on while it changes in `rollout_watch`,
-what would happen in `rollout_plan`.
+what would happen in `rollout_plan`, and how a Deployment becomes one in `rollout_migrate`.
 """
 
 import sys
@@ -31,6 +31,7 @@ from shipway.cli.rollout_acts import Done, act, read_images, refuse_referenced, 
 from shipway.cli.rollout_dashboard import dashboard_command
 from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
+from shipway.cli.rollout_migrate import migrate_command
 from shipway.cli.rollout_plan import plan_command, why_command
 from shipway.cli.rollout_rehearse import rehearse_command
 from shipway.cli.rollout_watch import watch_rollout, watch_status
@@ -49,6 +50,7 @@ app.command(plan_command, name="plan")
 app.command(why_command, name="why")
 app.command(rehearse_command, name="rehearse")
 app.command(dashboard_command, name="dashboard")
+app.command(migrate_command, name="migrate")
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 
