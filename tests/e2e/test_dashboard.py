@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -38,11 +39,12 @@ class Stage:
         self._kubeconfig, self._folder = kubeconfig, folder
 
     @asynccontextmanager
-    async def dashboard(self, *flags: str) -> AsyncGenerator[str, None]:
+    async def dashboard(self, *flags: str, port: int = 0) -> AsyncGenerator[str, None]:
         """Its address, while it runs."""
-        file = self._folder / f"url{len(flags)}"
+        file = self._folder / "url"
+        file.unlink(missing_ok=True)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "shipway.cli.main", "rollout", "dashboard", "--port", "0",
+            sys.executable, "-m", "shipway.cli.main", "rollout", "dashboard", "--port", str(port),
             "--kubeconfig", str(self._kubeconfig), "--url-file", str(file), *flags,
         )  # fmt: skip
         try:
@@ -209,3 +211,41 @@ async def test_a_blurred_page_names_nothing(stage: Stage, program: Callable[[str
         for secret in ("web", "example", "default"):
             assert secret not in shown.replace(url, "")
         assert tab.troubles == []
+
+
+SEARCHES = (
+    ("", True), ("web", True), ("WE", True), ('"web"', True), ('"we"', False), ("!web", False), ("!old", True),
+    ("healthy web", True), ("label:app", True), ("label:app=shop", True), ("label:app=other", False),
+    ("!label:team", True), ("example/web:v1", True),
+)  # fmt: skip
+GROUND = "getComputedStyle(document.body).backgroundColor"
+
+
+@pytest.mark.proves("001-28", "rollouts:dashboard")
+@pytest.mark.timeout(180)
+async def test_the_page_finds_its_dashboard_again_and_goes_with_the_light(
+    stage: Stage, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    await stage.client.create(ANALYSIS_TEMPLATES, template(stage.metrics))
+    await stage.client.create(ROLLOUTS, rollout("v1"))
+    async with browser(program("chromium"), tmp_path) as tab:
+        async with stage.dashboard() as url:
+            await tab.open(url)
+            await tab.until("document.querySelector('.card .badge.good') !== null", within=60)
+            light = await tab.value(GROUND)
+            await tab.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+            assert await tab.value(GROUND) != light
+            for query, is_found in SEARCHES:
+                assert await tab.value(found_by(query)) is is_found, query
+        await tab.until("document.querySelector('#freshness').className === 'late'")
+        async with stage.dashboard(port=int(url.split(":")[2].split("/")[0])):
+            await stage.client.patch(ROLLOUTS, "default", "web", {"spec": {"paused": True}})
+            await tab.until("document.querySelector('#freshness').innerText === 'live'")
+            await tab.until("document.querySelector('.card .badge').innerText.includes('Paused')")
+
+
+def found_by(query: str) -> str:
+    """Whether the search finds a healthy Rollout web with the label app=shop."""
+    meta = {"name": "web", "labels": {"app": "shop"}}
+    one = {"objectMeta": meta, "status": "Healthy", "containers": [{"image": "example/web:v1"}]}
+    return f"import('./list.js').then((list) => list.matches({orjson.dumps(one).decode()}, {orjson.dumps(query).decode()}))"
