@@ -249,23 +249,30 @@ class Dashboard:
     async def _put(self, request: web.Request) -> web.Response:
         namespace, verb = await self._namespace(request), request.match_info["verb"]
         body = await _body(request)
-        async with self.scenes.opened(namespace) as scene:
-            name = self._name(request, scene)
-            rollout = scene.family(name)
-            if verb == "set":
-                containers = _container_names(rollout.rollout) if rollout else []
-                image = f"{request.match_info['image']}:{request.match_info['tag']}"
-                deed = Deed(namespace, name, "set-image", self._real(request.match_info["container"], containers), image)
-            elif verb == "undo":
-                deed = Deed(namespace, name, "undo", revision=_revision(request.match_info["revision"]))
-            else:
-                deed = Deed(namespace, name, f"{verb}-full" if verb == "promote" and body.get("full") is True else verb)
-            done = await self._act(deed)
+        name, container = await self._named(request, namespace)
+        if verb == "set":
+            image = f"{request.match_info['image']}:{request.match_info['tag']}"
+            deed = Deed(namespace, name, "set-image", container, image)
+        elif verb == "undo":
+            deed = Deed(namespace, name, "undo", revision=_revision(request.match_info["revision"]))
+        else:
+            deed = Deed(namespace, name, f"{verb}-full" if verb == "promote" and body.get("full") is True else verb)
+        done = await self._act(deed)
         answer = acted(done)
         if self._settings.is_blurred:
             answer["metadata"] |= {"name": self._shown(name), "namespace": self._shown(namespace)}
             answer["status"].pop("message", None)
         return _json(answer)
+
+    async def _named(self, request: web.Request, namespace: str) -> tuple[str, str]:
+        """The Rollout and the container of a PUT; false names are looked up, others are not: whoever acts will find out."""
+        name, container = request.match_info["name"], request.match_info.get("container", "")
+        if not self._settings.is_blurred:
+            return name, container
+        async with self.scenes.opened(namespace) as scene:
+            real = self._name(request, scene)
+            family = scene.family(real)
+        return real, self._real(container, _container_names(family.rollout) if family else []) if container else ""
 
     # --- names ------------------------------------------------------------------------------------------------------
 
