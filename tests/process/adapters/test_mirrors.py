@@ -149,6 +149,15 @@ async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
         await mirrors.head(ask(shop, "^2"))
 
 
+async def test_an_annotated_tag_is_told_however_often_it_is_asked_for(mirrors, shop):
+    """Whose signature counts must not depend on who asked first."""
+    shop.git("tag", "-a", "-m", "annotated", "v1")
+    shop.push("main", "--tags")
+    first, again = [await mirrors.head(ask(shop, "v1")) for _ in range(2)]
+    assert first.tag == shop.git("rev-parse", "v1")
+    assert again == first
+
+
 @pytest.mark.compat("argocd:spec.source.tagPrefix")
 async def test_a_range_chooses_among_the_tags_with_a_prefix(mirrors, shop):
     """Two services of one repository follow one range, each among tags of its own; a new tag is news to its reader alone."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pygit2
 from msgspec import Struct
+from msgspec.structs import replace
 from pygit2.enums import FileMode
 
 from shipway.adapters.git.revisions import is_sha
@@ -100,8 +101,7 @@ class Readers:
         trees = revision.told.get(request) if revision else None
         if revision is None or trees is None:
             return None
-        told = revision.standing.head
-        return Head(told.commit, trees, told.author, told.message, told.committed_at)
+        return replace(revision.standing.head, trees=trees)
 
     def standing(self, named: Named) -> Standing | None:
         """Where a revision stood after the last fetch, if anybody was told."""
