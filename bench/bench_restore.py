@@ -20,7 +20,6 @@ from shipway.assembly.joining import Joining, described, join
 from shipway.assembly.restoring import Restoration, proved
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
-from shipway.kube.objects.resource import Obj
 
 APPS = int(os.environ.get("APPS", "100"))
 
@@ -42,7 +41,7 @@ async def run() -> dict[str, float]:
             member, cluster = await joined(client, stack, home / "east", port)
             before, began = engines.usage().cpu, CLOCK.elapsed()
             waiting = await applications_at(client, "argocd", cluster)
-            await Restoration(client, CLOCK, member.client, nobody_has_to, lambda *_: None).run(waiting)
+            await Restoration(client, CLOCK, member.client, lambda *_: None).run(waiting)
             took = CLOCK.elapsed() - began
             standings = await proved(member.client, await applications_at(client, "argocd", cluster))
             return {
@@ -62,7 +61,3 @@ async def joined(client: Client, stack: AsyncExitStack, home: Path, port: int = 
     secret = cluster_secret("argocd", cluster, {}, {})
     await client.apply(SECRETS, secret, manager="bench")
     return member, Cluster(cluster.server, "east", secret=secret["metadata"]["name"], config=cluster.config)
-
-
-async def nobody_has_to(_: Obj) -> None:
-    """All of them sync by themselves."""

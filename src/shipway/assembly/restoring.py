@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from shipway.api.application import is_automated_in
 from shipway.api.kinds import APPLICATIONS
 from shipway.assembly.presence import Ref, missing_among, spelled, wanted_of
 from shipway.base.clock import Clock
@@ -19,8 +20,8 @@ from shipway.gitops.dependencies import look_at
 from shipway.gitops.why import why
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of
-from shipway.kube.runtime.controller import ObjectKey
+from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, spec_of
+from shipway.kube.runtime.controller import ObjectKey, key_of
 
 LOOKS = 1.0
 """Seconds without news after which the cluster itself is looked at again."""
@@ -60,9 +61,9 @@ class Standing(Struct, frozen=True):
 
 
 class Restoration:
-    """Drives what has to be driven until everything is back."""
+    """Drives what has to be driven until everything is back; without `sync` only what syncs by itself comes back."""
 
-    def __init__(self, client: Client, clock: Clock, there: Client, sync: Sync, tell: Tell) -> None:
+    def __init__(self, client: Client, clock: Clock, there: Client, tell: Tell, sync: Sync | None = None) -> None:
         self._client = client
         self._clock = clock
         self._there = there
@@ -75,7 +76,7 @@ class Restoration:
 
     async def run(self, apps: Sequence[Obj]) -> None:
         """Until each of `apps` is back; the engine looks at each anew before it is believed."""
-        self._ours = frozenset(map(_key, apps))
+        self._ours = frozenset(map(key_of, apps))
         for app in apps:
             body = {"metadata": {"annotations": {REFRESH: "normal"}}}
             await self._client.patch(APPLICATIONS, namespace_of(app), name_of(app), body)
@@ -93,7 +94,8 @@ class Restoration:
             is_said = len(apps) == len(self._ours) and all(one.is_said for one in standings)
             if is_said and all(one.is_back for one in await proved(self._there, apps)):
                 return
-            await self._sync_by_hand(apps)
+            if self._sync is not None:
+                await self._sync_by_hand(apps, self._sync)
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), LOOKS)
@@ -102,44 +104,39 @@ class Restoration:
         """Every Application as it is, for ever."""
         while True:
             listing = await self._client.list(APPLICATIONS)
-            self._all = {_key(app): app for app in listing.items}
+            self._all = {key_of(app): app for app in listing.items}
             self._news.set()
             with suppress(Conflict):  # too old to go on from
                 async for event in self._client.watch(APPLICATIONS, "", resource_version=listing.resource_version):
                     if event.type == "DELETED":
-                        self._all.pop(_key(event.obj), None)
+                        self._all.pop(key_of(event.obj), None)
                     elif event.type != "BOOKMARK":
-                        self._all[_key(event.obj)] = event.obj
+                        self._all[key_of(event.obj)] = event.obj
                     self._news.set()
 
-    async def _sync_by_hand(self, apps: Sequence[Obj]) -> None:
+    async def _sync_by_hand(self, apps: Sequence[Obj], sync: Sync) -> None:
         """Asks once for a sync of each Application that nobody syncs by itself, when all that it depends on is there."""
         for app in apps:
-            is_due = _is_manual(app) and REFRESH not in annotations_of(app) and _key(app) not in self._asked
+            is_due = _is_manual(app) and REFRESH not in annotations_of(app) and key_of(app) not in self._asked
             if not is_due or look_at(app, self._all.get).unmet:
                 continue
             with suppress(NotYet, Conflict):  # another operation is under way, which may be all that is needed
-                await self._sync(app)
-                self._asked.add(_key(app))
+                await sync(app)
+                self._asked.add(key_of(app))
 
 
 async def proved(there: Client, apps: Iterable[Obj]) -> list[Standing]:
     """How it stands with each, after a look at the cluster itself. Where that cannot be looked at, nothing counts as there."""
-    wanted = {_key(app): wanted_of(app) for app in apps}
+    wanted = {key_of(app): wanted_of(app) for app in apps}
     every = [ref for refs in wanted.values() for ref in refs]
     try:
         missing: frozenset[Ref] = await missing_among(there, every)
     except ShipwayError:
         missing = frozenset(every)
-    return [Standing(app, tuple(ref for ref in wanted[_key(app)] if ref in missing)) for app in apps]
+    return [Standing(app, tuple(ref for ref in wanted[key_of(app)] if ref in missing)) for app in apps]
 
 
 def _is_manual(app: Obj) -> bool:
     """Whether it has differences that no automated sync will end."""
-    automated: Obj | None = dig(app, "spec", "syncPolicy", "automated")
-    heals = automated is not None and automated.get("enabled", True) and automated.get("selfHeal")
+    heals = is_automated_in(spec_of(app)) and dig(app, "spec", "syncPolicy", "automated", "selfHeal")
     return dig(app, "status", "sync", "status") == "OutOfSync" and not heals
-
-
-def _key(app: Obj) -> ObjectKey:
-    return ObjectKey(namespace_of(app), name_of(app))

@@ -68,7 +68,7 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
         await probe(there)
         with suppress(TimeoutError), _Progress(cluster) as progress:
             async with asyncio.timeout(seconds):
-                await Restoration(session.client, session.clock, there, partial(_sync, session), progress.show).run(apps)
+                await Restoration(session.client, session.clock, there, progress.show, partial(_sync, session)).run(apps)
         standings = await proved(there, await applications_at(session.client, namespace, cluster))
     took = session.clock.elapsed() - began
     _print(cluster, standings, took, output)

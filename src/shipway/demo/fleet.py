@@ -183,12 +183,10 @@ class FleetStory:
                 self._timeline.say(f"{back} of {count} applications are back", "move")
             told = back
 
-        async def nobody_has_to(_: Obj) -> None: ...
-
         try:
             async with asyncio.timeout(RESTORE_PATIENCE):
                 apps = await applications_at(self._client, ARGOCD, cluster)
-                await Restoration(self._client, self._clock, there, nobody_has_to, tell).run(apps)
+                await Restoration(self._client, self._clock, there, tell).run(apps)
         except TimeoutError:
             raise TookTooLong(f"{LOST} was not restored within {RESTORE_PATIENCE:.0f} s") from None
         self.findings.restored_s = round(self._clock.elapsed() - began, 1)
