@@ -58,6 +58,5 @@ async def joined(client: Client, stack: AsyncExitStack, home: Path, port: int = 
     member = await stack.enter_async_context(embedded_cluster(home, CLOCK, api_port=port))
     token = await join(member.client, CLOCK, Joining())
     cluster = described(load_kubeconfig(member.kubeconfig), "east", token, "")
-    secret = cluster_secret("argocd", cluster, {}, {})
-    await client.apply(SECRETS, secret, manager="bench")
-    return member, Cluster(cluster.server, "east", secret=secret["metadata"]["name"], config=cluster.config)
+    await client.apply(SECRETS, cluster_secret("argocd", cluster, {}, {}), manager="bench")
+    return member, cluster

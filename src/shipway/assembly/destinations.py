@@ -52,15 +52,17 @@ async def destination(client: Client, clock: Clock, application: Obj) -> AsyncIt
     problem = place.problem or (place.cluster.problem if place.cluster else "")
     if problem or place.cluster is None:
         raise InvalidInput(problem, reason="UnknownCluster")
-    there = connected_to(place.cluster, clock, client.manager)
+    async with connected_to(place.cluster, clock, client.manager) as there:
+        yield there
+
+
+@asynccontextmanager
+async def connected_to(cluster: Cluster, clock: Clock, manager: str) -> AsyncIterator[Client]:
+    """A client of a cluster whose Secret can be used. Raises InvalidInput where it cannot."""
+    if cluster.config is None:
+        raise InvalidInput(cluster.problem, reason="InvalidCluster")
+    there = Client(HttpTransport(cluster.config, clock=clock), user_agent=manager, manager=manager)
     try:
         yield there
     finally:
         await there.close()
-
-
-def connected_to(cluster: Cluster, clock: Clock, manager: str) -> Client:
-    """A client of a cluster whose Secret can be used. Raises InvalidInput where it cannot."""
-    if cluster.config is None:
-        raise InvalidInput(cluster.problem, reason="InvalidCluster")
-    return Client(HttpTransport(cluster.config, clock=clock), user_agent=manager, manager=manager)

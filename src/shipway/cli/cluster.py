@@ -232,11 +232,8 @@ async def _state(session: Session, cluster: Cluster) -> State:
 async def _version(session: Session, cluster: Cluster) -> str:
     if cluster.key == "":
         return (await probe(session.client)).version
-    there = connected_to(cluster, session.clock, MANAGER)
-    try:
+    async with connected_to(cluster, session.clock, MANAGER) as there:
         return (await probe(there)).version
-    finally:
-        await there.close()
 
 
 async def _write(session: Session, secret: Obj, *, upsert: bool) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Annotated, Self
@@ -23,7 +23,6 @@ from shipway.cli.output import Output, OutputFlag, object_text, print_lines, tab
 from shipway.cli.process import configure_logs
 from shipway.cli.session import MANAGER, Place, Session, connected
 from shipway.cli.terminal import Live
-from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of
 
@@ -64,7 +63,7 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
     if not apps:
         raise InvalidInput(f"no Application goes to {which}: there is nothing to restore")
     began = session.clock.elapsed()
-    async with _at(session, cluster) as there:
+    async with connected_to(cluster, session.clock, MANAGER) as there:
         await probe(there)
         with suppress(TimeoutError), _Progress(cluster) as progress:
             async with asyncio.timeout(seconds):
@@ -73,15 +72,6 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
     took = session.clock.elapsed() - began
     _print(cluster, standings, took, output)
     return 0 if all(one.is_back for one in standings) else 1
-
-
-@asynccontextmanager
-async def _at(session: Session, cluster: Cluster) -> AsyncIterator[Client]:
-    there = connected_to(cluster, session.clock, MANAGER)
-    try:
-        yield there
-    finally:
-        await there.close()
 
 
 async def _sync(session: Session, app: Obj) -> None:

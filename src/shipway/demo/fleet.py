@@ -148,7 +148,7 @@ class FleetStory:
         cluster = described(load_kubeconfig(member.kubeconfig), name, token, "")
         secret = cluster_secret(ARGOCD, cluster, {"env": "prod"}, {})
         await self._client.apply(SECRETS, secret, manager="shipway-demo")
-        self._known[name] = Cluster(cluster.server, name, secret=secret["metadata"]["name"], config=cluster.config)
+        self._known[name] = cluster
         self._timeline.say(f"{name} has joined: {member.api_url}", "done")
 
     async def _fill(self) -> None:
