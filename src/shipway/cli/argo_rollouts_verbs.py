@@ -27,7 +27,6 @@ from shipway.cli.argo_rollouts_view import (
 from shipway.cli.output import PLAIN, Paint, paint_for, print_lines
 from shipway.cli.process import configure_logs
 from shipway.cli.rollout_acts import act, read_images, refuse_referenced, undo
-from shipway.cli.rollout_dashboard import PORT, ROOT, DashboardFlags, serve
 from shipway.cli.rollout_family import CHILDREN, fetch, followed
 from shipway.cli.rollout_watch import until_ended
 from shipway.cli.session import Session
@@ -130,6 +129,8 @@ def acting(patches_for: Callable[[Obj], Patches], done: str) -> Callable[[Call],
 
 async def dashboard(call: Call) -> int:
     """`dashboard [-p 3100] [--root-path rollouts]`: until Ctrl-C."""
+    from shipway.cli.rollout_dashboard import PORT, ROOT, DashboardFlags, serve  # a web server that no other verb waits for
+
     configure_logs(quiet=True)
     await serve(call.session, DashboardFlags(call.flags.get("port", PORT), call.flags.get("root-path", ROOT)))
     return 0

@@ -28,10 +28,8 @@ from shipway.cli.output import (
     print_table,
 )
 from shipway.cli.rollout_acts import Done, act, read_images, refuse_referenced, undo
-from shipway.cli.rollout_dashboard import dashboard_command
 from shipway.cli.rollout_document import document_text
 from shipway.cli.rollout_family import fetch
-from shipway.cli.rollout_migrate import migrate_command
 from shipway.cli.rollout_plan import plan_command, why_command
 from shipway.cli.rollout_rehearse import rehearse_command
 from shipway.cli.rollout_watch import watch_rollout, watch_status
@@ -49,8 +47,16 @@ app.command(setting)
 app.command(plan_command, name="plan")
 app.command(why_command, name="why")
 app.command(rehearse_command, name="rehearse")
-app.command(dashboard_command, name="dashboard")
-app.command(migrate_command, name="migrate")
+app.command(
+    "shipway.cli.rollout_dashboard:dashboard_command",
+    name="dashboard",
+    help="Serve the page of Rollouts on this machine: look on live, promote, abort, retry, restart, undo, set images.",
+)
+app.command(
+    "shipway.cli.rollout_migrate:migrate_command",
+    name="migrate",
+    help="Turn a live Deployment into a Rollout without losing a request, or back. Exit code 1: it did not end well.",
+)
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]
 
