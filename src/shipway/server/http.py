@@ -5,7 +5,6 @@ replayed or duplicate delivery can at most cause one extra look. `/api/webhook` 
 configured already.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,7 +13,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
+from shipway.base.errors import ShipwayError, Unavailable
+from shipway.server.listening import listen
 from shipway.server.webhook import PushEvent, parse_push
 
 log = structlog.get_logger()
@@ -52,16 +52,8 @@ class HttpServer:
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            raise InvalidInput(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}; "
-                "stop who listens there, or give another --listen",
-                reason="CannotListen",
-            ) from error
-        address = self._runner.addresses[0]
-        self.url = f"http://{f'[{address[0]}]' if ':' in address[0] else address[0]}:{address[1]}"
+        address, found = await listen(self._runner, host, port, "--listen")
+        self.url = f"http://{f'[{address}]' if ':' in address else address}:{found}"
 
     async def stop(self) -> None:
         if self._runner:

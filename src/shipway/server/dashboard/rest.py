@@ -5,7 +5,6 @@ which is the same code that the commands run. A stream tells Rollouts as server-
 Argo's does; besides, `listed` says that all have been told, `stale` that the cluster does not answer.
 """
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.resources import files
@@ -25,6 +24,7 @@ from shipway.server.dashboard.blur import blurred, false_name, message
 from shipway.server.dashboard.guard import HEADERS, guarded
 from shipway.server.dashboard.scenes import Onlooker, Scene, Scenes
 from shipway.server.dashboard.shapes import RolloutInfo, acted, info_of
+from shipway.server.listening import listen
 
 LOCAL = "127.0.0.1"
 LARGEST_BODY = 64 * 1024
@@ -89,15 +89,8 @@ class Dashboard:
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        try:
-            await web.TCPSite(runner, LOCAL, port).start()
-        except OSError as error:
-            raise InvalidInput(
-                f"cannot listen on {LOCAL}:{port}: {os.strerror(error.errno) if error.errno else error}; "
-                "stop who listens there, or give another --port",
-                reason="CannotListen",
-            ) from error
-        self.url = f"http://localhost:{runner.addresses[0][1]}/{self._base}"
+        _, found = await listen(runner, LOCAL, port, "--port")
+        self.url = f"http://localhost:{found}/{self._base}"
 
     def application(self) -> web.Application:
         """The addresses, below / as Argo has them and below the root of the page."""

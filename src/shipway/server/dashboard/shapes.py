@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, generation_of, labels_of, metadata, name_of, namespace_of
-from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
+from shipway.kube.objects.views import dig, generation_of, labels_of, metadata, name_of, namespace_of
+from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.view import Family, ReplicaSetView, RolloutView, RunView, created_at, owned_by, view_of
 from shipway.rollouts.why import why
 from shipway.server.dashboard.choices import Choice, choices
@@ -255,11 +255,10 @@ def _runs(runs: Iterable[Obj], view: RolloutView) -> list[AnalysisRunInfo]:
 
 
 def _run(obj: Obj, view: RunView, revision: int) -> AnalysisRunInfo:
-    stated = annotations_of(obj).get(REVISION, "")
     return AnalysisRunInfo(
         object_meta=_meta(obj),
         icon=_icon(view.phase),
-        revision=int(stated) if stated.isdigit() else revision,
+        revision=revision,
         status=view.phase,
         successful=view.successful,
         failed=view.failed,
