@@ -1,4 +1,4 @@
-"""What is known of the commits of a repository: who signed one."""
+"""What is known of the commits of a repository: who signed one, and who changed what between two."""
 
 from typing import Literal
 

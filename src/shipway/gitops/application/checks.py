@@ -5,7 +5,8 @@ yet lets nothing through, and an answer that could not be had neither.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from shipway.api.application import Destination
 from shipway.api.commits import ChangesRequest, SignatureRequest
@@ -19,6 +20,7 @@ from shipway.gitops.source import is_only_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import status_of
 from shipway.kube.runtime.controller import World
+from shipway.kube.runtime.decision import Ask
 
 CHECKED = ("ComparisonError", CONDITION)
 """The conditions that tell of a refusal."""
@@ -46,14 +48,18 @@ def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
     if not _COMMIT.fullmatch(part.head.commit):  # a chart, an artifact
         return Checks(problems=(("ComparisonError", unsigned(revision)),))
     ask = SignatureAsk(SignatureRequest(part.source.get("repoURL", ""), part.head.commit, part.head.tag))
+    unknown = f"Could not verify commit signature on revision '{revision}'"
+    return _judged(world, ask, "ComparisonError", unknown, lambda found: refusal_of_signature(policy, found, revision))
+
+
+def _judged(world: World, ask: Ask, condition: str, unknown: str, refusal_of: Callable[[Any], str]) -> Checks:
+    """What the answer to a question comes to; `unknown` begins the refusal where it cannot be answered."""
     answer = world.answer(ask)
     if answer is None or (answer.value is None and answer.error is None):
         return Checks((ask,), is_pending=True)
-    if answer.value is None:
-        told = answer.error.message if answer.error else ""
-        return Checks((ask,), (("ComparisonError", f"Could not verify commit signature on revision '{revision}': {told}"),))
-    refusal = refusal_of_signature(policy, answer.value, revision)
-    return Checks((ask,), (("ComparisonError", refusal),) if refusal else ())
+    told = answer.error.message if answer.error else ""
+    refusal = f"{unknown}: {told}" if answer.value is None else refusal_of(answer.value)
+    return Checks((ask,), ((condition, refusal),) if refusal else ())
 
 
 def _to_check(target: Target, app: Obj) -> Iterator[ChangesRequest]:
@@ -81,12 +87,11 @@ def _reads(part: Part, target: Target) -> tuple[str, ...]:
 
 def _permitted(world: World, request: ChangesRequest, rights: ChangeRights, destination: Destination) -> Checks:
     """Whether those to whom it belongs had a hand in each change."""
-    ask = ChangesAsk(request)
-    answer = world.answer(ask)
-    if answer is None or (answer.value is None and answer.error is None):
-        return Checks((ask,), is_pending=True)
-    if answer.value is None:
-        told = answer.error.message if answer.error else ""
-        return Checks((ask,), ((CONDITION, f"who changed what since {request.since[:7]} is not known: {told}"),))
-    refusals = refusals_of_changes(rights, destination, answer.value)
-    return Checks((ask,), ((CONDITION, ". ".join(refusals)),) if refusals else ())
+    unknown = f"who changed what since {request.since[:7]} is not known"
+    return _judged(
+        world,
+        ChangesAsk(request),
+        CONDITION,
+        unknown,
+        lambda found: ". ".join(refusals_of_changes(rights, destination, found)),
+    )
