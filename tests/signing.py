@@ -16,7 +16,7 @@ def needs(*programs: str) -> None:
     """Skips where a program of the developer is not installed."""
     for program in programs:
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: it makes what this test verifies")
+            pytest.skip(f"{program} is not installed: run `make tools`")
 
 
 class GpgKeys:
@@ -50,7 +50,7 @@ class GpgKeys:
 @contextmanager
 def gpg_keys() -> Iterator[GpgKeys]:
     """A home with a short path, since gpg-agent puts a socket into it."""
-    needs("gpg")
+    needs("gpg", "gpg-agent", "gpgv")
     home = Path(tempfile.mkdtemp(prefix="gpg-"))
     try:
         yield GpgKeys(home)
