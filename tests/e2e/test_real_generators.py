@@ -3,6 +3,7 @@
 The kind of the decisions is one that Shipway may not read at first; docs/install.md says how it is granted.
 """
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def says(text: str) -> Callable[[Obj | None], bool]:
     return lambda found: found is not None and any(text in one["message"] for one in status_of(found).get("conditions") or [])
 
 
+async def until_served(client: Client, resource: Resource) -> None:
+    """A real API server serves a kind a moment after it says that it is established."""
+    async with asyncio.timeout(20):
+        while resource.group_kind not in {one.group_kind for one in await client.discover()}:
+            await asyncio.sleep(0.05)
+
+
 def is_there(app: Obj | None) -> bool:
     return app is not None
 
@@ -103,6 +111,7 @@ async def test_plugins_and_decisions_make_applications_on_a_real_kubernetes(
 
         await client.create(CRDS, CRD)
         await wait_until(client, One(CRDS, "", "placementdecisions.cluster.test"), says("the initial names have been accepted"))
+        await until_served(client, DECISIONS)
         kind = {"apiVersion": "cluster.test/v1", "kind": "PlacementDecision"}
         status = {"clusters": [{"clusterName": "in-cluster"}, {"clusterName": "unknown"}]}
         await client.create(DECISIONS, {**kind, "metadata": {"namespace": ARGOCD, "name": "placed"}, "status": status})
