@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, STATEFUL_SETS
 from shipway.assembly.installation import install_crds
 from shipway.demo.git_server import GitServer
 from shipway.gitops.adoption import FORMER
@@ -27,12 +27,11 @@ from tests.repository import ENVIRONMENT, WorkingCopy
 
 pytestmark = pytest.mark.timeout(300)
 
-STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
 EXAMPLE = Path(__file__).parent / "migration"
 CLUSTERS = {"embedded": own_embedded_cluster, "real": real_cluster}
 PAGE = sections("migrate-from-argo-cd.md")
 ON_THE_WAY = (
-    "Let Argo CD go",
+    "Side by side",
     "Application by Application",
     "What kubectl applied",
     "What Helm installed",
@@ -148,10 +147,10 @@ async def test_the_page_works_as_written(cluster: str, program: Callable[[str], 
         await there.run(PAGE["What this page starts from"][2])
         pods = await there.pods()
         assert len(pods) == 5
-        await there.follow("Let Argo CD go")
         await create_workload(there.client, DEPLOYMENTS, "shipway")
         async with shipway_run(there.kubeconfig, tmp_path) as running:
             await running.ready()
+            assert "argocd/pay" in await there.follow(ON_THE_WAY[0])
             assert "status" not in await there.client.get(APPLICATIONS, "argocd", "pay"), "no team has let it in yet"
             for title in ON_THE_WAY[1:]:
                 assert changes_in(await there.follow(title)) <= MARKS
@@ -176,7 +175,6 @@ async def test_the_way_back_works_as_written(cluster: str, program: Callable[[st
         await there.run(PAGE["What this page starts from"][1])
         await there.rolled_out("pay", "web", "cart")
         await there.run(PAGE["What this page starts from"][2])
-        await there.follow("Let Argo CD go")
         await create_workload(there.client, DEPLOYMENTS, "shipway")
         async with shipway_run(there.kubeconfig, tmp_path) as running:
             await running.ready()

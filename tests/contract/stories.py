@@ -13,11 +13,12 @@ from shipway.api.kinds import (
     PODS,
     REPLICA_SETS,
     SERVICES,
+    STATEFUL_SETS,
 )
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, name_of, spec_of, status_of
-from shipway.localcluster.controllers.kinds import DAEMON_SETS, POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import DAEMON_SETS, POD_DISRUPTION_BUDGETS
 from tests.contract.both_clusters import (
     CLOCK,
     Target,

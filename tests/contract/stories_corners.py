@@ -13,10 +13,11 @@ from shipway.api.kinds import (
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    STATEFUL_SETS,
 )
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, labels_of, metadata, name_of, spec_of, status_of
-from shipway.localcluster.controllers.kinds import ENDPOINTS, POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import ENDPOINTS, POD_DISRUPTION_BUDGETS
 from tests.contract.both_clusters import (
     SELECTS_NODE,
     Target,

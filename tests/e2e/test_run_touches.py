@@ -1,5 +1,6 @@
 """What `shipway run` may touch: nothing where it only looks, nothing of a live neighbour's, only its own Rollouts."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from shipway.api.kinds import (
     NAMESPACES,
     ROLLOUTS,
     SECRETS,
+    STATEFUL_SETS,
 )
 from shipway.base.clock import rfc3339_micro
 from shipway.base.errors import NotFound
@@ -30,8 +32,6 @@ from tests.e2e.running import (
     synced_to,
     versions,
 )
-
-STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
 
 
 async def test_read_only_says_what_it_would_do_and_writes_nothing(place: Place) -> None:
@@ -132,10 +132,15 @@ async def test_beside_a_live_argo_cd_applications_are_only_reported(place: Place
     async with place.run() as running:
         said = await running.says("live_neighbour")
         evidence = "StatefulSet default/argocd-application-controller is ready"
-        assert f"Argo CD is alive ({evidence}), so the engine gitops only reports" in said
+        assert f"Argo CD is alive ({evidence}), so only Applications that were taken over from it are reconciled" in said
         await running.ready()
         await running.says("would_write")
         assert await versions(place.client, APPLICATIONS) == before
+        (seen,) = json.loads((await running.get("/shadow")).text)["items"]
+        assert (seen["application"], seen["pending"]) == ("argocd/shop", "its status tells of no comparison yet")
+        marks = {"labels": {"shipway.dev/reconcile": "true"}, "annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}
+        await place.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": marks})
+        await app_is(place.client, "shop", synced_to(await place.head()))
 
 
 async def test_an_instance_sees_only_its_rollouts(place: Place) -> None:

@@ -18,7 +18,7 @@ from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered
 from shipway.assembly.clusters import Clusters
-from shipway.assembly.metrics import count_objects
+from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
@@ -35,6 +35,7 @@ from shipway.gitops.cluster_metrics import ClusterMetrics
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.metrics import ApplicationMetrics
 from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.shadows import Shadows
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -48,6 +49,7 @@ from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_790_000_000.0)
 REPO = "https://git.test/shop.git"
+SETTINGS = GitOpsSettings("argocd", ("team-*",), key=b"a key of the test")
 MakeClusters = Callable[[Client, Clock], Clusters]
 
 
@@ -168,6 +170,7 @@ class World:
         clock: Clock,
         wrap: Callable[[Transport], Transport],
         clusters: MakeClusters,
+        settings: GitOpsSettings,
     ) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.engine = Recording(wrap(server))
@@ -175,13 +178,15 @@ class World:
         self.repositories = {REPO: repository}
         self.clock = clock
         self._make_clusters = clusters
+        self._settings = settings
+        self.shadows = Shadows()
         self.clusters, self.runtime = self.make_engine()
         self.crashes = 0
         self._kill = asyncio.Event()
 
     def make_engine(self) -> tuple[Clusters, Runtime]:
         """A fresh process of the engine: nothing remembered."""
-        settings = GitOpsSettings("argocd", ("team-*",), key=b"a key of the test")
+        settings = self._settings
         client = Client(self.engine, manager=settings.manager)
 
         clusters = self._make_clusters(client, self.clock)
@@ -209,6 +214,7 @@ class World:
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
         clusters.serve(runtime)
         count_objects(runtime, ApplicationMetrics(settings))
+        self.shadows = count_shadows(runtime)
         runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, clusters.known))
         return clusters, runtime
 
@@ -322,6 +328,7 @@ async def world(
     others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: (),
     wrap: Callable[[Transport, Clock], Transport] = lambda server, _: server,
     clusters: MakeClusters = lambda client, clock: Clusters(client, clock, "argocd"),
+    settings: GitOpsSettings = SETTINGS,
 ) -> AsyncGenerator[World, None]:
     """A running world: CRDs and the namespaces argocd and shop are there, the repository has one commit.
 
@@ -332,7 +339,7 @@ async def world(
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
     repository = Repository()
     repository.commit(objects)
-    there = World(server, repository, clock, lambda transport: wrap(transport, clock), clusters)
+    there = World(server, repository, clock, lambda transport: wrap(transport, clock), clusters, settings)
     for crd in load_crds():
         await there.user.create(CRDS, crd)
     while APPLICATIONS not in await there.user.discover():
@@ -361,11 +368,12 @@ def simulate(
     objects: list[Obj] | ShipwayError,
     *,
     others: Callable[[ApiServer, Clock], Iterable[Runtime]] = lambda *_: (),
+    settings: GitOpsSettings = SETTINGS,
 ) -> None:
     """Runs `story` in a fresh world, in virtual time."""
 
     async def main() -> None:
-        async with world(objects, others=others) as there:
+        async with world(objects, others=others, settings=settings) as there:
             await story(there)
 
     run_in_virtual_time(main())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import DEPLOYMENTS, NODES, PODS
+from shipway.api.kinds import DEPLOYMENTS, NODES, PODS, STATEFUL_SETS
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.views import condition_of, dig, labels_of, name_of, spec_of, status_of
 from shipway.localcluster.controllers.kinds import (
@@ -12,7 +12,6 @@ from shipway.localcluster.controllers.kinds import (
     DAEMON_SETS,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
-    STATEFUL_SETS,
 )
 from tests.sim.cluster_world import Cluster, deployment, node, simulate
 

@@ -12,6 +12,7 @@ SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", statu
 EVENTS = Resource("", "v1", "Event", "events", status_subresource=False)
 POD_TEMPLATES = Resource("", "v1", "PodTemplate", "podtemplates", status_subresource=False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
+STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
 REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets")
 JOBS = Resource("batch", "v1", "Job", "jobs")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", status_subresource=False)

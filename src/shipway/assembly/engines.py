@@ -19,13 +19,15 @@ from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
-from shipway.assembly.metrics import count_objects
+from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
+from shipway.gitops.application.shadow import Shadow
 from shipway.gitops.controllers import gitops_controllers
 from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.shadows import Shadows
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
@@ -108,8 +110,11 @@ class Tenure:
 class EngineProcess:
     """The engines of one process, and what the HTTP server asks of them. Without `tenure` it only looks."""
 
-    def __init__(self, runtime: Runtime, tenure: Tenure | None, from_git: "FromGit | None", clock: Clock) -> None:
+    def __init__(
+        self, runtime: Runtime, tenure: Tenure | None, from_git: "FromGit | None", shadows: Shadows, clock: Clock
+    ) -> None:
         self.runtime = runtime
+        self._shadows = shadows
         self._tenure = tenure
         self._from_git = from_git
         self._clock = clock
@@ -140,6 +145,9 @@ class EngineProcess:
 
     def pushed(self, event: PushEvent) -> int:
         return self._from_git.pushed(event) if self._from_git else 0
+
+    def shadows(self) -> list[Shadow]:
+        return self._shadows.all
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._from_git.webhook_secrets() if self._from_git else {}
@@ -177,13 +185,14 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
         )
         if "rollouts" in settings.engines:
             count_objects(runtime, RolloutMetrics(RolloutSettings(settings.instance_id)))
-        from_git = None
+        from_git, shadows = None, Shadows()
         if means is not None:
             from_git = means.at_work_beside(runtime)
             if "gitops" in settings.engines:
                 await from_git.count(gitops_settings(settings, key), clock)
+                shadows = count_shadows(runtime)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings)
-        yield EngineProcess(runtime, tenure, from_git, clock)
+        yield EngineProcess(runtime, tenure, from_git, shadows, clock)
 
 
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:
@@ -192,11 +201,17 @@ async def _engines_that_only_report(client: Client, clock: Clock, settings: RunS
     neighbours = [one for one in await find_neighbours(client, clock.now()) if one.engine in settings.engines]
     for neighbour in neighbours:
         log.error("live_neighbour", engine=neighbour.engine, message=neighbour.advice)
-    return frozenset(neighbour.engine for neighbour in neighbours)
+    return frozenset(neighbour.engine for neighbour in neighbours if not neighbour.is_handed_over_one_by_one)
 
 
 def gitops_settings(settings: RunSettings, key: bytes) -> GitOpsSettings:
-    return GitOpsSettings(settings.namespace, settings.application_namespaces, key=key)
+    return GitOpsSettings(
+        settings.namespace,
+        settings.application_namespaces,
+        key=key,
+        by_invitation=settings.by_invitation,
+        only_reports=settings.is_read_only,
+    )
 
 
 def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controller[Any, Any]]]:

@@ -11,6 +11,7 @@ from shipway.base.errors import ShipwayError
 from shipway.gitops.cluster_metrics import ClusterMetrics, KnownCluster
 from shipway.gitops.metrics import ApplicationMetrics
 from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.shadows import Shadows
 from shipway.kube.client.client import Client
 from shipway.kube.client.errors import ensure_ok
 from shipway.kube.runtime.runtime import Runtime
@@ -23,6 +24,14 @@ def count_objects(runtime: Runtime, metrics: RolloutMetrics | ApplicationMetrics
         runtime.follow(resource, metrics.on_change_of(resource))
     runtime.metrics.listen(metrics)
     runtime.metrics.registry.register(metrics)
+
+
+def count_shadows(runtime: Runtime) -> Shadows:
+    """Keeps what is reported of Applications that another engine reconciles, and has it counted."""
+    shadows = Shadows()
+    runtime.metrics.listen(shadows)
+    runtime.metrics.registry.register(shadows)
+    return shadows
 
 
 def count_gitops(

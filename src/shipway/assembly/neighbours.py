@@ -1,22 +1,22 @@
 """Is somebody else reconciling the same objects?
 
-Two controllers on one object undo each other's work for ever. Beside a live Argo CD or Argo Rollouts (a ready controller,
-or a Lease that is being renewed) we write nothing to the objects that it reconciles and say how to hand them over.
+Two controllers on one object undo each other's work for ever. Beside a live Argo CD or Argo Rollouts (a controller that is to
+have a replica, or a Lease that is being renewed) we write nothing to the objects that it reconciles and say how to hand them
+over: Applications one by one (`gitops/handover.py`), all others with their controller.
 """
 
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from shipway.api.kinds import DEPLOYMENTS, LEASES
+from shipway.api.kinds import DEPLOYMENTS, LEASES, STATEFUL_SETS
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import NotFound
+from shipway.gitops.handover import ARGO_CD_CONTROLLER, NAME_LABEL, sign_of_life
 from shipway.kube.client.client import Client
-from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import dig, labels_of, name_of, namespace_of, spec_of, status_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, labels_of, name_of, namespace_of, spec_of
 
-STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
-NAME_LABEL = "app.kubernetes.io/name"
 FRESH_SECONDS = 60.0
 """A Lease renewed longer ago than this is nobody's."""
 
@@ -29,7 +29,16 @@ class Neighbour(Struct, frozen=True):
     evidence: str
 
     @property
+    def is_handed_over_one_by_one(self) -> bool:
+        return self.engine == "gitops"
+
+    @property
     def advice(self) -> str:
+        if self.is_handed_over_one_by_one:
+            return (
+                f"{self.product} is alive ({self.evidence}), so only Applications that were taken over from it are reconciled "
+                f"(`shipway app takeover NAME`); the others are compared and reported on (/shadow)."
+            )
         return (
             f"{self.product} is alive ({self.evidence}), so the engine {self.engine} only reports. To hand its objects over, "
             f"scale that controller to 0 replicas (or delete it) and start shipway run again."
@@ -37,7 +46,7 @@ class Neighbour(Struct, frozen=True):
 
 
 _CONTROLLERS = {
-    "argocd-application-controller": ("gitops", "Argo CD"),
+    ARGO_CD_CONTROLLER: ("gitops", "Argo CD"),
     "argocd-applicationset-controller": ("appsets", "the ApplicationSet controller of Argo CD"),
     "argo-rollouts": ("rollouts", "Argo Rollouts"),
 }
@@ -60,14 +69,12 @@ async def find_neighbours(client: Client, now: Instant) -> list[Neighbour]:
 
 
 def by_workload(workloads: Sequence[Obj]) -> list[Neighbour]:
-    """Controllers with a ready replica."""
+    """Controllers that may act."""
     found: list[Neighbour] = []
     for workload in workloads:
-        known = _CONTROLLERS.get(labels_of(workload).get(NAME_LABEL, ""))
-        if known and (status_of(workload).get("readyReplicas") or 0) > 0:
-            found.append(
-                Neighbour(*known, f"{workload.get('kind') or 'workload'} {namespace_of(workload)}/{name_of(workload)} is ready")
-            )
+        known, sign = _CONTROLLERS.get(labels_of(workload).get(NAME_LABEL, "")), sign_of_life(workload)
+        if known and sign:
+            found.append(Neighbour(*known, sign))
     return found
 
 

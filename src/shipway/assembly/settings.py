@@ -16,7 +16,8 @@ class RunSettings(Struct, frozen=True):
 
     `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
-    `is_shared`: replicas share the work instead of standing by. `plugins`: the folder of ConfigManagementPlugin files.
+    `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
+    work instead of standing by. `plugins`: the folder of ConfigManagementPlugin files.
     """
 
     kubeconfig: Path | None = None
@@ -28,6 +29,7 @@ class RunSettings(Struct, frozen=True):
     listen: str = "127.0.0.1:8080"
     instance_id: str = ""
     is_read_only: bool = False
+    by_invitation: bool = False
     cache: Path = Path(".cache")
     lease_seconds: int = 12
     is_shared: bool = False

@@ -21,6 +21,7 @@ COMMANDS = {
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
     "restore": ("shipway.cli.restore:restore", "Fill a cluster that was lost again, and prove that all is there."),
+    "import": ("shipway.cli.imports:app", "Read what an Argo CD has, and what would be otherwise here. Nothing is written."),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "experiment": ("shipway.cli.experiment:app", "Experiments: variants side by side for a while."),
     "report": (

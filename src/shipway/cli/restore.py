@@ -5,15 +5,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from shipway.api.clusters import Cluster
 from shipway.assembly.clusters import probe
 from shipway.assembly.destinations import applications_at, connected_to
-from shipway.assembly.restoring import Restoration, Standing, proved
+from shipway.assembly.restoring import Restoration, Standing, Tell, proved
 from shipway.base.durations import format_age
 from shipway.base.errors import InvalidInput
 from shipway.cli import app_sync
@@ -22,7 +21,7 @@ from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import MANAGER, Place, Session, connected
-from shipway.cli.terminal import Live
+from shipway.cli.terminal import Progress
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of
 
@@ -65,9 +64,10 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
     began = session.clock.elapsed()
     async with connected_to(cluster, session.clock, MANAGER) as there:
         await probe(there)
-        with suppress(TimeoutError), _Progress(cluster) as progress:
+        with suppress(TimeoutError), Progress(sys.stderr) as progress:
             async with asyncio.timeout(seconds):
-                await Restoration(session.client, session.clock, there, progress.show, partial(_sync, session)).run(apps)
+                show = _shown_on(progress, cluster)
+                await Restoration(session.client, session.clock, there, show, partial(_sync, session)).run(apps)
         standings = await proved(there, await applications_at(session.client, namespace, cluster))
     took = session.clock.elapsed() - began
     _print(cluster, standings, took, output)
@@ -78,31 +78,16 @@ async def _sync(session: Session, app: Obj) -> None:
     await app_sync.request(session, app, app_sync.SyncFlags())
 
 
-class _Progress:
-    """A bar where a person looks, a line now and then in a pipe."""
+def _shown_on(progress: Progress, cluster: Cluster) -> Tell:
+    """A bar where a person looks, a line for each Application that is back in a pipe."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._name = cluster.name or cluster.server
-        self._live = Live(sys.stderr) if sys.stderr.isatty() else None
-        self._told = -1
+    def show(back: int, count: int, seconds: float) -> None:
+        full = BAR * back // count
+        so_far = f"{cluster.name or cluster.server}: {back} of {count} applications are back"
+        told = f"{so_far}, {format_age(seconds)}"
+        progress.show(f"[{'#' * full}{'.' * (BAR - full)}] {told}", told, about=so_far)
 
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, trace)
-
-    def show(self, back: int, count: int, seconds: float) -> None:
-        told = f"{self._name}: {back} of {count} applications are back, {format_age(seconds)}"
-        if self._live is not None:
-            full = BAR * back // count
-            self._live.draw([f"[{'#' * full}{'.' * (BAR - full)}] {told}"])
-        elif back != self._told:
-            print(told, file=sys.stderr, flush=True)
-        self._told = back
+    return show
 
 
 def _print(cluster: Cluster, standings: Sequence[Standing], took: float, output: Output) -> None:

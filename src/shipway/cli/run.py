@@ -37,6 +37,8 @@ class RunFlags:
     "Only Rollouts whose label argo-rollouts.argoproj.io/controller-instance-id has this value; none: those without it."
     read_only: bool = False
     "Observe and report, write nothing."
+    opt_in: bool = False
+    "Reconcile only Applications with the label shipway.dev/reconcile=true; compare and report on the others."
     kube_api_qps: float | None = None
     "Requests a second to the API server in the long run; 0: no limit. Without it 100, and no limit for one on this machine."
     kube_api_burst: int = 200
@@ -67,6 +69,7 @@ def run(flags: RunFlags | None = None) -> int:
         listen=chosen.listen,
         instance_id=chosen.instance_id,
         is_read_only=chosen.read_only,
+        by_invitation=chosen.opt_in,
         limits=None if chosen.kube_api_qps is None else Limits(chosen.kube_api_qps, chosen.kube_api_burst),
         cache=chosen.cache or user_cache_path("shipway"),
         lease_seconds=chosen.lease_seconds,

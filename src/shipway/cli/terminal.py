@@ -46,6 +46,33 @@ class Live:
         self._drawn = len(fitting)
 
 
+class Progress:
+    """How far something long has come: a line that is drawn again in place where a person looks, lines in a pipe."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = Live(stream) if stream.isatty() else None
+        self._about = ""
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def show(self, drawn: str, printed: str, *, about: str = "") -> None:
+        """`about`: a pipe gets `printed` only when this is not what it was before; `printed` itself without."""
+        about = about or printed
+        if self._live is not None:
+            self._live.draw([drawn])
+        elif printed and about != self._about:
+            print(printed, file=self._stream, flush=True)
+        self._about = about
+
+
 def bounded(lines: Sequence[str], height: int) -> Sequence[str]:
     """At most `height` lines; the last one then counts those that are missing."""
     if len(lines) <= height or height < 2:

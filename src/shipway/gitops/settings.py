@@ -10,7 +10,8 @@ FIELD_MANAGER = "shipway-gitops"
 class GitOpsSettings(Struct, frozen=True):
     """`namespace`: where Applications and AppProjects live. `key`: secret of this installation, keys the hash of what was
     applied. `application_namespaces`: globs (or `/regular expressions/`) of further namespaces whose Applications are served,
-    where their AppProject lets them. `wave_delay`: seconds between two waves of a sync, as in Argo CD.
+    where their AppProject lets them. `wave_delay`: seconds between two waves of a sync, as in Argo CD. `by_invitation`: only
+    Applications with our label are reconciled. `only_reports`: none is (`handover`).
 
     The hash is keyed so that a Secret's content cannot be guessed from the annotation; a new key makes every object
     look not yet applied by us, which costs one comparison each and changes nothing.
@@ -21,6 +22,8 @@ class GitOpsSettings(Struct, frozen=True):
     manager: str = FIELD_MANAGER
     key: bytes = b"shipway"
     wave_delay: float = 2.0
+    by_invitation: bool = False
+    only_reports: bool = False
 
     def serves(self, namespace: str) -> bool:
         """Whether Applications of this namespace are ours to look at."""

@@ -1,15 +1,18 @@
-"""The HTTP face of `shipway run`: is it alive, is it ready, what does it count, and the push webhook.
+"""The HTTP face of `shipway run`: is it alive, is it ready, what does it count, what does it see of Applications that another
+engine reconciles, and the push webhook.
 
 A webhook only says "look at this repository now"; what is there is always read from the repository itself, so a forged,
 replayed or duplicate delivery can at most cause one extra look. `/api/webhook` is the path that Argo CD users have
 configured already.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
 import structlog
 from aiohttp import web
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -32,6 +35,10 @@ class Process(Protocol):
         """Tells the engines to look at the event's repositories now; returns how many asks that concerned."""
         ...
 
+    def shadows(self) -> Sequence[Struct]:
+        """What is seen of each Application that another engine reconciles."""
+        ...
+
 
 class HttpServer:
     """Serves until stopped; `url` is known once it has started."""
@@ -49,6 +56,7 @@ class HttpServer:
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/shadow", self._shadow)
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -69,6 +77,10 @@ class HttpServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _shadow(self, request: web.Request) -> web.Response:
+        items = [msgspec.to_builtins(one) for one in self._process.shadows()]
+        return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "ShadowReport", "items": items})
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -11,7 +11,8 @@ NOW = Instant(1_790_000_000.0)
 
 def workload(label: str, ready: int | None, kind: str = "Deployment") -> Obj:
     meta = {"namespace": "argo", "name": "controller", "labels": {"app.kubernetes.io/name": label}}
-    return {"kind": kind, "metadata": meta, "status": {} if ready is None else {"readyReplicas": ready}}
+    wanted = 0 if ready is None else 1
+    return {"kind": kind, "metadata": meta, "spec": {"replicas": wanted}, "status": {"readyReplicas": ready} if ready else {}}
 
 
 def lease(name: str, holder: str | None, age: float | None) -> Obj:
@@ -27,13 +28,13 @@ def lease(name: str, holder: str | None, age: float | None) -> Obj:
             workload("argocd-application-controller", 2, "StatefulSet"),
             [("gitops", "Argo CD", "StatefulSet argo/controller is ready")],
         ),
-        (workload("argo-rollouts", 0), []),
+        (workload("argo-rollouts", 0), [("rollouts", "Argo Rollouts", "Deployment argo/controller is to have a replica")]),
         (workload("argo-rollouts", None), []),
         (workload("argocd-server", 1), []),
         ({"metadata": {"name": "bare", "namespace": "argo"}}, []),
     ],
 )
-def test_a_controller_is_alive_when_a_replica_is_ready(found: Obj, neighbours: list[tuple[str, str, str]]) -> None:
+def test_a_controller_is_alive_as_long_as_it_is_to_have_a_replica(found: Obj, neighbours: list[tuple[str, str, str]]) -> None:
     assert by_workload([found]) == [Neighbour(*one) for one in neighbours]
 
 
@@ -57,7 +58,11 @@ def test_a_lease_is_alive_while_it_is_renewed(found: Obj, is_alive: bool) -> Non
 
 
 def test_it_says_how_to_hand_over() -> None:
+    assert Neighbour("rollouts", "Argo Rollouts", "Deployment argo/controller is ready").advice == (
+        "Argo Rollouts is alive (Deployment argo/controller is ready), so the engine rollouts only reports. To hand its "
+        "objects over, scale that controller to 0 replicas (or delete it) and start shipway run again."
+    )
     assert Neighbour("gitops", "Argo CD", "StatefulSet argocd/controller is ready").advice == (
-        "Argo CD is alive (StatefulSet argocd/controller is ready), so the engine gitops only reports. To hand its objects "
-        "over, scale that controller to 0 replicas (or delete it) and start shipway run again."
+        "Argo CD is alive (StatefulSet argocd/controller is ready), so only Applications that were taken over from it are "
+        "reconciled (`shipway app takeover NAME`); the others are compared and reported on (/shadow)."
     )

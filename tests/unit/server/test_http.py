@@ -1,5 +1,6 @@
 """The HTTP face: what it answers while the process is not ready, and what it refuses."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
@@ -8,6 +9,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry, Counter
 
 from shipway.base.errors import InvalidInput, Unavailable
+from shipway.gitops.application.shadow import Said, Shadow
 from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
 
@@ -28,6 +30,9 @@ class Process:
     def pushed(self, event: PushEvent) -> int:
         self.events.append(event)
         return 1
+
+    def shadows(self) -> list[Shadow]:
+        return [Shadow("argocd/pay", "Argo CD is alive", "agrees", Said("Synced", "Healthy"), Said("Synced", "Healthy"))]
 
     def webhook_secrets(self) -> Mapping[str, str]:
         if self.secrets is None:
@@ -69,6 +74,13 @@ async def test_alive_and_ready_are_two_things(served: Served) -> None:
     assert (await served.get("/readyz"))[0] == 503
     served.process.ready = True
     assert await served.get("/readyz") == (200, "ok")
+
+
+async def test_what_another_engine_reconciles_is_told(served: Served) -> None:
+    status, text = await served.get("/shadow")
+    (item,) = json.loads(text)["items"]
+    assert (status, item["application"], item["agreement"]) == (200, "argocd/pay", "agrees")
+    assert item["theirs"] == {"sync": "Synced", "health": "Healthy", "revision": ""}
 
 
 async def test_metrics(served: Served) -> None:

@@ -10,6 +10,7 @@ from shipway.gitops.application.destinations import BY_DESTINATION, destinations
 from shipway.gitops.application.observe import Observed, Observer
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.dependencies import names_depended_on
+from shipway.gitops.handover import watches_for_argo_cd
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
@@ -54,6 +55,7 @@ class ApplicationController:
             Watch(
                 CONFIG_MAPS, self._users_of_settings, namespace=settings.namespace, field_selector=f"metadata.name={CONFIG_MAP}"
             ),
+            *watches_for_argo_cd(self._users_of_settings),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -75,7 +77,7 @@ class ApplicationController:
         return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),)
 
     def _users_of_settings(self, _: Obj) -> Iterable[Indexed]:
-        """Settings concern every application, so a change of them wakes all."""
+        """Settings concern every application, so a change of them wakes all; whether an Argo CD is alive does too."""
         return (Indexed(APPLICATIONS, EVERY, ""),)
 
 

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
-from shipway.gitops.annotations import HOLD, KINDS, REFRESH, SKIP_RECONCILE
+from shipway.gitops.annotations import HOLD, KINDS, REFRESH
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
+from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
 from shipway.gitops.application.syncing import Progress, progress
 from shipway.gitops.application.target import Target
@@ -58,7 +59,7 @@ from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.patches import merge_diff
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, is_deleting, resource_version_of
+from shipway.kube.objects.views import dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
 
 LIST_PATIENCE = 5.0
@@ -77,14 +78,19 @@ class Draft(Struct, frozen=True):
 
 
 def decide(observed: Observed, now: Instant) -> Decision:
-    """The next step of this application."""
+    """The next step of this application; where it is not ours, what it would be."""
+    decision = _next(observed, now)
+    return replace(decision, report=shadow_of(observed, decision, now)) if observed.stance.kind == "report" else decision
+
+
+def _next(observed: Observed, now: Instant) -> Decision:
     if is_deleting(observed.app):
         return _deletion(observed, now)
     idle = Decision(asks=observed.asks, watches=observed.watches)
     if not observed.has_project and _wants_default_project(observed):
         create = Create(APP_PROJECTS, default_project(observed.settings.namespace))
         return replace(idle, batches=(Batch((create,)),), wake=Instant(now + LIST_PATIENCE))
-    if annotations_of(observed.app).get(SKIP_RECONCILE) == "true":
+    if observed.stance.kind == "leave":
         return idle
     place = observed.place
     if not observed.is_listed and not place.away and place.cluster is not None:
@@ -105,6 +111,8 @@ def decide(observed: Observed, now: Instant) -> Decision:
 
 def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
+    if fresh.stance.kind != "reconcile":
+        return Conclusion()  # it was given away while we acted: what is written now is somebody else's
     if not outcomes or is_deleting(fresh.app) or not fresh.is_listed:
         return None
     seen = recorded(fresh, outcomes, decision.memo or {})

@@ -6,7 +6,7 @@ decision hands them to the shell, which keeps them up for as long as this applic
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_custo
 from shipway.gitops.dependencies import Dependencies, look_at
 from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.family import Family, ancestors, circle, ref_of_application
+from shipway.gitops.handover import OURS, Stance, live_argo_cd, stance_towards
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
@@ -41,7 +42,7 @@ from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT, namespace_refusal
+from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import check_spec, sync_options, wanted_of
@@ -87,6 +88,7 @@ class Observed(Struct, frozen=True):
     place: Place = Place(HERE)
     """The cluster that everything but the application itself lives in."""
     family: Family = Family()
+    stance: Stance = OURS
 
     @property
     def status(self) -> Obj:
@@ -132,7 +134,8 @@ class Observer:
         if app is None:
             return self._forget(key)
         spec, spec_error = _parsed_spec(app)
-        read, has_project = self._project(world, key, spec)
+        stance = stance_towards(app, self._settings, live_argo_cd(world))
+        read, has_project = self._project(world, key, spec, stance)
         operation, operation_error = _parsed_operation(app)
         hold, hold_error = _parsed_hold(app)
         place = self._places.of(app, world)
@@ -156,9 +159,8 @@ class Observer:
         if operation:
             has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
             _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
-        keeping = _keeping(app, operation, sync_target)
-        asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
-        asks += [*(one.scripted.ask for one in live if one.scripted), *(one for one in (keeping, place.ask) if one)]
+        keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
+        asks = _asks_of((target, sync_target, comparison, sync_comparison), live, (keeping, place.ask))
         return Observed(
             key=key,
             app=app,
@@ -179,12 +181,13 @@ class Observer:
             is_kept=keeping is None or world.answer(keeping) is not None,
             context=replace(context, answer=answers.get),
             live=live,
-            asks=tuple(dict.fromkeys(asks)),
+            asks=asks,
             watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
             namespace=_destination_namespace(world, place, spec),
             place=place,
             family=self._family(world, key, app, kinds, (target, sync_target)),
+            stance=stance,
         )
 
     def _family(
@@ -208,10 +211,12 @@ class Observer:
         self._trees.pop(key, None)
         self._judgements.pop(key, None)
 
-    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None) -> tuple[ReadProject, bool]:
-        """The project as the application may use it, and whether it exists."""
+    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None, stance: Stance) -> tuple[ReadProject, bool]:
+        """The project as the application may use it, and whether it exists. Who only looks takes the default one for made."""
         name = (spec.project if spec else "") or DEFAULT
         found = world.get(APP_PROJECTS, self._settings.namespace, name)
+        if found is None and name == DEFAULT and stance.kind == "report":
+            found = default_project(self._settings.namespace)
         if found is None:
             self._projects.forget(name)
             return ReadProject(None, f"Application referencing project {name} which does not exist"), False
@@ -347,6 +352,14 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged)
+
+
+def _asks_of(
+    parts: Iterable[Target | Comparison | None], live: Iterable[Live], others: Iterable[Ask | None]
+) -> tuple[Ask, ...]:
+    asks: list[Ask] = [ask for part in parts if part for ask in part.asks]
+    asks += [*(one.scripted.ask for one in live if one.scripted), *(ask for ask in others if ask)]
+    return tuple(dict.fromkeys(asks))
 
 
 def _scripted(live: Live, customizations: Customizations, world: World) -> Live:

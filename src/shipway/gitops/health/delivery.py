@@ -5,10 +5,10 @@ A Rollout's controller writes `status.phase` and `status.message`; they count on
 """
 
 from shipway.api.application import is_automated_in
-from shipway.gitops.annotations import SKIP_RECONCILE
+from shipway.gitops.handover import is_invited, is_skipped
 from shipway.gitops.health.verdicts import SEVERITY, Health, degraded, healthy, progressing, suspended
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, condition_of, dig, generation_of, spec_of, status_of
+from shipway.kube.objects.views import condition_of, dig, generation_of, spec_of, status_of
 
 
 def rollout(obj: Obj) -> Health:
@@ -47,7 +47,7 @@ def application(obj: Obj) -> Health | None:
     status = health.get("status")
     if status in SEVERITY and status not in ("Missing", "Unknown"):
         return Health(status, health.get("message", ""))
-    if not is_automated_in(spec_of(obj)) or annotations_of(obj).get(SKIP_RECONCILE) == "true":
+    if not is_automated_in(spec_of(obj)) or (is_skipped(obj) and not is_invited(obj)):
         return None
     return Health(status, health.get("message", "")) if status in SEVERITY else progressing("Waiting for its first comparison")
 

@@ -23,6 +23,9 @@ class PassListener:
     def told(self, note: Note) -> None:
         """A pass told an event."""
 
+    def reported(self, controller: str, key: Any, report: Any) -> None:
+        """What a pass said of a key that is somebody else's; None: it is ours, or gone."""
+
 
 class RuntimeMetrics:
     """Passes, their length and their failures, by controller."""
@@ -68,3 +71,7 @@ class RuntimeMetrics:
     def told(self, note: Note) -> None:
         for listener in self._listeners:
             listener.told(note)
+
+    def reported(self, controller: str, key: Any, report: Any) -> None:
+        for listener in self._listeners:
+            listener.reported(controller, key, report)

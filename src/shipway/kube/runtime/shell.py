@@ -158,7 +158,8 @@ class Shell:
             self._forget(key)
             return
         decision = self._controller.decide(observed, started)
-        if self._is_read_only:
+        self._metrics.reported(self.name, key, decision.report)
+        if self._is_read_only or decision.report is not None:
             self._report(key, world, decision)
             self._metrics.passed(self.name, key, self._clock.now() - started)
             return
@@ -201,7 +202,7 @@ class Shell:
             self._queue.add(key)
 
     def _report(self, key: Any, world: PassWorld, decision: Decision) -> None:
-        """Read-only: says what would be done, asks what must be asked, writes nothing."""
+        """Says what would be done, asks what must be asked, writes nothing."""
         self._need(key, world, decision)
         self._queue.add_at(key, decision.wake)
         for action in (action for batch in decision.batches for action in batch.actions):
@@ -304,6 +305,7 @@ class Shell:
 
     def _forget(self, key: Any) -> None:
         self._ours.pop(key, None)
+        self._metrics.reported(self.name, key, None)
         self._queue.forget_failures(key)
         self._queue.add_at(key, None)
         self._parking.give_up(key)

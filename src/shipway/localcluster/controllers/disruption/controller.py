@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shipway.api.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
+from shipway.api.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, STATEFUL_SETS
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import namespace_of
@@ -10,7 +10,7 @@ from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.localcluster.controllers.disruption.decide import decide
 from shipway.localcluster.controllers.disruption.observe import Observed, observe
-from shipway.localcluster.controllers.kinds import POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import POD_DISRUPTION_BUDGETS
 from shipway.localcluster.controllers.pods import by_namespace
 
 

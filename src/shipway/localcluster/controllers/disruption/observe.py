@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from shipway.api.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
+from shipway.api.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, STATEFUL_SETS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import controller_of, dig, labels_of, namespace_of, spec_of
 from shipway.kube.runtime.controller import ObjectKey, World
-from shipway.localcluster.controllers.kinds import POD_DISRUPTION_BUDGETS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import POD_DISRUPTION_BUDGETS
 from shipway.localcluster.controllers.pods import is_finished
 
 

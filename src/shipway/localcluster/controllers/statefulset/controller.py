@@ -1,11 +1,11 @@
 """The StatefulSet controller: woken by its sets, their pods, revisions and claims."""
 
-from shipway.api.kinds import PODS
+from shipway.api.kinds import PODS, STATEFUL_SETS
 from shipway.base.clock import Instant
 from shipway.kube.objects.views import name_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
-from shipway.localcluster.controllers.kinds import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS
 from shipway.localcluster.controllers.pods import by_controller, by_namespace, by_orphanage, controlled_by
 from shipway.localcluster.controllers.statefulset.decide import Observed, conclude, decide
 

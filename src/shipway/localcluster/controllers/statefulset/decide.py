@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.kinds import PODS
+from shipway.api.kinds import PODS, STATEFUL_SETS
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
@@ -30,7 +30,7 @@ from shipway.kube.objects.views import (
 )
 from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Delete, Note, Outcome
 from shipway.localcluster.controllers import revisions
-from shipway.localcluster.controllers.kinds import PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS
+from shipway.localcluster.controllers.kinds import PERSISTENT_VOLUME_CLAIMS
 from shipway.localcluster.controllers.pods import (
     claim_patches,
     is_available,

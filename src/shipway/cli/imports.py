@@ -1,0 +1,117 @@
+"""`shipway import`: what another system has, read with our eyes before anything moves. Nothing is written."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+from platformdirs import user_cache_path
+
+from shipway.assembly.importing import Installation, Tell, look_at_installation
+from shipway.cli.durations import Duration
+from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
+from shipway.cli.process import configure_logs
+from shipway.cli.session import Place, Session, connected
+from shipway.cli.terminal import Progress
+from shipway.gitops.application.shadow import Said, Shadow
+
+app = App(name="import", version_flags=(), help="Read what another system has, and what would be otherwise here.")
+HEADINGS = ("APPLICATION", "THERE", "HERE", "DIFFERS")
+
+
+@app.command(name="argocd")
+async def argocd_command(
+    *,
+    timeout: Annotated[Duration, Parameter(show_default=False)] = 120.0,
+    output: OutputFlag = "table",
+    place: Place | None = None,
+) -> int:
+    """Compare what an Argo CD says of its Applications with what Shipway sees. Exit code 1: something differs.
+
+    Applications, projects and settings are read in the namespace, sources in Git, objects in their clusters. Nothing is
+    written; dry runs are asked for, as kubectl diff does.
+
+    Parameters
+    ----------
+    timeout
+        How long to wait for Git and the clusters, in seconds or like 5m.
+    output
+        table, json, yaml or name (of what differs).
+    """
+    configure_logs(quiet=True)
+    async with connected(place) as session:
+        return await import_argocd(session, timeout, user_cache_path("shipway") / "import", output)
+
+
+async def import_argocd(session: Session, seconds: float, cache: Path, output: Output = "table") -> int:
+    """Prints what was found; 1 when something differs."""
+    with Progress(sys.stderr) as progress:
+        found = await look_at_installation(
+            session.client,
+            session.clock,
+            session.application_namespace,
+            cache,
+            seconds,
+            _shown_on(progress),
+        )
+    if output == "table":
+        print_lines(_report(found))
+    elif output == "name":
+        print_lines([one.application for one in found.applications if one.agreement == "differs"])
+    else:
+        sys.stdout.write(object_text(_document(found), output))
+    return 1 if found.differs else 0
+
+
+def _shown_on(progress: Progress) -> Tell:
+    def show(compared: int, count: int) -> None:
+        told = f"compared {compared} of {count} Applications"
+        progress.show(told, told if compared in (0, count) or compared % 100 == 0 else "")
+
+    return show
+
+
+def _report(found: Installation) -> list[str]:
+    counts = f"{len(found.applications) + len(found.late)} Applications, {found.projects} AppProjects, "
+    counts += f"{found.sets} ApplicationSets, {found.clusters} clusters besides this one"
+    alive = [f"{one.product} is alive ({one.evidence})" for one in found.neighbours]
+    lines = [*alive, counts, "", *table(HEADINGS, [_row(one) for one in found.applications])]
+    lines += [f"{one} could not be compared in time" for one in found.late]
+    details = [f"  {one.application}: {text}" for one in found.applications for text in one.differences]
+    if details:
+        lines += ["", "What differs:", *details]
+    lines += [f"AppProject {name} is refused here: {why}" for name, why in found.refused_projects]
+    if found.unread:
+        lines += ["", f"Settings in argocd-cm that do not act here: {', '.join(found.unread)}"]
+    return [*lines, "", _sentence(found)]
+
+
+def _sentence(found: Installation) -> str:
+    same = [one.application for one in found.applications if one.agreement == "agrees"]
+    total = len(found.applications) + len(found.late)
+    if not same:
+        return f"None of {total} Applications is seen alike yet."
+    name = same[0].rpartition("/")[2]
+    return f"{len(same)} of {total} Applications are seen alike. Take one over: shipway app takeover {name}"
+
+
+def _row(one: Shadow) -> tuple[str, ...]:
+    told = one.pending or (f"{len(one.differences)}" if one.differences else "")
+    return one.application, _said(one.theirs), _said(one.ours), told
+
+
+def _said(said: Said) -> str:
+    return " ".join(part for part in (said.sync, said.health) if part) or "-"
+
+
+def _document(found: Installation) -> dict[str, Any]:
+    return {
+        "apiVersion": "shipway.dev/v1alpha1",
+        "kind": "ImportReport",
+        "applications": [msgspec.to_builtins(one) for one in found.applications],
+        "late": list(found.late),
+        "refusedProjects": [{"name": name, "message": why} for name, why in found.refused_projects],
+        "unreadSettings": list(found.unread),
+        "alive": [{"product": one.product, "evidence": one.evidence} for one in found.neighbours],
+    }

@@ -1,0 +1,64 @@
+"""What a team has set in its Argo CD, and what of it acts here.
+
+Keys of `argocd-cm` are of three kinds: those that we read, those of Argo CD's API server, page and logins (nothing to set
+here), and those that change what an Argo CD deploys or reports and that are not read. Only the last matter to who comes over.
+"""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+READ = (
+    "timeout.reconciliation",
+    "timeout.reconciliation.jitter",
+    "resource.exclusions",
+    "resource.inclusions",
+    "application.resourceTrackingMethod",
+    "application.instanceLabelKey",
+    "resource.customizations",
+    "resource.customizations.health.*",
+    "resource.customizations.useOpenLibs.*",
+    "resource.customizations.actions.*",
+    "resource.customizations.ignoreDifferences.*",
+)
+OF_THE_API_SERVER = (
+    "url",
+    "additionalUrls",
+    "dex.*",
+    "oidc.*",
+    "accounts.*",
+    "admin.*",
+    "users.*",
+    "password*",
+    "exec.*",
+    "extension.*",
+    "ui.*",
+    "help.*",
+    "statusbadge.*",
+    "ga.*",
+    "server.*",
+    "webhook.*",
+    "*.links",
+    "installationID",
+    "resource.respectRBAC",
+    "resource.customLabels",
+    "resource.*EventLabelKeys",
+    "resource.sensitive.mask.annotations",
+)
+HARMLESS = (
+    "resource.ignoreResourceUpdatesEnabled",
+    "resource.customizations.ignoreResourceUpdates.*",
+    "resource.customizations.knownTypeFields.*",
+    "application.allowedNodeLabels",
+    "timeout.hard.reconciliation",
+)
+"""What saves Argo CD work that is not done here, or is only shown."""
+
+
+def unread(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of `argocd-cm` that say something about deployments and do not act here, sorted."""
+    known = (*READ, *OF_THE_API_SERVER, *HARMLESS)
+    return tuple(sorted(key for key, value in settings.items() if value and not _is_any(known, key)))
+
+
+def _is_any(patterns: tuple[str, ...], key: str) -> bool:
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
