@@ -1,10 +1,14 @@
-"""`shipway restore --cluster C`: what a wiped cluster had comes back, shown while it happens and proved at the end."""
+"""`shipway restore`: what a wiped cluster had comes back, shown while it happens and proved at the end; or, with `--from`, what
+`shipway backup` wrote.
+"""
 
 import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,6 +20,7 @@ from shipway.assembly.restoring import Restoration, Standing, Tell, proved
 from shipway.base.durations import format_age
 from shipway.base.errors import InvalidInput
 from shipway.cli import app_sync
+from shipway.cli.backup import restore_from
 from shipway.cli.cluster import named_cluster
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
@@ -30,14 +35,30 @@ BAR = 30
 """Letters of the bar."""
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BackupFlags:
+    """What `shipway backup` wrote, and how it is put back."""
+
+    source: Annotated[Path | None, Parameter(name="--from", show_default=False)] = None
+    "Put this backup back, before the engines run again. What is there stays as it is."
+    identity: Annotated[Path | None, Parameter(name=["--identity", "-i"], show_default=False)] = None
+    "The key that opens its Secrets: a file of age identities or an SSH private key."
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    "Make what is there as it was."
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    "Only say what would be put back."
+
+
 async def restore(
     *,
-    cluster: Annotated[str, Parameter(show_default=False)],
+    cluster: Annotated[str, Parameter(show_default=False)] = "",
     timeout: Duration = 300.0,
+    backup: BackupFlags | None = None,
     output: OutputFlag = "table",
     place: Place | None = None,
 ) -> int:
-    """Fill a wiped cluster again and prove that all is there. Exit code 1: something is not.
+    """Fill a wiped cluster again and prove that all is there, or put a backup back. Exit code 1: something is not as it was.
 
     Parameters
     ----------
@@ -49,14 +70,20 @@ async def restore(
         table, json, yaml or name.
     """
     configure_logs(quiet=True)
+    flags = backup or BackupFlags()
+    if bool(cluster) == (flags.source is not None):
+        raise InvalidInput("say either --cluster, to fill one again, or --from, to put a backup back")
     async with connected(place) as session:
-        return await restore_cluster(session, cluster, timeout, output)
+        if flags.source is None:
+            return await restore_cluster(session, cluster, timeout, output)
+        asked = {"overwrites": flags.overwrite, "only_says": flags.dry_run}
+        return await restore_from(session, flags.source, flags.identity, output, **asked)
 
 
 async def restore_cluster(session: Session, which: str, seconds: float, output: Output = "table") -> int:
     cluster = await named_cluster(session, which)
     if not cluster.secret:
-        raise InvalidInput(f"{which} is the cluster that the Applications live in: restore them first (`kubectl apply`)")
+        raise InvalidInput(f"{which} is where the Applications live: put them back first (`shipway restore --from FILE`)")
     namespace = session.application_namespace
     apps = await applications_at(session.client, namespace, cluster)
     if not apps:

@@ -85,7 +85,7 @@ async def versions(shop: Shop) -> list[str]:
     return [resource_version_of(one) for kind in kinds for one in (await shop.client.list(kind)).items]
 
 
-@pytest.mark.proves("001-17")
+@pytest.mark.proves("001-17", "fleets:import")
 async def test_all_is_compared_and_nothing_is_written(shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = await versions(shop)
     assert await import_argocd(shop.session, 60.0, cache) == 1
@@ -134,7 +134,7 @@ async def test_where_no_application_is(shop: Shop, tmp_path: Path) -> None:
         await import_argocd(shop.at("shop"), 1.0, tmp_path)
 
 
-@pytest.mark.proves("000-19")
+@pytest.mark.proves("000-19", "fleets:takeover")
 async def test_one_that_is_as_git_says_moves_there_and_back(
     shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

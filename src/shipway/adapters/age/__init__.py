@@ -1,0 +1,1 @@
+"""Files that only the owner of a key can read, in the format of age."""
