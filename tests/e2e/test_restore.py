@@ -105,5 +105,5 @@ async def test_what_cannot_be_restored_says_why(place: Place) -> None:
     session = Session(place.client, CLOCK, "", "default")
     with pytest.raises(NotFound, match="cluster nowhere not found"):
         await restore_cluster(session, "nowhere", 5)
-    with pytest.raises(InvalidInput, match="is the cluster that the Applications live in"):
+    with pytest.raises(InvalidInput, match="is where the Applications live: put them back first"):
         await restore_cluster(session, "in-cluster", 5)
