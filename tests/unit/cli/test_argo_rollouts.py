@@ -67,7 +67,7 @@ async def test_it_says_and_does_what_the_plugin_does(shop: Shop, case: Case, cap
         ("--token x promote web", ("", "Error: --token is not taken here: put it into a kubeconfig and name that", 1)),
         ("list exp --watch", ("", "Error: unknown flag: --watch", 1)),
         (
-            "-wn=shop status web --timeout=1ms",
+            "-wn=shop status web --timeout=1s",
             ("Paused - CanaryPauseStep\n", "Error: Rollout status watch exceeded timeout", 1),
         ),
         ("status web -w=false", ("Paused - CanaryPauseStep\n", "", 0)),
