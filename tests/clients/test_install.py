@@ -22,7 +22,7 @@ from tests.clients.programs import said_by
 from tests.e2e.places import config_map
 from tests.e2e.running import app_is, application, shipway_run, synced_to
 from tests.kube.installation import token_of, until_granted, write_config
-from tests.repository import WorkingCopy
+from tests.repository import ENVIRONMENT, WorkingCopy
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -59,8 +59,60 @@ async def test_the_chart_works_as_written(helm: str, program: Callable[[str], st
         )
 
 
+@pytest.mark.proves("002-32")
+async def test_shipway_delivers_itself(program: Callable[[str], str], tmp_path: Path) -> None:
+    """Its pods are the test's processes: one is killed in the moment in which its Deployment wants another image."""
+    async with the_page(program, tmp_path) as (client, kubeconfig, blocks):
+        await blocks.follow("Install")
+        account = await account_of(client, kubeconfig, tmp_path)
+        server = GitServer(tmp_path / "repositories")
+        await server.start()
+        blocks.move(WorkingCopy(tmp_path / "platform", server.create("platform")))
+        overlay, application, upgrade, undo = blocks.of("Shipway from Git")
+        await blocks.run(overlay)
+        await blocks.run("cp -r ../deploy . && git add -A && git commit -qm Platform && git push -q origin main")
+        installed = await client.get(DEPLOYMENTS, "argocd", "shipway")
+        async with shipway_run(account, tmp_path / "first") as first:
+            await first.ready()
+            await blocks.run(application)
+            await app_is(client, "shipway", synced_to(blocks.copy.git("rev-parse", "HEAD")), seconds=60)
+            taken = await client.get(DEPLOYMENTS, "argocd", "shipway")
+            for field in ("uid", "generation"):
+                assert taken["metadata"][field] == installed["metadata"][field]
+            assert taken["spec"] == installed["spec"]
+            await blocks.run(upgrade)
+            await blocks.run("kubectl -n argocd annotate application shipway argocd.argoproj.io/refresh=normal")
+            await wait_until(client, DEPLOYED, lambda obj: image_of(obj).endswith(":0.2.0"), seconds=60)
+            first.process.kill()
+        async with shipway_run(account, tmp_path / "second") as second:
+            await second.ready()
+            app = await app_is(client, "shipway", synced_to(blocks.copy.git("rev-parse", "HEAD")), seconds=60)
+            assert dig(app, "status", "operationState", "phase") == "Succeeded"
+            upgraded = await client.get(DEPLOYMENTS, "argocd", "shipway")
+            assert upgraded["metadata"]["generation"] == installed["metadata"]["generation"] + 1, "it was applied once"
+            await blocks.run(undo)
+            await app_is(client, "shipway", lambda app: dig(app, "status", "sync", "status") == "OutOfSync", seconds=60)
+            assert "orbidden" not in second.said
+        async with shipway_run(account, tmp_path / "third") as third:
+            await third.ready()
+            await app_is(client, "shipway", lambda app: dig(app, "status", "sync", "status") == "OutOfSync", seconds=60)
+            assert image_of(await client.get(DEPLOYMENTS, "argocd", "shipway")).endswith(":0.1.0"), (
+                "what a person gave back stays"
+            )
+        await server.stop()
+
+
+DEPLOYED = One(DEPLOYMENTS, "argocd", "shipway")
+
+
+def image_of(deployment: Obj | None) -> str:
+    return dig(deployment or {}, "spec", "template", "spec", "containers", 0, "image", default="")
+
+
 class Blocks:
     """The commands of the page, run in a copy of what they need."""
+
+    copy: WorkingCopy
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
@@ -73,6 +125,14 @@ class Blocks:
         assert chosen, title
         for block in chosen:
             await self.run(block)
+
+    def of(self, title: str) -> list[str]:
+        return self._blocks[title]
+
+    def move(self, copy: WorkingCopy) -> None:
+        """To a repository of the reader's own."""
+        self.copy, self._folder = copy, copy.path
+        self._env = {**ENVIRONMENT, **self._env, "GIT": copy.url}
 
     async def run(self, commands: str) -> str:
         said = await said_by("/bin/sh", "-euc", f"cd {self._folder}\n{commands}", env=self._env)
