@@ -19,6 +19,8 @@ from shipway.base.errors import Denied, InvalidInput, ShipwayError, Unavailable
 EXACT = 2.0**53
 """Whole floats below are whole numbers to JSON too."""
 REDACTED = "*****"
+MOST_WORDS = 500
+"""Characters of a server's own words that a message repeats."""
 
 
 def body_of(answer: HttpAnswer, server: str) -> bytes:
@@ -48,6 +50,24 @@ def document(answer: HttpAnswer, server: str) -> Any:
         return orjson.loads(body_of(answer, server))
     except orjson.JSONDecodeError:
         raise Unavailable(f"{server} answered {answer.status} with something that is not JSON: is the address right?") from None
+
+
+def graphql_data(answer: Any, server: str) -> Any:
+    """The `data` of a GraphQL answer, None if it has none. Raises InvalidInput with the server's own errors, or TypeError."""
+    if not isinstance(answer, dict):
+        raise TypeError(answer)
+    found = cast("dict[str, Any]", answer)
+    if errors := found.get("errors"):
+        raise InvalidInput(f"{server} refuses the query: {'; '.join(_graphql_errors(errors))[:MOST_WORDS]}", reason="BadQuery")
+    data = found.get("data")
+    if data is not None and not isinstance(data, dict):
+        raise TypeError(cast("Any", data))
+    return cast("Any", data)
+
+
+def _graphql_errors(errors: Any) -> list[str]:
+    given = cast("list[Any]", errors) if isinstance(errors, list) else [errors]
+    return [str(cast("dict[str, Any]", one).get("message") if isinstance(one, dict) else one) for one in given]
 
 
 def wrong_shape(server: str) -> Unavailable:
