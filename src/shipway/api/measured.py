@@ -23,16 +23,19 @@ MOST_WORDS = 500
 """Characters of a server's own words that a message repeats."""
 
 
-def body_of(answer: HttpAnswer, server: str) -> bytes:
-    """The body of a good answer of `server` ("Graphite at http://…"). Raises Denied, InvalidInput or Unavailable."""
+def body_of(answer: HttpAnswer, server: str, meaning: int = 0) -> bytes:
+    """The body of a good answer of `server` ("Graphite at http://…"). Raises Denied, InvalidInput or Unavailable.
+
+    `meaning`: the status that says what a server means which answers everything with the same one.
+    """
     status = answer.status
     words = answer.beginning.strip()
     told = f"({status}): {words}" if words else f"({status})"
     if answer.is_good:
         return answer.body
-    if status in (401, 403):
+    if (meaning or status) in (401, 403):
         raise Denied(f"{server} refuses the login {told}")
-    if status == 429:
+    if (meaning or status) == 429:
         raise Unavailable(f"{server} is asked too often {told}; lengthen the interval of the metric")
     if 300 <= status < 400:
         raise InvalidInput(
@@ -61,8 +64,8 @@ def graphql_data(answer: Any, server: str) -> Any:
         raise InvalidInput(f"{server} refuses the query: {'; '.join(_graphql_errors(errors))[:MOST_WORDS]}", reason="BadQuery")
     data = found.get("data")
     if data is not None and not isinstance(data, dict):
-        raise TypeError(cast("Any", data))
-    return cast("Any", data)
+        raise TypeError(data)
+    return data
 
 
 def _graphql_errors(errors: Any) -> list[str]:
