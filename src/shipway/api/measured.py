@@ -65,7 +65,7 @@ def graphql_data(answer: Any, server: str) -> Any:
     data = found.get("data")
     if data is not None and not isinstance(data, dict):
         raise TypeError(data)
-    return data
+    return cast("Any", data)
 
 
 def _graphql_errors(errors: Any) -> list[str]:
