@@ -1,4 +1,4 @@
-"""Where the logins of metric servers are kept: Secrets of the engine's own namespace, named and written as for Argo Rollouts."""
+"""Where the logins of metric servers are kept: Secrets of the engine's own namespace, written as for Argo Rollouts."""
 
 from shipway.adapters.influxdb import provider as influxdb
 from shipway.adapters.newrelic import provider as newrelic
