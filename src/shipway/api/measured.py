@@ -12,13 +12,16 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import orjson
+from msgspec.structs import replace
 
-from shipway.api.metrics import HttpAnswer
+from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
 from shipway.base.errors import Denied, InvalidInput, ShipwayError, Unavailable
 
 EXACT = 2.0**53
 """Whole floats below are whole numbers to JSON too."""
 REDACTED = "*****"
+SHORT = 8
+"""Characters below which a secret may well be part of a good answer's own words."""
 MOST_WORDS = 500
 """Characters of a server's own words that a message repeats."""
 
@@ -131,6 +134,21 @@ def blot_out(*secrets: str) -> Generator[None]:
         error.message = without(error.message, secrets)
         error.args = (error.message,)
         raise error from None  # what caused it may hold the request as it was sent
+
+
+def sealed(fetch: Fetch, *secrets: str) -> Fetch:
+    """The fetch, of which neither failures nor answers name a secret, nor half of one where a message cuts an answer off."""
+
+    async def hushed(call: HttpCall) -> HttpAnswer:
+        with blot_out(*secrets):
+            answer = await fetch(call)
+        body = answer.body
+        told = [secret for secret in secrets if len(secret) >= (SHORT if answer.is_good else 1)]
+        for secret in sorted(told, key=len, reverse=True):
+            body = body.replace(secret.encode(), REDACTED.encode())
+        return replace(answer, body=body)
+
+    return hushed
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

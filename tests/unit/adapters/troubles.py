@@ -32,7 +32,7 @@ def saying(status: int, text: str = "", **headers: str) -> Answer:
 async def echoing(request: web.Request) -> web.StreamResponse:
     """Refuses, and repeats everything that it was sent."""
     sent = [request.url.human_repr(), *(f"{name}: {value}" for name, value in request.headers.items()), await request.text()]
-    return web.Response(status=403, text="\n".join(sent)[:400])
+    return web.Response(status=403, text="\n".join(sent))
 
 
 async def _pours(request: web.Request) -> web.StreamResponse:

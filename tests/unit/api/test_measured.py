@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from shipway.api.measured import as_go, blot_out, body_of, document, go_float, go_json, shown_address
-from shipway.api.metrics import HttpAnswer
+from shipway.api.measured import as_go, blot_out, body_of, document, go_float, go_json, sealed, shown_address
+from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.base.errors import Denied, InvalidInput, ShipwayError, Unavailable
 
 
@@ -103,3 +103,30 @@ def test_a_failure_does_not_name_a_secret_nor_part_of_one() -> None:
     assert caught.value.message == "sent ***** and *****"
     assert caught.value.args == ("sent ***** and *****",)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("at", range(460, 500))
+async def test_half_a_secret_where_a_message_is_cut_off_is_not_told_either(at: int) -> None:
+    async def repeats(call: HttpCall) -> HttpAnswer:
+        return HttpAnswer(403, b"x" * at + b"hush-hush-hush")
+
+    answer = await sealed(repeats, "hush-hush-hush")(HttpCall("cannot", "http://m"))
+    with pytest.raises(Denied) as caught:
+        body_of(answer, "Metrics")
+    assert "hush" not in caught.value.message
+
+
+async def test_a_fetch_that_fails_does_not_name_a_secret() -> None:
+    async def fails(call: HttpCall) -> HttpAnswer:
+        raise Unavailable("cannot reach http://m/?key=hush")
+
+    with pytest.raises(Unavailable, match=r"cannot reach http://m/\?key=\*\*\*\*\*"):
+        await sealed(fails, "hush", "")(HttpCall("cannot", "http://m"))
+
+
+@pytest.mark.parametrize(("secret", "body"), [("s", b'{"results": "hush-hush"}'), ("hush-hush", b'{"results": "*****"}')])
+async def test_a_good_answer_keeps_its_words_unless_they_are_a_secret(secret: str, body: bytes) -> None:
+    async def repeats(call: HttpCall) -> HttpAnswer:
+        return HttpAnswer(200, b'{"results": "hush-hush"}')
+
+    assert (await sealed(repeats, secret)(HttpCall("cannot", "http://m"))).body == body

@@ -53,13 +53,13 @@ def ask(provider: Obj, *secrets: SecretRef, started: dict[str, str] | None = Non
 
 
 async def _says_who(request: web.Request) -> web.StreamResponse:
-    """Answers every provider with the login that it came with."""
+    """Answers every provider with the login that it came with, in capitals."""
     match request.path:
         case "/graphql":
-            rows = [{"key": request.headers["Api-Key"]}]
+            rows = [{"key": request.headers["Api-Key"].upper()}]
             return web.json_response({"data": {"actor": {"account": {"nrql": {"results": rows}}}}})
         case "/api/v2/query":
-            cells = f"{request.headers['Authorization']} of {request.query['org']}"
+            cells = f"{request.headers['Authorization'].upper()} of {request.query['org']}"
             return web.Response(text=f"#datatype,string,string\n,result,_value\n,,{cells}\n")
         case "/canaryConfig":
             return web.json_response([{"id": "c", "name": "x"}])
@@ -87,10 +87,10 @@ async def test_new_relic_and_influxdb_log_in_by_their_profiles_in_the_namespace_
             for kind, profile in (("newRelic", ""), ("newRelic", "mine"), ("influxdb", ""), ("influxdb", "other"))
         ]
     assert [one.value for one in found if isinstance(one, Sample)] == [
-        {"key": "key-of-newrelic"},
-        {"key": "key-of-mine"},
-        ["Token token-of-influxdb of shop"],
-        ["Token token-of-other of shop"],
+        {"key": "KEY-OF-NEWRELIC"},
+        {"key": "KEY-OF-MINE"},
+        ["TOKEN TOKEN-OF-INFLUXDB of shop"],
+        ["TOKEN TOKEN-OF-OTHER of shop"],
     ]
 
 

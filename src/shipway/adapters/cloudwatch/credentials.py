@@ -14,7 +14,7 @@ import orjson
 
 from shipway.adapters.cloudwatch.service import check, element, service_of
 from shipway.adapters.cloudwatch.signing import Credentials
-from shipway.api.measured import blot_out, body_of, shown_address
+from shipway.api.measured import body_of, sealed, shown_address
 from shipway.api.metrics import Fetch, HttpCall
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
@@ -86,9 +86,8 @@ class AwsIdentity:
             timeout=TIMEOUT,
             follows_redirects=False,
         )
-        with blot_out(token):
-            answer = await self._fetch(call)
-            check(answer, server)
+        answer = await sealed(self._fetch, token)(call)
+        check(answer, server)
         said = answer.body.decode(errors="replace")
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
         return _issued({name: element(said, name) for name in names}, server)
@@ -102,8 +101,7 @@ class AwsIdentity:
             token = await self._file("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
         server = f"the credentials of the container at {shown_address(url)}"
         headers = {"Authorization": token} if token else {}
-        with blot_out(token):
-            return _issued(await self._said(url, headers, server, TIMEOUT), server)
+        return _issued(await self._said(url, headers, server, TIMEOUT), server)
 
     async def _of_instance(self) -> Credentials:
         """The instance metadata service, version 2. Where nobody answers, the pod has no credentials at all."""
@@ -137,7 +135,7 @@ class AwsIdentity:
 
     async def _body(self, url: str, headers: Mapping[str, str], server: str, timeout: float) -> bytes:
         call = HttpCall(f"cannot ask {server}", url, headers=headers, timeout=timeout, follows_redirects=False)
-        return body_of(await self._fetch(call), server)
+        return body_of(await sealed(self._fetch, *headers.values())(call), server)
 
     async def _file(self, variable: str) -> str:
         path = self._environment[variable]

@@ -9,7 +9,7 @@ import orjson
 
 from shipway.adapters.cloudwatch.service import Service, check
 from shipway.adapters.cloudwatch.signing import Credentials, signed
-from shipway.api.measured import blot_out, document, go_float, shown_address, wrong_shape
+from shipway.api.measured import document, go_float, sealed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.durations import parse_duration
@@ -39,10 +39,9 @@ async def measure(fetch: Fetch, settings: Obj, service: Service, credentials: Cr
         timeout=TIMEOUT,
         follows_redirects=False,
     )
-    with blot_out(credentials.secret, credentials.token):
-        answer = await fetch(call)
-        check(answer, server)
-        return read_answer(document(answer, server), server)
+    answer = await sealed(fetch, credentials.secret, credentials.token)(call)
+    check(answer, server)
+    return read_answer(document(answer, server), server)
 
 
 def request_of(settings: Obj, now: Instant) -> Obj:

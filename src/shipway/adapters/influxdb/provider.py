@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
-from shipway.api.measured import blot_out, body_of, go_float, shown_address, wrong_shape
+from shipway.api.measured import body_of, go_float, sealed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -60,8 +60,7 @@ async def measure(fetch: Fetch, settings: Obj, login: Login) -> Sample:
         timeout=TIMEOUT,
         follows_redirects=False,
     )
-    with blot_out(login.token):
-        return read_answer(body_of(await fetch(call), server), server)
+    return read_answer(body_of(await sealed(fetch, login.token)(call), server), server)
 
 
 def read_answer(body: bytes, server: str) -> Sample:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from shipway.api.measured import as_go, blot_out, document, go_json, graphql_data, shown_address, wrong_shape
+from shipway.api.measured import as_go, document, go_json, graphql_data, sealed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -64,8 +64,7 @@ async def measure(fetch: Fetch, settings: Obj, login: Login) -> Sample:
         timeout=max(LEAST_TIMEOUT, seconds + LEAST_TIMEOUT / 2),
         follows_redirects=False,
     )
-    with blot_out(login.api_key):
-        return read_answer(document(await fetch(call), server), server)
+    return read_answer(document(await sealed(fetch, login.api_key)(call), server), server)
 
 
 def _query_timeout(settings: Obj) -> int:

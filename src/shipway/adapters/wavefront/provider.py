@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.measured import MOST_WORDS, blot_out, document, shown_address, wrong_shape
+from shipway.api.measured import MOST_WORDS, document, sealed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
@@ -41,8 +41,7 @@ async def measure(fetch: Fetch, settings: Obj, token: str, now: Instant) -> Samp
         timeout=TIMEOUT,
         follows_redirects=False,
     )
-    with blot_out(token):
-        return read_answer(document(await fetch(call), server), server, now)
+    return read_answer(document(await sealed(fetch, token)(call), server), server, now)
 
 
 def read_answer(answer: Any, server: str, now: Instant) -> Sample:
