@@ -123,6 +123,8 @@ async def test_a_server_that_repeats_the_token_does_not_tell_it() -> None:
         ("unsignedLong", "18446744073709551615", 2**64 - 1, "[18446744073709551615]"),
         ("boolean", "true", True, "[true]"),
         ("string", '"a, ""b"""', 'a, "b"', '[a, "b"]'),
+        ("string", "a\u2028b", "a\u2028b", "[a\u2028b]"),
+        ("string", '"a\n\nb"', "a\r\n\r\nb", "[a\r\n\r\nb]"),
         ("double", "", None, "[<nil>]"),
         ("dateTime:RFC3339", "2020-02-18T10:34:08Z", "2020-02-18T10:34:08Z", "[2020-02-18T10:34:08Z]"),
         ("duration", "5m", "5m", "[5m]"),

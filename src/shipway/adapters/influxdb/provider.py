@@ -4,7 +4,9 @@ InfluxDB answers in annotated CSV (docs.influxdata.com, "Annotated CSV"): tables
 defaults of its columns. An error after the first row is a table of its own.
 """
 
+import asyncio
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -60,7 +62,8 @@ async def measure(fetch: Fetch, settings: Obj, login: Login) -> Sample:
         timeout=TIMEOUT,
         follows_redirects=False,
     )
-    return read_answer(body_of(await sealed(fetch, login.token)(call), server), server)
+    body = body_of(await sealed(fetch, login.token)(call), server)
+    return await asyncio.to_thread(read_answer, body, server)  # eight megabytes of rows take a while
 
 
 def read_answer(body: bytes, server: str) -> Sample:
@@ -78,7 +81,7 @@ def _values(text: str, server: str) -> Iterator[Any]:
     types: list[str] = []
     defaults: list[str] = []
     names: list[str] = []
-    for row in csv.reader(text.splitlines(keepends=True)):
+    for row in csv.reader(io.StringIO(text, newline="")):
         match row:
             case []:
                 names = []
