@@ -189,6 +189,20 @@ async def test_the_chart_is_the_plain_manifests(helm: str, program: Callable[[st
     assert {path.name for path in (ROOT / "deploy/chart/crds").glob("*.yaml")} == kinds
 
 
+async def test_the_chart_gives_the_account_the_annotations_that_it_is_told(
+    program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """By such a one EKS gives pods a role, with which CloudWatch is asked. Nothing else changes."""
+    role = "arn:aws:iam::123456789012:role/shipway"
+    flag = rf"serviceAccountAnnotations.eks\.amazonaws\.com/role-arn={role}"
+    command = (program("helm"), "template", "shipway", str(ROOT / "deploy/chart"), "--namespace=argocd")
+    plain, given = [
+        by_name((await said_by(*command, *more, env={"HOME": str(tmp_path)})).out) for more in ((), ("--set", flag))
+    ]
+    assert given["ServiceAccount", "shipway"]["metadata"].pop("annotations") == {"eks.amazonaws.com/role-arn": role}
+    assert given == plain
+
+
 def by_name(text: str) -> dict[tuple[str, str], Obj]:
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in load_all(text) if obj}
 

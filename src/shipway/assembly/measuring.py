@@ -8,15 +8,26 @@ import aiohttp
 import orjson
 from msgspec.structs import replace
 
+from shipway.adapters.cloudwatch import provider as cloudwatch
+from shipway.adapters.cloudwatch.credentials import AwsIdentity
+from shipway.adapters.cloudwatch.service import service_of
 from shipway.adapters.datadog import provider as datadog
+from shipway.adapters.graphite import provider as graphite
 from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.influxdb import provider as influxdb
+from shipway.adapters.kayenta import provider as kayenta
+from shipway.adapters.newrelic import provider as newrelic
 from shipway.adapters.prometheus import provider as prometheus
+from shipway.adapters.skywalking import provider as skywalking
+from shipway.adapters.wavefront import provider as wavefront
 from shipway.adapters.web import provider as web
 from shipway.api.kinds import SECRETS
-from shipway.api.metrics import MeasureRequest, Sample, SecretRef
+from shipway.api.measured import blot_out, without
+from shipway.api.metrics import MeasureRequest, Sample, SecretRef, Started
+from shipway.assembly.metric_logins import MetricLogins
 from shipway.base.clock import Clock, SystemClock, parse_rfc3339
 from shipway.base.durations import parse_duration
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError
+from shipway.base.errors import InvalidInput, NotFound
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
@@ -24,8 +35,6 @@ from shipway.kube.objects.views import spec_of
 from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.expression import evaluate_time
-
-REDACTED = "*****"
 
 
 class MetricServers:
@@ -50,20 +59,30 @@ class MetricServers:
         self._clock = clock or SystemClock()
         self._namespace = namespace
         self._environment = environment
+        self._logins = MetricLogins(client, namespace)
+        self._aws = AwsIdentity(self._fetch, environment)
 
-    async def measure(self, ask: MeasureAsk) -> Sample:
+    async def measure(self, ask: MeasureAsk) -> Sample | Started:
         """Raises the provider's error with every secret blotted out."""
         secrets = await self._secrets(ask.request.namespace, ask.request.secrets)
         text = ask.request.provider.decode()
         for arg, value in secrets.items():
             text = text.replace(f"{{{{args.{arg}}}}}", orjson.dumps(value).decode()[1:-1])
-        try:
-            sample = await self._ask_provider(orjson.loads(text), ask.request)
-        except ShipwayError as error:
-            error.message = _blot_out(error.message, secrets)
-            error.args = (error.message,)
-            raise error from None  # what caused it may hold the URL as it was sent
-        return replace(sample, text=_blot_out(sample.text, secrets)) if secrets else sample
+        with blot_out(*secrets.values()):
+            found = await self._measured(orjson.loads(text), ask.request)
+        if isinstance(found, Started) or not secrets:
+            return found
+        metadata = {key: without(said, secrets.values()) for key, said in found.metadata.items()}
+        return replace(found, text=without(found.text, secrets.values()), metadata=metadata)
+
+    async def _measured(self, provider: dict[str, Any], request: MeasureRequest) -> Sample | Started:
+        match provider:
+            case {"kayenta": dict(settings)} if request.started:
+                return await kayenta.resume(self._fetch, settings, dict(request.started))
+            case {"kayenta": dict(settings)}:
+                return await kayenta.begin(self._fetch, settings)
+            case _:
+                return await self._ask_provider(provider, request)
 
     async def _ask_provider(self, provider: dict[str, Any], request: MeasureRequest) -> Sample:
         match provider:
@@ -79,6 +98,26 @@ class MetricServers:
                 return await self._compare(comparison.read_comparison(block), request)
             case {"plugin": {burn_rate.SLO: block}}:
                 return await self._burning(burn_rate.read_burning(block), request)
+            case _:
+                return await self._ask_service(provider)
+
+    async def _ask_service(self, provider: dict[str, Any]) -> Sample:
+        """The providers whose logins are where Argo Rollouts has them, or that need none."""
+        fetch, now = self._fetch, self._clock.now()
+        match provider:
+            case {"newRelic": dict(settings)}:
+                return await newrelic.measure(fetch, settings, await self._logins.for_newrelic(settings))
+            case {"cloudWatch": dict(settings)}:
+                service = service_of("monitoring", self._environment)
+                return await cloudwatch.measure(fetch, settings, service, await self._aws.credentials(now), now)
+            case {"influxdb": dict(settings)}:
+                return await influxdb.measure(fetch, settings, await self._logins.for_influxdb(settings))
+            case {"wavefront": dict(settings)}:
+                return await wavefront.measure(fetch, settings, await self._logins.for_wavefront(settings), now)
+            case {"graphite": dict(settings)}:
+                return await graphite.measure(fetch, settings)
+            case {"skywalking": dict(settings)}:
+                return await skywalking.measure(fetch, settings, now)
             case _:
                 raise InvalidInput(f"no provider among {', '.join(provider)} works here", reason="UnknownProvider")
 
@@ -147,10 +186,3 @@ class MetricServers:
                 raise InvalidInput(f"Secret {namespace}/{ref.name} has no key {ref.key}, which argument {ref.arg} needs")
             values[ref.arg] = found[ref.key]
         return values
-
-
-def _blot_out(text: str, secrets: dict[str, str]) -> str:
-    for value in secrets.values():
-        if value:
-            text = text.replace(value, REDACTED)
-    return text

@@ -1,14 +1,12 @@
 """What a recording answers to one measurement, in the shape in which the metric's provider would hand it on."""
 
-import math
-from typing import Any
-
 import orjson
 
 from shipway.api.metrics import Sample
 from shipway.base.durations import format_duration
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.objects.resource import Obj
+from shipway.rehearsal.handed_on import handed_on
 from shipway.rehearsal.recording import Recording, Shape
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.burn_rate import RELEASE, SLO, judged, read_burning, read_objective, spans_of
@@ -26,14 +24,14 @@ def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: boo
     if block := (provider.get("plugin") or {}).get(SLO):
         return _burning(block, shape, seconds, is_hit=is_hit)
     value = shape.at(seconds, is_hit=is_hit)
-    if "prometheus" in provider:
-        vector: list[Any] = value if isinstance(value, list) else [value]
-        return _sample([] if value is None else vector)
+    if value is None and "prometheus" in provider:
+        return Sample([], "[]")
     if value is None and "datadog" in provider:
         return Sample(None, "null")
     if value is None:
         return Unavailable(f"the recording of metric {ask.metric} has no data at {format_duration(seconds)}")
-    return _sample(value)
+    kind = next(iter(provider))
+    return handed_on(kind, provider[kind], value)
 
 
 def _burning(block: Obj, shape: Shape, seconds: float, *, is_hit: bool) -> Sample | ShipwayError:
@@ -53,16 +51,3 @@ def _burning(block: Obj, shape: Shape, seconds: float, *, is_hit: bool) -> Sampl
     shares = {name: [failed(span) / span] for name, span in spans_of(objective).items()}
     spent = failed(seconds) / (objective.seconds * objective.allowed)
     return judged(objective, {**shares, RELEASE: [spent]})
-
-
-def _sample(value: Any) -> Sample:
-    return Sample(value, shown(value))
-
-
-def shown(value: Any) -> str:
-    """A value as it stands in the measurement."""
-    if isinstance(value, list):
-        return "[" + ",".join(map(shown, value)) + "]"
-    if isinstance(value, float):
-        return "NaN" if math.isnan(value) else f"{value:.12g}"
-    return orjson.dumps(value).decode()

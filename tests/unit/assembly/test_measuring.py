@@ -168,8 +168,3 @@ async def test_a_datadog_login_is_taken_from_where_it_is(client: Client) -> None
         assert (await by_secret.measure(ask(own))).value == 2.0
         assert (await by_environment.measure(ask({"datadog": {"query": "q"}}))).value == 3.0
         assert (await by_environment.measure(ask(own))).value == 2.0
-
-
-async def test_a_provider_that_does_not_work_here_is_named(servers: MetricServers) -> None:
-    with pytest.raises(InvalidInput, match="no provider among wavefront works here"):
-        await servers.measure(ask({"wavefront": {}}))

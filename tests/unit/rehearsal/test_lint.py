@@ -58,6 +58,13 @@ SEEDED: list[tuple[str, str, str, dict[str, Any], str | None]] = [
         None,
     ),
     ("window", "provider", "at least 1m0s", asked(RATIO.replace("1m", "20s")), None),
+    (
+        "always-true",
+        "successCondition",
+        "for every value tried",
+        {"provider": {"graphite": {"query": "target=x"}}, "successCondition": "len(result) == 0 || result[0] >= 0 || true"},
+        None,
+    ),
     ("interval", "interval", "add a count", {"interval": "10s"}, "step"),
     ("interval", "initialDelay", "2m0s together", {"initialDelay": "3m"}, "background"),
     ("interval", "failureLimit", "no more than 3 fit", {"interval": "1m", "failureLimit": 5}, "background"),
@@ -102,6 +109,13 @@ GOOD: list[dict[str, Any]] = [
     asked(f"100 * {RATIO}", successCondition="result[0] < 5"),
     {"provider": {"web": {"url": "http://x"}}, "successCondition": "result <= 0.05"},
     {"provider": {"web": {"url": "http://x"}}, "successCondition": "result.p95 < 300 && result.ok"},
+    {"provider": {"graphite": {"query": "target=x"}}, "successCondition": "result[0] <= 0.05"},
+    {"provider": {"influxdb": {"query": 'from(bucket: "b")'}}, "successCondition": "result[0] <= 0.05"},
+    {"provider": {"wavefront": {"query": "ts(x)"}}, "successCondition": "result <= 0.05"},
+    {"provider": {"newRelic": {"query": "SELECT x"}}, "successCondition": "result.successRate >= 0.95"},
+    {"provider": {"skywalking": {"query": "{ x }"}}, "successCondition": "all(result.a.values, {asFloat(.value) >= 9900})"},
+    {"provider": {"cloudWatch": {"metricDataQueries": []}}, "successCondition": "all(result[0].Values, {# <= 0.01})"},
+    {"provider": {"kayenta": {"address": "http://k"}}, "successCondition": ""},
     {"failureCondition": "result[0] > {{args.limit}}", "successCondition": "result[0] <= {{args.limit}}"},
 ]
 

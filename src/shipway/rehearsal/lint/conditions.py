@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shipway.base.clock import Instant
+from shipway.rehearsal.handed_on import VECTORS
 from shipway.rehearsal.lint.findings import Finding, Subject, compared
 from shipway.rollouts.analysis.expression import ExpressionError, evaluate_condition
 
@@ -20,7 +21,7 @@ CONSEQUENCES = {
 
 def find(subject: Subject) -> Iterator[Finding]:
     metric = subject.metric
-    if not metric.success and not metric.failure and not metric.is_job:
+    if not metric.success and not metric.failure and not metric.is_job and "kayenta" not in subject.provider:
         yield Finding("always-true", "", "it has no condition: every measurement is a success", "add a successCondition")
     for field, condition in subject.conditions:
         answers = _answers(condition, subject)
@@ -37,7 +38,7 @@ def find(subject: Subject) -> Iterator[Finding]:
 def _answers(condition: str, subject: Subject) -> list[tuple[Any, bool]]:
     """(value, truth) for every value that the condition can be evaluated for."""
     found: list[tuple[Any, bool]] = []
-    for value in _candidates(condition, "prometheus" in subject.provider):
+    for value in _candidates(condition, is_vector=not VECTORS.isdisjoint(subject.provider)):
         try:
             found.append((value, evaluate_condition(condition, value, Instant(0.0))))
         except ExpressionError:
@@ -45,7 +46,7 @@ def _answers(condition: str, subject: Subject) -> list[tuple[Any, bool]]:
     return found
 
 
-def _candidates(condition: str, is_vector: bool) -> list[Any]:
+def _candidates(condition: str, *, is_vector: bool) -> list[Any]:
     around = [number * factor for number in compared(condition) for factor in (0.999, 1.0, 1.001) if number > 0]
     numbers = sorted({*USUAL, *around})
     odd = [math.nan, math.inf]

@@ -16,11 +16,11 @@ class MeasureAsk(Ask, frozen=True):
 
     @property
     def lane(self) -> str:
-        """Metric servers by address, so that one which hangs delays only the runs that ask it."""
+        """Metric servers by address or login, so that one which hangs delays only the runs that ask it."""
         provider = orjson.loads(self.request.provider)
         kind = next(iter(provider), "")
         settings = provider.get(kind) or {}
-        return f"{kind} {settings.get('address') or _origin(settings.get('url') or '')}"
+        return f"{kind} {settings.get('address') or settings.get('profile') or _origin(settings.get('url') or '')}"
 
 
 def _origin(url: str) -> str:

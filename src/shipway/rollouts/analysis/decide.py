@@ -30,7 +30,7 @@ from shipway.kube.runtime.decision import Answer, Ask, Batch, Change, Conclusion
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.assess import BAD, ENDED, assess_metric, assess_run
 from shipway.rollouts.analysis.jobs import RunJobs, creation, in_flight_job, surplus
-from shipway.rollouts.analysis.measuring import due_at, number_of_next, read_answer, terminated, with_job, with_reading
+from shipway.rollouts.analysis.measuring import due_at, number_of_next, terminated, under_way, with_answer, with_job
 from shipway.rollouts.analysis.metric import Metric, read_metrics
 from shipway.rollouts.analysis.run_status import completion_note, metric_notes, status_with, stored_results
 
@@ -149,12 +149,15 @@ def _take_in(observed: ObservedRun, metric: Metric, result: Obj, is_terminating:
     if metric.is_job:
         return with_job(observed.run, metric, result, observed.jobs, now)
     answer = observed.answers.get(_ask(observed.run, metric, result))
-    return result if answer is None else with_reading(metric, result, read_answer(metric, answer), answer.at, now)
+    return result if answer is None else with_answer(metric, result, answer, now)
 
 
 def _ask(run: Obj, metric: Metric, result: Obj) -> MeasureAsk:
     began = metadata(run).get("creationTimestamp") or ""
-    request = MeasureRequest(namespace_of(run), metric.provider, metric.secrets, began)
+    going_on = under_way(result)
+    known: Mapping[str, str] = going_on.get("metadata") or {}
+    started, resume_at = tuple(sorted(known.items())), going_on.get("resumeAt") or ""
+    request = MeasureRequest(namespace_of(run), metric.provider, metric.secrets, began, started, resume_at)
     return MeasureAsk(uid_of(run), metric.name, number_of_next(result), request)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from shipway.api.metrics import Started
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of
@@ -35,6 +36,8 @@ def due_at(metric: Metric, result: Obj, started_at: Instant) -> Instant:
     if not measurements:
         return Instant(started_at + metric.initial_delay)
     last = measurements[-1]
+    if going_on := under_way(result):
+        return parse_rfc3339(going_on["resumeAt"])
     pause = AFTER_ERROR if last.get("phase") == "Error" else metric.interval or 0.0
     return Instant(parse_rfc3339(last["finishedAt"]) + pause)
 
@@ -50,9 +53,35 @@ def read_answer(metric: Metric, answer: Answer) -> Reading:
         return Reading("Error", message=answer.error.message)
     sample = answer.value
     try:
-        return Reading(judge(metric, sample.value, answer.at), sample.text, metadata=sample.metadata)
+        phase = sample.verdict or judge(metric, sample.value, answer.at)
+        return Reading(phase, sample.text, metadata=sample.metadata)
     except ExpressionError as error:
         return Reading("Error", sample.text, error.message, sample.metadata)
+
+
+def under_way(result: Obj) -> Obj:
+    """The measurement that goes on at the metric server, {} when there is none."""
+    last: Obj = (result.get("measurements") or [{}])[-1]
+    return last if last.get("resumeAt") and not last.get("finishedAt") else {}
+
+
+def with_answer(metric: Metric, result: Obj, answer: Answer, now: Instant) -> Obj:
+    """The result with what an answer brings: a measurement, one begun, or the one under way gone on or ended."""
+    if answer.error is None and isinstance(answer.value, Started):
+        return _going_on(result, answer.value, now)
+    reading = read_answer(metric, answer)
+    if under_way(result):
+        return _finished(metric, result, reading, now)
+    return with_reading(metric, result, reading, answer.at, now)
+
+
+def _going_on(result: Obj, started: Started, now: Instant) -> Obj:
+    before: list[Obj] = result.get("measurements") or []
+    begun: Obj = {"phase": "Running", "startedAt": rfc3339(now), "metadata": dict(started.metadata)}
+    if under_way(result):
+        *before, begun = before
+    # A whole second at least: the time to resume at tells one question from the next.
+    return {**result, "measurements": [*before, {**begun, "resumeAt": rfc3339(now + max(1.0, started.resume_in))}]}
 
 
 def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instant, now: Instant) -> Obj:
@@ -61,11 +90,16 @@ def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instan
         "phase": reading.phase,
         "startedAt": rfc3339(asked_at),
         "finishedAt": rfc3339(now),
-        **({"value": _short(reading.value)} if reading.value else {}),
-        **({"message": _short(reading.message)} if reading.message else {}),
-        **({"metadata": {key: _short(text) for key, text in reading.metadata.items()}} if reading.metadata else {}),
+        **_told(reading),
     }
     return _counted(metric, result, reading.phase, [*(result.get("measurements") or []), measurement])
+
+
+def _told(reading: Reading, known: Mapping[str, str] = {}) -> Obj:
+    """What a reading says, in the fields of a measurement; `known`: its metadata so far."""
+    metadata = {**known, **{key: _short(text) for key, text in reading.metadata.items()}}
+    told: Obj = {"value": _short(reading.value), "message": _short(reading.message), "metadata": metadata}
+    return {field: said for field, said in told.items() if said}
 
 
 def _short(text: str) -> str:
@@ -94,22 +128,23 @@ def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant)
 
 def terminated(metric: Metric, result: Obj, now: Instant) -> Obj:
     """A measurement under way is ended well, whatever it would have said."""
-    return _finished(metric, result, "Successful", "Metric Terminated", now) if in_flight_job(result) else result
+    ended = Reading("Successful", message="Metric Terminated")
+    return _finished(metric, result, ended, now) if in_flight_job(result) or under_way(result) else result
 
 
 def _resumed(metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:
     name = in_flight_job(result)
     job = jobs.found.get(name)
     if job is None:
-        return _finished(metric, result, "Error", f'job.batch "{name}" not found', now)
+        return _finished(metric, result, Reading("Error", message=f'job.batch "{name}" not found'), now)
     phase = job_phase(job)
-    return result if phase == "Running" else _finished(metric, result, phase, "", now)
+    return result if phase == "Running" else _finished(metric, result, Reading(phase), now)
 
 
-def _finished(metric: Metric, result: Obj, phase: Phase, message: str, now: Instant) -> Obj:
+def _finished(metric: Metric, result: Obj, reading: Reading, now: Instant) -> Obj:
     *before, last = result["measurements"]
-    ended = {**last, "phase": phase, "finishedAt": rfc3339(now), **({"message": message} if message else {})}
-    return _counted(metric, result, phase, [*before, ended])
+    ended = {**last, "phase": reading.phase, "finishedAt": rfc3339(now), **_told(reading, last.get("metadata") or {})}
+    return _counted(metric, result, reading.phase, [*before, ended])
 
 
 def _counted(metric: Metric, result: Obj, phase: Phase, measurements: list[Obj]) -> Obj:

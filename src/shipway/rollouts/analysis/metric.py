@@ -18,7 +18,12 @@ from shipway.kube.objects.resource import Obj
 from shipway.rollouts.analysis.burn_rate import SLO, read_burning
 from shipway.rollouts.analysis.comparison import COMPARE, read_comparison
 
-PROVIDERS = frozenset(("web", "prometheus", "job", "datadog", "plugin"))
+PROVIDERS = frozenset(
+    (
+        *("web", "prometheus", "job", "datadog", "plugin"),
+        *("newRelic", "cloudWatch", "graphite", "influxdb", "wavefront", "skywalking", "kayenta"),
+    )
+)
 """Providers that work; a metric with another one is refused."""
 MEASUREMENTS = 10
 """Measurements of a metric that are kept where measurementRetention says nothing."""
@@ -159,7 +164,7 @@ def _problem(metric: Metric, provider: Obj) -> str:
     if len(kinds) != 1:
         return "multiple providers specified" if kinds else "no provider specified"
     if kinds[0] not in PROVIDERS:
-        return f"the provider '{kinds[0]}' does not work yet; use one of {', '.join(sorted(PROVIDERS))}"
+        return f"the provider '{kinds[0]}' does not work; use one of {', '.join(sorted(PROVIDERS))}"
     if kinds[0] == "plugin" and (problem := _plugin_problem(provider["plugin"])):
         return problem
     if metric.is_job and metric.secrets:

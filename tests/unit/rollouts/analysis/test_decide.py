@@ -157,8 +157,8 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
     ("spec", "message"),
     [
         (
-            {"metrics": [metric(provider={"kayenta": {}})]},
-            "Analysis spec invalid: metrics[0]: the provider 'kayenta' does not work yet",
+            {"metrics": [metric(provider={"appInsights": {}})]},
+            "Analysis spec invalid: metrics[0]: the provider 'appInsights' does not work; use one of cloudWatch, datadog, gra",
         ),
         (
             {"metrics": [metric(provider={"plugin": {"argoproj-labs/sample": {}}})]},
