@@ -30,11 +30,18 @@ class MeasureRequest(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """`value`: what conditions see as `result`. `text`: how it stands in the measurement."""
+    """`value`: what conditions see as `result`. `text`: how it stands in the measurement.
+
+    `phase`: what the provider itself makes of it; conditions are asked where it says nothing. Running: to be resumed in
+    `resume_after` seconds.
+    """
 
     value: Any
     text: str
     metadata: dict[str, str] = field(default_factory=dict)
+    phase: str = ""
+    message: str = ""
+    resume_after: float = 0.0
 
 
 class HttpCall(Struct, frozen=True):
