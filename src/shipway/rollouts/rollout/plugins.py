@@ -52,8 +52,8 @@ def plan_plugins(facts: Facts) -> PluginWork:
     moves, wake = Moves(), None
     if run is not None and run.phase == "Failed":
         moves = Moves(abort=f"Step plugin {run.name} failed" + (f": {run.message}" if run.message else ""))
-    elif run is not None and run.phase != "Successful" and run.executions:
-        wake = run_at(run)
+    elif run is not None and run.phase != "Successful" and run_at(run) > facts.now:
+        wake = run_at(run)  # later it is the answer that wakes
     notes = _notes(facts, before, statuses)
     return PluginWork(statuses, run.phase if run is not None else None, moves, notes, wake)
 

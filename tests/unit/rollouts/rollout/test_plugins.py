@@ -149,6 +149,8 @@ def test_running_is_asked_again_after_a_while_with_its_notes(after: float | None
     world.wait(seconds - 1)
     assert asks(world) == ()
     world.wait(1)
+    done = world.pass_over(world.controller, KEY)
+    assert done is not None and (done.conclusion.wake or world.now + 1) > world.now
     second = request(world)
     assert (second["execution"], second["status"]) == (2, {"id": 7})
     assert second["id"] == first["id"].removesuffix("1") + "2"
