@@ -21,12 +21,15 @@ class SecretRef(Struct, frozen=True, order=True):
 class MeasureRequest(Struct, frozen=True):
     """One measurement: `provider` is the metric's provider as canonical JSON, arguments filled in but for the secret ones.
 
-    `began`: when the run was made, as RFC 3339."""
+    `began`: when the run was made, as RFC 3339. `op`: run, or what a measurement under way needs: resume or terminate; it is
+    `measurement`, as JSON."""
 
     namespace: str
     provider: bytes
     secrets: tuple[SecretRef, ...] = ()
     began: str = ""
+    op: str = "run"
+    measurement: bytes = b""
 
 
 class Sample(Struct, frozen=True):

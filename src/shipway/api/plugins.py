@@ -24,3 +24,6 @@ class DeclaredPlugins(Struct, frozen=True):
     steps: frozenset[str] = frozenset()
     metrics: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
+
+
+NO_PLUGINS = DeclaredPlugins()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from shipway.adapters.datadog import provider as datadog
 from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.plugins.caller import PluginCaller
 from shipway.adapters.prometheus import provider as prometheus
 from shipway.adapters.web import provider as web
 from shipway.api.kinds import SECRETS
@@ -24,6 +25,7 @@ from shipway.kube.objects.views import spec_of
 from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.expression import evaluate_time
+from shipway.rollouts.analysis.metric import OUR_OWN
 
 REDACTED = "*****"
 
@@ -50,6 +52,8 @@ class MetricServers:
         self._clock = clock or SystemClock()
         self._namespace = namespace
         self._environment = environment
+        self.plugins: PluginCaller | None = None
+        """Runs what is declared as MetricPlugins; without it such a metric is an error."""
 
     async def measure(self, ask: MeasureAsk) -> Sample:
         """Raises the provider's error with every secret blotted out."""
@@ -58,12 +62,22 @@ class MetricServers:
         for arg, value in secrets.items():
             text = text.replace(f"{{{{args.{arg}}}}}", orjson.dumps(value).decode()[1:-1])
         try:
-            sample = await self._ask_provider(orjson.loads(text), ask.request)
+            provider = orjson.loads(text)
+            if _is_plugin(provider):
+                sample = await self._ask_plugin(ask, provider["plugin"])
+            else:
+                sample = await self._ask_provider(provider, ask.request)
         except ShipwayError as error:
             error.message = _blot_out(error.message, secrets)
             error.args = (error.message,)
             raise error from None  # what caused it may hold the URL as it was sent
-        return replace(sample, text=_blot_out(sample.text, secrets)) if secrets else sample
+        return _without(sample, secrets) if secrets else sample
+
+    async def _ask_plugin(self, ask: MeasureAsk, plugin: Obj) -> Sample:
+        (name, config), *_ = plugin.items()
+        if self.plugins is None:
+            raise InvalidInput(f"the plugin {name} does not work here: this process runs none", reason="UnknownProvider")
+        return await self.plugins.measure(name, ask.request.op, ask.plugin_request(config))
 
     async def _ask_provider(self, provider: dict[str, Any], request: MeasureRequest) -> Sample:
         match provider:
@@ -147,6 +161,16 @@ class MetricServers:
                 raise InvalidInput(f"Secret {namespace}/{ref.name} has no key {ref.key}, which argument {ref.arg} needs")
             values[ref.arg] = found[ref.key]
         return values
+
+
+def _is_plugin(provider: Obj) -> bool:
+    """Whether a command that somebody declared is asked, and not we ourselves."""
+    return bool(provider.get("plugin")) and not OUR_OWN.keys() & provider["plugin"].keys()
+
+
+def _without(sample: Sample, secrets: dict[str, str]) -> Sample:
+    metadata = {key: _blot_out(text, secrets) for key, text in sample.metadata.items()}
+    return replace(sample, text=_blot_out(sample.text, secrets), message=_blot_out(sample.message, secrets), metadata=metadata)
 
 
 def _blot_out(text: str, secrets: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shipway.api.plugins import DeclaredPlugins
+from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 
 
 class RolloutSettings(Struct, frozen=True):
@@ -12,4 +12,4 @@ class RolloutSettings(Struct, frozen=True):
     """
 
     instance_id: str = ""
-    plugins: DeclaredPlugins = DeclaredPlugins()
+    plugins: DeclaredPlugins = NO_PLUGINS

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import orjson
 from msgspec import Struct
 
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
@@ -27,6 +28,21 @@ class Reading(Struct, frozen=True):
     value: str = ""
     message: str = ""
     metadata: Mapping[str, str] = {}
+    resume_after: float = 0.0
+
+
+def under_way(metric: Metric, result: Obj) -> Obj | None:
+    """The measurement that a plugin has begun and not ended."""
+    last: Obj = (result.get("measurements") or [{}])[-1]
+    return last if metric.plugin and last and not last.get("finishedAt") else None
+
+
+def as_asked(metric: Metric, result: Obj, *, is_terminating: bool) -> tuple[str, bytes]:
+    """The operation that is asked of a provider, and the measurement under way that it concerns."""
+    measurement = under_way(metric, result)
+    if measurement is None:
+        return "run", b""
+    return "terminate" if is_terminating else "resume", orjson.dumps(measurement, option=orjson.OPT_SORT_KEYS)
 
 
 def due_at(metric: Metric, result: Obj, started_at: Instant) -> Instant:
@@ -35,6 +51,8 @@ def due_at(metric: Metric, result: Obj, started_at: Instant) -> Instant:
     if not measurements:
         return Instant(started_at + metric.initial_delay)
     last = measurements[-1]
+    if under_way(metric, result) is not None:
+        return Instant(parse_rfc3339(last["resumeAt"]))
     pause = AFTER_ERROR if last.get("phase") == "Error" else metric.interval or 0.0
     return Instant(parse_rfc3339(last["finishedAt"]) + pause)
 
@@ -49,23 +67,30 @@ def read_answer(metric: Metric, answer: Answer) -> Reading:
     if answer.error is not None:
         return Reading("Error", message=answer.error.message)
     sample = answer.value
+    if sample.phase:
+        return Reading(sample.phase, sample.text, sample.message, sample.metadata, sample.resume_after)
     try:
-        return Reading(judge(metric, sample.value, answer.at), sample.text, metadata=sample.metadata)
+        return Reading(judge(metric, sample.value, answer.at), sample.text, sample.message, sample.metadata)
     except ExpressionError as error:
         return Reading("Error", sample.text, error.message, sample.metadata)
 
 
 def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instant, now: Instant) -> Obj:
-    """The metric's result with one more measurement; only the last `metric.keep` are kept."""
+    """The metric's result with one more measurement, or with an answer to the one under way; `metric.keep` are kept."""
+    begun = under_way(metric, result)
+    before = (result.get("measurements") or [])[: -1 if begun is not None else None]
+    is_over = reading.phase != "Running"
     measurement: Obj = {
         "phase": reading.phase,
-        "startedAt": rfc3339(asked_at),
-        "finishedAt": rfc3339(now),
+        "startedAt": begun["startedAt"] if begun is not None else rfc3339(asked_at),
+        **({"finishedAt": rfc3339(now)} if is_over else {"resumeAt": rfc3339(Instant(now + reading.resume_after))}),
         **({"value": _short(reading.value)} if reading.value else {}),
         **({"message": _short(reading.message)} if reading.message else {}),
         **({"metadata": {key: _short(text) for key, text in reading.metadata.items()}} if reading.metadata else {}),
     }
-    return _counted(metric, result, reading.phase, [*(result.get("measurements") or []), measurement])
+    if not is_over:
+        return {**result, "measurements": [*before, measurement][-metric.keep :]}
+    return _counted(metric, result, reading.phase, [*before, measurement])
 
 
 def _short(text: str) -> str:
@@ -93,8 +118,9 @@ def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant)
 
 
 def terminated(metric: Metric, result: Obj, now: Instant) -> Obj:
-    """A measurement under way is ended well, whatever it would have said."""
-    return _finished(metric, result, "Successful", "Metric Terminated", now) if in_flight_job(result) else result
+    """A Job's measurement under way is ended well, whatever it would have said. That of a plugin is asked to end."""
+    is_job = metric.is_job and in_flight_job(result)
+    return _finished(metric, result, "Successful", "Metric Terminated", now) if is_job else result
 
 
 def _resumed(metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:

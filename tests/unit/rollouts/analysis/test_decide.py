@@ -162,7 +162,11 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
         ),
         (
             {"metrics": [metric(provider={"plugin": {"argoproj-labs/sample": {}}})]},
-            "Analysis spec invalid: metrics[0]: the plugin 'argoproj-labs/sample' does not work here; use one of shipway.dev/c",
+            "Analysis spec invalid: metrics[0]: the plugin 'argoproj-labs/sample' does not work here: declare its command as",
+        ),
+        (
+            {"metrics": [metric(provider={"plugin": {"a/b": {}, "c/d": {}}})]},
+            "Analysis spec invalid: metrics[0]: the plugin 'a/b, c/d' does not work here: name exactly one",
         ),
         (
             {"metrics": [metric(provider={"plugin": {"shipway.dev/slo": {}}})]},
