@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A metric plugin to begin with: one JSON document comes in, one goes out, exit code 0. What goes to stderr is told on failure."""
+"""A metric plugin to begin with: one JSON document comes in, one goes out, exit code 0; stderr is told on failure."""
 
 import json
 import sys

@@ -1,5 +1,6 @@
 """Steps that plugins do, on a real API server in memory with the real shell and lanes: nothing runs twice that need not."""
 
+import asyncio
 import random
 
 import pytest
@@ -9,9 +10,13 @@ from shipway.api.plugins import StepReply
 from shipway.base.clock import Clock
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.wire import Transport
+from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.rollouts.controllers import rollout_controllers
+from shipway.rollouts.rollout.plugin_calls import StepAsk
+from shipway.rollouts.settings import RolloutSettings
 from tests.sim.faults import Faults, FaultyTransport
-from tests.sim.rollouts_world import World, rollout, simulate, world
+from tests.sim.rollouts_world import PLUGINS, World, rollout, simulate, world
 
 FAULTS = Faults(refused=0.03, answer_lost=0.03, crash=0.02, watch_dropped=0.05, watch_held_back=0.1)
 
@@ -80,6 +85,28 @@ def test_an_abort_while_a_plugin_runs_kills_the_run_and_calls_abort() -> None:
         assert (run["executions"], end["operation"], end["phase"]) == (1, "Abort", "Successful")
         await there.clock.sleep(100)
         assert len(there.executed) == 3
+
+    simulate(story)
+
+
+def test_a_process_that_only_looks_runs_no_plugin() -> None:
+    async def story(there: World) -> None:
+        looked: list[StepAsk] = []
+
+        async def look(ask: StepAsk) -> StepReply:
+            looked.append(ask)
+            return StepReply("Failed")
+
+        controllers = rollout_controllers(RolloutSettings(plugins=PLUGINS))
+        names, rng = [one.name for one in controllers], random.Random(3)
+        onlooker = Runtime(there.user, controllers, clock=there.clock, resolvers={StepAsk: look}, rng=rng, read_only=names)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(onlooker.run())
+            there.said["run"] = [StepReply("Running", "", 10.0)]
+            await updating(there)
+            await there.phase("Paused", "CanaryPauseStep")
+            task.cancel()
+        assert (looked, ops(there)) == ([], [("run", 1), ("run", 2)])
 
     simulate(story)
 
