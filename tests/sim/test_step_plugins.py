@@ -35,6 +35,7 @@ def ops(there: World) -> list[tuple[str, int]]:
     return [(asked["op"], asked["execution"]) for asked in there.executed]
 
 
+@pytest.mark.proves("001-27")
 @pytest.mark.compat("rollouts:step.plugin")
 def test_a_canary_waits_for_its_plugin_and_goes_on() -> None:
     async def story(there: World) -> None:

@@ -87,6 +87,7 @@ BAD = [
 ]
 
 
+@pytest.mark.proves("rollouts:plugins-that-lie")
 @pytest.mark.parametrize(("script", "more", "told"), BAD, ids=[script[:30] for script, _, _ in BAD])
 async def test_a_step_plugin_that_misbehaves_ends_in_error_and_says_why(caller_of, script, more, told):
     reply = await step(caller_of(shell(script, environment=("TOKEN",), **more), TOKEN="hunter2"))
