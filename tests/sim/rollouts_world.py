@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 from prometheus_client import generate_latest
 
 from shipway.api.crds import load_crds
@@ -25,6 +26,7 @@ from shipway.api.kinds import (
     SERVICES,
 )
 from shipway.api.metrics import Sample
+from shipway.api.plugins import DeclaredPlugins, StepReply
 from shipway.api.rollout import read_spec, read_status
 from shipway.assembly.metrics import count_objects
 from shipway.base.clock import Clock, Instant, LoopClock, rfc3339
@@ -45,18 +47,23 @@ from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
 from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
 from shipway.rollouts.rollout.phase import client_phase
+from shipway.rollouts.rollout.plugin_calls import StepAsk
 from shipway.rollouts.settings import RolloutSettings
 from tests.sim.faults import Crash
 
 EPOCH = Instant(1_795_000_000.0)
 NS = "shop"
 START_SECONDS = 0.5
+PLUGINS = DeclaredPlugins(steps=frozenset(("acme/ticket",)))
+PLUGIN_SECONDS = 0.7
+"""How long a plugin thinks."""
 
 
 class World:
     """The cluster as a user sees it. `errors` is what the metric server answers, but for what `errors_of` has a word of.
 
-    `broken` images never become ready."""
+    `broken` images never become ready. `said` are the plugin's next answers by operation (Successful when there are none left),
+    `executed` what it was asked."""
 
     def __init__(self, server: Transport, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
         self.clock = clock
@@ -65,6 +72,8 @@ class World:
         self.broken: set[str] = set()
         self.errors: float = 0.0
         self.errors_of: dict[str, float] = {}
+        self.said: dict[str, list[StepReply]] = {}
+        self.executed: list[Obj] = []
         self.cluster = Runtime(
             self.kubelet,
             [ReplicaSetController(), garbage.GarbageCollector()],
@@ -79,8 +88,9 @@ class World:
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
         client = Client(self._wrap(self._server, self.clock), manager="shipway")
-        controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
-        runtime = Runtime(client, controllers, clock=self.clock, resolvers={MeasureAsk: self._measure}, rng=random.Random(7))
+        controllers: list[Any] = [*rollout_controllers(RolloutSettings(plugins=PLUGINS)), AnalysisRunController()]
+        resolvers = {MeasureAsk: self._measure, StepAsk: self._plugin}
+        runtime = Runtime(client, controllers, clock=self.clock, resolvers=resolvers, rng=random.Random(7))
         count_objects(runtime, RolloutMetrics(RolloutSettings()))
         return runtime
 
@@ -98,6 +108,12 @@ class World:
         asked = ask.request.provider.decode()
         value = next((value for word, value in self.errors_of.items() if word in asked), self.errors)
         return Sample(value, str(value))
+
+    async def _plugin(self, ask: StepAsk) -> StepReply:
+        self.executed.append(orjson.loads(ask.request))
+        await self.clock.sleep(PLUGIN_SECONDS)
+        answers = self.said.get(ask.op, [])
+        return answers.pop(0) if answers else StepReply("Successful")
 
     async def play_kubelet(self) -> None:
         """Pods come up, and go away when they are told to."""

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
 
 from shipway.api.crds import load_crds
 from shipway.api.kinds import ANALYSIS_RUNS, CRDS
-from shipway.api.metrics import Sample, Started
+from shipway.api.metrics import Sample
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, status_of
@@ -37,17 +38,17 @@ class Executions:
         self.begun: dict[str, float] = {}
         self.asked: list[tuple[str, float]] = []
 
-    async def measure(self, ask: MeasureAsk) -> Sample | Started:
-        if not ask.request.started:
+    async def measure(self, ask: MeasureAsk) -> Sample:
+        if ask.request.op == "run":
             name = f"01{len(self.begun)}"
             self.begun[name] = self._clock.now()
-            return Started({"canaryExecutionId": name}, 15.0)
-        ((_, name),) = ask.request.started
+            return Sample(None, "", {"canaryExecutionId": name}, phase="Running", resume_after=15.0)
+        name = orjson.loads(ask.request.measurement)["metadata"]["canaryExecutionId"]
         age = self._clock.now() - self.begun[name]
         self.asked.append((name, age))
         if age < self._seconds:
-            return Started({"canaryExecutionId": name}, 15.0)
-        return Sample(90, "90", verdict="Successful")
+            return Sample(None, "", {"canaryExecutionId": name}, phase="Running", resume_after=15.0)
+        return Sample(90, "90", phase="Successful")
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ Secrets are named, not contained: whoever carries out the measurement reads them
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -21,38 +21,30 @@ class SecretRef(Struct, frozen=True, order=True):
 class MeasureRequest(Struct, frozen=True):
     """One measurement: `provider` is the metric's provider as canonical JSON, arguments filled in but for the secret ones.
 
-    `began`: when the run was made, as RFC 3339. `started`: the metadata of a measurement that goes on at the metric server,
-    which is to be asked at `resume_at`; of one that is to be begun both are empty.
-    """
+    `began`: when the run was made, as RFC 3339. `op`: run, or what a measurement under way needs: resume or terminate; it is
+    `measurement`, as JSON."""
 
     namespace: str
     provider: bytes
     secrets: tuple[SecretRef, ...] = ()
     began: str = ""
-    started: tuple[tuple[str, str], ...] = ()
-    resume_at: str = ""
+    op: str = "run"
+    measurement: bytes = b""
 
 
 class Sample(Struct, frozen=True):
     """`value`: what conditions see as `result`. `text`: how it stands in the measurement.
 
-    `verdict`: what the metric server makes of it by itself; conditions are then not asked.
+    `phase`: what the provider itself makes of it; conditions are asked where it says nothing. Running: to be resumed in
+    `resume_after` seconds.
     """
 
     value: Any
     text: str
     metadata: dict[str, str] = field(default_factory=dict)
-    verdict: Literal["", "Successful", "Failed", "Inconclusive"] = ""
-
-
-class Started(Struct, frozen=True):
-    """A measurement that goes on at the metric server, to be asked again in `resume_in` seconds.
-
-    `metadata` says which it is. It stands in the measurement, so that any process can go on with it.
-    """
-
-    metadata: dict[str, str]
-    resume_in: float
+    phase: str = ""
+    message: str = ""
+    resume_after: float = 0.0
 
 
 class HttpCall(Struct, frozen=True):

@@ -118,8 +118,15 @@ class ExperimentStep(Wire, frozen=True):
     scale_down_delay_seconds: int | None = None
 
 
+class PluginStep(Wire, frozen=True):
+    """A step that a plugin of this name does; `config` is for it alone."""
+
+    name: str = ""
+    config: Obj | None = None
+
+
 class Step(Wire, frozen=True):
-    """One step of a canary: at most one of weight, pause, analysis and experiment, and scale and routes alone or beside it."""
+    """One step of a canary: at most one of weight, pause, analysis, experiment and plugin; scale and routes alone or beside."""
 
     set_weight: int | None = None
     pause: Pause | None = None
@@ -128,7 +135,7 @@ class Step(Wire, frozen=True):
     set_header_route: SetHeaderRoute | None = None
     set_mirror_route: Obj | None = None
     experiment: ExperimentStep | None = None
-    plugin: Obj | None = None
+    plugin: PluginStep | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -141,10 +148,10 @@ STEP_KINDS = {
     "pause": "pause",
     "setWeight": "set_weight",
     "analysis": "analysis",
+    "plugin": "plugin",
     "setCanaryScale": "set_canary_scale",
     "setHeaderRoute": "set_header_route",
     "setMirrorRoute": "set_mirror_route",
-    "plugin": "plugin",
 }
 
 
@@ -287,12 +294,30 @@ class Weights(Wire, frozen=True, omit_defaults=False):
     verified: bool | None = None
 
 
+class StepPluginStatus(Wire, frozen=True):
+    """One operation of a step's plugin: Run, Terminate or Abort. `backoff`: until it is run again. `status`: its own notes."""
+
+    index: int
+    name: str
+    operation: str = ""
+    phase: str = ""
+    message: str = ""
+    started_at: str = ""
+    updated_at: str = ""
+    finished_at: str = ""
+    backoff: str = ""
+    executions: int = 0
+    disabled: bool = False
+    status: Obj | None = None
+
+
 class CanaryStatus(Wire, frozen=True):
     weights: Weights | None = None
     current_step_analysis_run_status: RunStatus | None = None
     current_background_analysis_run_status: RunStatus | None = None
     stable_ping_pong: str = ""
     current_experiment: str = ""
+    step_plugin_statuses: tuple[StepPluginStatus, ...] = ()
 
 
 class BlueGreenStatus(Wire, frozen=True):

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import structlog
 
+from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.rollout_plugins import open_plugins, step_resolver
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
@@ -42,6 +44,7 @@ from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
+from shipway.rollouts.rollout.plugin_calls import StepAsk
 from shipway.rollouts.settings import RolloutSettings
 from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
@@ -159,6 +162,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         key = await applied_key(client, settings.namespace)
+        plugins = await stack.enter_async_context(open_plugins(settings.plugins, settings.cache, clock))
         metric_servers = MetricServers(
             client,
             session,
@@ -167,14 +171,15 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             namespace=settings.namespace,
             environment=os.environ,
         )
-        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: metric_servers.measure}
+        metric_servers.plugins = plugins
+        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: metric_servers.measure, StepAsk: step_resolver(plugins)}
         means = None
         if {"gitops", "appsets"}.intersection(settings.engines):
             from shipway.assembly.from_git import GitMeans  # rollouts alone do without libgit2 and all that
 
             means = await stack.enter_async_context(GitMeans.open(client, session, clock, settings, key))
             resolvers |= means.resolvers
-        controllers = controllers_of(settings, key)
+        controllers = controllers_of(settings, key, plugins.declared)
         reporting = await _engines_that_only_report(client, clock, settings)
         runtime = Runtime(
             client,
@@ -214,8 +219,10 @@ def gitops_settings(settings: RunSettings, key: bytes) -> GitOpsSettings:
     )
 
 
-def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controller[Any, Any]]]:
-    """The controllers of each engine that was asked for; `key` is the installation's."""
+def controllers_of(
+    settings: RunSettings, key: bytes, plugins: DeclaredPlugins = NO_PLUGINS
+) -> dict[str, list[Controller[Any, Any]]]:
+    """The controllers of each engine that was asked for; `key` is the installation's, `plugins` those of Rollouts."""
     controllers: dict[str, list[Controller[Any, Any]]] = {}
     if "gitops" in settings.engines:
         controllers["gitops"] = gitops_controllers(gitops_settings(settings, key))
@@ -223,6 +230,7 @@ def controllers_of(settings: RunSettings, key: bytes) -> dict[str, list[Controll
         sets = AppSetSettings(settings.namespace, settings.application_namespaces)
         controllers["appsets"] = [ApplicationSetController(sets)]
     if "rollouts" in settings.engines:
-        analysis = AnalysisRunController(os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", ""), settings.instance_id)
-        controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id)), analysis]
+        jobs = os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", "")
+        analysis = AnalysisRunController(jobs, settings.instance_id, plugins.metrics)
+        controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id, plugins)), analysis]
     return controllers

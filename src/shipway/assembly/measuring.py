@@ -17,13 +17,14 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.influxdb import provider as influxdb
 from shipway.adapters.kayenta import provider as kayenta
 from shipway.adapters.newrelic import provider as newrelic
+from shipway.adapters.plugins.caller import PluginCaller
 from shipway.adapters.prometheus import provider as prometheus
 from shipway.adapters.skywalking import provider as skywalking
 from shipway.adapters.wavefront import provider as wavefront
 from shipway.adapters.web import provider as web
 from shipway.api.kinds import SECRETS
 from shipway.api.measured import blot_out, without
-from shipway.api.metrics import MeasureRequest, Sample, SecretRef, Started
+from shipway.api.metrics import MeasureRequest, Sample, SecretRef
 from shipway.assembly.metric_logins import MetricLogins
 from shipway.base.clock import Clock, SystemClock, parse_rfc3339
 from shipway.base.durations import parse_duration
@@ -35,6 +36,7 @@ from shipway.kube.objects.views import spec_of
 from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.expression import evaluate_time
+from shipway.rollouts.analysis.metric import OUR_OWN
 
 
 class MetricServers:
@@ -61,28 +63,33 @@ class MetricServers:
         self._environment = environment
         self._logins = MetricLogins(client, namespace)
         self._aws = AwsIdentity(self._fetch, environment)
+        self.plugins: PluginCaller | None = None
+        """Runs what is declared as MetricPlugins; without it such a metric is an error."""
 
-    async def measure(self, ask: MeasureAsk) -> Sample | Started:
+    async def measure(self, ask: MeasureAsk) -> Sample:
         """Raises the provider's error with every secret blotted out."""
         secrets = await self._secrets(ask.request.namespace, ask.request.secrets)
         text = ask.request.provider.decode()
         for arg, value in secrets.items():
             text = text.replace(f"{{{{args.{arg}}}}}", orjson.dumps(value).decode()[1:-1])
         with blot_out(*secrets.values()):
-            found = await self._measured(orjson.loads(text), ask.request)
-        if isinstance(found, Started) or not secrets:
-            return found
-        metadata = {key: without(said, secrets.values()) for key, said in found.metadata.items()}
-        return replace(found, text=without(found.text, secrets.values()), metadata=metadata)
+            sample = await self._measured(orjson.loads(text), ask)
+        return _without(sample, secrets) if secrets else sample
 
-    async def _measured(self, provider: dict[str, Any], request: MeasureRequest) -> Sample | Started:
+    async def _measured(self, provider: dict[str, Any], ask: MeasureAsk) -> Sample:
         match provider:
-            case {"kayenta": dict(settings)} if request.started:
-                return await kayenta.resume(self._fetch, settings, dict(request.started))
             case {"kayenta": dict(settings)}:
-                return await kayenta.begin(self._fetch, settings)
+                return await kayenta.measure(self._fetch, settings, ask.request.measurement)
+            case {"plugin": dict(plugin)} if not OUR_OWN.keys() & plugin.keys():
+                return await self._ask_plugin(ask, plugin)
             case _:
-                return await self._ask_provider(provider, request)
+                return await self._ask_provider(provider, ask.request)
+
+    async def _ask_plugin(self, ask: MeasureAsk, plugin: Obj) -> Sample:
+        (name, config), *_ = plugin.items()
+        if self.plugins is None:
+            raise InvalidInput(f"the plugin {name} does not work here: this process runs none", reason="UnknownProvider")
+        return await self.plugins.measure(name, ask.request.op, ask.plugin_request(config))
 
     async def _ask_provider(self, provider: dict[str, Any], request: MeasureRequest) -> Sample:
         match provider:
@@ -186,3 +193,9 @@ class MetricServers:
                 raise InvalidInput(f"Secret {namespace}/{ref.name} has no key {ref.key}, which argument {ref.arg} needs")
             values[ref.arg] = found[ref.key]
         return values
+
+
+def _without(sample: Sample, secrets: dict[str, str]) -> Sample:
+    values = secrets.values()
+    metadata = {key: without(text, values) for key, text in sample.metadata.items()}
+    return replace(sample, text=without(sample.text, values), message=without(sample.message, values), metadata=metadata)

@@ -17,7 +17,7 @@ class RunSettings(Struct, frozen=True):
     `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
     `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
-    work instead of standing by. `plugins`: the folder of ConfigManagementPlugin files.
+    work instead of standing by. `plugins`: the folder in which plugins are declared.
     """
 
     kubeconfig: Path | None = None

@@ -26,6 +26,7 @@ from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceTyp
 from shipway.appsets.asks import ListingAsk
 from shipway.assembly.dependencies import DependencyCharts
 from shipway.assembly.repositories import Repositories
+from shipway.assembly.rollout_plugins import hidden_from_plugins
 from shipway.base.clock import Clock
 from shipway.base.semver import parse_range
 from shipway.gitops.asks import ChangesAsk, HeadAsk, KnownHeadAsk, RenderAsk, SignatureAsk
@@ -36,8 +37,6 @@ RENDER_SECONDS = 60.0
 RENDER_MEMORY = 4 << 30
 RENDER_WORKERS = 2
 PLUGIN_GRACE = 10.0
-PLUGINS_DO_NOT_SEE = ("/var/run/secrets", "/run/secrets", "~/.kube", "~/.ssh", "~/.docker", "~/.aws", "~/.config", "~/.gnupg")
-"""Where the logins of this process and of whoever runs it lie."""
 
 
 class Places:
@@ -130,7 +129,7 @@ class Sources:
                 "Helm": HelmEngine(workers, program=helm, fetch=DependencyCharts(charts, repositories).fetch),
                 "Kustomize": KustomizeEngine(workers),
             }
-            plugin_engine = PluginEngine(declared, plugin_workers, hidden=[*PLUGINS_DO_NOT_SEE, str(cache.absolute())])
+            plugin_engine = PluginEngine(declared, plugin_workers, hidden=hidden_from_plugins(cache))
             engines["Plugin"] = plugin_engine
             places = Places(mirrors, charts)
             store = RenderStore(cache / "renders.db", made_by(helm, declared))

@@ -48,7 +48,7 @@ class RunFlags:
     local_repositories: bool = False
     "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
     plugins: Path | None = None
-    "A folder of ConfigManagementPlugin files, as Argo CD has them: which commands may render sources, and how."
+    "A folder of ConfigManagementPlugin, StepPlugin and MetricPlugin files: commands that render, do canary steps and measure."
     share: bool = False
     "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
     lease_seconds: Annotated[int, Parameter(show=False)] = 12

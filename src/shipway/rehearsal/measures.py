@@ -23,7 +23,7 @@ def metrics_of(rollout: Obj, others: Iterable[Obj]) -> tuple[Metric, ...]:
     for _, analysis in analyses(spec):
         about = AnalysisArgs(STABLE, LATEST, rollout)
         run: Obj = {"spec": resolve(analysis.templates, templates, analysis.args, about)}
-        found |= {metric.name: metric for metric in read_metrics(run)}
+        found |= {metric.name: metric for metric in read_metrics(run, plugins=None)}
     return tuple(found.values())
 
 

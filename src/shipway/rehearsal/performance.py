@@ -7,10 +7,12 @@
 No clock, no loop and no randomness take part: the same play is the same timeline to the last byte.
 """
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS, JOBS, REPLICA_SETS, ROLLOUTS
-from shipway.api.rollout import RolloutStatus
+from shipway.api.rollout import RolloutSpec, RolloutStatus
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.patches import merge_patch
@@ -21,7 +23,7 @@ from shipway.kube.runtime.decision import Answer
 from shipway.rehearsal.answers import answer
 from shipway.rehearsal.pods import Pods
 from shipway.rehearsal.recording import Recording
-from shipway.rehearsal.stage import set_up
+from shipway.rehearsal.stage import passed_over, set_up
 from shipway.rehearsal.timeline import Ending, Measured, Moment, Outcome, Timeline
 from shipway.rollouts.actions import promote
 from shipway.rollouts.analysis.asks import MeasureAsk
@@ -67,7 +69,8 @@ def rehearse(play: Play) -> Timeline:
 class _Performance:
     def __init__(self, play: Play) -> None:
         self._play = play
-        self._rollouts, self._analyses = RolloutController(RolloutSettings()), AnalysisRunController()
+        self._rollouts = RolloutController(RolloutSettings(plugins=passed_over(play.rollout)))
+        self._analyses = AnalysisRunController(plugins=None)
         stage = set_up(play.rollout, play.others, play.recording.start, self._rollouts)
         self._cluster, self._key, self._spec = stage.cluster, stage.key, stage.spec
         self._pods = Pods(self._cluster, play.pod_start, stage.spec.min_ready_seconds)
@@ -306,8 +309,15 @@ class _Performance:
             measurements=tuple(self._measured),
             ending=Ending(outcome, at, reached.step, reached.weight, status.message),
             exposed=round(self._exposed, 1),
-            warnings=tuple(self._play.recording.warnings()),
+            warnings=(*self._play.recording.warnings(), *_of_plugins(self._spec)),
         )
+
+
+def _of_plugins(spec: RolloutSpec) -> Iterator[str]:
+    """What is to be said of the steps that are not played."""
+    for number, step in enumerate(spec.strategy.canary.steps if spec.strategy.canary is not None else (), start=1):
+        if step.plugin is not None:
+            yield f"step {number} ({describe(step)}): a rehearsal runs no plugin, it counts as Successful at once"
 
 
 def _is_due(slot: _Slot, now: Instant) -> bool:

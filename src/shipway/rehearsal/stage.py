@@ -24,6 +24,7 @@ from shipway.api.kinds import (
     TRAFFIC_SPLITS,
     VIRTUAL_SERVICES,
 )
+from shipway.api.plugins import DeclaredPlugins
 from shipway.api.rollout import RolloutSpec
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
@@ -84,6 +85,13 @@ def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: Roll
     _deploy_before(cluster, key, wanted, controller)
     cluster.put(ROLLOUTS, {**(cluster.get(ROLLOUTS, *_names(key)) or {}), "spec": wanted["spec"]})
     return Stage(cluster, key, spec)
+
+
+def passed_over(rollout: Obj) -> DeclaredPlugins:
+    """The plugins of its steps, each as one that is disabled: none is run. Raises InvalidInput as the engine does."""
+    canary = readable(rollout).strategy.canary
+    names = frozenset(step.plugin.name for step in (canary.steps if canary is not None else ()) if step.plugin is not None)
+    return DeclaredPlugins(steps=names, disabled=names)
 
 
 def _experiment_of(spec: RolloutSpec) -> int | None:

@@ -53,7 +53,7 @@ class Ending(Struct, frozen=True):
 
 
 class Timeline(Struct, frozen=True):
-    """`exposed`: requests that the new version answered; `warnings`: what is odd about the recording."""
+    """`exposed`: requests that the new version answered; `warnings`: what is odd about the recording, or not played."""
 
     rollout: str
     namespace: str

@@ -93,7 +93,7 @@ def _problem(rollout: Obj, analysis: RolloutAnalysis, templates: Mapping[Templat
     """Why an analysis cannot stop anything; "" when it can. What stands for the hashes of pods makes no difference."""
     try:
         run = resolve(analysis.templates, templates, analysis.args, AnalysisArgs("stable", "latest", rollout))
-        metrics = read_metrics({"spec": {**run, "dryRun": [*run.get("dryRun", []), *analysis.dry_run]}})
+        metrics = read_metrics({"spec": {**run, "dryRun": [*run.get("dryRun", []), *analysis.dry_run]}}, plugins=None)
     except InvalidInput as error:
         return error.message
     return "its analyses are dry runs" if all(metric.is_dry_run for metric in metrics) else ""

@@ -129,6 +129,8 @@ def _waits(step: Step) -> str:
         return f"until the analysis succeeds ({names})"
     if step.experiment is not None:
         return f"until the Experiment succeeds ({', '.join(template.name for template in step.experiment.templates)})"
+    if step.plugin is not None:
+        return f"until the plugin succeeds ({step.plugin.name})"
     return "until the pods are available"
 
 

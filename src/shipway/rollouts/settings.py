@@ -2,8 +2,14 @@
 
 from msgspec import Struct
 
+from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
+
 
 class RolloutSettings(Struct, frozen=True):
-    """`instance_id`: only Rollouts that carry it as label are ours; "" means only those without the label."""
+    """`instance_id`: only Rollouts that carry it as label are ours; "" means only those without the label.
+
+    `plugins`: which may stand in steps.
+    """
 
     instance_id: str = ""
+    plugins: DeclaredPlugins = NO_PLUGINS

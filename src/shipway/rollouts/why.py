@@ -99,10 +99,23 @@ def _progressing(name: str, spec: RolloutSpec, status: RolloutStatus, message: s
     if step is not None and step.experiment is not None and (trial := status.canary.current_experiment):
         at, after = _place(spec, status), _next(spec, status)
         return f"{name} waits at step {at} for Experiment {trial}; if it succeeds, {after} follows."
+    if step is not None and step.plugin is not None and status.current_pod_hash != status.stable_rs:
+        told = _plugin(step.plugin.name, status)
+        return f"{name} waits at step {_place(spec, status)} for {told}; if it succeeds, {_next(spec, status)} follows."
     if step is not None and status.stable_rs and status.current_pod_hash != status.stable_rs:
         return f"{name} is at step {_place(spec, status)} ({describe(step)}) and waits: {message}."
     wanted = 1 if spec.replicas is None else spec.replicas
     return f"{name} is progressing, {status.available_replicas} of {wanted} pods are available: {message}."
+
+
+def _plugin(name: str, status: RolloutStatus) -> str:
+    """The plugin of the current step, and how far it is."""
+    index, told = status.current_step_index or 0, f"the step plugin {name}"
+    runs = (one for one in status.canary.step_plugin_statuses if (one.index, one.operation) == (index, "Run"))
+    run = next(runs, None)
+    if run is not None and run.phase == "Error":
+        return f"{told}, which ended in error ({run.message}) and is run again in {run.backoff}"
+    return f"{told} ({run.message})" if run is not None and run.message else told
 
 
 def _run_message(runs: tuple[Obj, ...], name: str) -> str:

@@ -3,14 +3,15 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from msgspec import Struct
 
 from shipway.adapters.http.fetch import HttpFetch
-from shipway.adapters.kayenta.provider import EXECUTION, begin, read_score, resume
-from shipway.api.metrics import Sample, Started
+from shipway.adapters.kayenta.provider import EXECUTION, measure, read_score
+from shipway.api.metrics import Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
 from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, impatient
@@ -67,15 +68,19 @@ async def _kayenta(request: web.Request) -> web.StreamResponse:
             return web.json_response({"error": "Not Found", "message": request.path_qs}, status=404)
 
 
+BEGUN = orjson.dumps({"metadata": {EXECUTION: "01"}})
+
+
 class Kayenta(Struct, frozen=True):
     fetch: HttpFetch
     address: str
 
-    async def begin(self, **settings: Any) -> Started:
-        return await begin(self.fetch, {**SETTINGS, "address": self.address, **settings})
+    async def begin(self, **settings: Any) -> Sample:
+        return await measure(self.fetch, {**SETTINGS, "address": self.address, **settings})
 
-    async def resume(self, execution: str) -> Sample | Started:
-        return await resume(self.fetch, {**SETTINGS, "address": self.address}, {EXECUTION: execution})
+    async def resume(self, execution: str) -> Sample:
+        measurement = orjson.dumps({"metadata": {EXECUTION: execution}})
+        return await measure(self.fetch, {**SETTINGS, "address": self.address}, measurement)
 
 
 @pytest_asyncio.fixture
@@ -86,20 +91,20 @@ async def kayenta() -> AsyncGenerator[Kayenta, None]:
 
 @pytest.mark.compat("rollouts:provider.kayenta")
 async def test_an_execution_is_started_and_named(kayenta: Kayenta) -> None:
-    assert await kayenta.begin() == Started({"canaryExecutionId": "01GOOD"}, 15.0)
+    assert await kayenta.begin() == Sample(None, "", {"canaryExecutionId": "01GOOD"}, phase="Running", resume_after=15.0)
 
 
 @pytest.mark.compat("rollouts:provider.kayenta")
 @pytest.mark.parametrize(
     ("execution", "found"),
     [
-        ("01RUNNING", Started({"canaryExecutionId": "01RUNNING"}, 15.0)),
-        ("01GOOD", Sample(90, "90", verdict="Successful")),
-        ("01MARGINAL", Sample(89, "89", verdict="Inconclusive")),
-        ("01BAD", Sample(74, "74", verdict="Failed")),
+        ("01RUNNING", Sample(None, "", {"canaryExecutionId": "01RUNNING"}, phase="Running", resume_after=15.0)),
+        ("01GOOD", Sample(90, "90", phase="Successful")),
+        ("01MARGINAL", Sample(89, "89", phase="Inconclusive")),
+        ("01BAD", Sample(74, "74", phase="Failed")),
     ],
 )
-async def test_an_execution_is_judged_by_the_thresholds(kayenta: Kayenta, execution: str, found: Sample | Started) -> None:
+async def test_an_execution_is_judged_by_the_thresholds(kayenta: Kayenta, execution: str, found: Sample) -> None:
     assert await kayenta.resume(execution) == found
 
 
@@ -131,7 +136,7 @@ async def test_an_execution_that_is_gone_is_an_error(kayenta: Kayenta) -> None:
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         settings = {**SETTINGS, "address": url.replace("//", "//user:hush@")}
-        for asking in (begin(impatient(fetch), settings), resume(impatient(fetch), settings, {EXECUTION: "01"})):
+        for asking in (measure(impatient(fetch), settings), measure(impatient(fetch), settings, BEGUN)):
             with pytest.raises(trouble.error) as caught:
                 await asking
             assert trouble.says in caught.value.message or "Missing Complete Status" in caught.value.message
@@ -145,7 +150,7 @@ async def test_a_start_is_not_redirected() -> None:
 
     async with metric_server(answer) as (url, fetch):
         with pytest.raises(InvalidInput, match="answered 307, a redirect"):
-            await begin(fetch, {**SETTINGS, "address": url})
+            await measure(fetch, {**SETTINGS, "address": url})
 
 
 @pytest.mark.parametrize("started", [{}, {"canaryExecutionId": ""}, {"canaryExecutionId": 7}, []])
@@ -155,7 +160,7 @@ async def test_a_start_without_an_id_is_an_error(started: Any) -> None:
 
     async with metric_server(answer) as (url, fetch):
         with pytest.raises(Unavailable, match="Invalid canaryExecutionId"):
-            await begin(fetch, {**SETTINGS, "address": url})
+            await measure(fetch, {**SETTINGS, "address": url})
 
 
 @pytest.mark.parametrize(

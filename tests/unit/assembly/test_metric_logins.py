@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from shipway.api.kinds import NAMESPACES, SECRETS
-from shipway.api.metrics import MeasureRequest, Sample, SecretRef, Started
+from shipway.api.metrics import MeasureRequest, Sample, SecretRef
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metric_logins import MetricLogins
 from shipway.base.clock import SystemClock
@@ -48,8 +48,11 @@ async def servers(client: Client, **environment: str) -> AsyncGenerator[MetricSe
 
 
 def ask(provider: Obj, *secrets: SecretRef, started: dict[str, str] | None = None) -> MeasureAsk:
-    going_on = tuple(sorted((started or {}).items()))
-    return MeasureAsk("uid", "errors", 1, MeasureRequest("shop", orjson.dumps(provider), secrets, started=going_on))
+    measurement = orjson.dumps({"metadata": started}) if started else b""
+    op = "resume" if started else "run"
+    return MeasureAsk(
+        "uid", "errors", 1, MeasureRequest("shop", orjson.dumps(provider), secrets, op=op, measurement=measurement)
+    )
 
 
 async def _says_who(request: web.Request) -> web.StreamResponse:
@@ -106,10 +109,9 @@ async def test_kayenta_is_begun_once_and_then_resumed(client: Client) -> None:
     async with metric_server(_says_who) as (url, _), servers(client) as measuring:
         provider = {"kayenta": {"address": url, "canaryConfigName": "x", "threshold": {"pass": 90, "marginal": 75}}}
         begun = await measuring.measure(ask(provider))
-        assert begun == Started({"canaryExecutionId": "01X"}, 15.0)
-        assert isinstance(begun, Started)
+        assert begun == Sample(None, "", {"canaryExecutionId": "01X"}, phase="Running", resume_after=15.0)
         sample = await measuring.measure(ask(provider, started=begun.metadata))
-    assert sample == Sample(90, "90", verdict="Successful")
+    assert sample == Sample(90, "90", phase="Successful")
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,15 @@ def test_what_the_engine_refuses_is_refused() -> None:
     trial = {"experiment": {"templates": [{"name": "new", "specRef": "canary"}]}}
     with pytest.raises(InvalidInput, match=r"steps\[1\]\.experiment: a rehearsal cannot play it"):
         rehearse(play({"setWeight": 10}, trial))
+
+
+def test_a_step_that_a_plugin_does_is_passed_over_and_said_so() -> None:
+    seen = played({"setWeight": 20}, {"plugin": {"name": "acme/ticket"}}, {"setWeight": 60})
+    assert seen.ending.outcome == "promoted"
+    assert seen.warnings == ("step 2 (plugin: acme/ticket): a rehearsal runs no plugin, it counts as Successful at once",)
+
+
+def test_a_metric_that_a_plugin_measures_is_read_from_the_recording() -> None:
+    rows = {"provider": {"plugin": {"acme/rows": {"table": "orders"}}}, "successCondition": "result <= 0.05"}
+    assert played(metric=rows).ending.outcome == "promoted"
+    assert played(metric=rows, series=0.3).ending.outcome == "aborted"

@@ -47,6 +47,11 @@ def test_an_experiment_reaches_with_its_new_variants_too() -> None:
     assert rows[1] == PlanRow(2, "experiment", 10, 15.0, 1, 10, "until the Experiment succeeds (old, new)")
 
 
+def test_a_plugin_is_named_and_waited_for() -> None:
+    rows = plan(rollout({"setWeight": 10}, {"plugin": {"name": "acme/ticket", "config": {}}}, routed=True, replicas=10))
+    assert rows[1] == PlanRow(2, "plugin: acme/ticket", 10, 10.0, 1, 10, "until the plugin succeeds (acme/ticket)")
+
+
 def test_blue_green() -> None:
     analysis = {"templates": [{"templateName": "errors"}]}
     world = blue_green(autoPromotionEnabled=False, previewReplicaCount=1, postPromotionAnalysis=analysis)

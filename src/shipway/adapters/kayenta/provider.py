@@ -4,14 +4,13 @@ It is started, and asked for its score every 15 seconds; its id stands in the me
 process goes on with it. The thresholds judge, conditions are not asked.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from shipway.api.measured import document, shown_address, wrong_shape
-from shipway.api.metrics import Fetch, HttpCall, Sample, Started
+from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
 
@@ -22,8 +21,15 @@ PAUSE = 15.0
 TIMEOUT = 15.0
 
 
-async def begin(fetch: Fetch, settings: Obj) -> Started:
-    """Starts an execution. `settings` is the metric's `provider.kayenta`. Raises InvalidInput, Denied or Unavailable."""
+async def measure(fetch: Fetch, settings: Obj, measurement: bytes = b"") -> Sample:
+    """Starts an execution, or asks how the one of `measurement` (as JSON) goes. `settings`: the metric's `provider.kayenta`.
+
+    Raises InvalidInput, Denied or Unavailable."""
+    known: Obj = (orjson.loads(measurement).get("metadata") or {}) if measurement else {}
+    return await _resume(fetch, settings, known.get(EXECUTION) or "") if measurement else await _begin(fetch, settings)
+
+
+async def _begin(fetch: Fetch, settings: Obj) -> Sample:
     address, server = _where(settings)
     asked = orjson.dumps({"scopes": _scopes(settings), "thresholds": _thresholds(settings)})
     config = await _config(fetch, settings)
@@ -41,15 +47,17 @@ async def begin(fetch: Fetch, settings: Obj) -> Started:
     execution = answer.get(EXECUTION) if isinstance(answer, dict) else None
     if not isinstance(execution, str) or not execution:
         raise Unavailable(f"{server}: Invalid canaryExecutionId: is the address right?")
-    return Started({EXECUTION: execution}, PAUSE)
+    return _going_on(execution)
 
 
-async def resume(fetch: Fetch, settings: Obj, started: Mapping[str, str]) -> Sample | Started:
-    """The score of an execution (`started`: the metadata of its measurement), or that it goes on. Raises as `begin`."""
+async def _resume(fetch: Fetch, settings: Obj, execution: str) -> Sample:
     address, server = _where(settings)
-    execution = started.get(EXECUTION) or ""
     call = HttpCall(f"cannot ask {server} for a score", f"{address}/canary/{quote(execution, safe='')}", timeout=TIMEOUT)
-    return read_score(document(await fetch(call), server), server, settings) or Started({EXECUTION: execution}, PAUSE)
+    return read_score(document(await fetch(call), server), server, settings) or _going_on(execution)
+
+
+def _going_on(execution: str) -> Sample:
+    return Sample(None, "", {EXECUTION: execution}, phase="Running", resume_after=PAUSE)
 
 
 async def _config(fetch: Fetch, settings: Obj) -> str:
@@ -129,4 +137,4 @@ def scored(score: int, settings: Obj) -> Sample:
     """What the thresholds make of a score: marginal is Inconclusive."""
     limits = _thresholds(settings)
     verdict = "Successful" if score >= limits["pass"] else "Inconclusive" if score >= limits["marginal"] else "Failed"
-    return Sample(score, str(score), verdict=verdict)
+    return Sample(score, str(score), phase=verdict)

@@ -1,9 +1,11 @@
 """One command to its end, within bounds: what it prints, how long it takes, what is on the disk, whom it leaves behind."""
 
 import os
+import resource
 import selectors
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from msgspec import Struct
@@ -22,26 +24,33 @@ _DISK_SECONDS = 2.0
 
 
 class Bounds(Struct, frozen=True):
-    """`what` is told of who breaks one; `scratch` is the folder whose size counts."""
+    """`what` is told of who breaks one; `scratch` is the folder whose size counts. `memory`: bytes of address space of each
+    process (Linux), 0 for no bound of its own. `printed`: bytes of its output."""
 
     what: str
     seconds: float
     scratch: str
+    memory: int = 0
+    printed: int = MAX_PRINTED
 
 
-def run_bounded(argv: Sequence[str], folder: str, env: Mapping[str, str], bounds: Bounds) -> Finished:
-    """Raises `InvalidInput` (RenderTooLarge), `Unavailable` (RenderTimeout, ToolMissing); nothing of it runs on."""
+def run_bounded(argv: Sequence[str], folder: str, env: Mapping[str, str], bounds: Bounds, given: str = os.devnull) -> Finished:
+    """Raises `InvalidInput` (RenderTooLarge), `Unavailable` (RenderTimeout, ToolMissing); nothing of it runs on.
+
+    `given`: the file that it reads as its standard input.
+    """
     adopt_orphans()
     try:
-        process = subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=bound_to_parent(),
-        )
+        with open(given, "rb") as stdin:
+            process = subprocess.Popen(
+                argv,
+                cwd=folder,
+                env=env,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                preexec_fn=_bound(bounds.memory),
+            )
     except OSError as error:
         raise Unavailable(f"{bounds.what} cannot be run: {error.strerror}", reason="ToolMissing") from None
     try:
@@ -69,8 +78,9 @@ def _read(process: subprocess.Popen[bytes], bounds: Bounds) -> tuple[bytearray, 
                 if not chunk:
                     open_ones.unregister(key.fileobj)
             del stderr[:-_STDERR_KEPT]
-            if len(stdout) > MAX_PRINTED:
-                raise InvalidInput(f"{bounds.what} printed more than {MAX_PRINTED >> 20} MiB, stopped", reason="RenderTooLarge")
+            if len(stdout) > bounds.printed:
+                most = f"{bounds.printed >> 20} MiB" if bounds.printed >> 20 else f"{bounds.printed >> 10} KiB"
+                raise InvalidInput(f"{bounds.what} printed more than {most}, stopped", reason="RenderTooLarge")
             if process.poll() is not None:
                 end_descendants()  # who was left behind would keep the pipes open
             now = clock.elapsed()
@@ -84,6 +94,19 @@ def _read(process: subprocess.Popen[bytes], bounds: Bounds) -> tuple[bytearray, 
                 looked = now
                 _check_disk(bounds)
     return stdout, stderr
+
+
+def _bound(memory: int) -> Callable[[], None]:
+    """What the new process does before it becomes the program."""
+    bind = bound_to_parent()
+    if not memory or sys.platform != "linux":
+        return bind
+
+    def bind_and_limit() -> None:
+        bind()
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+    return bind_and_limit
 
 
 def _register(open_ones: selectors.BaseSelector, stream: IO[bytes] | None, into: bytearray) -> None:

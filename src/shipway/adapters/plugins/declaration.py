@@ -14,16 +14,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from shipway.adapters.plugins.folder import KINDS, declared_in, kind_of, map_at, words_at
 from shipway.api.snapshot import Snapshot
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, has_magic, matches_segments
-from shipway.kube.objects import yaml
 
-MAX_BYTES = 1 << 20
-"""Of one file of declarations."""
 NETWORK = "shipway.dev/network"
 """Annotation of a declaration: "allowed" leaves the plugin the network."""
-_VERSION, _KIND = "argoproj.io/v1alpha1", "ConfigManagementPlugin"
+_KIND = "ConfigManagementPlugin"
 _FIELDS = ("version", "init", "generate", "discover", "parameters", "lockRepo", "preserveFileMode", "provideGitCreds")
 
 
@@ -53,27 +51,26 @@ class Plugin(Struct, frozen=True):
 
 
 def load_plugins(folder: Path) -> tuple[Plugin, ...]:
-    """The plugins of the `.yaml` and `.yml` files of a folder. Raises `InvalidInput` with file and field."""
-    if not folder.is_dir():
-        raise InvalidInput(f"{folder}: there is no such folder: give the one that holds the ConfigManagementPlugin files")
+    """The config-management plugins of a folder. Raises `InvalidInput` with file and field."""
     found: dict[str, Plugin] = {}
-    for file in sorted(one for one in folder.iterdir() if one.suffix in (".yaml", ".yml")):
-        for declared in _documents(file):
-            try:
-                plugin = plugin_of(declared)
-            except InvalidInput as error:
-                raise InvalidInput(f"{file}: {error.message}") from None
-            if plugin.name in found:
-                raise InvalidInput(f"{file}: the plugin {plugin.name} is declared twice: rename one, or give it a spec.version")
-            found[plugin.name] = plugin
+    for declared in declared_in(folder, _KIND):
+        try:
+            plugin = plugin_of(declared.document)
+        except InvalidInput as error:
+            raise InvalidInput(f"{declared.file}: {error.message}") from None
+        if plugin.name in found:
+            raise InvalidInput(
+                f"{declared.file}: the plugin {plugin.name} is declared twice: rename one, or give it a spec.version"
+            )
+        found[plugin.name] = plugin
     return tuple(found.values())
 
 
 def plugin_of(declared: Any) -> Plugin:
     """One declaration. Raises `InvalidInput` with the field."""
-    if not isinstance(declared, dict) or (declared.get("apiVersion"), declared.get("kind")) != (_VERSION, _KIND):
-        raise InvalidInput(f"not a {_KIND}: start it with apiVersion: {_VERSION} and kind: {_KIND}")
-    metadata, spec = _map(declared.get("metadata"), "metadata"), _map(declared.get("spec"), "spec")
+    if kind_of(declared) != _KIND:
+        raise InvalidInput(f"not a {_KIND}: start it with apiVersion: {KINDS[_KIND]} and kind: {_KIND}")
+    metadata, spec = map_at(declared.get("metadata"), "metadata"), map_at(declared.get("spec"), "spec")
     if not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise InvalidInput("metadata.name is missing: it is what Applications call the plugin")
     for field in spec:
@@ -81,8 +78,8 @@ def plugin_of(declared: Any) -> Plugin:
             raise InvalidInput(f"spec.{field} is not known: mind the spelling; there are {', '.join(_FIELDS)}")
     if spec.get("provideGitCreds"):
         raise InvalidInput("spec.provideGitCreds is not supported: leave it out; submodules are already in the plugin's copy")
-    discover = _map(spec.get("discover"), "spec.discover")
-    find = _map(discover.get("find"), "spec.discover.find")
+    discover = map_at(spec.get("discover"), "spec.discover")
+    find = map_at(discover.get("find"), "spec.discover.find")
     generate = _command(spec.get("generate"), "spec.generate")
     if not generate:
         raise InvalidInput("spec.generate.command is missing: say which command prints the manifests")
@@ -94,7 +91,7 @@ def plugin_of(declared: Any) -> Plugin:
         file_name=_pattern(discover.get("fileName"), "spec.discover.fileName"),
         glob=_pattern(find.get("glob"), "spec.discover.find.glob"),
         find=_command({key: find[key] for key in ("command", "args") if key in find}, "spec.discover.find"),
-        may_use_network=_map(metadata.get("annotations"), "metadata.annotations").get(NETWORK) == "allowed",
+        may_use_network=map_at(metadata.get("annotations"), "metadata.annotations").get(NETWORK) == "allowed",
     )
 
 
@@ -103,43 +100,15 @@ def digest_of(plugins: Sequence[Plugin]) -> str:
     return blake2b(msgspec.json.encode(plugins), digest_size=10).hexdigest() if plugins else ""
 
 
-def _documents(file: Path) -> Iterator[Any]:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{file}: {error.strerror}: make it a file that this process can read") from None
-    if len(content) > MAX_BYTES:
-        raise InvalidInput(f"{file}: larger than {MAX_BYTES >> 20} MiB: that is no declaration of a plugin")
-    try:
-        yield from (document for document in yaml.load_all(content) if document is not None)
-    except InvalidInput as error:
-        raise InvalidInput(f"{file}: {error.message}") from None
-
-
 def _below(snapshot: Snapshot, path: str) -> Iterator[str]:
     prefix = f"{path.strip('/')}/" if path.strip("/.") else ""
     for name in snapshot.files(path):
         yield name.removeprefix(prefix)
 
 
-def _map(value: Any, where: str) -> dict[str, Any]:
-    if value is not None and not isinstance(value, dict):
-        raise InvalidInput(f"{where} is not a map: correct it")
-    return value or {}
-
-
 def _command(value: Any, where: str) -> tuple[str, ...]:
     """The words of `command` and `args`."""
-    block = _map(value, where)
-    words: list[str] = []
-    for key in ("command", "args"):
-        listed = block.get(key) or []
-        if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
-            raise InvalidInput(f"{where}.{key} is not a list of texts: write each word as one")
-        words += listed
-    if words and not block.get("command"):
-        raise InvalidInput(f"{where}.command is missing: args alone start nothing")
-    return tuple(words)
+    return words_at(map_at(value, where), where)
 
 
 def _pattern(value: Any, where: str) -> str:

@@ -34,8 +34,13 @@ def environment_of(options: Mapping[str, Any], build_env: Mapping[str, str]) -> 
 
 
 def secrets_in(environment: Mapping[str, str]) -> list[str]:
-    """The values that must not be repeated in a message, by what their variables are called."""
-    told = (value for name, value in environment.items() if name.startswith(("ARGOCD_ENV_", "PARAM_")) and _SECRET.search(name))
+    """The values that must not be repeated in a message, of what an Application gives."""
+    return secrets_among({name: environment[name] for name in environment if name.startswith(("ARGOCD_ENV_", "PARAM_"))})
+
+
+def secrets_among(environment: Mapping[str, str]) -> list[str]:
+    """The values that must not be repeated, by what their variables are called; longest first."""
+    told = (value for name, value in environment.items() if _SECRET.search(name))
     return sorted((value for value in told if len(value) > 3), key=len, reverse=True)
 
 

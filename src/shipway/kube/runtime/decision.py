@@ -121,6 +121,8 @@ class Ask(Struct, frozen=True):
     poll_seconds: ClassVar[float] = 180.0
     at_once: ClassVar[int] = 4
     """How many such questions one remote is asked at a time."""
+    acts: ClassVar[bool] = False
+    """Whether answering it changes something outside: a process that may only look does not ask it."""
     together: ClassVar[str] = ""
     """Whoever puts several asks under one such word can do nothing before the last is answered, and is woken only then."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable, verdict
@@ -202,8 +203,8 @@ class Shell:
             self._queue.add(key)
 
     def _report(self, key: Any, world: PassWorld, decision: Decision) -> None:
-        """Says what would be done, asks what must be asked, writes nothing."""
-        self._need(key, world, decision)
+        """Says what would be done, asks what must be asked and changes nothing, writes nothing."""
+        self._need(key, world, replace(decision, asks=tuple(ask for ask in decision.asks if not ask.acts)))
         self._queue.add_at(key, decision.wake)
         for action in (action for batch in decision.batches for action in batch.actions):
             log.info("would_do", controller=self.name, key=str(key), action=describe(action))

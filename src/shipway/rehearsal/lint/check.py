@@ -72,7 +72,7 @@ def _of_template(
     for number, raw in enumerate(spec.get("metrics") or []):
         name = str(raw.get("name") or number)
         try:
-            (metric,) = read_metrics({"spec": {"args": args, "metrics": [raw]}})
+            (metric,) = read_metrics({"spec": {"args": args, "metrics": [raw]}}, plugins=None)
         except InvalidInput as error:
             text = error.message.replace("metrics[0]: ", "")
             yield number, name, Finding("invalid", "", text, "the engine ends such a run with an error")

@@ -20,7 +20,25 @@ class MeasureAsk(Ask, frozen=True):
         provider = orjson.loads(self.request.provider)
         kind = next(iter(provider), "")
         settings = provider.get(kind) or {}
+        if kind == "plugin":
+            return f"plugin {next(iter(settings), '')}"
         return f"{kind} {settings.get('address') or settings.get('profile') or _origin(settings.get('url') or '')}"
+
+    def plugin_request(self, config: object) -> bytes:
+        """The JSON document that a MetricPlugin is given. The id is that of the measurement, also while it is resumed."""
+        measurement = self.request.measurement
+        said = {
+            "apiVersion": "shipway.dev/v1alpha1",
+            "kind": "MetricPlugin",
+            "op": self.request.op,
+            "id": f"{self.run_uid}.{self.metric}.{self.number}",
+            "run": {"namespace": self.request.namespace, "uid": self.run_uid},
+            "metric": self.metric,
+            "number": self.number,
+            "config": config,
+            "measurement": orjson.loads(measurement) if measurement else None,
+        }
+        return orjson.dumps(said)
 
 
 def _origin(url: str) -> str:

@@ -14,7 +14,8 @@ from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 class AnalysisRunController:
     """Measures until every metric has an answer. `job_namespace`: where `job` metrics run instead of the run's namespace.
 
-    `instance_id`: only runs that carry it as label are ours; "" means only those without the label.
+    `instance_id`: only runs that carry it as label are ours; "" means only those without the label. `plugins`: the
+    MetricPlugins that are declared; None: whatever is named.
     """
 
     name = "analysis"
@@ -23,12 +24,13 @@ class AnalysisRunController:
         Watch(JOBS, keys_of_run, indexes={RUN_INDEX: run_uid}, label_selector=UID_LABEL),
     )
 
-    def __init__(self, job_namespace: str = "", instance_id: str = "") -> None:
+    def __init__(self, job_namespace: str = "", instance_id: str = "", plugins: frozenset[str] | None = frozenset()) -> None:
         self._job_namespace = job_namespace
+        self._plugins = plugins
         self._instance_id = instance_id
 
     def observe(self, key: ObjectKey, world: World) -> ObservedRun | None:
-        observed = observe(key, world, self._job_namespace)
+        observed = observe(key, world, self._job_namespace, self._plugins)
         if observed is None or labels_of(observed.run).get(INSTANCE_ID_LABEL, "") != self._instance_id:
             return None
         return observed

@@ -30,17 +30,30 @@ from shipway.kube.runtime.decision import Answer, Ask, Batch, Change, Conclusion
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.assess import BAD, ENDED, assess_metric, assess_run
 from shipway.rollouts.analysis.jobs import RunJobs, creation, in_flight_job, surplus
-from shipway.rollouts.analysis.measuring import due_at, number_of_next, terminated, under_way, with_answer, with_job
+from shipway.rollouts.analysis.measuring import (
+    as_asked,
+    due_at,
+    number_of_next,
+    read_answer,
+    terminated,
+    under_way,
+    with_job,
+    with_reading,
+)
 from shipway.rollouts.analysis.metric import Metric, read_metrics
 from shipway.rollouts.analysis.run_status import completion_note, metric_notes, status_with, stored_results
 
 
 class ObservedRun(Struct, frozen=True):
-    """A run, its Jobs, and the answers that have arrived for the measurements it may be waiting for."""
+    """A run, its Jobs, and the answers that have arrived for the measurements it may be waiting for.
+
+    `plugins`: the MetricPlugins that are declared; None: whatever is named.
+    """
 
     run: Obj
     answers: Mapping[MeasureAsk, Answer]
     jobs: RunJobs = RunJobs()
+    plugins: frozenset[str] | None = frozenset()
 
 
 class _Progress(Struct, frozen=True):
@@ -60,7 +73,7 @@ def decide(observed: ObservedRun, now: Instant) -> Decision:
     if status.get("phase") in ENDED:
         return _clean_up(observed, now)
     try:
-        metrics = read_metrics(run)
+        metrics = read_metrics(run, observed.plugins)
     except InvalidInput as error:
         return _finish(run, {**status, "phase": "Error", "message": error.message}, now)
     started_at = parse_rfc3339(status["startedAt"]) if status.get("startedAt") else now
@@ -91,14 +104,16 @@ def conclude(fresh: ObservedRun, outcomes: tuple[Outcome, ...], now: Instant) ->
     return Conclusion(change=again.change, wake=again.wake, notes=again.notes)
 
 
-def asks_of(run: Obj) -> tuple[MeasureAsk, ...]:
-    """The measurement each metric of the run would make next: where `observe` looks for answers."""
+def asks_of(run: Obj, plugins: frozenset[str] | None = frozenset()) -> tuple[MeasureAsk, ...]:
+    """The measurement each metric of the run would make next, or end: where `observe` looks for answers."""
     try:
-        metrics = read_metrics(run)
+        metrics = read_metrics(run, plugins)
     except InvalidInput:
         return ()
-    results = stored_results(run, metrics)
-    return tuple(_ask(run, metric, one) for metric, one in zip(metrics, results, strict=True) if not metric.is_job)
+    pairs = [(one, result) for one, result in zip(metrics, stored_results(run, metrics), strict=True) if not one.is_job]
+    going = tuple(_ask(run, metric, result) for metric, result in pairs)
+    ending = tuple(_ask(run, one, result, is_terminating=True) for one, result in pairs if one.plugin and under_way(result))
+    return (*going, *ending)
 
 
 def _advance(observed: ObservedRun, metrics: tuple[Metric, ...], started_at: Instant, now: Instant) -> _Progress:
@@ -113,13 +128,13 @@ def _advance(observed: ObservedRun, metrics: tuple[Metric, ...], started_at: Ins
         taken = [terminated(one, result, now) for one, result in zip(metrics, results, strict=True)]
         results = _assessed(metrics, taken, is_terminating)
     pairs = list(zip(metrics, results, strict=True))
-    idle = [(metric, result) for metric, result in pairs if result["phase"] not in ENDED and not in_flight_job(result)]
-    dues = [(due_at(metric, result, started_at), metric, result) for metric, result in idle]
+    idle = [(metric, result) for metric, result in pairs if result["phase"] not in ENDED and not _has_job(metric, result)]
+    dues = [(now if is_terminating else due_at(metric, result, started_at), metric, result) for metric, result in idle]
     ripe = [(metric, result) for due, metric, result in dues if due <= now]
     return _Progress(
         results=tuple(results),
         whys={metric.name: assess_metric(metric, result, is_terminating=is_terminating).why for metric, result in pairs},
-        asks=tuple(_ask(run, metric, result) for metric, result in ripe if not metric.is_job),
+        asks=tuple(_ask(run, metric, one, is_terminating=is_terminating) for metric, one in ripe if not metric.is_job),
         creates=tuple(
             creation(run, metric, number_of_next(result), observed.jobs.namespace) for metric, result in ripe if metric.is_job
         ),
@@ -144,20 +159,23 @@ def _has_failed(metrics: tuple[Metric, ...], results: list[Obj]) -> bool:
 def _take_in(observed: ObservedRun, metric: Metric, result: Obj, is_terminating: bool, now: Instant) -> Obj:
     if result.get("phase") in ENDED:
         return result
-    if is_terminating:
+    if is_terminating and not (metric.plugin and under_way(result)):
         return terminated(metric, result, now)
     if metric.is_job:
         return with_job(observed.run, metric, result, observed.jobs, now)
-    answer = observed.answers.get(_ask(observed.run, metric, result))
-    return result if answer is None else with_answer(metric, result, answer, now)
+    answer = observed.answers.get(_ask(observed.run, metric, result, is_terminating=is_terminating))
+    return result if answer is None else with_reading(metric, result, read_answer(metric, answer), answer.at, now)
 
 
-def _ask(run: Obj, metric: Metric, result: Obj) -> MeasureAsk:
+def _has_job(metric: Metric, result: Obj) -> bool:
+    return metric.is_job and bool(in_flight_job(result))
+
+
+def _ask(run: Obj, metric: Metric, result: Obj, *, is_terminating: bool = False) -> MeasureAsk:
     began = metadata(run).get("creationTimestamp") or ""
-    going_on = under_way(result)
-    known: Mapping[str, str] = going_on.get("metadata") or {}
-    started, resume_at = tuple(sorted(known.items())), going_on.get("resumeAt") or ""
-    request = MeasureRequest(namespace_of(run), metric.provider, metric.secrets, began, started, resume_at)
+    request = MeasureRequest(
+        namespace_of(run), metric.provider, metric.secrets, began, *as_asked(result, is_terminating=is_terminating)
+    )
     return MeasureAsk(uid_of(run), metric.name, number_of_next(result), request)
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+import orjson
 from msgspec import Struct
 
-from shipway.api.metrics import Started
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of
@@ -28,6 +28,21 @@ class Reading(Struct, frozen=True):
     value: str = ""
     message: str = ""
     metadata: Mapping[str, str] = {}
+    resume_after: float = 0.0
+
+
+def under_way(result: Obj) -> Obj:
+    """The measurement that goes on at the metric server or in a plugin, {} when there is none."""
+    last: Obj = (result.get("measurements") or [{}])[-1]
+    return last if last.get("resumeAt") and not last.get("finishedAt") else {}
+
+
+def as_asked(result: Obj, *, is_terminating: bool) -> tuple[str, bytes]:
+    """The operation that is asked of a provider, and the measurement under way that it concerns."""
+    measurement = under_way(result)
+    if not measurement:
+        return "run", b""
+    return "terminate" if is_terminating else "resume", orjson.dumps(measurement, option=orjson.OPT_SORT_KEYS)
 
 
 def due_at(metric: Metric, result: Obj, started_at: Instant) -> Instant:
@@ -52,47 +67,28 @@ def read_answer(metric: Metric, answer: Answer) -> Reading:
     if answer.error is not None:
         return Reading("Error", message=answer.error.message)
     sample = answer.value
+    if sample.phase:
+        return Reading(sample.phase, sample.text, sample.message, sample.metadata, sample.resume_after)
     try:
-        phase = sample.verdict or judge(metric, sample.value, answer.at)
-        return Reading(phase, sample.text, metadata=sample.metadata)
+        return Reading(judge(metric, sample.value, answer.at), sample.text, sample.message, sample.metadata)
     except ExpressionError as error:
         return Reading("Error", sample.text, error.message, sample.metadata)
 
 
-def under_way(result: Obj) -> Obj:
-    """The measurement that goes on at the metric server, {} when there is none."""
-    last: Obj = (result.get("measurements") or [{}])[-1]
-    return last if last.get("resumeAt") and not last.get("finishedAt") else {}
-
-
-def with_answer(metric: Metric, result: Obj, answer: Answer, now: Instant) -> Obj:
-    """The result with what an answer brings: a measurement, one begun, or the one under way gone on or ended."""
-    if answer.error is None and isinstance(answer.value, Started):
-        return _going_on(result, answer.value, now)
-    reading = read_answer(metric, answer)
-    if under_way(result):
-        return _finished(metric, result, reading, now)
-    return with_reading(metric, result, reading, answer.at, now)
-
-
-def _going_on(result: Obj, started: Started, now: Instant) -> Obj:
-    before: list[Obj] = result.get("measurements") or []
-    begun: Obj = {"phase": "Running", "startedAt": rfc3339(now), "metadata": dict(started.metadata)}
-    if under_way(result):
-        *before, begun = before
-    # A whole second at least: the time to resume at tells one question from the next.
-    return {**result, "measurements": [*before, {**begun, "resumeAt": rfc3339(now + max(1.0, started.resume_in))}]}
-
-
 def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instant, now: Instant) -> Obj:
-    """The metric's result with one more measurement; only the last `metric.keep` are kept."""
+    """The metric's result with one more measurement, or with an answer to the one under way; `metric.keep` are kept."""
+    begun = under_way(result)
+    before = (result.get("measurements") or [])[: -1 if begun else None]
+    is_over = reading.phase != "Running"
     measurement: Obj = {
         "phase": reading.phase,
-        "startedAt": rfc3339(asked_at),
-        "finishedAt": rfc3339(now),
-        **_told(reading),
+        "startedAt": begun.get("startedAt") or rfc3339(asked_at),
+        **({"finishedAt": rfc3339(now)} if is_over else {"resumeAt": rfc3339(Instant(now + max(1.0, reading.resume_after)))}),
+        **_told(reading, begun.get("metadata") or {}),
     }
-    return _counted(metric, result, reading.phase, [*(result.get("measurements") or []), measurement])
+    if not is_over:
+        return {**result, "measurements": [*before, measurement][-metric.keep :]}
+    return _counted(metric, result, reading.phase, [*before, measurement])
 
 
 def _told(reading: Reading, known: Mapping[str, str] = {}) -> Obj:
@@ -127,9 +123,9 @@ def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant)
 
 
 def terminated(metric: Metric, result: Obj, now: Instant) -> Obj:
-    """A measurement under way is ended well, whatever it would have said."""
-    ended = Reading("Successful", message="Metric Terminated")
-    return _finished(metric, result, ended, now) if in_flight_job(result) or under_way(result) else result
+    """A measurement under way is ended well, whatever it would have said. That of a plugin is asked to end."""
+    ends_here = in_flight_job(result) or (under_way(result) and not metric.plugin)
+    return _finished(metric, result, Reading("Successful", message="Metric Terminated"), now) if ends_here else result
 
 
 def _resumed(metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:

@@ -5,7 +5,8 @@ come from Secrets are left in place: they are filled in where the measurement is
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
 
 import orjson
 import re2
@@ -25,6 +26,8 @@ PROVIDERS = frozenset(
     )
 )
 """Providers that work; a metric with another one is refused."""
+OUR_OWN: Mapping[str, Callable[[Any], object]] = {COMPARE: read_comparison, SLO: read_burning}
+"""Metrics of ours in the place of plugins."""
 MEASUREMENTS = 10
 """Measurements of a metric that are kept where measurementRetention says nothing."""
 _PLACEHOLDER = re.compile(r"\{\{\s*args\.([A-Za-z0-9_.-]+)\s*\}\}")
@@ -48,16 +51,23 @@ class Metric(Struct, frozen=True):
     is_dry_run: bool = False
     keep: int = 10
     is_job: bool = False
+    plugin: str = ""
 
 
-def read_metrics(run: Obj) -> tuple[Metric, ...]:
-    """The metrics of an AnalysisRun. Raises InvalidInput naming the metric and what is wrong with it."""
+def read_metrics(run: Obj, plugins: Container[str] | None = ()) -> tuple[Metric, ...]:
+    """The metrics of an AnalysisRun. Raises InvalidInput naming the metric and what is wrong with it.
+
+    `plugins`: the MetricPlugins that are declared; None where nobody can know, and all are taken to be.
+    """
     spec = run.get("spec") or {}
     values, secrets = _arguments(spec.get("args") or [])
     raw_metrics: list[Obj] = spec.get("metrics") or []
     if not raw_metrics:
         raise _invalid("no metrics specified")
     metrics = tuple(_read(index, raw, values, secrets, spec) for index, raw in enumerate(raw_metrics))
+    for index, metric in enumerate(metrics):
+        if metric.plugin and plugins is not None and metric.plugin not in plugins:
+            raise _invalid(f"metrics[{index}]: {_undeclared(metric.plugin)}")
     names = [metric.name for metric in metrics]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -133,6 +143,21 @@ def _typed(raw: Obj, secrets: tuple[SecretRef, ...], spec: Obj) -> Metric:
         is_dry_run=any(_names(rule, raw.get("name") or "") for rule in spec.get("dryRun") or []),
         keep=_retained(spec, raw.get("name") or ""),
         is_job=bool((raw.get("provider") or {}).get("job")),
+        plugin=_plugin(raw.get("provider") or {}),
+    )
+
+
+def _plugin(provider: Obj) -> str:
+    """The MetricPlugin that measures; "" for another provider, and for what we measure ourselves in the place of plugins."""
+    named = provider.get("plugin")
+    name = next(iter(named), "") if isinstance(named, dict) else ""
+    return "" if name in OUR_OWN else name
+
+
+def _undeclared(name: str) -> str:
+    return (
+        f"the plugin '{name}' does not work here: declare its command as a MetricPlugin in the folder of `shipway run "
+        f"--plugins`, or use one of {', '.join(sorted(OUR_OWN))}"
     )
 
 
@@ -185,13 +210,15 @@ def _problem(metric: Metric, provider: Obj) -> str:
 
 
 def _plugin_problem(plugin: object) -> str:
-    """What is wrong with a metric of our own, which Argo Rollouts' manifests have a place for under `plugin`."""
-    readers = {COMPARE: read_comparison, SLO: read_burning}
-    if not isinstance(plugin, dict) or len(plugin) != 1 or (name := next(iter(plugin))) not in readers:
+    """What is wrong with a metric under `plugin`; those of our own stand there in Argo Rollouts' manifests too."""
+    if not isinstance(plugin, dict) or len(plugin) != 1:
         named = ", ".join(sorted(plugin)) if isinstance(plugin, dict) else ""
-        return f"the plugin '{named}' does not work here; use one of {', '.join(sorted(readers))}"
+        return f"the plugin '{named}' does not work here: name exactly one, with its configuration below"
+    name, config = next(iter(plugin.items()))
+    if name not in OUR_OWN:
+        return "" if config is None or isinstance(config, dict) else f"the configuration of plugin '{name}' is not a map"
     try:
-        readers[name](plugin[name])
+        OUR_OWN[name](config)
     except InvalidInput as error:
         return error.message
     return ""

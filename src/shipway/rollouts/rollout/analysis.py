@@ -1,7 +1,7 @@
 """Which runs a canary should have now: the background run, that of an analysis step, the Experiment of its step, none else.
 
 What a run says comes back as moves: Failed or Error abort, Inconclusive holds. The runs themselves are another controller's
-work.
+work. What plugins of steps say is a part of it.
 """
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from shipway.rollouts.rollout.experiments import plan_trial
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import RUN_TYPE_LABEL, STEP_INDEX_LABEL
 from shipway.rollouts.rollout.pauses import Moves
+from shipway.rollouts.rollout.plugins import PluginWork, plan_plugins
 from shipway.rollouts.rollout.runs import (
     Slot,
     Told,
@@ -36,19 +37,22 @@ class Runs(Struct, frozen=True):
     step: RunStatus | None = None
     background: RunStatus | None = None
     experiment: RunStatus | None = None
+    plugins: PluginWork = PluginWork()
     moves: Moves = Moves()
     effects: Effects = NOTHING
 
 
 def plan_runs(facts: Facts) -> Runs:
     """What the analyses of a canary come to in this pass."""
-    before = facts.status.canary
+    before, plugins = facts.status.canary, plan_plugins(facts)
     step_now = current_run(facts, before.current_step_analysis_run_status)
     background_now = current_run(facts, before.current_background_analysis_run_status)
     if is_skipped(facts):
         return Runs(
             reported(step_now),
             reported(background_now),
+            plugins=plugins,
+            moves=plugins.moves,
             effects=together(cancel(facts, ANALYSIS_RUNS, facts.seen.runs), plan_trial(facts).effects),
         )
     step, background = _step_run(facts, step_now), _background_run(facts, background_now)
@@ -61,7 +65,11 @@ def plan_runs(facts: Facts) -> Runs:
         step=reported(step.occupant),
         background=reported(background.occupant),
         experiment=trial.experiment,
-        moves=verdict(step.run, "Step-based").merged(verdict(background.run, "Background")).merged(trial.moves),
+        plugins=plugins,
+        moves=verdict(step.run, "Step-based")
+        .merged(verdict(background.run, "Background"))
+        .merged(trial.moves)
+        .merged(plugins.moves),
         effects=together(carried_out(facts, told), trial.effects),
     )
 

@@ -154,9 +154,9 @@ def _progress(facts: Facts, after: RolloutStatus, conditions: Conditions, *, bec
 
 
 def _may_time_out(facts: Facts, after: RolloutStatus) -> bool:
-    """Pauses, analyses, experiments and the wait for an old ReplicaSet's deadline are not lack of progress."""
+    """Pauses, analyses, experiments, plugins and the wait for an old ReplicaSet's deadline are not lack of progress."""
     step = facts.step
-    waits = step is not None and (step.analysis or step.pause or step.experiment) is not None
+    waits = step is not None and (step.analysis or step.pause or step.experiment or step.plugin) is not None
     paused = find(after.conditions, PAUSED)
     return not (waits or (paused is not None and paused.status == "True") or any(rs.deadline for rs in facts.roles.others))
 

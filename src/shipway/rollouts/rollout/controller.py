@@ -22,7 +22,7 @@ class RolloutController:
         return WATCHES
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
-        return observe(key, world, self._settings.instance_id)
+        return observe(key, world, self._settings)
 
     def decide(self, observed: Observed, now: Instant) -> Decision:
         return decide(observed, now)

@@ -52,6 +52,8 @@ from shipway.rollouts.rollout.leaving import reach_of
 from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, WORKLOAD_GENERATION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
+from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
+from shipway.rollouts.rollout.plugins import plugin_problem
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
 from shipway.rollouts.rollout.restart import plan_restart
 from shipway.rollouts.rollout.revision import new_replica_set, sync_new
@@ -81,9 +83,23 @@ class RolloutDecision(Decision, frozen=True):
 
 
 def decide(seen: Observed, now: Instant) -> Decision:
-    """What is to be done about a Rollout now. Pure.
+    """What is to be done about a Rollout now. Pure."""
+    decision, asks = _decided(seen, now), _asks(seen, now)
+    return msgspec.structs.replace(decision, asks=asks) if asks else decision
 
-    Passes that would only be words, one after the other (a step is done, the pause after it begins), are said at once,
+
+def _asks(seen: Observed, now: Instant) -> tuple[StepAsk, ...]:
+    """What a plugin is asked now: only what the stored status says, and in every pass, for a call that nobody asks is ended."""
+    call = None if isinstance(seen.spec, Invalid) else next_call(seen.rollout, seen.spec)
+    if call is None or not call.is_due(now):
+        return ()
+    facts = gather(seen, now)
+    is_outdated = isinstance(facts, Invalid) or facts.template_changed or facts.steps_changed
+    return () if is_outdated else (call.ask,)
+
+
+def _decided(seen: Observed, now: Instant) -> RolloutDecision:
+    """Passes that would only be words, one after the other (a step is done, the pause after it begins), are said at once,
     together with the sizes that they lead to. Whatever moves traffic waits until its step has been written.
     """
     decision = _one_pass(seen, now)
@@ -119,6 +135,8 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
         return _invalid(seen, facts, now, watches, recheck=False)
     if facts.spec.replicas is None:
         return RolloutDecision(watches=watches, change=change_of(seen.rollout, {"spec": {"replicas": 1}}, None))
+    if (undeclared := plugin_problem(facts)) is not None:
+        return _invalid(seen, undeclared, now, watches, recheck=False)
     problem = service_problem(facts) or template_problem(facts) or route_problem(facts)
     if problem is not None:
         return _invalid(seen, problem, now, watches, recheck=True)
@@ -212,6 +230,8 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
         before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects, plan_workload(facts)
     )
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
+    plugins = runs.plugins
+    following = Next(following.status, (*plugins.notes, *following.notes), earliest(plugins.wake, following.wake))
     return _decision(facts, effects, following)
 
 

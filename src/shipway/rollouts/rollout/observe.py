@@ -22,11 +22,14 @@ from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpe
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.runtime.decision import Answer
 from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
+from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.rollout.workload import resolved, workload_kind
+from shipway.rollouts.settings import RolloutSettings
 from shipway.rollouts.traffic.router import Router, Seen
 from shipway.rollouts.traffic.routers import read_routers
 
@@ -38,6 +41,7 @@ class Observed(Struct, frozen=True):
 
     `route_kinds` maps (group, kind) of those objects to the served resource; `managed` are the names of added routes. `reach`
     is what the Rollout is remembered to have written into; `left_routers` and `left_routes`: what of it the spec names no more.
+    `answers` of plugins to what the status waits for.
     """
 
     rollout: Obj
@@ -58,13 +62,18 @@ class Observed(Struct, frozen=True):
     workload_kind: Resource | None = None
     workload: Obj | None = None
     unsynced: frozenset[str] = frozenset()
-    instance_id: str = ""
+    settings: RolloutSettings = RolloutSettings()
+    answers: Mapping[StepAsk, Answer] = {}
+
+    @property
+    def instance_id(self) -> str:
+        return self.settings.instance_id
 
 
-def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
+def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed | None:
     """None: the Rollout is gone, going, or belongs to a controller with another instance id."""
     rollout = world.get(ROLLOUTS, key.namespace, key.name)
-    if rollout is None or is_deleting(rollout) or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != instance_id:
+    if rollout is None or is_deleting(rollout) or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != settings.instance_id:
         return None
     namespace, spec = namespace_of(rollout), parse(rollout)
     kind = workload_kind(spec) if not isinstance(spec, Invalid) else None
@@ -72,10 +81,10 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
     if not isinstance(spec, Invalid) and spec.workload_ref is not None and kind is not None:
         workload = world.get(kind, namespace, spec.workload_ref["name"])
         if workload is None and not world.is_synced(kind):
-            return Observed(rollout, spec, workload_kind=kind, unsynced=frozenset({kind.kind}), instance_id=instance_id)
+            return Observed(rollout, spec, workload_kind=kind, unsynced=frozenset({kind.kind}), settings=settings)
         spec = resolved(rollout, spec, workload)
     if isinstance(spec, Invalid):
-        return Observed(rollout=rollout, spec=spec, workload_kind=kind, instance_id=instance_id)
+        return Observed(rollout=rollout, spec=spec, workload_kind=kind, settings=settings)
     replica_sets = tuple(map(read_replica_set, world.indexed(REPLICA_SETS, BY_OWNER, uid_of(rollout))))
     routers, reach = routers_of(spec), remembered(rollout)
     has_left = reach != reach_of(rollout, spec)
@@ -104,8 +113,15 @@ def observe(key: ObjectKey, world: World, instance_id: str) -> Observed | None:
         workload_kind=kind,
         workload=workload,
         unsynced=frozenset(_unsynced(world, spec, kinds)),
-        instance_id=instance_id,
+        settings=settings,
+        answers=_answers(world, rollout, spec),
     )
+
+
+def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[StepAsk, Answer]:
+    call = next_call(rollout, spec)
+    answer = world.answer(call.ask) if call is not None else None
+    return {call.ask: answer} if call is not None and answer is not None else {}
 
 
 def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[tuple[str, str], Resource | None]) -> Iterator[str]:

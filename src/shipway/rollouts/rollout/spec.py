@@ -44,7 +44,7 @@ from shipway.rollouts.traffic.routers import (
     read_routers,
 )
 
-LEADING_KINDS = ("experiment", "pause", "setWeight", "analysis")
+LEADING_KINDS = ("experiment", "pause", "setWeight", "analysis", "plugin")
 """A step has at most one of these; scale and routes may be set beside it."""
 STEP_MESSAGE = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
 SERVICES_MESSAGE = "Canary service and Stable service must to be set to use Traffic Routing"
@@ -53,7 +53,6 @@ PING_PONG_MESSAGE = "Ping-pong feature works with the ALB and Istio traffic rout
 WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("v1", "PodTemplate"))
 SPEC_REFS = ("canary", "stable")
 SCALE_DOWNS = (None, "", "never", "onsuccess", "progressively")
-UNSUPPORTED_STEPS = ("plugin",)
 
 
 class Invalid(Struct, frozen=True):
@@ -273,7 +272,8 @@ def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
         yield invalid(path, " ".join(f"step.{kind[0].upper()}{kind[1:]}: true" for kind in STEP_KINDS), STEP_MESSAGE)
         return
     if sum(kind in LEADING_KINDS for kind in step.kinds) > 1:
-        named = (f"step.{k[0].upper()}{k[1:]}: {str(k in step.kinds).lower()}" for k in LEADING_KINDS)
+        told = (kind for kind in LEADING_KINDS if kind != "plugin" or kind in step.kinds)  # Argo Rollouts does not look at it
+        named = (f"step.{k[0].upper()}{k[1:]}: {str(k in step.kinds).lower()}" for k in told)
         yield invalid(path, " ".join(named), STEP_MESSAGE)
         return
     most = max_weight(canary)
@@ -289,9 +289,8 @@ def _step_problems(canary: Canary, step: Step, path: str) -> Iterator[Invalid]:
         yield from _header_route_problems(canary, step, f"{path}.setHeaderRoute")
     if step.set_mirror_route is not None:
         yield from _mirror_route_problems(canary, step.set_mirror_route, f"{path}.setMirrorRoute")
-    for kind in UNSUPPORTED_STEPS:
-        if kind in step.kinds:
-            yield not_yet(f"{path}.{kind}", f"the step {kind}")
+    if step.plugin is not None and not step.plugin.name:
+        yield required(f"{path}.plugin.name", "name the plugin, as it is declared")
 
 
 def _experiment_problems(canary: Canary, step: ExperimentStep, carried: int, path: str) -> Iterator[Invalid]:

@@ -80,6 +80,7 @@ def reset_status(facts: Facts) -> Next:
         current_step_analysis_run_status=None,
         current_background_analysis_run_status=None,
         current_experiment="",
+        step_plugin_statuses=(),
     )
     status = replace(
         counted(facts),
@@ -99,6 +100,7 @@ def advance(facts: Facts, runs: Runs, traffic: Traffic, restarted_at: str | None
         current_background_analysis_run_status=runs.background,
         stable_ping_pong=facts.status.canary.stable_ping_pong,
         current_experiment=runs.experiment.name if runs.experiment is not None else "",
+        step_plugin_statuses=runs.plugins.statuses,
     )
     status = replace(counted(facts), canary=canary, restarted_at=restarted_at)
     moves = runs.moves
@@ -145,7 +147,7 @@ def _step_facts(facts: Facts, runs: Runs, traffic: Traffic) -> StepFacts:
         weight_verified=traffic.verified,
         was_paused=facts.status.controller_pause,
         paused_for=facts.seconds_since(pause.start_time) if pause is not None else None,
-        run_phase=judge_of_step.status if judge_of_step is not None else None,
+        run_phase=judge_of_step.status if judge_of_step is not None else runs.plugins.phase,
     )
 
 

@@ -3,6 +3,7 @@
     enter ──> stay ──(pods there, weight verified)──> next
     pause: fresh ──> pause ──(held)──> stay ──(released by a person, or elapsed)──> next
     analysis, experiment: running ──> stay;  successful ──> next;  inconclusive ──> hold;  failed ──> abort
+    plugin: as these, but never inconclusive; one that ended in error runs again
 
 `condition_of` says which condition holds, `STEP_TABLE` what follows from it; a test proves that no pair is missing. A new
 step kind is a row here, a condition where it needs one, and its effect on weight, pods or routes in the file that makes those.
@@ -21,13 +22,8 @@ Condition = Literal[
 Move = Literal["stay", "next", "pause", "hold", "abort"]
 
 _ONCE_PODS_ARE_THERE: Mapping[Condition, Move] = {"short": "stay", "settled": "next"}
-_ONCE_JUDGED: Mapping[Condition, Move] = {
-    "unstarted": "stay",
-    "running": "stay",
-    "successful": "next",
-    "inconclusive": "hold",
-    "failed": "abort",
-}
+_ONCE_DONE: Mapping[Condition, Move] = {"unstarted": "stay", "running": "stay", "successful": "next", "failed": "abort"}
+_ONCE_JUDGED: Mapping[Condition, Move] = {**_ONCE_DONE, "inconclusive": "hold"}
 
 STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
     "setWeight": _ONCE_PODS_ARE_THERE,
@@ -37,6 +33,7 @@ STEP_TABLE: Mapping[str, Mapping[Condition, Move]] = {
     "pause": {"fresh": "pause", "held": "stay", "released": "next", "elapsed": "next"},
     "analysis": _ONCE_JUDGED,
     "experiment": _ONCE_JUDGED,
+    "plugin": _ONCE_DONE,
 }
 
 RUN_CONDITIONS: Mapping[str, Condition] = {
@@ -48,12 +45,14 @@ RUN_CONDITIONS: Mapping[str, Condition] = {
     "Failed": "failed",
     "Error": "failed",
 }
+PLUGIN_CONDITIONS: Mapping[str, Condition] = {"": "unstarted", "Successful": "successful", "Failed": "failed"}
+"""Of a phase that is none of these, Error too, the plugin is run again."""
 
 
 class StepFacts(Struct, frozen=True):
     """What decides about the current step. `paused_for`: seconds since its pause began, None when none is recorded.
 
-    `run_phase` is that of the step's AnalysisRun or Experiment.
+    `run_phase` is that of the step's AnalysisRun, Experiment or plugin.
     `was_paused` is status.controllerPause: set and yet no pause recorded means that a person has cleared it.
     """
 
@@ -65,14 +64,17 @@ class StepFacts(Struct, frozen=True):
 
 
 def condition_of(step: Step, facts: StepFacts) -> Condition:
-    """The condition of a step. One that names several kinds waits as its pause, analysis or experiment does, else for its pods.
+    """The condition of a step. One that names several kinds waits as its pause, analysis, experiment or plugin does, else for
+    its pods.
 
-    Validation saw to it that there is at most one kind among pause, analysis, setWeight and experiment.
+    Validation saw to it that there is at most one kind among pause, analysis, setWeight, experiment and plugin.
     """
     if step.pause is not None:
         return _pause_condition(step.pause, facts)
     if step.analysis is not None or step.experiment is not None:
         return RUN_CONDITIONS.get(facts.run_phase or "", "running")
+    if step.plugin is not None:
+        return PLUGIN_CONDITIONS.get(facts.run_phase or "", "running")
     if step.set_weight is None and step.set_canary_scale is None:
         return "settled"
     if not facts.at_counts or (step.set_weight is not None and not facts.weight_verified):
@@ -100,6 +102,8 @@ def describe(step: Step) -> str:
         return "analysis"
     if step.experiment is not None:
         return "experiment"
+    if step.plugin is not None:
+        return f"plugin: {step.plugin.name}"
     if step.set_canary_scale is not None:
         scale = step.set_canary_scale
         if scale.weight is not None:

@@ -152,7 +152,6 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
     assert len(play(run, [1, 1])[1]) == 2
 
 
-@pytest.mark.compat("rollouts:provider.others")
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -162,7 +161,11 @@ def test_arguments_are_filled_in_everywhere_but_secrets_stay_out() -> None:
         ),
         (
             {"metrics": [metric(provider={"plugin": {"argoproj-labs/sample": {}}})]},
-            "Analysis spec invalid: metrics[0]: the plugin 'argoproj-labs/sample' does not work here; use one of shipway.dev/c",
+            "Analysis spec invalid: metrics[0]: the plugin 'argoproj-labs/sample' does not work here: declare its command as",
+        ),
+        (
+            {"metrics": [metric(provider={"plugin": {"a/b": {}, "c/d": {}}})]},
+            "Analysis spec invalid: metrics[0]: the plugin 'a/b, c/d' does not work here: name exactly one",
         ),
         (
             {"metrics": [metric(provider={"plugin": {"shipway.dev/slo": {}}})]},

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from shipway.api.metrics import Sample, Started
+from shipway.api.metrics import Sample
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.patches import merge_patch
@@ -14,7 +15,7 @@ from shipway.rollouts.analysis.decide import ObservedRun, decide
 from shipway.rollouts.analysis.observe import asks_of
 
 START = Instant(1_800_000_000.0)
-BEGUN = Started({"canaryExecutionId": "01X"}, 15.0)
+BEGUN = Sample(None, "", {"canaryExecutionId": "01X"}, phase="Running", resume_after=15.0)
 Run = dict[str, Any]
 
 
@@ -61,7 +62,7 @@ def test_what_was_begun_stands_in_the_measurement_and_is_asked_for_when_it_is_ti
     waiting = decide(ObservedRun(run, {}), Instant(START + 14))
     assert (waiting.asks, waiting.wake) == ((), START + 15)
     ask = asked(run, Instant(START + 15))
-    assert (ask.request.started, ask.request.resume_at) == ((("canaryExecutionId", "01X"),), rfc3339(START + 15))
+    assert (ask.request.op, orjson.loads(ask.request.measurement)) == ("resume", begun)
 
 
 def test_what_goes_on_is_asked_again_and_counts_once() -> None:
@@ -70,7 +71,7 @@ def test_what_goes_on_is_asked_again_and_counts_once() -> None:
     run = told(run, BEGUN, Instant(START + 15))
     assert [one["resumeAt"] for one in measurements(run)] == [rfc3339(START + 30)]
     assert asked(run, Instant(START + 30)) != first
-    run = told(run, Sample(90, "90", verdict="Successful"), Instant(START + 31))
+    run = told(run, Sample(90, "90", phase="Successful"), Instant(START + 31))
     (ended,) = measurements(run)
     assert (ended["phase"], ended["value"]) == ("Successful", "90")
     assert (ended["startedAt"], ended["finishedAt"]) == (rfc3339(START), rfc3339(START + 31))
@@ -82,13 +83,13 @@ def test_what_goes_on_is_asked_again_and_counts_once() -> None:
 @pytest.mark.parametrize(
     ("answer", "phase", "message"),
     [
-        (Sample(90, "90", verdict="Successful"), "Successful", ""),
+        (Sample(90, "90", phase="Successful"), "Successful", ""),
         (
-            Sample(80, "80", verdict="Inconclusive"),
+            Sample(80, "80", phase="Inconclusive"),
             "Inconclusive",
             'Metric "score" assessed Inconclusive due to inconclusive (1)',
         ),
-        (Sample(10, "10", verdict="Failed"), "Failed", 'Metric "score" assessed Failed due to failed (1) > failureLimit (0)'),
+        (Sample(10, "10", phase="Failed"), "Failed", 'Metric "score" assessed Failed due to failed (1) > failureLimit (0)'),
         (Unavailable("down"), "Error", 'Metric "score" assessed Error due to consecutiveErrors (1)'),
     ],
 )
@@ -104,7 +105,7 @@ def test_one_that_cannot_be_begun_is_an_errored_measurement_and_is_begun_again()
     run = told(run_of(kayenta()), Unavailable("down"), START)
     assert measurements(run)[0]["phase"] == "Error"
     ask = asked(run, Instant(START + 10))
-    assert (ask.number, ask.request.started) == (2, ())
+    assert (ask.number, ask.request.op) == (2, "run")
 
 
 def test_one_that_errs_while_it_goes_on_is_begun_again() -> None:
@@ -112,16 +113,16 @@ def test_one_that_errs_while_it_goes_on_is_begun_again() -> None:
     run = told(run, Unavailable("down"), Instant(START + 15))
     (ended,) = measurements(run)
     assert (ended["phase"], ended["message"]) == ("Error", "down")
-    assert asked(run, Instant(START + 25)).request.started == ()
+    assert asked(run, Instant(START + 25)).request.op == "run"
 
 
 def test_the_next_of_several_is_begun_after_the_interval() -> None:
     run = told(run_of(kayenta(interval="1m", count=2)), BEGUN, START)
-    run = told(run, Sample(90, "90", verdict="Successful"), Instant(START + 15))
+    run = told(run, Sample(90, "90", phase="Successful"), Instant(START + 15))
     assert run["status"]["phase"] == "Running"
     assert decide(ObservedRun(run, {}), Instant(START + 74)).asks == ()
     ask = asked(run, Instant(START + 75))
-    assert (ask.number, ask.request.started) == (2, ())
+    assert (ask.number, ask.request.op) == (2, "run")
 
 
 @pytest.mark.compat("rollouts:terminate")
@@ -152,4 +153,4 @@ def test_a_run_that_another_controller_began_is_gone_on_with() -> None:
     }
     result = {"name": "score", "phase": "Running", "measurements": [begun]}
     run = {**run_of(kayenta()), "status": {"phase": "Running", "startedAt": rfc3339(START), "metricResults": [result]}}
-    assert asked(run, START).request.started == (("canaryExecutionId", "01Z"),)
+    assert orjson.loads(asked(run, START).request.measurement) == begun

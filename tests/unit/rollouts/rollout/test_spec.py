@@ -82,7 +82,9 @@ def trial(routing: Obj | None = None, duration: str = "", **template: object) ->
             "the canary's weight and those of the templates come to 110: at most 100 can be shared",
         ),
         (trial(duration="soon", name="a", specRef="stable"), 'experiment.duration: Invalid value: "soon": write it like 30s'),
-        (canary(steps=[{"plugin": {"name": "x"}}]), "the step plugin is not supported yet"),
+        (canary(steps=[{"plugin": {"config": {}}}]), "spec.strategy.steps[0].plugin.name: Required value: name the plugin"),
+        (canary(steps=[{"plugin": {"name": 7}}]), "spec.strategy.canary.steps[0].plugin.name: Expected `str`, got `int`"),
+        (canary(steps=[{"plugin": {"name": "a/b"}, "setWeight": 5}]), "Step must have one of the following set"),
         (canary(steps=[{"setMirrorRoute": {"name": "x"}}]), "SetMirrorRoute requires TrafficRouting, supports Istio only"),
         (
             canary(steps=[{"setCanaryScale": {"replicas": 1}}]),

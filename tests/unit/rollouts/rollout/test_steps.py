@@ -5,8 +5,16 @@ from typing import get_args
 
 import pytest
 
-from shipway.api.rollout import STEP_KINDS, ExperimentStep, Pause, RolloutAnalysis, SetCanaryScale, SetHeaderRoute, Step
-from shipway.rollouts.rollout.spec import UNSUPPORTED_STEPS
+from shipway.api.rollout import (
+    STEP_KINDS,
+    ExperimentStep,
+    Pause,
+    PluginStep,
+    RolloutAnalysis,
+    SetCanaryScale,
+    SetHeaderRoute,
+    Step,
+)
 from shipway.rollouts.rollout.steps import (
     RUN_CONDITIONS,
     STEP_TABLE,
@@ -26,6 +34,7 @@ STEPS = {
     "setMirrorRoute": (Step(set_mirror_route={"name": "x"}),),
     "analysis": (Step(analysis=RolloutAnalysis()),),
     "experiment": (Step(experiment=ExperimentStep()),),
+    "plugin": (Step(plugin=PluginStep("a/b")),),
 }
 FACTS = [
     StepFacts(at_counts, verified, was_paused, paused_for, phase)
@@ -35,11 +44,8 @@ FACTS = [
 ]
 
 
-@pytest.mark.compat("rollouts:step.plugin")
-def test_every_kind_of_step_either_runs_or_is_refused() -> None:
-    assert set(STEP_TABLE) | set(UNSUPPORTED_STEPS) == set(STEP_KINDS)
-    assert not set(STEP_TABLE) & set(UNSUPPORTED_STEPS)
-    assert set(STEPS) == set(STEP_TABLE)
+def test_every_kind_of_step_runs() -> None:
+    assert set(STEPS) == set(STEP_TABLE) == set(STEP_KINDS)
 
 
 @pytest.mark.parametrize("kind", STEP_TABLE)
@@ -72,6 +78,10 @@ def test_every_condition_has_a_move_and_every_move_is_reachable(kind: str) -> No
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Successful"), "next"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Error"), "abort"),
         (Step(analysis=RolloutAnalysis()), StepFacts(run_phase="Inconclusive"), "hold"),
+        (Step(plugin=PluginStep("a/b")), StepFacts(run_phase="Running", at_counts=True), "stay"),
+        (Step(plugin=PluginStep("a/b")), StepFacts(run_phase="Successful"), "next"),
+        (Step(plugin=PluginStep("a/b")), StepFacts(run_phase="Error"), "stay"),
+        (Step(plugin=PluginStep("a/b")), StepFacts(run_phase="Failed"), "abort"),
     ],
 )
 def test_moves(step: Step, facts: StepFacts, move: Move) -> None:
@@ -87,6 +97,7 @@ ROUTED = SetHeaderRoute(name="x")
     [
         (Step(pause=Pause(), set_canary_scale=SCALED, set_header_route=ROUTED), StepFacts(at_counts=True), "pause"),
         (Step(analysis=RolloutAnalysis(), set_canary_scale=SCALED), StepFacts(at_counts=True, run_phase="Running"), "stay"),
+        (Step(plugin=PluginStep("a/b"), set_canary_scale=SCALED), StepFacts(at_counts=True), "stay"),
         (Step(set_canary_scale=SCALED, set_header_route=ROUTED), StepFacts(), "stay"),
         (Step(set_weight=5, set_header_route=ROUTED), StepFacts(at_counts=True, weight_verified=False), "stay"),
         (Step(set_weight=5, set_header_route=ROUTED), StepFacts(at_counts=True), "next"),
@@ -110,6 +121,7 @@ def test_a_step_of_several_kinds_waits_for_the_slowest(step: Step, facts: StepFa
         (Step(set_canary_scale=SetCanaryScale(replicas=2)), "setCanaryScale{replicas: 2}"),
         (Step(set_header_route=SetHeaderRoute(name="x")), "setHeaderRoute: x"),
         (Step(set_mirror_route={"name": "x"}), "setMirrorRoute: x"),
+        (Step(plugin=PluginStep("a/b")), "plugin: a/b"),
     ],
 )
 def test_descriptions_are_argo_rollouts_words(step: Step, text: str) -> None:
