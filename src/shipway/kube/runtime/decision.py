@@ -229,7 +229,8 @@ class Decision(Struct, frozen=True):
     `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
     them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
     `refresh`: those of the standing asks that are to be asked anew at once, of the remote itself. `memo`: what `conclude` has
-    to know of the moment before the actions; nobody else looks at it.
+    to know of the moment before the actions; nobody else looks at it. `figures` are for the metrics: what is counted of the
+    key's object and stands in no status.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -240,6 +241,7 @@ class Decision(Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     refresh: tuple[Ask, ...] = ()
     memo: Any = None
+    figures: tuple[tuple[str, float], ...] = ()
 
 
 class Conclusion(Struct, frozen=True):

@@ -23,6 +23,9 @@ class PassListener:
     def told(self, note: Note) -> None:
         """A pass told an event."""
 
+    def counted(self, controller: str, key: Any, figures: tuple[tuple[str, float], ...]) -> None:
+        """All that is counted of a key's object now (`Decision.figures`)."""
+
 
 class RuntimeMetrics:
     """Passes, their length and their failures, by controller."""
@@ -68,3 +71,7 @@ class RuntimeMetrics:
     def told(self, note: Note) -> None:
         for listener in self._listeners:
             listener.told(note)
+
+    def counted(self, controller: str, key: Any, figures: tuple[tuple[str, float], ...]) -> None:
+        for listener in self._listeners:
+            listener.counted(controller, key, figures)

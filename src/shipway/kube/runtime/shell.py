@@ -158,6 +158,7 @@ class Shell:
             self._forget(key)
             return
         decision = self._controller.decide(observed, started)
+        self._metrics.counted(self.name, key, decision.figures)
         if self._is_read_only:
             self._report(key, world, decision)
             self._metrics.passed(self.name, key, self._clock.now() - started)
@@ -304,6 +305,7 @@ class Shell:
 
     def _forget(self, key: Any) -> None:
         self._ours.pop(key, None)
+        self._metrics.counted(self.name, key, ())
         self._queue.forget_failures(key)
         self._queue.add_at(key, None)
         self._parking.give_up(key)
