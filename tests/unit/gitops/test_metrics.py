@@ -144,6 +144,20 @@ def test_what_passes_took_and_wrote() -> None:
     ]
 
 
+@pytest.mark.proves("gitops:metrics", "002-31")
+@pytest.mark.compat("argocd:metrics.app")
+def test_orphans_are_counted_as_long_as_somebody_looks_for_them() -> None:
+    metrics = counted()
+    for figures, lines in (
+        ((("orphans", 3.0),), {f'argocd_app_orphaned_resources_count{{{NAMED},project="team"}} 3.0'}),
+        ((), set()),
+    ):
+        metrics.counted(CONTROLLER, KEY, figures)
+        assert printed(metrics, "argocd_app_orphaned") == lines
+    metrics.counted("rollout", KEY, (("orphans", 3.0),))
+    assert not printed(metrics, "argocd_app_orphaned")
+
+
 @pytest.mark.proves("gitops:metrics")
 def test_what_is_gone_leaves_nothing() -> None:
     metrics = counted(with_state("Succeeded"))

@@ -24,6 +24,7 @@ from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
 from shipway.gitops.application.checks import checks_of
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
+from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
 from shipway.gitops.application.target import Target, prepared, recalled, target_of
@@ -87,6 +88,7 @@ class Observed(Struct, frozen=True):
     place: Place = Place(HERE)
     """The cluster that everything but the application itself lives in."""
     family: Family = Family()
+    orphaned: Orphaned = Orphaned()
 
     @property
     def status(self) -> Obj:
@@ -122,6 +124,7 @@ class Observer:
         self._preparations = Preparations()
         self._projects = Projects()
         self._places = Places()
+        self._orphan_counts = OrphanCounts()
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
@@ -157,8 +160,10 @@ class Observer:
             has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
             _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
         keeping = _keeping(app, operation, sync_target)
+        orphaned = self._orphan_counts.look(world, place, spec, read, self._read_settings(world).scope)
         asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
-        asks += [*(one.scripted.ask for one in live if one.scripted), *(one for one in (keeping, place.ask) if one)]
+        asks += [one.scripted.ask for one in live if one.scripted]
+        asks += [one for one in (keeping, place.ask, orphaned.ask) if one]
         return Observed(
             key=key,
             app=app,
@@ -185,6 +190,7 @@ class Observer:
             namespace=_destination_namespace(world, place, spec),
             place=place,
             family=self._family(world, key, app, kinds, (target, sync_target)),
+            orphaned=orphaned,
         )
 
     def _family(
