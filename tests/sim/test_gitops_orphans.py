@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, CRDS, LEASES, NAMESPACES, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, LEASES, NAMESPACES, SECRETS, SERVICES
+from shipway.gitops.manifest import manifest_of
+from shipway.gitops.tracking import tracked_by
+from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import dig, resource_version_of
+from shipway.kube.objects.views import dig, generation_of, resource_version_of, uid_of
 from tests.sim.fleet_world import Fleet, simulate_fleet, url
-from tests.sim.gitops_objects import WIDGETS, config
+from tests.sim.gitops_objects import CLAIMS, WIDGETS, claim, config, deployment, service
 from tests.sim.gitops_world import World, application, simulate
 from tests.sim.prometheus_lines import value
 from tests.sim.test_gitops_projects import project
@@ -281,3 +284,51 @@ def test_orphans_of_another_cluster_are_told_there_only() -> None:
         assert not [one for one in there.runtime.informers if one.resource.cluster], "the cluster is left"
 
     simulate_fleet(story, [config()])
+
+
+async def as_kubectl_applies(there: World, resource: Resource, obj: Obj) -> None:
+    """With kubectl's field manager of client-side apply, whose fields an adoption takes over."""
+    await Client(there.user.transport, manager="kubectl-client-side-apply").create(resource, obj)
+
+
+async def as_an_operator(there: World, resource: Resource, obj: Obj) -> None:
+    await there.user.create(resource, obj)
+
+
+async def as_server_side(there: World, resource: Resource, obj: Obj) -> None:
+    await there.user.apply(resource, obj, manager="kubectl")
+
+
+@pytest.mark.proves("002-31")
+@pytest.mark.parametrize("made", [as_kubectl_applies, as_an_operator, as_server_side])
+def test_an_orphan_whose_manifest_is_committed_is_taken_over_as_it_is(made: Any) -> None:
+    async def story(there: World) -> None:
+        await looks(there)
+        orphans = {
+            CONFIG_MAPS: stray("left", labels={"team": "a"}),
+            SERVICES: in_shop(service("left")),
+            DEPLOYMENTS: in_shop(deployment("left")),
+            CLAIMS: in_shop(claim("left")),
+        }
+        for resource, obj in orphans.items():
+            await made(there, resource, obj)
+        await there.until(says(len(orphans)))
+        before = {resource: await there.user.get(resource, "shop", "left") for resource in orphans}
+        await there.push([config(), *(manifest_of(one, "shop") for one in before.values())])
+        await there.synced()
+        await there.until(says(0))
+        await there.settle(60.0)
+        for resource, was in before.items():
+            now = await there.user.get(resource, "shop", "left")
+            assert list(tracked_by(now)) == ["shop"]
+            assert uid_of(now) == uid_of(was) and generation_of(now) == generation_of(was)
+            assert now.get("spec") == was.get("spec") and now.get("data") == was.get("data")
+        await there.push([config()])
+        await there.settle(10.0)
+        assert await there.gone(DEPLOYMENTS, "shop", "left"), "what leaves Git again is pruned like all else"
+
+    simulate(story, [config()])
+
+
+def in_shop(obj: Obj) -> Obj:
+    return {**obj, "metadata": {**obj["metadata"], "namespace": "shop"}}

@@ -261,7 +261,7 @@ def test_who_did_not_see_what_is_at_hand_is_told() -> None:
 
 
 def test_who_answers_is_told_of_an_ask_that_nobody_asks_any_more() -> None:
-    async def story(lanes: Lanes, world: World, clock: LoopClock) -> None:
+    async def story(world: World, lanes: Lanes, clock: LoopClock) -> None:
         forgotten: list[Ask] = []
         lanes.forgotten = forgotten.append
         lanes.subscribe("a", [Branch("main")])
