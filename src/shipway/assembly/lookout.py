@@ -26,7 +26,7 @@ from shipway.kube.runtime.runtime import Runtime
 
 SOON, REST = 1.0, 30.0
 """Seconds from a change until it is told, and between two times that a namespace is told of."""
-Whole = tuple[str, Scope]
+Where = tuple[str, Scope]
 """A cluster, and which of its kinds count."""
 
 
@@ -53,7 +53,7 @@ class Lookout:
     def __init__(self, clock: Clock, control_namespace: str) -> None:
         self._clock = clock
         self._control_namespace = control_namespace
-        self._looks: dict[Whole, _Look] = {}
+        self._looks: dict[Where, _Look] = {}
         self._applications: set[str] = set()
         self._runtime: Runtime | None = None
         self._informer: Informer | None = None
@@ -85,22 +85,22 @@ class Lookout:
         await look.contents.listed.wait()
         return look.strays.of(ask.namespace)
 
-    def _look_at(self, whole: Whole) -> _Look:
-        look = self._looks.get(whole)
+    def _look_at(self, where: Where) -> _Look:
+        look = self._looks.get(where)
         if look is None:
             if self._runtime is None or self._group is None:
                 raise AssertionError("who is asked serves a runtime and runs")
-            cluster, scope = whole
+            cluster, scope = where
 
             def leaves_out(kind: Resource) -> bool:
                 return leaves_out_kind(kind.group, kind.kind, scope, cluster)
 
             if self._informer is None:
                 self._informer = self._runtime.follow(APPLICATIONS, self._application_changed)
-            strays = Strays(self._applications.__contains__, lambda namespace: self._changed(whole, namespace))
+            strays = Strays(self._applications.__contains__, lambda namespace: self._changed(where, namespace))
             contents = self._runtime.contents(Part(cluster, leaves_out), strays)
             task = self._group.create_task(contents.run())
-            look = self._looks[whole] = _Look(strays, contents, self._informer, task)
+            look = self._looks[where] = _Look(strays, contents, self._informer, task)
         return look
 
     def _forgotten(self, ask: Ask) -> None:
@@ -127,16 +127,16 @@ class Lookout:
         for look in self._looks.values():
             look.strays.application_changed(instance)
 
-    def _changed(self, whole: Whole, namespace: str) -> None:
-        look = self._looks.get(whole)
+    def _changed(self, where: Where, namespace: str) -> None:
+        look = self._looks.get(where)
         asked = look.asked.get(namespace) if look and look.contents.listed.is_set() else None
         if asked is None or asked.due is not None:
             return
         wait = max(SOON, asked.told + REST - self._clock.elapsed())
-        asked.due = asyncio.get_running_loop().call_later(wait, self._tell, whole, namespace)
+        asked.due = asyncio.get_running_loop().call_later(wait, self._tell, where, namespace)
 
-    def _tell(self, whole: Whole, namespace: str) -> None:
-        asked = self._looks[whole].asked[namespace]
+    def _tell(self, where: Where, namespace: str) -> None:
+        asked = self._looks[where].asked[namespace]
         asked.due, asked.told = None, self._clock.elapsed()
         if self._runtime is not None:
-            self._runtime.ask_again([OrphansAsk(whole[0], namespace, whole[1])])
+            self._runtime.ask_again([OrphansAsk(where[0], namespace, where[1])])
