@@ -161,9 +161,7 @@ class Observer:
             _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
         keeping = _keeping(app, operation, sync_target)
         orphaned = self._orphan_counts.look(world, place, spec, read, self._read_settings(world).scope)
-        asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
-        asks += [one.scripted.ask for one in live if one.scripted]
-        asks += [one for one in (keeping, place.ask, orphaned.ask) if one]
+        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
         return Observed(
             key=key,
             app=app,
@@ -184,7 +182,7 @@ class Observer:
             is_kept=keeping is None or world.answer(keeping) is not None,
             context=replace(context, answer=answers.get),
             live=live,
-            asks=tuple(dict.fromkeys(asks)),
+            asks=asks,
             watches=tuple(self._watch(resource) for resource in kinds),
             is_listed=is_listed,
             namespace=_destination_namespace(world, place, spec),
@@ -353,6 +351,13 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged)
+
+
+def _asks(parts: Sequence[Target | Comparison | None], live: Sequence[Live], *others: Ask | None) -> tuple[Ask, ...]:
+    """Everything that is asked, each once."""
+    asks = [ask for one in parts if one for ask in one.asks]
+    asks += [one.scripted.ask for one in live if one.scripted]
+    return tuple(dict.fromkeys([*asks, *(one for one in others if one)]))
 
 
 def _scripted(live: Live, customizations: Customizations, world: World) -> Live:
