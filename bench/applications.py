@@ -68,8 +68,15 @@ class Engines:
 
     async def passes(self, controller: str) -> float:
         """How many passes of a controller have ended."""
+        return await self._figure("shipway_passes_total", controller)
+
+    async def queue_depth(self, controller: str) -> float:
+        """How many keys of a controller wait for their pass."""
+        return await self._figure("shipway_queue_depth", controller)
+
+    async def _figure(self, metric: str, controller: str) -> float:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as answer:
-            found = re.search(rf'shipway_passes_total{{controller="{controller}"}} (\S+)', await answer.text())
+            found = re.search(rf'{metric}{{controller="{controller}"}} (\S+)', await answer.text())
         return float(found[1]) if found else 0.0
 
     def usage(self) -> Usage:

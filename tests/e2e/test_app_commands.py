@@ -10,8 +10,9 @@ import sys
 import pytest
 from msgspec import Struct
 
-from shipway.api.kinds import CONFIG_MAPS, DEPLOYMENTS
-from shipway.kube.objects.views import dig
+from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, DEPLOYMENTS
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig, uid_of
 from tests.e2e.places import Place, config_map
 from tests.e2e.running import app_is, environment
 
@@ -147,3 +148,42 @@ async def test_actions_and_rules_on_a_running_engine(place: Place) -> None:
         assert json.loads(listed.out)["items"][0]["status"] == "Active"
         refused = await shipway("proj", "delete", "default")
         assert (refused.code, refused.err.startswith("error: ")) == (2, True)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.proves("002-31")
+async def test_an_orphan_is_told_of_and_adopted_by_one_command_and_a_commit(place: Place) -> None:
+    shipway = Shell(place)
+    left = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "left", "namespace": "shop"},
+        "data": {"colour": "blue"},
+    }
+    async with place.run() as running:
+        await running.ready()
+        place.git.notify(f"{running.url}/api/webhook", "")
+        await place.deliver_app()
+        await app_is(place.client, "shop", lambda app: dig(app, "status", "health", "status") == "Healthy")
+        before = await place.client.create(CONFIG_MAPS, left)
+        await place.client.patch(APP_PROJECTS, "argocd", "default", {"spec": {"orphanedResources": {"warn": True}}})
+        await app_is(place.client, "shop", lambda app: warning(app) == "Application has 1 orphaned resources")
+        got = await shipway("app", "get", "shop")
+        assert "OrphanedResourceWarning: Application has 1 orphaned resources" in got.out, got.err
+        listed = await shipway("app", "orphans", "shop")
+        assert [line[0] for line in columns(listed.out)] == ["NAME", "configmap/left"], listed.err
+
+        adopted = await shipway("app", "orphans", "shop", "--adopt", "configmap/left")
+        assert (adopted.code, "commit it to deploy of " in adopted.err) == (0, True), adopted.err
+        await place.push({"deploy/left.yaml": adopted.out})
+        await app_is(
+            place.client, "shop", lambda app: not warning(app) and len(dig(app, "status", "resources", default=[])) == 2
+        )
+        now = await place.client.get(CONFIG_MAPS, "shop", "left")
+        assert (uid_of(now), now["data"]) == (uid_of(before), before["data"])
+        assert (await shipway("app", "orphans", "shop", "-o", "name")).out == ""
+
+
+def warning(app: Obj) -> str:
+    conditions = dig(app, "status", "conditions", default=[])
+    return next((one["message"] for one in conditions if one["type"] == "OrphanedResourceWarning"), "")

@@ -18,6 +18,7 @@ from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered
 from shipway.assembly.clusters import Clusters
+from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import NotFound, ShipwayError
@@ -190,6 +191,7 @@ class World:
         client = Client(self.engine, manager=settings.manager)
 
         clusters = self._make_clusters(client, self.clock)
+        self.lookout = Lookout(self.clock, settings.namespace)
 
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
@@ -206,6 +208,7 @@ class World:
             KnownHeadAsk: known_head,
             RenderAsk: render,
             **clusters.resolvers,
+            **self.lookout.resolvers,
             HealthAsk: health_by_script,
             JqPathsAsk: selected_by_jq,
             KeepAsk: self.repository.keep,
@@ -213,6 +216,7 @@ class World:
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
         clusters.serve(runtime)
+        self.lookout.serve(runtime)
         count_objects(runtime, ApplicationMetrics(settings))
         self.shadows = count_shadows(runtime)
         runtime.metrics.registry.register(ClusterMetrics(lambda: runtime.informers, self.clock, clusters.known))
@@ -239,6 +243,7 @@ class World:
                     group.create_task(self.runtime.run())
                     group.create_task(self.clusters.run())
                     group.create_task(self.clusters.meet())
+                    group.create_task(self.lookout.run())
                     group.create_task(self._killed())
             except* (Crash, ShipwayError):
                 self.crashes += 1

@@ -17,6 +17,7 @@ from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
+from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_gitops
 from shipway.assembly.pushes import Pushes
 from shipway.assembly.repositories import Concerns, Repositories
@@ -74,6 +75,7 @@ class GitMeans(Struct, frozen=True):
     scripts: Scripts
     factories: Factories
     deployments: Deployments
+    lookout: Lookout
     webhook_secrets: WebhookSecrets
 
     @staticmethod
@@ -96,7 +98,8 @@ class GitMeans(Struct, frozen=True):
             opened_history = Deployments.open(settings.cache, key, sources.renderer.render, clock)
             deployments = await stack.enter_async_context(opened_history)
             told = WebhookSecrets(client, clock, settings.namespace)
-            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, told)
+            lookout = Lookout(clock, settings.namespace)
+            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told)
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -113,11 +116,13 @@ class GitMeans(Struct, frozen=True):
             PathsAsk: self.scripts.jq_paths,
             **self.factories.resolvers,
             **self.clusters.resolvers,
+            **self.lookout.resolvers,
         }
 
     def at_work_beside(self, runtime: Runtime) -> "FromGit":
         """Before the runtime runs: has it asked and told, and says what it knows without asking."""
         self.clusters.serve(runtime)
+        self.lookout.serve(runtime)
         self.sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *self.factories.asks_of(news)]))
         runtime.before_renewal(self.sources.wished)
         runtime.know_by(self.sources.at_hand)
@@ -142,7 +147,8 @@ class FromGit:
     async def run(self) -> None:
         """Follows what is configured, and looks at what was pushed to, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for one in (self._means.webhook_secrets, self._means.repositories, self._means.clusters, self._pushes):
+            means = self._means
+            for one in (means.webhook_secrets, means.repositories, means.clusters, means.lookout, self._pushes):
                 group.create_task(one.run())
 
     def pushed(self, event: PushEvent) -> int:

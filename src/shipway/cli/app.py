@@ -49,7 +49,7 @@ ACTS = {
     "tree": ("app_tree", "Show its objects and what they brought forth, down to the pods."),
     "logs": ("app_logs", "Print the logs of its pods."),
     "resources": ("app_acts", "List the objects that it manages."),
-    "orphans": ("app_orphans", "List what lies in its namespace and belongs to no Application; ignore or delete it."),
+    "orphans": ("app_orphans", "List what lies in its namespace and belongs to no Application; adopt, ignore or delete it."),
     "takeover": ("app_takeover", "Take it over from a running Argo CD. Nothing restarts."),
     "handback": ("app_takeover", "Give it back to Argo CD."),
     "set": ("app_set", "Change it: another revision, parameters, images, the sync policy."),

@@ -66,7 +66,7 @@ def overview(app: Obj, why: str, now: Instant, paint: Paint = PLAIN) -> list[str
     """`app get`: the facts, what is wrong, every object, and the one sentence."""
     lines = [f"{label + ':':<14}{value}" for label, value in _facts(app, now, paint) if value]
     for condition in status_of(app).get("conditions") or []:
-        lines.append(f"{condition.get('type', '') + ':':<24}{paint(condition.get('message') or '', 'red')}")
+        lines.append(f"{condition.get('type', '') + ':':<25}{paint(condition.get('message') or '', 'red')}")
     if rows := resource_rows(app):
         lines += ["", *table(RESOURCE_HEADINGS, rows, paint)]
     return [*lines, "", why]

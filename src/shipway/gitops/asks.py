@@ -7,6 +7,7 @@
     ChangesAsk    standing   lane: its mirror        -> tuple of api.commits.Committed
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
     ConnectionAsk standing   lane: the cluster's own -> its version
+    OrphansAsk    standing   lane: the cluster       -> frozenset of Ref: what belongs to no Application
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
@@ -19,6 +20,7 @@ import orjson
 
 from shipway.api.commits import ChangesRequest, SignatureRequest
 from shipway.api.sources import HeadRequest, RenderRequest
+from shipway.gitops.scope import Scope
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Ask
 
@@ -105,6 +107,25 @@ class ConnectionAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"connection {self.cluster}"
+
+
+class OrphansAsk(Ask, frozen=True):
+    """What lies in a namespace and belongs to no Application, whatever a project says of it?
+
+    Put once for all applications that go there, and asked again when something comes or goes. `scope` says which kinds count.
+    """
+
+    standing: ClassVar[bool] = True
+    poll_seconds: ClassVar[float] = 3600.0
+    at_once: ClassVar[int] = 100_000
+    """It is answered from memory as soon as the cluster has been looked at, which all wait for together."""
+    cluster: str
+    namespace: str
+    scope: Scope
+
+    @property
+    def lane(self) -> str:
+        return f"orphans {self.cluster}"
 
 
 class DryRunAsk(Ask, frozen=True):

@@ -20,12 +20,13 @@ from shipway.base.clock import parse_rfc3339
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError
 from shipway.base.histograms import Durations
 from shipway.gitops.operation import is_over
+from shipway.gitops.orphans import FIGURE
 from shipway.gitops.pinned import spec_sources
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, is_deleting, name_of, namespace_of, spec_of, status_of
-from shipway.kube.runtime.decision import Action, Apply, Bind, Create, Delete, Evict, Note, Outcome, Patch, Replace
+from shipway.kube.runtime.decision import Action, Apply, Bind, Create, Decision, Delete, Evict, Note, Outcome, Patch, Replace
 from shipway.kube.runtime.informer import OnChange
 from shipway.kube.runtime.metrics import PassListener
 
@@ -63,6 +64,8 @@ class _Figures(Struct):
     syncs: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: float = 0.0
     requests: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    orphans: float | None = None
+    """None where nobody looks for them, or does not know yet."""
 
 
 class ApplicationMetrics(Collector, PassListener):
@@ -102,6 +105,10 @@ class ApplicationMetrics(Collector, PassListener):
             where = (key.namespace, figures.server)
             self._reconciles.setdefault(where, Durations(BUCKETS)).took(seconds)
 
+    def decided(self, controller: str, key: Any, decision: Decision | None) -> None:
+        if found := self._of(controller, key):
+            found.orphans = dict(decision.figures).get(FIGURE) if decision else None
+
     def told(self, note: Note) -> None:
         about = note.regarding
         figures = self._figures.get((about.get("namespace", ""), about.get("name", "")))
@@ -127,8 +134,13 @@ class ApplicationMetrics(Collector, PassListener):
         requests = CounterMetricFamily(
             "argocd_app_k8s_request_total", "Writes that passes of an Application sent", labels=[*NAMED, *REQUEST]
         )
+        orphans = GaugeMetricFamily(
+            "argocd_app_orphaned_resources_count", "Objects in its namespace that belong to no Application", labels=NAMED
+        )
         for (namespace, name), one in self._figures.items():
             named = (namespace, name, one.project)
+            if one.orphans is not None:
+                orphans.add_metric(named, one.orphans)
             info.add_metric((*named, *one.info), 1)
             for condition, count in one.conditions.items():
                 conditions.add_metric((*named, condition), count)
@@ -138,7 +150,7 @@ class ApplicationMetrics(Collector, PassListener):
                 seconds.add_metric((*named, one.server), one.seconds)
             for labels, count in one.requests.items():
                 requests.add_metric((*named, *labels), count)
-        yield from (info, conditions, syncs, seconds, requests)
+        yield from (info, conditions, syncs, seconds, requests, orphans)
         reconcile = HistogramMetricFamily(
             "argocd_app_reconcile", "How long passes took, in seconds", labels=["namespace", "dest_server"]
         )

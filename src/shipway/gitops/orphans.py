@@ -2,13 +2,18 @@
 
 As in Argo CD, what an owner brought forth, what Kubernetes itself puts into every namespace, kinds that the AppProject forbids
 or that change all the time, and what `spec.orphanedResources.ignore` of the project names do not count.
+
+    may_be_orphan     of one object, whatever any project says: what the engine keeps an index of (`strays`)
+    of_project        what of these one project speaks of
+    orphans           both at once, over a list, with who made each: what a person is shown
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 
 from shipway.api.application import ApplicationSpec, ProjectSpec
+from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob
 from shipway.gitops.project import DEFAULT, refusal_of
 from shipway.gitops.scope import Scope
@@ -16,6 +21,9 @@ from shipway.gitops.tracking import tracked_by
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.objects.views import annotations_of, labels_of, metadata
 
+CONDITION = "OrphanedResourceWarning"
+FIGURE = "orphans"
+"""What a pass says of their number to the metrics; no status tells it where the project does not warn."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MADE_BY_THE_SYSTEM = (("Endpoints", ""), ("EndpointSlice", "discovery.k8s.io"), ("ControllerRevision", "apps"))
@@ -34,15 +42,38 @@ def orphans(
 ) -> tuple[Orphan, ...]:
     """Those among the objects of one namespace. `instances`: what the Applications that exist are called in tracking ids."""
     found: list[Orphan] = []
+    counts = of_project(spec, project)
     for obj in objects:
-        ref, trackers = ref_of(obj), tuple(tracked_by(obj))
-        if metadata(obj).get("ownerReferences") or not ref.namespace or any(one in instances for one in trackers):
+        ref = ref_of(obj)
+        if leaves_out_kind(ref.group, ref.kind, scope) or not may_be_orphan(ref, obj):
             continue
-        if _is_left_out(ref, scope) or is_ignored(ref, project):
-            continue
-        if not refusal_of(project, spec.project or DEFAULT, ref, True, spec.destination):
+        if counts(ref) and not any(one in instances for one in tracked_by(obj)):
             found.append(Orphan(ref, obj, maker_of(obj)))
     return tuple(sorted(found, key=lambda one: (one.ref.kind, one.ref.name)))
+
+
+def leaves_out_kind(group: str, kind: str, scope: Scope, cluster: str = "") -> bool:
+    """Whether no object of a kind ever counts, so that it need not even be watched."""
+    return (kind, group) in MADE_BY_THE_SYSTEM or scope.leaves_out(group, kind, cluster)
+
+
+def may_be_orphan(ref: Ref, obj: Obj) -> bool:
+    """Whether an object counts if no Application tracks it. Its metadata says enough."""
+    if not ref.namespace or metadata(obj).get("ownerReferences"):
+        return False
+    if (ref.namespace, ref.group, ref.kind, ref.name) == ("default", "", "Service", "kubernetes"):
+        return False
+    return bool(ref.group) or (ref.kind, ref.name) not in BELONGS_TO_THE_NAMESPACE
+
+
+def of_project(spec: ApplicationSpec, project: ProjectSpec) -> Callable[[Ref], bool]:
+    """Whether an orphan is one that the project speaks of, to an application with this spec."""
+    ignored = ignored_by(project)
+
+    def counts(ref: Ref) -> bool:
+        return not ignored(ref) and not refusal_of(project, spec.project or DEFAULT, ref, True, spec.destination)
+
+    return counts
 
 
 def maker_of(obj: Obj) -> str:
@@ -59,29 +90,23 @@ def maker_of(obj: Obj) -> str:
     return manager or next((writer for _, writer in writers if writer), "")
 
 
-def is_ignored(ref: Ref, project: ProjectSpec) -> bool:
-    """Whether the project says not to speak of it: `group` always has to fit, `kind` and `name` where they are given."""
-    rules: Iterable[Mapping[str, str]] = (project.orphaned_resources or {}).get("ignore") or ()
-    return any(
-        _fits(rule.get("group", ""), ref.group)
-        and (not rule.get("kind") or _fits(rule["kind"], ref.kind))
-        and (not rule.get("name") or _fits(rule["name"], ref.name))
-        for rule in rules
-    )
+def ignored_by(project: ProjectSpec) -> Callable[[Ref], bool]:
+    """What the project says not to speak of: `group` always has to fit, `kind` and `name` where they are given. As in Argo CD,
+    a rule that is no valid pattern fits nothing."""
+    written: Iterable[Mapping[str, str]] = (project.orphaned_resources or {}).get("ignore") or ()
+    rules = [rule for one in written if (rule := _compiled(one))]
+    return lambda ref: any(rule(ref) for rule in rules)
+
+
+def _compiled(rule: Mapping[str, str]) -> Callable[[Ref], bool] | None:
+    try:
+        group = compile_glob(rule.get("group") or "")
+        kind, name = (compile_glob(rule.get(part) or "*") for part in ("kind", "name"))
+    except InvalidInput:
+        return None
+    return lambda ref: group(ref.group) and kind(ref.kind) and name(ref.name)
 
 
 def rule_for(ref: Ref) -> dict[str, str]:
     """The entry of `spec.orphanedResources.ignore` for exactly this object."""
     return {"group": ref.group, "kind": ref.kind, "name": ref.name}
-
-
-def _is_left_out(ref: Ref, scope: Scope) -> bool:
-    if (ref.kind, ref.group) in MADE_BY_THE_SYSTEM or scope.leaves_out(ref.group, ref.kind):
-        return True
-    if (ref.namespace, ref.group, ref.kind, ref.name) == ("default", "", "Service", "kubernetes"):
-        return True
-    return not ref.group and (ref.kind, ref.name) in BELONGS_TO_THE_NAMESPACE
-
-
-def _fits(pattern: str, text: str) -> bool:
-    return compile_glob(pattern)(text)

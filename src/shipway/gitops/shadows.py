@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from shipway.gitops.application.shadow import Shadow
 from shipway.gitops.metrics import CONTROLLER
+from shipway.kube.runtime.decision import Decision
 from shipway.kube.runtime.metrics import PassListener
 
 
@@ -29,9 +30,10 @@ class Shadows(Collector, PassListener):
     def all(self) -> list[Shadow]:
         return sorted(self._of.values(), key=lambda one: one.application)
 
-    def reported(self, controller: str, key: Any, report: Any) -> None:
+    def decided(self, controller: str, key: Any, decision: Decision | None) -> None:
         if controller != CONTROLLER:
             return
+        report = decision.report if decision else None
         if before := self._of.pop(key, None):
             self._agreements[before.agreement] -= 1
         if not isinstance(report, Shadow):

@@ -13,6 +13,7 @@ from shipway.gitops.comparison import Comparison, Item, item_wave
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.external_urls import external_urls
 from shipway.gitops.hold import CONDITION as HELD
+from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.pinned import Pinned
 from shipway.gitops.sync.tasks import images_of
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
@@ -22,7 +23,7 @@ WARNINGS = (
     "SharedResourceWarning",
     "RepeatedResourceWarning",
     "ExcludedResourceWarning",
-    "OrphanedResourceWarning",
+    ORPHANED,
     DEPENDENCY,
     "ClientSideApplyWarning",
 )

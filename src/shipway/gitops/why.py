@@ -19,11 +19,12 @@ from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.change_rights import CONDITION as CHANGE_RIGHTS
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.hold import hold_of, sentence
+from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.tasks import images_of
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
+from shipway.kube.objects.views import condition_of, dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
 
 _VERDICTS = {"Error": "could not be measured", "Inconclusive": "was inconclusive"}
 HASH_LABEL = "rollouts-pod-template-hash"
@@ -43,7 +44,14 @@ def why(app: Obj, children: Iterable[Obj] = (), now: Instant | None = None) -> s
     for explain in (_error, _running, _aborted, _held, partial(_shut, now), _waiting, _unhealthy, _failed, _out_of_sync):
         if text := explain(app, found):
             return f"{name} {text}"
-    return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}."
+    return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}.{_orphaned(app)}"
+
+
+def _orphaned(app: Obj) -> str:
+    """Nothing is wrong with the application itself, but somebody may want to tidy up around it."""
+    if condition_of(app, ORPHANED) is None:
+        return ""
+    return f" Its namespace holds objects that belong to no Application: `shipway app orphans {name_of(app)}` lists them."
 
 
 def _error(app: Obj, _: Sequence[Obj]) -> str:

@@ -50,7 +50,7 @@ def test_an_application_nobody_has_looked_at_yet() -> None:
 
 def test_conditions_are_shown() -> None:
     broken = application(conditions=[{"type": "ComparisonError", "message": "repository not found"}])
-    assert "ComparisonError:        repository not found" in app_view.overview(broken, "", NOW)
+    assert "ComparisonError:         repository not found" in app_view.overview(broken, "", NOW)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj
 from shipway.kube.runtime.controller import ObjectKey
-from shipway.kube.runtime.decision import Apply, Create, Delete, Note, Outcome
+from shipway.kube.runtime.decision import Apply, Create, Decision, Delete, Note, Outcome
 
 ROOT = Path(__file__).parents[3]
 KEY = ObjectKey("argocd", "shop")
@@ -142,6 +142,20 @@ def test_what_passes_took_and_wrote() -> None:
         ("ConfigMap", "409", "Create"),
         ("Deployment", "200", "Patch"),
     ]
+
+
+@pytest.mark.proves("gitops:metrics", "002-31")
+@pytest.mark.compat("argocd:metrics.app")
+def test_orphans_are_counted_as_long_as_somebody_looks_for_them() -> None:
+    metrics = counted()
+    for figures, lines in (
+        ((("orphans", 3.0),), {f'argocd_app_orphaned_resources_count{{{NAMED},project="team"}} 3.0'}),
+        ((), set()),
+    ):
+        metrics.decided(CONTROLLER, KEY, Decision(figures=figures))
+        assert printed(metrics, "argocd_app_orphaned") == lines
+    metrics.decided("rollout", KEY, Decision(figures=(("orphans", 3.0),)))
+    assert not printed(metrics, "argocd_app_orphaned")
 
 
 @pytest.mark.proves("gitops:metrics")

@@ -86,6 +86,11 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
     ("found", "sentence"),
     [
         (app(), "shop-web is Synced to abc1234 and Healthy."),
+        (
+            app(conditions=conditions("OrphanedResourceWarning", "Application has 2 orphaned resources")),
+            "shop-web is Synced to abc1234 and Healthy. Its namespace holds objects that belong to no Application: "
+            "`shipway app orphans shop-web` lists them.",
+        ),
         ({"metadata": {"name": "shop-web"}}, "shop-web has not been looked at yet"),
         (
             app("Unknown", conditions=conditions("ComparisonError", "web.yaml: line 7: bad indentation.")),

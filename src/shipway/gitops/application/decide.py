@@ -41,6 +41,7 @@ from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.operation import Begun, begin, history_entry
+from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
@@ -86,7 +87,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
 def _next(observed: Observed, now: Instant) -> Decision:
     if is_deleting(observed.app):
         return _deletion(observed, now)
-    idle = Decision(asks=observed.asks, watches=observed.watches)
+    idle = Decision(asks=observed.asks, watches=observed.watches, figures=_figures(observed))
     if not observed.has_project and _wants_default_project(observed):
         create = Create(APP_PROJECTS, default_project(observed.settings.namespace))
         return replace(idle, batches=(Batch((create,)),), wake=Instant(now + LIST_PATIENCE))
@@ -97,16 +98,21 @@ def _next(observed: Observed, now: Instant) -> Decision:
         return replace(idle, wake=Instant(now + LIST_PATIENCE))
     draft = draft_of(observed, now)
     asks = (*observed.asks, *(draft.progress.asks if draft.progress else ()))
-    return Decision(
+    return replace(
+        idle,
         batches=draft.batches,
         asks=tuple(dict.fromkeys(asks)),
-        watches=observed.watches,
         change=_change(observed, draft, now),
         wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed)),
         notes=_notes(observed, draft),
         memo=draft.progress.before if draft.progress else {},
         refresh=asked_again(observed, now),
     )
+
+
+def _figures(observed: Observed) -> tuple[tuple[str, float], ...]:
+    count = observed.orphaned.count
+    return () if count is None else ((ORPHANS, count),)
 
 
 def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:

@@ -6,7 +6,7 @@ decision hands them to the shell, which keeps them up for as long as this applic
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
 from shipway.gitops.application.checks import checks_of
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
+from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
 from shipway.gitops.application.target import Target, prepared, recalled, target_of
@@ -89,6 +90,7 @@ class Observed(Struct, frozen=True):
     """The cluster that everything but the application itself lives in."""
     family: Family = Family()
     stance: Stance = OURS
+    orphaned: Orphaned = Orphaned()
 
     @property
     def status(self) -> Obj:
@@ -124,6 +126,7 @@ class Observer:
         self._preparations = Preparations()
         self._projects = Projects()
         self._places = Places()
+        self._orphan_counts = OrphanCounts()
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
@@ -157,10 +160,10 @@ class Observer:
         if sync_target is not target:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
         if operation:
-            has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
-            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
+            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
-        asks = _asks_of((target, sync_target, comparison, sync_comparison), live, (keeping, place.ask))
+        orphaned = self._orphan_counts.look(world, place, spec, read, self._read_settings(world).scope)
+        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
         return Observed(
             key=key,
             app=app,
@@ -188,6 +191,7 @@ class Observer:
             place=place,
             family=self._family(world, key, app, kinds, (target, sync_target)),
             stance=stance,
+            orphaned=orphaned,
         )
 
     def _family(
@@ -354,12 +358,11 @@ class Observer:
         return compare(desired, mine, claims, context, judged)
 
 
-def _asks_of(
-    parts: Iterable[Target | Comparison | None], live: Iterable[Live], others: Iterable[Ask | None]
-) -> tuple[Ask, ...]:
-    asks: list[Ask] = [ask for part in parts if part for ask in part.asks]
-    asks += [*(one.scripted.ask for one in live if one.scripted), *(ask for ask in others if ask)]
-    return tuple(dict.fromkeys(asks))
+def _asks(parts: Sequence[Target | Comparison | None], live: Sequence[Live], *others: Ask | None) -> tuple[Ask, ...]:
+    """Everything that is asked, each once."""
+    asks = [ask for one in parts if one for ask in one.asks]
+    asks += [one.scripted.ask for one in live if one.scripted]
+    return tuple(dict.fromkeys([*asks, *(one for one in others if one)]))
 
 
 def _scripted(live: Live, customizations: Customizations, world: World) -> Live:
@@ -380,11 +383,12 @@ def _keeping(app: Obj, operation: Operation | None, target: Target | None) -> Ke
     return KeepAsk(uid_of(app), target.at.identity, target.requests, remembered)
 
 
-def _look_up_dry_runs(comparison: Comparison | None, context: Context, options: dict[str, str], *, only_forced: bool) -> None:
+def _look_up_dry_runs(comparison: Comparison | None, context: Context, options: dict[str, str], app: Obj) -> None:
     """Takes the answers into the snapshot that a sync asks for before its first action, and before it deletes an object that
     cannot be changed."""
+    has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
     for item in comparison.items if comparison else ():
-        if only_forced and option_of(item.obj, options, "Force") != "true":
+        if has_begun and option_of(item.obj, options, "Force") != "true":
             continue
         if item.desired and not item.is_hook and (ask := dry_run_of(item.desired, item.live_obj, item.claims, context)):
             context.answer(ask)

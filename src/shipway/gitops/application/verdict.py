@@ -5,12 +5,14 @@ health goes on being judged and, for a time of grace, so does the sync state aga
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.checks import CHECKED
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.comparison import Item, health_of_all
 from shipway.gitops.hold import CONDITION, sentence
+from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.project import DEFAULT, refusals
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.objects.views import condition_of, dig
@@ -30,6 +32,19 @@ class Verdict(Struct, frozen=True):
 
 def verdict_of(observed: Observed, now: Instant) -> Verdict:
     """Sync state, health and conditions."""
+    verdict = _judged(observed, now)
+    others = [one for one in verdict.conditions if one[0] != ORPHANED]
+    return replace(verdict, conditions=(*others, *_orphaned(observed)))
+
+
+def _orphaned(observed: Observed) -> list[tuple[str, str]]:
+    """Orphans are told of whether or not Git can be read. While they are not known, what was said stands."""
+    if observed.orphaned.ask is not None and observed.orphaned.count is None:
+        return [one for one in told(observed.status) if one[0] == ORPHANED]
+    return [(ORPHANED, text)] if (text := observed.orphaned.condition) else []
+
+
+def _judged(observed: Observed, now: Instant) -> Verdict:
     old_health: str = dig(observed.status, "health", "status", default="Unknown")
     if observed.spec is None:
         return Verdict("Unknown", "Unknown", (("InvalidSpecError", observed.spec_error),))

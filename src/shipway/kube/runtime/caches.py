@@ -128,6 +128,7 @@ class Caches:
         self._needed_by: defaultdict[InformerKey, set[Hashable]] = defaultdict(set)
         self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._tell_of_whole: dict[Hashable, Callable[[Resource], None]] = {}
 
     @property
     def informers(self) -> tuple[Informer, ...]:
@@ -179,22 +180,40 @@ class Caches:
                 rng=self._rng,
             )
             self._start(key)
+            self._whole_changed(key)
         for name, index in watch.indexes.items():
             informer.add_index(name, index)
         self._needed_by[key].add(who)
         return informer
+
+    def whole(self, resource: Resource) -> Informer | None:
+        """The cache of all objects of a kind with all that they say, if somebody keeps one."""
+        keys: list[InformerKey] = [
+            (resource, "", "", "", False, keeps_managed_fields) for keeps_managed_fields in (True, False)
+        ]
+        return next((self._informers[key] for key in keys if key in self._informers), None)
+
+    def follow_whole(self, who: Hashable, tell: Callable[[Resource], None] | None) -> None:
+        """Has `tell` told of the kinds of which `whole` gives another answer from now on; None ends it."""
+        if tell is None:
+            self._tell_of_whole.pop(who, None)
+        else:
+            self._tell_of_whole[who] = tell
 
     def release(self, who: Hashable, key: InformerKey) -> bool:
         """`who` needs it no more. True when nobody does and the informer has ended."""
         needed_by = self._needed_by[key]
         needed_by.discard(who)
         if needed_by:
+            if needed_by == {_KINDS}:
+                self._leave(key[0].cluster)
             return False
         del self._needed_by[key]
         self._informers.pop(key, None)
         task = self._tasks.pop(key, None)
         if task:
             task.cancel()
+        self._whole_changed(key)
         self._leave(key[0].cluster)
         return True
 
@@ -210,6 +229,13 @@ class Caches:
                 if task := self._tasks.pop(key, None):
                     task.cancel()
                 self._start(key)
+
+    def _whole_changed(self, key: InformerKey) -> None:
+        resource, *selectors, metadata_only, _ = key
+        if any(selectors) or metadata_only:
+            return
+        for tell in list(self._tell_of_whole.values()):
+            tell(resource)
 
     def _member(self, cluster: str) -> _Member:
         """The cluster, met for the first time if nobody needed it yet."""

@@ -231,8 +231,9 @@ class Decision(Struct, frozen=True):
     `watches` are kinds that this key needs beyond its controller's own (found at run time); the shell counts who needs
     them and ends a watch that nobody needs any more. `asks` likewise: an ask that no key repeats is forgotten.
     `refresh`: those of the standing asks that are to be asked anew at once, of the remote itself. `memo`: what `conclude` has
-    to know of the moment before the actions; nobody else looks at it. `report`: the key is somebody else's. Nothing of the
-    decision is carried out or written; this is told to whoever listens for it (`PassListener.reported`).
+    to know of the moment before the actions; nobody else looks at it. `figures` are for the metrics: what is counted of the
+    key's object and stands in no status. `report`: the key is somebody else's, so nothing of the decision is carried out or
+    written, and this is told instead. Who listens to the passes reads both (`PassListener.decided`).
     """
 
     batches: tuple[Batch, ...] = ()
@@ -244,6 +245,7 @@ class Decision(Struct, frozen=True):
     refresh: tuple[Ask, ...] = ()
     memo: Any = None
     report: Any = None
+    figures: tuple[tuple[str, float], ...] = ()
 
 
 class Conclusion(Struct, frozen=True):

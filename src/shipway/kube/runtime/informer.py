@@ -105,6 +105,10 @@ class Informer:
         """Whether it holds only the objects of one namespace, or that a selector chooses."""
         return bool(self._namespace or self._label_selector or self._field_selector)
 
+    @property
+    def is_metadata_only(self) -> bool:
+        return self._metadata_only
+
     def __len__(self) -> int:
         return len(self._store)
 
@@ -114,12 +118,20 @@ class Informer:
         for obj in self._store:
             callback(None, obj)
 
+    def off_event(self, callback: OnChange) -> None:
+        """Ends what `on_event` began."""
+        self._subscribers = [one for one in self._subscribers if one != callback]
+
     def on_synced(self, callback: Callable[[], None]) -> None:
         """Calls back once, after the first list; at once if that has happened."""
         if self.synced.is_set():
             callback()
         else:
             self._until_synced.append(callback)
+
+    def holds(self, namespace: str, name: str) -> bool:
+        """Whether the object is in the cache."""
+        return self._store.version_of(namespace, name) is not None
 
     def has_seen(self, namespace: str, name: str, version: str) -> bool:
         """Whether the object at `version`, a later one or its deletion has reached the cache."""

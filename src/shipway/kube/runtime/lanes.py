@@ -52,6 +52,8 @@ class Lanes:
         self._wake = wake
         self.poll: Poll = lambda ask, now: ask.poll_seconds
         self.before_renewal: Callable[[Ask], None] = lambda ask: None
+        self.forgotten: Callable[[Ask], None] = lambda ask: None
+        """Told of each ask that nobody asks any more."""
         self.at_hand: Callable[[Ask], Any] = lambda ask: None
         """The value of an immutable ask that takes no time to say, or None."""
         self._answers: dict[Ask, Answer] = {}
@@ -136,6 +138,7 @@ class Lanes:
         task = self._tasks.pop(ask, None)
         if task:
             task.cancel()
+        self.forgotten(ask)
 
     def _start(self, ask: Ask) -> None:
         known = self._answers.get(ask)

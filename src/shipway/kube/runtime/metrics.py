@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shipway.kube.runtime.decision import Note, Outcome
+from shipway.kube.runtime.decision import Decision, Note, Outcome
 
 
 class PassListener:
@@ -23,8 +23,8 @@ class PassListener:
     def told(self, note: Note) -> None:
         """A pass told an event."""
 
-    def reported(self, controller: str, key: Any, report: Any) -> None:
-        """What a pass said of a key that is somebody else's; None: it is ours, or gone."""
+    def decided(self, controller: str, key: Any, decision: Decision | None) -> None:
+        """What a pass decided, before it is carried out; None: the key is gone, or another replica's."""
 
 
 class RuntimeMetrics:
@@ -72,6 +72,6 @@ class RuntimeMetrics:
         for listener in self._listeners:
             listener.told(note)
 
-    def reported(self, controller: str, key: Any, report: Any) -> None:
+    def decided(self, controller: str, key: Any, decision: Decision | None) -> None:
         for listener in self._listeners:
-            listener.reported(controller, key, report)
+            listener.decided(controller, key, decision)

@@ -13,6 +13,7 @@ from shipway.base.clock import Clock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Resource
 from shipway.kube.runtime.caches import Caches, Open
+from shipway.kube.runtime.contents import Contents, Listener, Part
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask, Watch
 from shipway.kube.runtime.informer import Informer, OnChange
@@ -36,6 +37,7 @@ class Runtime:
         read_only: Collection[str] = (),
     ) -> None:
         self.metrics = RuntimeMetrics()
+        self._clock = clock
         self._caches = Caches(client, clock, rng)
         self._lanes = Lanes(resolvers or {}, clock, self._wake)
         around = Surroundings(client, self._caches, self._lanes, clock, self.metrics, rng)
@@ -51,9 +53,15 @@ class Runtime:
             for shell in self._shells.values():
                 group.create_task(shell.run())
 
-    def follow(self, resource: Resource, on_change: OnChange) -> None:
+    def follow(self, resource: Resource, on_change: OnChange) -> Informer:
         """Tells `on_change` of every object of a kind, as long as this lives. Shares the cache of whoever watches all of it."""
-        self._caches.need(on_change, Watch(resource, lambda _: ())).on_event(on_change)
+        informer = self._caches.need(on_change, Watch(resource, lambda _: ()))
+        informer.on_event(on_change)
+        return informer
+
+    def contents(self, part: Part, listener: Listener) -> Contents:
+        """Follows everything that `part` says as long as its `run` runs, and tells `listener`."""
+        return Contents(self._caches, self._clock, part, listener)
 
     @property
     def informers(self) -> tuple[Informer, ...]:
@@ -71,6 +79,10 @@ class Runtime:
     def before_renewal(self, tell: Callable[[Ask], None]) -> None:
         """Has `tell` told of a standing ask that a key wants answered anew, before it is asked."""
         self._lanes.before_renewal = tell
+
+    def when_forgotten(self, tell: Callable[[Ask], None]) -> None:
+        """Has `tell` told of each ask that no key asks any more."""
+        self._lanes.forgotten = tell
 
     def poll_by(self, poll: Poll) -> None:
         """From now on `poll` says when a standing ask is asked again."""

@@ -159,7 +159,7 @@ class Shell:
             self._forget(key)
             return
         decision = self._controller.decide(observed, started)
-        self._metrics.reported(self.name, key, decision.report)
+        self._metrics.decided(self.name, key, decision)
         if self._is_read_only or decision.report is not None:
             self._report(key, world, decision)
             self._metrics.passed(self.name, key, self._clock.now() - started)
@@ -306,7 +306,7 @@ class Shell:
 
     def _forget(self, key: Any) -> None:
         self._ours.pop(key, None)
-        self._metrics.reported(self.name, key, None)
+        self._metrics.decided(self.name, key, None)
         self._queue.forget_failures(key)
         self._queue.add_at(key, None)
         self._parking.give_up(key)

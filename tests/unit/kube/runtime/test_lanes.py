@@ -258,3 +258,18 @@ def test_who_did_not_see_what_is_at_hand_is_told() -> None:
         assert (world.asked, world.woken) == ([Fetch("git", 7)], ["app"])
 
     play(scenario)
+
+
+def test_who_answers_is_told_of_an_ask_that_nobody_asks_any_more() -> None:
+    async def story(world: World, lanes: Lanes, clock: LoopClock) -> None:
+        forgotten: list[Ask] = []
+        lanes.forgotten = forgotten.append
+        lanes.subscribe("a", [Branch("main")])
+        lanes.subscribe("b", [Branch("main")])
+        await clock.sleep(1)
+        lanes.subscribe("a", [])
+        assert forgotten == []
+        lanes.subscribe("b", [])
+        assert forgotten == [Branch("main")]
+
+    play(story)
