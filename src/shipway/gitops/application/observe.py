@@ -159,8 +159,7 @@ class Observer:
         sync_comparison = comparison
         if sync_target is not target:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
-        if operation:
-            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), app)
+        _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._read_settings(world).scope)
         asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
