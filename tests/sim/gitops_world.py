@@ -16,7 +16,7 @@ from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
-from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered
+from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered, SourceType
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.metrics import count_objects
 from shipway.base.clock import Clock, Instant, LoopClock
@@ -62,6 +62,7 @@ class Repository:
         self.hangs = self.mirror_is_lost = False
         self.warnings: tuple[str, ...] = ()
         self.tool = ""
+        self.source_type: SourceType | None = None
         self.builds_on: tuple[RemoteBase, ...] = ()
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
@@ -106,7 +107,7 @@ class Repository:
         found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
         if isinstance(found, ShipwayError):
             raise found
-        kind = "Helm" if self.tool else "Directory"
+        kind: SourceType = self.source_type or ("Helm" if self.tool else "Directory")
         return Rendered(tuple(found), kind, reads=("",), tool=self.tool or "directory", warnings=self.warnings)
 
     async def keep(self, ask: KeepAsk) -> bool:
@@ -138,7 +139,14 @@ async def health_by_script(ask: HealthAsk) -> Any:
 
 
 def _is_told(fact: Fact, ask: RenderAsk) -> bool:
-    return "ARGOCD_APP_REVISION" in dict(ask.request.build_env) if fact == "revision" else bool(ask.request.kube_version)
+    request = ask.request
+    told = {
+        "revision": "ARGOCD_APP_REVISION" in dict(request.build_env),
+        "cluster": bool(request.kube_version),
+        "project": request.project is not None,
+        "kustomize": request.kustomize is not None,
+    }
+    return told[fact]
 
 
 class Recording:

@@ -17,7 +17,7 @@ from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation
 from shipway.api.clusters import HERE
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.api.sources import PathTree, ProjectFacts
+from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
@@ -26,7 +26,7 @@ from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
-from shipway.gitops.application.target import Target, prepared, recalled, target_of
+from shipway.gitops.application.target import Surroundings, Target, prepared, recalled, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
@@ -37,6 +37,7 @@ from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
 from shipway.gitops.kinds import known_kinds, wanted_kinds
+from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
@@ -105,13 +106,16 @@ class _Read(Struct, frozen=True):
     said: Customizations
     ignored: tuple[IgnoreDifference, ...]
     scope: Scope
+    kustomize: KustomizeSettings
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     said = read_customizations(config_map)
     ignored, problems = rules_in(said)
-    scope = read_scope((config_map or {}).get("data") or {})
-    return _Read(version, replace(said, problems=(*said.problems, *problems, *scope.problems)), ignored, scope)
+    settings: dict[str, str] = (config_map or {}).get("data") or {}
+    scope = read_scope(settings)
+    said = replace(said, problems=(*said.problems, *problems, *scope.problems))
+    return _Read(version, said, ignored, scope, read_kustomize(settings))
 
 
 class Observer:
@@ -240,7 +244,8 @@ class Observer:
             scope=self._read_settings(world).scope,
             cluster=cluster_of(spec),
         )
-        target = target_of(world, app, wanted, _facts_of(spec, project.spec), terms.cluster)
+        around = Surroundings(_facts_of(spec, project.spec), terms.cluster, self._read_settings(world).kustomize)
+        target = target_of(world, app, wanted, around)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))

@@ -1,0 +1,59 @@
+"""Keys of `argocd-cm`, in virtual time: what they change, and what they leave alone."""
+
+import pytest
+
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import dig
+from tests.sim.gitops_objects import config
+from tests.sim.gitops_world import World, application, condition_types, simulate
+
+TOOLS = "https://git.test/tools.git"
+
+
+def settings(**data: str) -> Obj:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}, "data": data}
+
+
+async def say(there: World, key: str, value: str) -> None:
+    await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": {key: value}})
+
+
+@pytest.mark.compat("argocd:cm.kustomize.buildOptions")
+def test_flags_of_kustomize_render_anew_what_asks_for_them() -> None:
+    async def story(there: World) -> None:
+        other = there.add_repository(TOOLS, [config("other")])
+        there.repository.asks_for = ("kustomize",)
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application())
+        plain = application(source={"repoURL": TOOLS, "path": "x", "targetRevision": "main"})
+        plain["metadata"]["name"] = "plain"
+        await there.user.create(APPLICATIONS, plain)
+        await there.synced()
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (2, 1)
+        await say(there, "kustomize.buildOptions", "--enable-helm --reorder none")
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (3, 1)
+        await say(there, "kustomize.buildOptions", "--enable-helm --reorder legacy")
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (3, 1)
+
+    simulate(story, [config()])
+
+
+def test_flags_that_change_every_kustomization_reach_those_that_ask_for_none() -> None:
+    async def story(there: World) -> None:
+        there.repository.source_type = "Kustomize"
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert there.repository.renders == 1
+        await say(there, "kustomize.buildOptions", "--enable-managedby-label")
+        await there.settle(30)
+        assert there.repository.renders == 2
+        await say(there, "kustomize.buildOptions", "--enable-exec")
+        app = await there.until(lambda app: condition_types(app) == set())
+        assert dig(app, "status", "sync", "status") == "Synced"
+
+    simulate(story, [config()])
