@@ -3,11 +3,12 @@
 import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import config
 from tests.sim.gitops_world import World, application, condition_types, simulate
 
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
 TOOLS = "https://git.test/tools.git"
 
 
@@ -57,3 +58,39 @@ def test_flags_that_change_every_kustomization_reach_those_that_ask_for_none() -
         assert dig(app, "status", "sync", "status") == "Synced"
 
     simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:cm.resource.compareoptions")
+def test_rules_that_a_controller_gathers_may_be_overlooked() -> None:
+    role: Obj = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "gathered"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"gather": "yes"}}]},
+        "rules": [],
+    }
+    plain = {**role, "metadata": {"name": "plain"}}
+    del plain["aggregationRule"]
+    gathered = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+
+    def is_in_sync(app: Obj, name: str) -> bool:
+        (row,) = [row for row in dig(app, "status", "resources", default=[]) if row["name"] == name]
+        return row["status"] == "Synced"
+
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
+        await there.synced()
+        for name in ("gathered", "plain"):
+            await there.user.patch(CLUSTER_ROLES, "", name, {"rules": gathered})
+        await there.until(lambda app: not (is_in_sync(app, "gathered") or is_in_sync(app, "plain")))
+        await say(there, "resource.compareoptions", "ignoreAggregatedRoles: true\n")
+        await there.until(lambda app: is_in_sync(app, "gathered"))
+        assert not is_in_sync(await there.app(), "plain")
+        await say(there, "resource.compareoptions", "ignoreAggregatedRoles: perhaps\n")
+        app = await there.until(lambda app: not is_in_sync(app, "gathered"))
+        assert "argocd-cm: resource.compareoptions: ignoreAggregatedRoles is true or false, not 'perhaps'" in [
+            one["message"] for one in app["status"]["conditions"]
+        ]
+
+    simulate(story, [config(), role, plain])

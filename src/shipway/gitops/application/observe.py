@@ -28,6 +28,7 @@ from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
 from shipway.gitops.application.target import Surroundings, Target, prepared, recalled, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
+from shipway.gitops.compare_options import read_compare_options
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.dependencies import Dependencies, look_at
@@ -113,9 +114,9 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     said = read_customizations(config_map)
     ignored, problems = rules_in(said)
     settings: dict[str, str] = (config_map or {}).get("data") or {}
-    scope = read_scope(settings)
-    said = replace(said, problems=(*said.problems, *problems, *scope.problems))
-    return _Read(version, said, ignored, scope, read_kustomize(settings))
+    scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
+    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong))
+    return _Read(version, said, (*ignored, *overlooked), scope, read_kustomize(settings))
 
 
 class Observer:
