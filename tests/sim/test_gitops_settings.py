@@ -1,8 +1,10 @@
 """Keys of `argocd-cm`, in virtual time: what they change, and what they leave alone."""
 
+from typing import Any
+
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import config
@@ -94,3 +96,34 @@ def test_rules_that_a_controller_gathers_may_be_overlooked() -> None:
         ]
 
     simulate(story, [config(), role, plain])
+
+
+@pytest.mark.compat("argocd:cm.globalProjects")
+def test_a_project_inherits_from_a_global_one_at_once_and_as_long_as_it_is_told_to() -> None:
+    def team(name: str, **spec: Any) -> Obj:
+        allowed = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
+        meta = {"name": name, "namespace": "argocd", "labels": {"owner": name}}
+        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": {**allowed, **spec}}
+
+    def told(app: Obj) -> list[str]:
+        return [one["message"] for one in dig(app, "status", "conditions", default=[])]
+
+    async def story(there: World) -> None:
+        rules = "[{projectName: base, labelSelector: {matchLabels: {owner: team}}}, {projectName: gone}]"
+        await there.user.create(CONFIG_MAPS, settings(globalProjects=rules))
+        await there.user.create(APP_PROJECTS, team("team"))
+        await there.user.create(APPLICATIONS, application(project="team"))
+        await there.synced()
+        await there.user.create(APP_PROJECTS, team("base", sourceRepos=["!https://git.test/*"]))
+        app = await there.until(told)
+        assert told(app) == [
+            "application repo https://git.test/shop.git is not permitted in project 'team': sourceRepos of global project base"
+        ]
+        await there.user.patch(APP_PROJECTS, "argocd", "base", {"spec": {"sourceRepos": ["["]}})
+        app = await there.until(lambda app: "AppProject base: spec.sourceRepos" in str(told(app)))
+        await there.user.patch(APP_PROJECTS, "argocd", "team", {"metadata": {"labels": {"owner": "others"}}})
+        await there.until(lambda app: not told(app))
+        await say(there, "globalProjects", "x")
+        await there.until(lambda app: told(app) == ["argocd-cm: globalProjects has to be a list"])
+
+    simulate(story, [config()])

@@ -186,6 +186,12 @@ class SyncWindow(Struct, frozen=True, rename="camel"):
     description: str = ""
 
 
+class InheritedWindow(SyncWindow, frozen=True):
+    """One that a global project lays on others."""
+
+    inherited_from: str = ""
+
+
 class ProjectRole(Struct, frozen=True, rename="camel"):
     """Who may do what in a project: Casbin rows, bound to groups."""
 
@@ -216,6 +222,13 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     signature_keys: tuple[SignatureKey, ...] | None = None
     source_integrity: dict[str, Any] | None = None
     orphaned_resources: dict[str, Any] | None = None
+
+
+class InheritingProject(ProjectSpec, frozen=True):
+    """A project whose lists hold those of global projects (name, spec) besides its `own`."""
+
+    own: ProjectSpec = ProjectSpec()
+    parents: tuple[tuple[str, ProjectSpec], ...] = ()
 
 
 T = TypeVar("T")

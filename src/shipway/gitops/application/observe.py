@@ -34,6 +34,7 @@ from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_custo
 from shipway.gitops.dependencies import Dependencies, look_at
 from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.family import Family, ancestors, circle, ref_of_application
+from shipway.gitops.global_projects import GlobalProject, names_inherited, read_global_projects
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
@@ -108,6 +109,7 @@ class _Read(Struct, frozen=True):
     ignored: tuple[IgnoreDifference, ...]
     scope: Scope
     kustomize: KustomizeSettings
+    global_projects: tuple[GlobalProject, ...]
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
@@ -115,8 +117,9 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     ignored, problems = rules_in(said)
     settings: dict[str, str] = (config_map or {}).get("data") or {}
     scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
-    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong))
-    return _Read(version, said, (*ignored, *overlooked), scope, read_kustomize(settings))
+    global_projects, unread = read_global_projects(settings)
+    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong, *unread))
+    return _Read(version, said, (*ignored, *overlooked), scope, read_kustomize(settings), global_projects)
 
 
 class Observer:
@@ -131,6 +134,10 @@ class Observer:
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
         self._read_customizations = _read(("", ""), None)
+
+    def lends(self, project: str) -> bool:
+        """Whether other projects may inherit from this one, by the settings that were read last."""
+        return any(one.name == project for one in self._read_customizations.global_projects)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
@@ -220,7 +227,9 @@ class Observer:
         if found is None:
             self._projects.forget(name)
             return ReadProject(None, f"Application referencing project {name} which does not exist"), False
-        project = self._projects.read(found)
+        parents = names_inherited(found, self._read_settings(world).global_projects)
+        there = (world.get(APP_PROJECTS, self._settings.namespace, one) for one in parents)
+        project = self._projects.with_parents(found, [one for one in there if one is not None])
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
         return (ReadProject(None, refusal) if project.spec and refusal else project), True
 
