@@ -38,7 +38,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.objects.wire import IMPERSONATE_USER, Request, Response, Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
@@ -155,8 +155,12 @@ class Recording:
     def __init__(self, server: Transport) -> None:
         self._server = server
         self.writes: list[tuple[str, str]] = []
+        self.written_as: list[tuple[str, str]] = []
+        """(user, path) of all that was written or tried as somebody else."""
 
     async def send(self, request: Request) -> Response:
+        if user := request.headers.get(IMPERSONATE_USER):
+            self.written_as.append((user, request.path))
         is_write = request.method != "GET" and ("dryRun", "All") not in request.query
         if is_write and "/events" not in request.path:
             self.writes.append((request.method, request.path))

@@ -201,6 +201,14 @@ class ProjectRole(Struct, frozen=True, rename="camel"):
     groups: tuple[str, ...] | None = None
 
 
+class DestinationServiceAccount(Struct, frozen=True, rename="camel"):
+    """As whom what goes there is synced: globs, and `name` or `namespace:name` of a service account."""
+
+    server: str = ""
+    namespace: str = ""
+    default_service_account: str = ""
+
+
 class SignatureKey(Struct, frozen=True):
     """An OpenPGP key that may sign."""
 
@@ -218,7 +226,7 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     sync_windows: tuple[SyncWindow, ...] | None = None
     roles: tuple[ProjectRole, ...] | None = None
     permit_only_project_scoped_clusters: bool = False
-    destination_service_accounts: tuple[dict[str, Any], ...] | None = None
+    destination_service_accounts: tuple[DestinationServiceAccount, ...] | None = None
     signature_keys: tuple[SignatureKey, ...] | None = None
     source_integrity: dict[str, Any] | None = None
     orphaned_resources: dict[str, Any] | None = None

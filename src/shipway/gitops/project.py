@@ -18,6 +18,7 @@ from shipway.api.application import (
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
+from shipway.gitops.impersonation import account_problems
 from shipway.gitops.project_roles import role_problems
 from shipway.gitops.signatures import key_problems
 from shipway.gitops.windows import problem_of
@@ -50,8 +51,7 @@ def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:
     found += [f"spec.{told}" for told in key_problems(project)]
     if project.source_integrity:
         found.append("spec.sourceIntegrity is not supported yet: say spec.signatureKeys, or no signature would be verified")
-    if project.destination_service_accounts:
-        found.append("spec.destinationServiceAccounts is not supported yet: remove it, or syncs would run with our own rights")
+    found += [f"spec.{told}" for told in account_problems(project)]
     return tuple(f"AppProject {name}: {told}" for told in found)
 
 

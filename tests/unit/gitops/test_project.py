@@ -98,7 +98,7 @@ def test_the_default_project_allows_everything() -> None:
         ({"sourceNamespaces": ["/(/"]}, "spec.sourceNamespaces: '/(/' is not a valid regular expression"),
         ({"signatureKeys": [{"keyID": "x"}]}, "spec.signatureKeys[0].keyID: 'x' is no id of an OpenPGP key"),
         ({"sourceIntegrity": {"git": {}}}, "spec.sourceIntegrity is not supported yet"),
-        ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts is not supported yet"),
+        ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts[0].defaultServiceAccount: ''"),
     ],
 )
 @pytest.mark.compat(

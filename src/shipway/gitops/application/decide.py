@@ -346,7 +346,7 @@ def _hook_batches(observed: Observed) -> tuple[Batch, ...]:
     """Hooks whose operation is over are let go of."""
     items: tuple[Item, ...] = observed.comparison.items if observed.comparison else ()
     steps = clean_up(items, read_rows(observed.state))
-    return tuple(Batch((action,), on_failure="continue") for actions in steps for action in actions)
+    return tuple(Batch((action,), "continue", observed.context.as_user) for actions in steps for action in actions)
 
 
 def _wants_default_project(observed: Observed) -> bool:

@@ -38,6 +38,7 @@ from shipway.gitops.global_projects import GlobalProject, names_inherited, read_
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold, hold_of
 from shipway.gitops.ignore import rules_in
+from shipway.gitops.impersonation import Acting, Impersonation, acting_for, read_impersonation
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.operation import belongs, operation_wants
@@ -51,7 +52,7 @@ from shipway.gitops.source import check_spec, sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import INDEX, instance_key, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, dig, resource_version_of, status_of, uid_of
+from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -110,6 +111,7 @@ class _Read(Struct, frozen=True):
     scope: Scope
     kustomize: KustomizeSettings
     global_projects: tuple[GlobalProject, ...]
+    impersonation: Impersonation
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
@@ -119,7 +121,8 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
     global_projects, unread = read_global_projects(settings)
     said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong, *unread))
-    return _Read(version, said, (*ignored, *overlooked), scope, read_kustomize(settings), global_projects)
+    kustomize, impersonation = read_kustomize(settings), read_impersonation(settings)
+    return _Read(version, said, (*ignored, *overlooked), scope, kustomize, global_projects, impersonation)
 
 
 class Observer:
@@ -157,7 +160,8 @@ class Observer:
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
-        context = replace(context, ignored=self._ignore_rules(world, spec))
+        acting = self._acting(world, app, spec, read)
+        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
@@ -260,7 +264,16 @@ class Observer:
             ask = RecallAsk(uid_of(app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
         target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
-        return replace(target, checks=checks_of(world, target, project, app, spec.destination))
+        checks = checks_of(world, target, project, app, spec.destination)
+        problem = self._acting(world, app, spec, project).problem
+        return replace(target, checks=checks.with_problem("ComparisonError", problem))
+
+    def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
+        """As whom the application is synced."""
+        said = self._read_settings(world).impersonation
+        if spec is None or project.spec is None:
+            return Acting()
+        return acting_for(said, project.spec, spec.project or DEFAULT, spec.destination, namespace_of(app))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""

@@ -204,7 +204,8 @@ def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
     running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
     steps = [actions for task in running if (actions := removal(task.item))]
     if steps:
-        return Progress(state, batches=tuple(Batch((one,), on_failure="continue") for actions in steps for one in actions))
+        user = observed.context.as_user
+        return Progress(state, batches=tuple(Batch((one,), "continue", user) for actions in steps for one in actions))
     return _over(finish(state, "Failed", TERMINATED, now))
 
 

@@ -65,6 +65,10 @@ class Checks(Struct, frozen=True):
     problems: tuple[tuple[str, str], ...] = ()
     is_pending: bool = False
 
+    def with_problem(self, kind: str, message: str) -> "Checks":
+        """With one more; itself for ""."""
+        return replace(self, problems=(*self.problems, (kind, message))) if message else self
+
 
 class Target(Struct, frozen=True):
     """The application's sources at some revisions, and what they want together."""
