@@ -49,8 +49,6 @@ def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:
     for index, role in enumerate(project.roles or ()):
         found += [f"spec.roles[{index}].{told}" for told in role_problems(name, role)]
     found += [f"spec.{told}" for told in key_problems(project)]
-    if project.source_integrity:
-        found.append("spec.sourceIntegrity is not supported yet: say spec.signatureKeys, or no signature would be verified")
     found += [f"spec.{told}" for told in account_problems(project)]
     return tuple(f"AppProject {name}: {told}" for told in found)
 
