@@ -43,6 +43,14 @@ def checks_of(world: World, target: Target, project: ReadProject, app: Obj, dest
     )
 
 
+def unproven(project: ReadProject, tracked: Target) -> str:
+    """Why what a client sends may not be synced; "" where nobody asks where it comes from."""
+    is_asked = any(project.signatures.of(part.source.get("repoURL", "")).is_required for part in tracked.parts)
+    if not is_asked and project.rights is None:
+        return ""
+    return "the AppProject asks who signed or changed what is synced, which operation.sync.manifests cannot say: sync from Git"
+
+
 def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
     """Whether an allowed key has signed what one source stands at."""
     assert part.head is not None

@@ -169,9 +169,11 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
 
 
 def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Obj:
-    """A full sync that succeeded is history; a selective one (self-heal included) is not."""
+    """A full sync that succeeded is history; a selective one (self-heal included) is not, nor is what a client sent: no
+    revision could bring that back."""
     operation = observed.operation
-    if operation is None or operation.sync is None or operation.sync.resources or operation.sync.dry_run:
+    sync = operation.sync if operation else None
+    if operation is None or sync is None or sync.resources or sync.dry_run or sync.manifests:
         return status
     limit = observed.spec.revision_history_limit if observed.spec else None
     entry = history_entry(state, operation.initiated_by, now)

@@ -21,12 +21,12 @@ from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
-from shipway.gitops.application.checks import checks_of
+from shipway.gitops.application.checks import checks_of, unproven
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
-from shipway.gitops.application.target import Surroundings, Target, prepared, recalled, target_of
+from shipway.gitops.application.target import Checks, Surroundings, Target, prepared, recalled, sent, target_of
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.compare_options import read_compare_options
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
@@ -155,13 +155,13 @@ class Observer:
         look = partial(self._target, world, app, spec, read) if spec else None
         target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
-        sync_target = self._sync_target(app, operation, target, look) if look else None
+        send = partial(self._sent, world, app, spec, read) if spec else None
+        sync_target = self._sync_target(app, operation, target, look, send) if look and send else None
         kinds = self._kinds(world, app, place, target, sync_target)
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
-        acting = self._acting(world, app, spec, read)
-        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
+        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=self._acting(world, app, spec, read).user)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
@@ -170,8 +170,7 @@ class Observer:
         if sync_target is not target:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
         if operation:
-            has_begun = bool(dig(app, "status", "operationState", "syncResult", "resources"))
-            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=has_begun)
+            _look_up_dry_runs(sync_comparison, context, operation_options(spec, operation), only_forced=_has_rows(app))
         keeping = _keeping(app, operation, sync_target)
         asks: list[Ask] = [ask for one in (target, sync_target, comparison, sync_comparison) if one for ask in one.asks]
         asks += [*(one.scripted.ask for one in live if one.scripted), *(one for one in (keeping, place.ask) if one)]
@@ -248,16 +247,7 @@ class Observer:
     def _target(
         self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, wanted: Pinned, hold: Hold | None = None
     ) -> Target:
-        instance = instance_name(key_of(app), self._settings.namespace)
-        options = sync_options(spec)
-        terms = Terms(
-            instance,
-            spec.destination.namespace,
-            validates=options.get("Validate") != "false",
-            server_side=options.get("ServerSideApply") != "false",
-            scope=self._read_settings(world).scope,
-            cluster=cluster_of(spec),
-        )
+        terms = self._terms(world, app, spec)
         around = Surroundings(_facts_of(spec, project.spec), terms.cluster, self._read_settings(world).kustomize)
         target = target_of(world, app, wanted, around)
         if hold is not None and target.error:
@@ -267,6 +257,26 @@ class Observer:
         checks = checks_of(world, target, project, app, spec.destination)
         problem = self._acting(world, app, spec, project).problem
         return replace(target, checks=checks.with_problem("ComparisonError", problem))
+
+    def _sent(
+        self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, manifests: tuple[str, ...], tracked: Target
+    ) -> Target:
+        """What a client sent. Nobody can tell who signed or changed that."""
+        terms, rules = self._terms(world, app, spec), self._ignore_rules(world, spec)
+        target = prepared(sent(manifests, tracked), self._preparations, world, terms, rules)
+        problem = self._acting(world, app, spec, project).problem or unproven(project, tracked)
+        return replace(target, checks=Checks().with_problem("ComparisonError", problem))
+
+    def _terms(self, world: World, app: Obj, spec: ApplicationSpec) -> Terms:
+        options = sync_options(spec)
+        return Terms(
+            instance_name(key_of(app), self._settings.namespace),
+            spec.destination.namespace,
+            validates=options.get("Validate") != "false",
+            server_side=options.get("ServerSideApply") != "false",
+            scope=self._read_settings(world).scope,
+            cluster=cluster_of(spec),
+        )
 
     def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
         """As whom the application is synced."""
@@ -290,11 +300,19 @@ class Observer:
         return replace(target, is_news=key in self._trees and self._trees[key] != trees)
 
     def _sync_target(
-        self, app: Obj, operation: Operation | None, target: Target | None, look: Callable[[Pinned], Target]
+        self,
+        app: Obj,
+        operation: Operation | None,
+        target: Target | None,
+        look: Callable[[Pinned], Target],
+        send: Callable[[tuple[str, ...], Target], Target],
     ) -> Target | None:
-        """What the operation applies: the revisions it has begun with, else those it names, else the tracked ones."""
+        """What the operation applies: what it sends, else the revisions it has begun with, else those it names, else the
+        tracked ones."""
         if operation is None or operation.sync is None or target is None:
             return None
+        if operation.sync.manifests:
+            return send(operation.sync.manifests, target)
         state = status_of(app).get("operationState") or {}
         begun = belongs(state, app.get("operation"))
         wanted = operation_wants(target.wanted, operation.sync, (state.get("syncResult") or {}) if begun else {})
@@ -393,6 +411,11 @@ def _keeping(app: Obj, operation: Operation | None, target: Target | None) -> Ke
     history: list[Obj] = status_of(app).get("history") or []
     remembered = tuple(pinned_in(entry).identity for entry in history)
     return KeepAsk(uid_of(app), target.at.identity, target.requests, remembered)
+
+
+def _has_rows(app: Obj) -> bool:
+    """Something was done already by the operation that runs."""
+    return bool(dig(app, "status", "operationState", "syncResult", "resources"))
 
 
 def _look_up_dry_runs(comparison: Comparison | None, context: Context, options: dict[str, str], *, only_forced: bool) -> None:

@@ -10,7 +10,7 @@ may read them there is one more standing question about the lent repository, whi
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
 from shipway.gitops.source import NOTHING, Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.kube.objects.manifests import objects_in_output
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
@@ -203,6 +204,27 @@ def target_of(world: World, app: Obj, wanted: Pinned, around: Surroundings) -> T
     last = last if len(last) == len(wanted.sources) else ("",) * len(wanted.sources)
     parts = [_part(world, app, wanted, index, lenders, last[index]) for index in range(len(wanted.sources))]
     return Target(tuple(parts), wanted.is_plural)
+
+
+def sent(manifests: tuple[str, ...], tracked: Target) -> Target:
+    """What a client sent along with its operation, in place of what the sources give; at no revision of theirs."""
+    try:
+        first, error = _rendered_of(manifests), ""
+    except InvalidInput as refused:
+        first, error = None, refused.message
+    parts = [Part(part.source, "", rendered=Rendered((), "Directory", ())) for part in tracked.parts]
+    return Target((replace(parts[0], rendered=first, error=error), *parts[1:]), tracked.is_plural)
+
+
+@lru_cache(maxsize=8)
+def _rendered_of(manifests: tuple[str, ...]) -> Rendered:
+    """Kept, so that what is the same is prepared once."""
+    found = [
+        origin.obj
+        for index, text in enumerate(manifests)
+        for origin in objects_in_output(text, f"operation.sync.manifests[{index}]")
+    ]
+    return Rendered(tuple(found), "Directory", ())
 
 
 def recalled(target: Target, ask: RecallAsk, answer: Answer | None) -> Target:
