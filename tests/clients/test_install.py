@@ -163,7 +163,7 @@ async def account_of(client: Client, kubeconfig: Path, folder: Path) -> Path:
     return path
 
 
-EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true," + ",".join(
+EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true,manage.impersonation=true," + ",".join(
     f"manage.routers.{router}=true" for router in ("apisix", "istio", "smi", "traefik")
 )
 
@@ -173,7 +173,7 @@ EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true," + ",".join(
 async def test_the_chart_is_the_plain_manifests(helm: str, program: Callable[[str], str], tmp_path: Path) -> None:
     """With everything taken, both ways make the same objects; and the chart brings the kinds that the first step applies."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    parts = ", ".join(f"./deploy/{part}" for part in ("network-policy", "rbac-objects", "routers"))
+    parts = ", ".join(f"./deploy/{part}" for part in ("network-policy", "rbac-objects", "impersonation", "routers"))
     (tmp_path / "kustomization.yaml").write_text(f"resources: [./deploy]\ncomponents: [{parts}]\n")
     overlay = await said_by(program("kubectl"), "kustomize", str(tmp_path), env={})
     command = (program(helm), "template", "shipway", str(ROOT / "deploy/chart"), "--namespace=argocd", "--set", EVERYTHING)

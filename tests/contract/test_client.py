@@ -29,7 +29,10 @@ from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.kube.control_plane import ControlPlane
 
 pytestmark = pytest.mark.timeout(120)
-SPACE = "client-contract"
+SPACE, RIGHTS = "client-contract", "client-rights"
+REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
+BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 ABSENT = Resource("example.test", "v1", "Widget", "widgets")
 
 
@@ -145,9 +148,17 @@ async def pods(client: Client) -> list[Any]:
     ]
 
 
+async def acting(client: Client) -> list[Any]:
+    facts: list[Any] = []
+    for user in ("system:serviceaccount:shop:deployer", "ann"):
+        made = await client.acting_as(user).create(REVIEWS, {"apiVersion": REVIEWS.api_version, "kind": REVIEWS.kind})
+        facts.append([made["status"]["userInfo"][field] for field in ("username", "groups")])
+    return facts
+
+
 async def facts(client: Client) -> dict[str, Any]:
     await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-    stories = (reads_and_writes, applies, lists_and_watches, kinds, pods)
+    stories = (reads_and_writes, applies, lists_and_watches, kinds, pods, acting)
     return {story.__name__: await story(client) for story in stories}
 
 
@@ -202,3 +213,38 @@ async def test_a_credential_plugin_may_give_a_client_certificate(real_control_pl
     stranger = Client(HttpTransport(ClusterConfig(server=given.server, ca_data=given.ca_data)))
     assert (await error(stranger.get(NAMESPACES, "", "default")))[:2] == ("Denied", "Forbidden")
     await stranger.close()
+
+
+async def test_rights_are_those_of_whom_it_acts_as(real_control_plane: ControlPlane) -> None:
+    """By the server that knows rights: what a sync as a service account may do is what that account may."""
+    client = Client(HttpTransport(load_kubeconfig(real_control_plane.kubeconfig)), user_agent="contract")
+    deployer = client.acting_as(f"system:serviceaccount:{RIGHTS}:deployer")
+    wanted = config_map("a", x="1")
+    wanted["metadata"]["namespace"] = RIGHTS
+    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RIGHTS}})
+    try:
+        refused = await error(deployer.apply(CONFIG_MAPS, wanted, manager="git", dry_run=True))
+        assert refused[:2] == ("Denied", "Forbidden")
+        assert f'User "system:serviceaccount:{RIGHTS}:deployer" cannot patch resource "configmaps"' in refused[2]
+        place = {"namespace": RIGHTS, "name": "deployer"}
+        group = "rbac.authorization.k8s.io"
+        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch", "create"]}]
+        account = {"kind": "ServiceAccount", "namespace": RIGHTS, "name": "deployer"}
+        ref = {"apiGroup": group, "kind": "Role", "name": "deployer"}
+        role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": place, "rules": rules}
+        binding = {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": place, "roleRef": ref, "subjects": [account]}
+        await client.create(ROLES, role)
+        await client.create(BINDINGS, binding)
+        made = None
+        for _ in range(50):
+            if (await error(deployer.apply(CONFIG_MAPS, wanted, manager="git", dry_run=True))) == ("none",):
+                made = await deployer.apply(CONFIG_MAPS, wanted, manager="git")
+                break
+            await SystemClock().sleep(0.1)
+        assert made is not None
+        assert [entry["manager"] for entry in made["metadata"]["managedFields"]] == ["git"]
+        assert (await error(deployer.get(CONFIG_MAPS, RIGHTS, "a")))[:2] == ("Denied", "Forbidden")
+        assert await client.get(CONFIG_MAPS, RIGHTS, "a")
+    finally:
+        await client.delete(NAMESPACES, "", RIGHTS)
+        await client.close()

@@ -16,7 +16,7 @@ from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
-from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered
+from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered, SourceType
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_objects, count_shadows
@@ -40,7 +40,7 @@ from shipway.gitops.shadows import Shadows
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.objects.wire import IMPERSONATE_USER, Request, Response, Transport
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
@@ -65,6 +65,7 @@ class Repository:
         self.hangs = self.mirror_is_lost = False
         self.warnings: tuple[str, ...] = ()
         self.tool = ""
+        self.source_type: SourceType | None = None
         self.builds_on: tuple[RemoteBase, ...] = ()
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
@@ -109,7 +110,7 @@ class Repository:
         found = next(content for commit, content in self.commits.items() if self._tree(commit) == oid)
         if isinstance(found, ShipwayError):
             raise found
-        kind = "Helm" if self.tool else "Directory"
+        kind: SourceType = self.source_type or ("Helm" if self.tool else "Directory")
         return Rendered(tuple(found), kind, reads=("",), tool=self.tool or "directory", warnings=self.warnings)
 
     async def keep(self, ask: KeepAsk) -> bool:
@@ -141,7 +142,14 @@ async def health_by_script(ask: HealthAsk) -> Any:
 
 
 def _is_told(fact: Fact, ask: RenderAsk) -> bool:
-    return "ARGOCD_APP_REVISION" in dict(ask.request.build_env) if fact == "revision" else bool(ask.request.kube_version)
+    request = ask.request
+    told = {
+        "revision": "ARGOCD_APP_REVISION" in dict(request.build_env),
+        "cluster": bool(request.kube_version),
+        "project": request.project is not None,
+        "kustomize": request.kustomize is not None,
+    }
+    return told[fact]
 
 
 class Recording:
@@ -150,8 +158,12 @@ class Recording:
     def __init__(self, server: Transport) -> None:
         self._server = server
         self.writes: list[tuple[str, str]] = []
+        self.written_as: list[tuple[str, str]] = []
+        """(user, path) of all that was written or tried as somebody else."""
 
     async def send(self, request: Request) -> Response:
+        if user := request.headers.get(IMPERSONATE_USER):
+            self.written_as.append((user, request.path))
         is_write = request.method != "GET" and ("dryRun", "All") not in request.query
         if is_write and "/events" not in request.path:
             self.writes.append((request.method, request.path))

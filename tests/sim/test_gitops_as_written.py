@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, JOBS, SERVICES
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, JOBS, SERVICES
 from shipway.base.errors import NotFound
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig
@@ -12,6 +13,7 @@ from tests.sim.gitops_objects import WIDGETS, config, deployment, hook, service
 from tests.sim.gitops_world import World, application, end_job, rows, simulate
 
 ANNOTATION = "argocd.argoproj.io/"
+SIGNER = "dev@x ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
 
 
@@ -277,17 +279,71 @@ def test_a_kind_that_never_comes_fails_the_sync_with_its_name() -> None:
     simulate(story, [config(), WIDGET])
 
 
+def sent(*objects: Obj, **sync: Any) -> Obj:
+    """An operation as `argocd app sync --local` writes it."""
+    manifests = [orjson.dumps(one).decode() for one in objects]
+    return {"operation": {"sync": {"manifests": manifests, **sync}, "initiatedBy": {"username": "ann"}}}
+
+
 @pytest.mark.compat("argocd:operation.sync.manifests")
-def test_manifests_that_a_client_sends_are_refused() -> None:
+def test_manifests_that_a_client_sends_are_applied_in_place_of_gits_and_are_no_deployment() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={}))
         await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
-        body = {"operation": {"sync": {"manifests": ["{}"]}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", sent({**config(), "data": {"a": "local"}}, service("local")))
+        state = (await is_over(there))["status"]["operationState"]
+        assert state["phase"] == "Succeeded", state
+        assert [row["name"] for row in state["syncResult"]["resources"]] == ["settings", "local"]
+        assert state["syncResult"]["revision"] == ""
+        assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"a": "local"}
+        assert not await there.gone(SERVICES, "shop", "local")
+        app = await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        assert not app["status"].get("history")
+        await there.user.patch(APPLICATIONS, "argocd", "shop", sent(config(), prune=True))
+        await there.until(lambda app: "operation" not in app and dig(app, "status", "sync", "status") == "Synced")
+        assert await there.gone(SERVICES, "shop", "local"), "pruned, since it was not sent again"
+
+    simulate(story, [config()])
+
+
+@pytest.mark.parametrize(
+    ("policy", "body", "told"),
+    [
+        (
+            {"automated": {"enabled": True}},
+            sent(config("x")),
+            "operation.sync.manifests: automated sync is on",
+        ),
+        ({}, {"operation": {"sync": {"manifests": ["{"]}}}, "ComparisonError: operation.sync.manifests[0]"),
+        ({}, {"operation": {"sync": {"manifests": ["a: b"]}}}, "ComparisonError: "),
+    ],
+)
+@pytest.mark.compat("argocd:operation.sync.manifests")
+def test_manifests_that_a_client_may_not_send(policy: Obj, body: Obj, told: str) -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy))
+        await there.until(lambda app: dig(app, "status", "sync", "status"))
+        await there.until(lambda app: "operation" not in app)
         await there.user.patch(APPLICATIONS, "argocd", "shop", body)
-        app = await is_over(there)
-        state = app["status"]["operationState"]
-        assert (state["phase"], state["message"]) == ("Error", "operation.sync.manifests is not supported: sync from Git")
-        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
+        assert app["status"]["operationState"]["message"].startswith(told)
+        assert await there.gone(CONFIG_MAPS, "shop", "x")
+
+    simulate(story, [config()])
+
+
+@pytest.mark.parametrize(
+    "annotation", [{"shipway.dev/change-rights": "codeowners: true"}, {"shipway.dev/allowed-signers": SIGNER}]
+)
+def test_what_nobody_signed_is_not_sent_where_the_project_asks_who_did(annotation: dict[str, str]) -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        await there.user.patch(APP_PROJECTS, "argocd", "default", {"metadata": {"annotations": annotation}})
+        await there.user.patch(APPLICATIONS, "argocd", "shop", sent(config("x")))
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
+        assert "asks who signed or changed what is synced" in app["status"]["operationState"]["message"]
+        assert await there.gone(CONFIG_MAPS, "shop", "x")
 
     simulate(story, [config()])
 

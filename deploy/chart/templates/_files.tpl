@@ -10,6 +10,9 @@ network-policy/network-policy.yaml
 {{- if .Values.manage.rbacObjects }}
 rbac-objects/roles.yaml
 {{- end }}
+{{- if .Values.manage.impersonation }}
+impersonation/impersonate.yaml
+{{- end }}
 {{- range $router, $wanted := .Values.manage.routers }}
 {{- if $wanted }}
 routers/{{ $router }}.yaml

@@ -186,6 +186,12 @@ class SyncWindow(Struct, frozen=True, rename="camel"):
     description: str = ""
 
 
+class InheritedWindow(SyncWindow, frozen=True):
+    """One that a global project lays on others."""
+
+    inherited_from: str = ""
+
+
 class ProjectRole(Struct, frozen=True, rename="camel"):
     """Who may do what in a project: Casbin rows, bound to groups."""
 
@@ -193,6 +199,14 @@ class ProjectRole(Struct, frozen=True, rename="camel"):
     description: str = ""
     policies: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
+
+
+class DestinationServiceAccount(Struct, frozen=True, rename="camel"):
+    """As whom what goes there is synced: globs, and `name` or `namespace:name` of a service account."""
+
+    server: str = ""
+    namespace: str = ""
+    default_service_account: str = ""
 
 
 class SignatureKey(Struct, frozen=True):
@@ -212,10 +226,17 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     sync_windows: tuple[SyncWindow, ...] | None = None
     roles: tuple[ProjectRole, ...] | None = None
     permit_only_project_scoped_clusters: bool = False
-    destination_service_accounts: tuple[dict[str, Any], ...] | None = None
+    destination_service_accounts: tuple[DestinationServiceAccount, ...] | None = None
     signature_keys: tuple[SignatureKey, ...] | None = None
     source_integrity: dict[str, Any] | None = None
     orphaned_resources: dict[str, Any] | None = None
+
+
+class InheritingProject(ProjectSpec, frozen=True):
+    """A project whose lists hold those of global projects (name, spec) besides its `own`."""
+
+    own: ProjectSpec = ProjectSpec()
+    parents: tuple[tuple[str, ProjectSpec], ...] = ()
 
 
 T = TypeVar("T")

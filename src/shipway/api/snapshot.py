@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from shipway.api.sources import Fact, PathTree, ProjectFacts, RemoteBase
+from shipway.api.sources import Fact, KustomizeSettings, PathTree, ProjectFacts, RemoteBase
 from shipway.kube.objects.resource import Obj
 
 EntryKind = Literal["file", "dir", "missing"]
@@ -69,6 +69,7 @@ class RenderJob(Struct, frozen=True):
     lent: Mapping[str, Snapshot] = {}
     """Other sources whose files this one may read as `$name/path`."""
     project: ProjectFacts | None = None
+    kustomize: KustomizeSettings | None = None
 
 
 class Manifests(Struct, frozen=True):

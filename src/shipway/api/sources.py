@@ -12,9 +12,9 @@ from msgspec import Struct
 from shipway.kube.objects.resource import Obj
 
 SourceType = Literal["Directory", "Helm", "Kustomize", "Plugin"]
-Fact = Literal["revision", "cluster", "project"]
-"""What few sources depend on, so that few renders are keyed by it: the commit itself, what the cluster serves, and what the
-AppProject permits."""
+Fact = Literal["revision", "cluster", "project", "kustomize"]
+"""What few sources depend on, so that few renders are keyed by it: the commit itself, what the cluster serves, what the
+AppProject permits, and how the installation runs Kustomize."""
 
 
 class ProjectFacts(Struct, frozen=True):
@@ -22,6 +22,39 @@ class ProjectFacts(Struct, frozen=True):
 
     name: str = ""
     source_repos: tuple[str, ...] = ()
+
+
+class BuildFlags(Struct, frozen=True):
+    """What `kustomize.buildOptions` asks of Kustomize. `programs`: flags by which Git would run programs, which nobody may
+    here; `problems`: what cannot be meant, each with what to do."""
+
+    helm: bool = False
+    unrestricted: bool = False
+    managed_by_label: bool = False
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def concern_everyone(self) -> bool:
+        """They change what every kustomization gives, not only those that use what they allow."""
+        return self.managed_by_label or bool(self.problems)
+
+
+class KustomizeSettings(Struct, frozen=True):
+    """How an installation runs Kustomize: `flags`, and those of versions that it gives a name."""
+
+    flags: BuildFlags = BuildFlags()
+    versions: tuple[tuple[str, BuildFlags], ...] = ()
+
+    def of(self, version: str) -> BuildFlags:
+        """The flags of a version; a named one has its own or none, as in Argo CD."""
+        return dict(self.versions).get(version, self.flags)
+
+    @property
+    def concern_everyone(self) -> bool:
+        return any(flags.concern_everyone for flags in (self.flags, *dict(self.versions).values()))
 
 
 class ClusterFacts(Struct, frozen=True):
@@ -104,6 +137,7 @@ class RenderRequest(Struct, frozen=True):
     api_versions: tuple[str, ...] = ()
     lent: tuple[Lent, ...] = ()
     project: ProjectFacts | None = None
+    kustomize: KustomizeSettings | None = None
 
 
 class RemoteBase(Struct, frozen=True, order=True):

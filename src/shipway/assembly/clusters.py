@@ -151,7 +151,7 @@ class Clusters:
         return ClusterFacts(await kube_version(client), await client.api_versions())
 
     async def dry_run(self, ask: DryRunAsk) -> Obj:
-        return await dry_run(self.client(ask.resource.cluster), ask)
+        return await dry_run(self.client(ask.resource.cluster).acting_as(ask.as_user), ask)
 
     async def aclose(self) -> None:
         for client in list(self._clients.values()):

@@ -1,6 +1,7 @@
 """Answers what the GitOps engine asks about sources: heads and renders."""
 
 import shutil
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,7 +14,9 @@ from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
 from shipway.adapters.git.mirrors import Mirrors, Reach
 from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.urls import redact
-from shipway.adapters.helm.engine import HelmEngine
+from shipway.adapters.helm.dependencies import Dependency, FetchChart, unreachable
+from shipway.adapters.helm.engine import HelmEngine, reads_cluster
+from shipway.adapters.kustomize.charts import Chart, Helm
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.plugins.declaration import Plugin, digest_of, load_plugins
 from shipway.adapters.plugins.engine import SECONDS, PluginEngine
@@ -22,12 +25,13 @@ from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
 from shipway.api.commits import Committed, Signature
 from shipway.api.snapshot import Engine, Snapshot
-from shipway.api.sources import Head, HeadRequest, PathTree, Rendered, SourceType
+from shipway.api.sources import Head, HeadRequest, PathTree, ProjectFacts, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
 from shipway.assembly.dependencies import DependencyCharts
 from shipway.assembly.repositories import Repositories
 from shipway.assembly.rollout_plugins import hidden_from_plugins
 from shipway.base.clock import Clock
+from shipway.base.errors import ShipwayError
 from shipway.base.semver import parse_range
 from shipway.gitops.asks import ChangesAsk, HeadAsk, KnownHeadAsk, RenderAsk, SignatureAsk
 from shipway.kube.runtime.decision import Ask
@@ -79,6 +83,20 @@ def made_by(helm: str, plugins: Sequence[Plugin] = ()) -> str:
     return ", ".join([*libraries, *told, *filter(None, [digest_of(plugins)])])
 
 
+def helm_of_kustomize(program: str, fetch: FetchChart | None) -> Helm:
+    """The same Helm for charts inside kustomizations. `program`: the path of a helm, "" for the SDK."""
+
+    async def bring(chart: Chart, project: ProjectFacts) -> Path:
+        assert fetch is not None
+        wanted = Dependency(chart.name, chart.version, chart.repo)
+        try:
+            return await fetch(wanted, project)
+        except ShipwayError as error:
+            raise unreachable(wanted, error) from None
+
+    return Helm((sys.executable, "-m", "shipway.adapters.helm.command", program), reads_cluster, bring if fetch else None)
+
+
 def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
     return bool(trees) and trees[0].oid.startswith(DIGEST)
 
@@ -124,10 +142,11 @@ class Sources:
             login = repositories.credentials
             charts = Charts(cache / "charts", clock=clock, workers=workers, session=session, credentials=login)
             repositories.on_change(charts.changed_where)
+            dependencies = DependencyCharts(charts, repositories)
             engines: dict[SourceType, Engine] = {
                 "Directory": DirectoryEngine(workers),
-                "Helm": HelmEngine(workers, program=helm, fetch=DependencyCharts(charts, repositories).fetch),
-                "Kustomize": KustomizeEngine(workers),
+                "Helm": HelmEngine(workers, program=helm, fetch=dependencies.fetch),
+                "Kustomize": KustomizeEngine(workers, helm=helm_of_kustomize(helm, dependencies.fetch)),
             }
             plugin_engine = PluginEngine(declared, plugin_workers, hidden=hidden_from_plugins(cache))
             engines["Plugin"] = plugin_engine

@@ -12,9 +12,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from shipway.api.application import control_namespace_of, parse_project, parse_spec
+from shipway.api.application import control_namespace_of, parse_spec
 from shipway.api.kinds import APP_PROJECTS
 from shipway.assembly.destinations import place_of
+from shipway.assembly.projects import with_inherited
 from shipway.assembly.resource_actions import ResourceActions
 from shipway.assembly.resource_tree import Managed, live_objects, settings_of
 from shipway.assembly.scripts import Scripts
@@ -223,7 +224,7 @@ class _Permits:
             raise InvalidInput(f"the action creates {ref}, and the cluster does not know that kind", reason="NoKind")
         name = spec.project or DEFAULT
         namespace = control_namespace_of(self._application)
-        project = parse_project(await self._client.get(APP_PROJECTS, namespace, name))
+        project = await with_inherited(self._client, await self._client.get(APP_PROJECTS, namespace, name))
         place = await place_of(self._client, self._application)
         if refusal := refusal_of(project, name, ref, resource.namespaced, place.told_in(spec).destination):
             raise Denied(f"the action creates {ref}: {refusal}")

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from shipway.api.application import ApplicationSpec, parse_project, parse_spec
+from shipway.api.application import ApplicationSpec, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.destinations import place_of
+from shipway.assembly.projects import with_inherited
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound
 from shipway.cli.app_spec import SpecFlags, application_from, completed, overlaid
 from shipway.cli.files import parsed, text_of
@@ -142,7 +143,8 @@ async def check_allowed(session: Session, app: Obj, hint: str = "") -> None:
     if place.problem:
         raise InvalidInput(f"{place.problem}{hint}", reason="InvalidSpecError")
     told = place.told_in(spec)
-    if project is not None and (found := refusals(parse_project(project), spec.project, told, place.owner)):
+    seen = await with_inherited(session.client, project) if project is not None else None
+    if seen is not None and (found := refusals(seen, spec.project, told, place.owner)):
         raise InvalidInput(f"{'; '.join(found)}{hint}", reason="InvalidSpecError")
 
 

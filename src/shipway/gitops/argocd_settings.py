@@ -19,6 +19,12 @@ READ = (
     "resource.customizations.useOpenLibs.*",
     "resource.customizations.actions.*",
     "resource.customizations.ignoreDifferences.*",
+    "resource.compareoptions",
+    "globalProjects",
+    "application.sync.impersonation.*",
+    "kustomize.buildOptions",
+    "kustomize.buildOptions.*",
+    "kustomize.path.*",
 )
 OF_THE_API_SERVER = (
     "url",

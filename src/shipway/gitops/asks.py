@@ -22,6 +22,7 @@ from shipway.api.commits import ChangesRequest, SignatureRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.gitops.scope import Scope
 from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.runtime.decision import Ask
 
 
@@ -145,6 +146,8 @@ class DryRunAsk(Ask, frozen=True):
     live_version: str
     manager: str
     how: Literal["apply", "create", "strategic", "merge"] = "apply"
+    as_user: str = ""
+    """Whose rights count; ours where it is ""."""
 
     @property
     def lane(self) -> str:
@@ -209,9 +212,9 @@ class JqPathsAsk(Ask, frozen=True):
         return "jq"
 
 
-def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str) -> DryRunAsk:
-    meta = obj.get("metadata") or {}
-    return DryRunAsk(resource, meta.get("namespace", ""), meta.get("name", ""), canonical(obj), live_version, manager)
+def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str, as_user: str = "") -> DryRunAsk:
+    namespace, name = namespace_of(obj), name_of(obj)
+    return DryRunAsk(resource, namespace, name, canonical(obj), live_version, manager, as_user=as_user)
 
 
 def canonical(value: Any) -> bytes:

@@ -66,6 +66,8 @@ class Context(Struct, frozen=True):
     keeps_ignored: bool = False
     former: frozenset[str] = FORMER
     """Managers whose ownership becomes ours when we take an object over."""
+    as_user: str = ""
+    """Whose rights count for writes and dry runs; ours where it is ""."""
 
 
 def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: Context) -> Judgement:
@@ -144,7 +146,8 @@ def dry_run_of(desired: Desired, live: Obj | None, claims: Sequence[Claim], cont
     if is_client_side(desired, live, context):
         return _trial(desired.resource, desired.ref, client_side_body(desired, live, claims, context), live, context)
     version = resource_version_of(live) if live else ""
-    return dry_run_ask(desired.resource, to_apply(desired, live, claims, context), version, context.settings.manager)
+    body = to_apply(desired, live, claims, context)
+    return dry_run_ask(desired.resource, body, version, context.settings.manager, context.as_user)
 
 
 def is_client_side(desired: Desired, live: Obj | None, context: Context) -> bool:
@@ -193,9 +196,9 @@ def _judge_client_side(desired: Desired, live: Obj, claims: Sequence[Claim], con
 def _trial(resource: Resource, ref: Ref, body: Obj, live: Obj | None, context: Context) -> DryRunAsk:
     version, manager = resource_version_of(live) if live else "", context.settings.manager
     if live is None:
-        return DryRunAsk(resource, ref.namespace, ref.name, canonical(body), version, manager, "create")
+        return DryRunAsk(resource, ref.namespace, ref.name, canonical(body), version, manager, "create", context.as_user)
     patch, how = client_side_change(resource, body, live)
-    return DryRunAsk(resource, ref.namespace, ref.name, canonical(patch), version, manager, how)
+    return DryRunAsk(resource, ref.namespace, ref.name, canonical(patch), version, manager, how, context.as_user)
 
 
 def _leaves(patch: Obj, prefix: str = "") -> list[str]:

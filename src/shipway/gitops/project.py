@@ -5,11 +5,12 @@ that starts with `!` denies, and a denial wins.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from shipway.api.application import (
     ApplicationSpec,
     Destination,
+    InheritingProject,
     ProjectDestination,
     ProjectKind,
     ProjectSpec,
@@ -17,6 +18,7 @@ from shipway.api.application import (
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
+from shipway.gitops.impersonation import account_problems
 from shipway.gitops.project_roles import role_problems
 from shipway.gitops.signatures import key_problems
 from shipway.gitops.windows import problem_of
@@ -47,10 +49,7 @@ def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:
     for index, role in enumerate(project.roles or ()):
         found += [f"spec.roles[{index}].{told}" for told in role_problems(name, role)]
     found += [f"spec.{told}" for told in key_problems(project)]
-    if project.source_integrity:
-        found.append("spec.sourceIntegrity is not supported yet: say spec.signatureKeys, or no signature would be verified")
-    if project.destination_service_accounts:
-        found.append("spec.destinationServiceAccounts is not supported yet: remove it, or syncs would run with our own rights")
+    found += [f"spec.{told}" for told in account_problems(project)]
     return tuple(f"AppProject {name}: {told}" for told in found)
 
 
@@ -74,12 +73,14 @@ def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec, owner: str 
     sources = [source for source in (spec.source, *(spec.sources or ())) if source]
     for source in sources:
         if not _permits_text(source.repo_url, project.source_repos or (), "/"):
-            found.append(f"application repo {source.repo_url} is not permitted in project '{name}'")
+            whose = _whose(project, "sourceRepos", partial(_denies_repository, source.repo_url))
+            found.append(f"application repo {source.repo_url} is not permitted in project '{name}'{whose}")
     where = spec.destination.server or spec.destination.name
     if not _permits_destination(spec.destination, project.destinations or (), spec.destination.namespace):
+        whose = _whose(project, "destinations", partial(_denies_destination, spec.destination, spec.destination.namespace))
         found.append(
             f"application destination server '{where}' and namespace "
-            f"'{spec.destination.namespace}' do not match any of the allowed destinations in project '{name}'"
+            f"'{spec.destination.namespace}' do not match any of the allowed destinations in project '{name}'{whose}"
         )
     elif project.permit_only_project_scoped_clusters and owner != name:
         found.append(
@@ -107,10 +108,42 @@ def refusal_of(project: ProjectSpec, name: str, ref: Ref, is_namespaced: bool, d
         allowed = _any_kind(project.cluster_resource_whitelist or (), ref)
         denied = _any_kind(project.cluster_resource_blacklist or (), ref)
     if denied or not allowed:
-        return f"resource {ref.group}:{ref.kind} is not permitted in project {name}"
+        return f"resource {ref.group}:{ref.kind} is not permitted in project {name}{_who_lists(project, ref, is_namespaced)}"
     if is_namespaced and not _permits_destination(destination, project.destinations or (), ref.namespace):
-        return f"namespace {ref.namespace} is not permitted in project '{name}'"
+        whose = _whose(project, "destinations", partial(_denies_destination, destination, ref.namespace))
+        return f"namespace {ref.namespace} is not permitted in project '{name}'{whose}"
     return ""
+
+
+def _who_lists(project: ProjectSpec, ref: Ref, is_namespaced: bool) -> str:
+    """Which list of a global project refuses a kind; "" where it is the project's own."""
+    if not is_namespaced:
+        return _whose(project, "clusterResourceBlacklist", lambda one: _any_kind(one.cluster_resource_blacklist or (), ref))
+    whose = _whose(project, "namespaceResourceBlacklist", lambda one: _any_kind(one.namespace_resource_blacklist or (), ref))
+    allows_all = isinstance(project, InheritingProject) and project.own.namespace_resource_whitelist is None
+    return whose or _whose(
+        project, "namespaceResourceWhitelist", lambda one: allows_all and bool(one.namespace_resource_whitelist)
+    )
+
+
+def _whose(project: ProjectSpec, field: str, refuses: Callable[[ProjectSpec], bool]) -> str:
+    """From which global project a rule that refuses comes; "" where none says so."""
+    parents = project.parents if isinstance(project, InheritingProject) else ()
+    name = next((name for name, one in parents if refuses(one)), "")
+    return f": {field} of global project {name}" if name else ""
+
+
+def _denies_destination(destination: Destination, namespace: str, project: ProjectSpec) -> bool:
+    """Whether a rule with `!` speaks of it."""
+    rules = project.destinations or ()
+    denials = [one for one in rules if any(part.startswith("!") for part in (one.server, one.name, one.namespace))]
+    everything = ProjectDestination(server="*", namespace="*"), ProjectDestination(name="*", namespace="*")
+    return not _permits_destination(destination, (*everything, *denials), namespace)
+
+
+def _denies_repository(repo_url: str, project: ProjectSpec) -> bool:
+    denials = [one for one in project.source_repos or () if one.startswith("!")]
+    return not _permits_text(repo_url, ("*", *denials), "/")
 
 
 def _permits_destination(destination: Destination, rules: Sequence[ProjectDestination], namespace: str) -> bool:

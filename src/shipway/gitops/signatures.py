@@ -1,6 +1,7 @@
 """Signature policies of an AppProject: a commit that no allowed key has signed is not synced.
 
     spec.signatureKeys            OpenPGP keys, as in Argo CD; the public keys lie in the ConfigMap argocd-gpg-keys-cm
+    spec.sourceIntegrity          the same by repository; signatureKeys count where it says nothing of one
     shipway.dev/allowed-signers   an annotation: SSH keys, in the words of OpenSSH's allowed_signers file
 
 Either is enough. Of an annotated tag its own signature counts, of everything else that of the commit (Argo CD's rule and words:
@@ -16,6 +17,7 @@ from shipway.api.application import ProjectSpec
 from shipway.api.commits import Signature
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import ALLOWED_SIGNERS
+from shipway.gitops.source_integrity import GitPolicy, integrity_problems, policies_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of
 
@@ -30,6 +32,17 @@ class SignaturePolicy(Struct, frozen=True):
 
     gpg: tuple[str, ...] = ()
     ssh: tuple[str, ...] = ()
+    policies: tuple[GitPolicy, ...] = ()
+    """What is said of single repositories, before the rest."""
+    is_of_git: bool = False
+    """It asks nothing of charts and artifacts."""
+
+    def of(self, repo_url: str) -> "SignaturePolicy":
+        """What counts for a repository. Either kind of key is enough where one is asked for."""
+        found = next((one.gpg for one in self.policies if one.speaks_of(repo_url)), None)
+        if found is None:
+            return SignaturePolicy(self.gpg, self.ssh)
+        return SignaturePolicy() if found.mode == "none" else SignaturePolicy(_ends(found.keys), self.ssh, is_of_git=True)
 
     @property
     def is_required(self) -> bool:
@@ -40,18 +53,29 @@ class SignaturePolicy(Struct, frozen=True):
 
 
 def key_problems(project: ProjectSpec) -> Iterator[str]:
-    """What is wrong with `signatureKeys`, each with its path."""
-    for index, one in enumerate(project.signature_keys or ()):
-        if not _KEY_ID.fullmatch(one.key_id):
+    """What is wrong with `signatureKeys` and `sourceIntegrity`, each with its path."""
+    wrong = tuple(integrity_problems(project))
+    yield from wrong
+    named = [(f"signatureKeys[{index}].keyID", one.key_id) for index, one in enumerate(project.signature_keys or ())]
+    for index, policy in enumerate(() if wrong else policies_of(project)):
+        where = f"sourceIntegrity.git.policies[{index}].gpg.keys"
+        named += [(f"{where}[{number}]", key) for number, key in enumerate(policy.gpg.keys)]
+    for where, key in named:
+        if not _KEY_ID.fullmatch(key):
             told = "write the last 16 hexadecimal digits of its fingerprint, or all 40"
-            yield f"signatureKeys[{index}].keyID: {one.key_id!r} is no id of an OpenPGP key: {told}"
+            yield f"{where}: {key!r} is no id of an OpenPGP key: {told}"
 
 
 def policy_of(project: Obj, spec: ProjectSpec) -> SignaturePolicy:
     """Raises InvalidInput for an annotation that is no list of signers."""
-    gpg = tuple(one.key_id.upper().removeprefix("0X") for one in spec.signature_keys or ())
+    gpg = _ends([one.key_id for one in spec.signature_keys or ()])
     text = annotations_of(project).get(ALLOWED_SIGNERS)
-    return SignaturePolicy(gpg, () if text is None else _signers(text))
+    return SignaturePolicy(gpg, () if text is None else _signers(text), policies_of(spec))
+
+
+def _ends(keys: Sequence[str]) -> tuple[str, ...]:
+    """What fingerprints of these keys end with."""
+    return tuple(key.upper().removeprefix("0X") for key in keys)
 
 
 def refusal_of_signature(policy: SignaturePolicy, signature: Signature, revision: str) -> str:

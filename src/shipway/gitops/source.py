@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from shipway.api.application import IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
-from shipway.api.sources import ClusterFacts, Head, HeadRequest, Lent, ProjectFacts, RenderRequest
+from shipway.api.sources import ClusterFacts, Head, HeadRequest, KustomizeSettings, Lent, ProjectFacts, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
 from shipway.gitops.ignore import problem_of
@@ -135,6 +135,7 @@ class Told(Struct, frozen=True):
     with_revision: bool = False
     cluster: ClusterFacts | None = None
     project: ProjectFacts | None = None
+    kustomize: KustomizeSettings | None = None
 
 
 NOTHING = Told()
@@ -162,6 +163,7 @@ def render_ask(
             kube_version=told.cluster.kube_version if told.cluster else "",
             api_versions=told.cluster.api_versions if told.cluster else (),
             project=told.project,
+            kustomize=told.kustomize,
         )
     )
 

@@ -15,6 +15,7 @@ from shipway.api.application import (
     IN_CLUSTER_SERVER,
     ApplicationSpec,
     Destination,
+    InheritedWindow,
     ProjectSpec,
     SyncWindow,
 )
@@ -129,7 +130,8 @@ def _reason(blocking: Sequence[Opening]) -> str:
 
 def _named(window: SyncWindow) -> str:
     zone = f" {window.time_zone}" if window.time_zone else ""
-    return f'"{window.schedule}"{zone} for {window.duration}'
+    whose = f" of global project {window.inherited_from}" if isinstance(window, InheritedWindow) else ""
+    return f'"{window.schedule}"{zone} for {window.duration}{whose}'
 
 
 def _told(at: Instant | None) -> str:

@@ -16,7 +16,17 @@ from shipway.adapters.plugins.engine import PluginEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.api.snapshot import Engine
-from shipway.api.sources import HeadRequest, Lent, PathTree, ProjectFacts, Rendered, RenderRequest, SourceType
+from shipway.api.sources import (
+    HeadRequest,
+    KustomizeSettings,
+    Lent,
+    PathTree,
+    ProjectFacts,
+    Rendered,
+    RenderRequest,
+    SourceType,
+)
+from shipway.assembly.sources import helm_of_kustomize
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
 from tests.repository import seed
@@ -26,6 +36,7 @@ class Bench:
     """`render(source)` renders what is committed. Close it."""
 
     project = ProjectFacts("default", ("*",))
+    kustomize = KustomizeSettings()
 
     def __init__(
         self,
@@ -43,7 +54,7 @@ class Bench:
         self.engines: dict[SourceType, Engine] = {
             "Directory": DirectoryEngine(self.workers),
             "Helm": HelmEngine(self.workers, program=helm, fetch=fetch),
-            "Kustomize": KustomizeEngine(self.workers),
+            "Kustomize": KustomizeEngine(self.workers, helm=helm_of_kustomize(helm, fetch)),
         }
         self.declare()
 
@@ -89,6 +100,8 @@ class Bench:
             request = replace(request, build_env=env)
         if "project" in rendered.lacks:
             request = replace(request, project=self.project)
+        if "kustomize" in rendered.lacks:
+            request = replace(request, kustomize=self.kustomize)
         if "cluster" in rendered.lacks:
             request = replace(request, kube_version="v1.33.1+k3s1", api_versions=("v1", "apps/v1", "apps/v1/Deployment"))
         return request

@@ -99,7 +99,7 @@ async def test_missing_components_may_be_ignored(bench):
         ("resources: ['file:///etc//x?ref=v1']", "RemoteBase", "is not a repository over https or ssh"),
         ("resources: [../../../x]", "PathEscapes", "leaves the repository"),
         ("resources: [/etc/passwd]", "InvalidKustomization", "not a relative path"),
-        ("helmCharts: [{name: x}]", "UnsupportedSource", "helmCharts"),
+        ("helmCharts: [{name: x}]", "UnsupportedSource", "chart x is inflated only with --enable-helm"),
         ("resources: [../../base]\nnamePrefixx: x", "RenderFailed", "namePrefixx"),
         ("resources: [../../base/deployment.yaml]", "RenderFailed", "overlays/eu: kustomize: "),
     ],
@@ -123,6 +123,9 @@ async def test_a_circle_ends(bench):
 async def test_a_version_of_kustomize_that_there_is_not(bench):
     with pytest.raises(InvalidInput, match=r"spec\.source\.kustomize\.version 'v9' is not known here"):
         await bench.render({**EU, "kustomize": {"version": "v9"}})
+    plain = await bench.render(EU)
+    ours = plain.tool.removeprefix("kustomize ")
+    assert (await bench.render({**EU, "kustomize": {"version": ours}})).objects == plain.objects
 
 
 @pytest.mark.compat("argocd:kustomize.images")

@@ -97,8 +97,15 @@ def test_the_default_project_allows_everything() -> None:
         ({"destinations": [{"server": "*", "namespace": "!{a"}]}, "spec.destinations: '{a' is not a valid pattern"),
         ({"sourceNamespaces": ["/(/"]}, "spec.sourceNamespaces: '/(/' is not a valid regular expression"),
         ({"signatureKeys": [{"keyID": "x"}]}, "spec.signatureKeys[0].keyID: 'x' is no id of an OpenPGP key"),
-        ({"sourceIntegrity": {"git": {}}}, "spec.sourceIntegrity is not supported yet"),
-        ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts is not supported yet"),
+        (
+            {
+                "sourceIntegrity": {
+                    "git": {"policies": [{"repos": ["*"], "gpg": {"mode": "strict", "keys": ["4AEE18F83AFDEB23"]}}]}
+                }
+            },
+            "spec.sourceIntegrity.git.policies[0].gpg.mode: strict is not supported: say head",
+        ),
+        ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts[0].defaultServiceAccount: ''"),
     ],
 )
 @pytest.mark.compat(

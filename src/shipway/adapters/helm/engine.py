@@ -84,10 +84,15 @@ class HelmEngine:
 
 
 def _reads_cluster(job: RenderJob, scratch: str) -> bool:
-    """Whether a chart asks what the cluster is, and the source does not say it. What is packed inside it may."""
+    """Whether a chart asks what the cluster is, and the source does not say it."""
     if job.options.get("kubeVersion") and job.options.get("apiVersions"):
         return False
-    for file in Path(scratch, "chart").rglob("*"):
+    return reads_cluster(Path(scratch, "chart"))
+
+
+def reads_cluster(folder: Path) -> bool:
+    """Whether a chart there asks what the cluster is. What is packed inside it may."""
+    for file in folder.rglob("*"):
         if file.suffix == ".tgz":
             return True
         if file.is_file() and (b".Capabilities" in (content := file.read_bytes()) or _wants_version(file.name, content)):

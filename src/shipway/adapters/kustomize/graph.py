@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from shipway.adapters.kustomize.charts import Chart, charts_of
 from shipway.adapters.kustomize.remote import Base, looks_remote, parse_base
 from shipway.api.snapshot import Snapshot
 from shipway.base.errors import InvalidInput
@@ -22,7 +23,7 @@ _MAX_FILE = 1 << 20
 FOLDERS = ("resources", "bases", "components", "transformers", "generators", "validators")
 _FILES = ("crds", "configurations", "patchesStrategicMerge")
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
-_HELM = ("helmCharts", "helmChartInflationGenerator", "helmGlobals")
+_PLUGINS = ("generators", "transformers", "validators")
 
 
 class Folder(Struct):
@@ -35,6 +36,17 @@ class Folder(Struct):
     folders: list[str] = field(default_factory=list)
     remotes: dict[str, Base] = field(default_factory=dict)
     """By the entry that names it."""
+    charts: list[Chart] = field(default_factory=list)
+
+    @property
+    def outside(self) -> list[str]:
+        """The files that do not lie below it."""
+        return [file for file in self.files if not _is_below(file, self.path)]
+
+    @property
+    def needs_flags(self) -> bool:
+        """What it gives depends on flags of Kustomize."""
+        return bool(self.charts or self.outside or any(self.content.get(key) for key in _PLUGINS))
 
 
 def walk(snapshot: Snapshot, path: str, extra_components: Iterable[str] = ()) -> dict[str, Folder]:
@@ -57,10 +69,11 @@ def walk(snapshot: Snapshot, path: str, extra_components: Iterable[str] = ()) ->
     return found
 
 
-def paths_to_write(folders: dict[str, Folder]) -> list[str]:
-    """The visited folders, and the files named outside of them (Kustomize says itself why it refuses those)."""
-    outside = [file for path, folder in folders.items() for file in folder.files if not _is_below(file, path)]
-    return [*folders, *outside]
+def paths_to_write(snapshot: Snapshot, folders: dict[str, Folder]) -> list[str]:
+    """The visited folders, and the files and charts outside of them (Kustomize says itself why it refuses those)."""
+    outside = [file for folder in folders.values() for file in folder.outside]
+    charts = [chart.path for folder in folders.values() for chart in folder.charts if not _is_below(chart.path, folder.path)]
+    return [*folders, *outside, *(path for path in charts if snapshot.kind(path) == "dir")]
 
 
 def find_file(snapshot: Snapshot, path: str) -> str:
@@ -90,11 +103,6 @@ def load(snapshot: Snapshot, path: str) -> Folder:
 def _reach(snapshot: Snapshot, folder: Folder, extra_components: Iterable[str]) -> None:
     """Fill in what a kustomization names."""
     said = folder.content
-    for key in _HELM:
-        if said.get(key):
-            raise InvalidInput(
-                f"{folder.file}: {key} is not supported yet: make the chart a source of its own", reason="UnsupportedSource"
-            )
     for entry in [*_texts(folder, FOLDERS), *extra_components]:
         if "\n" in entry:
             continue
@@ -108,6 +116,27 @@ def _reach(snapshot: Snapshot, folder: Folder, extra_components: Iterable[str]) 
             folder.files.append(_target(snapshot, folder, entry))
     for target in folder.files:
         _check(snapshot, folder, target)
+    _find_charts(snapshot, folder)
+
+
+def _find_charts(snapshot: Snapshot, folder: Folder) -> None:
+    """Fill in the charts, and those of their value files that do not come with a chart."""
+    documents: list[dict[str, Any]] = []
+    for entry in _texts(folder, ("generators",)):
+        file = "" if "\n" in entry or entry in folder.remotes else _target(snapshot, folder, entry)
+        if "\n" in entry or file in folder.files:
+            documents += _maps(_all(snapshot.read(file).decode("utf-8", "replace") if file else entry, file or folder.file))
+    folder.charts += charts_of(folder.content, documents, folder.path, folder.file)
+    for chart in folder.charts:
+        targets = [_target(snapshot, folder, file) for file in chart.files]
+        folder.files += [file for file in targets if snapshot.kind(file) == "file"]
+
+
+def _all(text: str, file: str) -> list[Any]:
+    try:
+        return yaml.load_all(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{file}: {error.message}", reason="InvalidKustomization") from None
 
 
 def _texts(folder: Folder, keys: Iterable[str]) -> Iterator[str]:

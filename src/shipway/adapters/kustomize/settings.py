@@ -34,6 +34,12 @@ def merged(kustomization: Kustomization, options: Mapping[str, Any], env: Mappin
     return result
 
 
+def with_managed_by_label(kustomization: Kustomization) -> Kustomization:
+    """What the flag `--enable-managedby-label` does, which kubectl lacks."""
+    present = _list(kustomization.get("buildMetadata"))
+    return {**kustomization, "buildMetadata": list(dict.fromkeys((*present, "managedByLabel")))}
+
+
 def images(present: list[Any], overrides: list[Any]) -> list[dict[str, str]]:
     """`kustomize edit set image`: an override replaces the entry of its name; the others stay."""
     by_name = {str(image.get("name")): dict(image) for image in present if isinstance(image, dict)}

@@ -133,6 +133,7 @@ def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -
         api_versions=request.api_versions,
         lent=lent,
         project=request.project,
+        kustomize=request.kustomize,
     )
 
 

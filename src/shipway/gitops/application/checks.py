@@ -30,8 +30,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def checks_of(world: World, target: Target, project: ReadProject, app: Obj, destination: Destination) -> Checks:
     """As far as the answers have arrived."""
     found: list[Checks] = []
-    if project.signatures.is_required:
-        found += [_signed(world, part, project.signatures) for part in target.parts if part.head]
+    for part in target.parts:
+        policy = project.signatures.of(part.source.get("repoURL", ""))
+        if part.head and policy.is_required:
+            found.append(_signed(world, part, policy))
     if project.rights is not None:
         found += [_permitted(world, request, project.rights, destination) for request in dict.fromkeys(_to_check(target, app))]
     return Checks(
@@ -41,12 +43,20 @@ def checks_of(world: World, target: Target, project: ReadProject, app: Obj, dest
     )
 
 
+def unproven(project: ReadProject, tracked: Target) -> str:
+    """Why what a client sends may not be synced; "" where nobody asks where it comes from."""
+    is_asked = any(project.signatures.of(part.source.get("repoURL", "")).is_required for part in tracked.parts)
+    if not is_asked and project.rights is None:
+        return ""
+    return "the AppProject asks who signed or changed what is synced, which operation.sync.manifests cannot say: sync from Git"
+
+
 def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
     """Whether an allowed key has signed what one source stands at."""
     assert part.head is not None
     revision = part.revision or "HEAD"
     if not _COMMIT.fullmatch(part.head.commit):  # a chart, an artifact
-        return Checks(problems=(("ComparisonError", unsigned(revision)),))
+        return Checks() if policy.is_of_git else Checks(problems=(("ComparisonError", unsigned(revision)),))
     ask = SignatureAsk(SignatureRequest(part.source.get("repoURL", ""), part.head.commit, part.head.tag))
     unknown = f"Could not verify commit signature on revision '{revision}'"
     return _judged(world, ask, "ComparisonError", unknown, lambda found: refusal_of_signature(policy, found, revision))

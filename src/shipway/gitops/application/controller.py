@@ -74,6 +74,8 @@ class ApplicationController:
         return (key, dependents) if self._settings.serves(key.namespace) else (dependents,)
 
     def _users_of_project(self, project: Obj) -> Iterable[Indexed]:
+        if self._observer.lends(name_of(project)):
+            return (Indexed(APPLICATIONS, EVERY, ""),)
         return (Indexed(APPLICATIONS, BY_PROJECT, name_of(project)),)
 
     def _users_of_settings(self, _: Obj) -> Iterable[Indexed]:

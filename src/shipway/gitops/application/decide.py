@@ -183,9 +183,11 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
 
 
 def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Obj:
-    """A full sync that succeeded is history; a selective one (self-heal included) is not."""
+    """A full sync that succeeded is history; a selective one (self-heal included) is not, nor is what a client sent: no
+    revision could bring that back."""
     operation = observed.operation
-    if operation is None or operation.sync is None or operation.sync.resources or operation.sync.dry_run:
+    sync = operation.sync if operation else None
+    if operation is None or sync is None or sync.resources or sync.dry_run or sync.manifests:
         return status
     limit = observed.spec.revision_history_limit if observed.spec else None
     entry = history_entry(state, operation.initiated_by, now)
@@ -360,7 +362,7 @@ def _hook_batches(observed: Observed) -> tuple[Batch, ...]:
     """Hooks whose operation is over are let go of."""
     items: tuple[Item, ...] = observed.comparison.items if observed.comparison else ()
     steps = clean_up(items, read_rows(observed.state))
-    return tuple(Batch((action,), on_failure="continue") for actions in steps for action in actions)
+    return tuple(Batch((action,), "continue", observed.context.as_user) for actions in steps for action in actions)
 
 
 def _wants_default_project(observed: Observed) -> bool:

@@ -13,32 +13,36 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec, parse_operation, parse_spec
+from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec
 from shipway.api.clusters import HERE
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.api.sources import PathTree, ProjectFacts
-from shipway.base.errors import InvalidInput
+from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
-from shipway.gitops.application.checks import checks_of
+from shipway.gitops.application.checks import checks_of, unproven
 from shipway.gitops.application.destinations import Place, Places, cluster_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import Projects, ReadProject
-from shipway.gitops.application.target import Target, prepared, recalled, target_of
+from shipway.gitops.application.target import Checks, Surroundings, Target, prepared, recalled, sent, target_of
+from shipway.gitops.application.written import written_on
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
+from shipway.gitops.compare_options import read_compare_options
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.dependencies import Dependencies, look_at
 from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.family import Family, ancestors, circle, ref_of_application
+from shipway.gitops.global_projects import GlobalProject, names_inherited, read_global_projects
 from shipway.gitops.handover import OURS, Stance, live_argo_cd, stance_towards
 from shipway.gitops.health.scripted import scripted_health
-from shipway.gitops.hold import Hold, hold_of
+from shipway.gitops.hold import Hold
 from shipway.gitops.ignore import rules_in
+from shipway.gitops.impersonation import Acting, Impersonation, acting_for, read_impersonation
 from shipway.gitops.kinds import known_kinds, wanted_kinds
+from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
@@ -46,11 +50,11 @@ from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
 from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
-from shipway.gitops.source import check_spec, sync_options, wanted_of
+from shipway.gitops.source import sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import INDEX, instance_key, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, dig, resource_version_of, status_of, uid_of
+from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -109,13 +113,20 @@ class _Read(Struct, frozen=True):
     said: Customizations
     ignored: tuple[IgnoreDifference, ...]
     scope: Scope
+    kustomize: KustomizeSettings
+    global_projects: tuple[GlobalProject, ...]
+    impersonation: Impersonation
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
     said = read_customizations(config_map)
     ignored, problems = rules_in(said)
-    scope = read_scope((config_map or {}).get("data") or {})
-    return _Read(version, replace(said, problems=(*said.problems, *problems, *scope.problems)), ignored, scope)
+    settings: dict[str, str] = (config_map or {}).get("data") or {}
+    scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
+    global_projects, unread = read_global_projects(settings)
+    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong, *unread))
+    kustomize, impersonation = read_kustomize(settings), read_impersonation(settings)
+    return _Read(version, said, (*ignored, *overlooked), scope, kustomize, global_projects, impersonation)
 
 
 class Observer:
@@ -132,26 +143,30 @@ class Observer:
         self._keys = keys_of_tracked(settings.namespace)
         self._read_customizations = _read(("", ""), None)
 
+    def lends(self, project: str) -> bool:
+        """Whether other projects may inherit from this one, by the settings that were read last."""
+        return any(one.name == project for one in self._read_customizations.global_projects)
+
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
         if app is None:
             return self._forget(key)
-        spec, spec_error = _parsed_spec(app)
+        said = written_on(app)
+        spec, operation, hold = said.spec, said.operation, said.hold
         stance = stance_towards(app, self._settings, live_argo_cd(world))
         read, has_project = self._project(world, key, spec, stance)
-        operation, operation_error = _parsed_operation(app)
-        hold, hold_error = _parsed_hold(app)
         place = self._places.of(app, world)
-        spec = place.told_in(spec) if spec and not (hold_error or place.problem) else None
+        spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
         look = partial(self._target, world, app, spec, read) if spec else None
         target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
         target = self._tracked(key, target, app) if target else None
-        sync_target = self._sync_target(app, operation, target, look) if look else None
+        send = partial(self._sent, world, app, spec, read) if spec else None
+        sync_target = self._sync_target(app, operation, target, look, send) if look and send else None
         kinds = self._kinds(world, app, place, target, sync_target)
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
-        context = replace(context, ignored=self._ignore_rules(world, spec))
+        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=self._acting(world, app, spec, read).user)
         live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
@@ -168,7 +183,7 @@ class Observer:
             app=app,
             settings=self._settings,
             spec=spec,
-            spec_error=spec_error or hold_error or place.problem,
+            spec_error=said.spec_error or said.hold_error or place.problem,
             hold=hold,
             project=read.spec,
             project_error=read.error,
@@ -177,7 +192,7 @@ class Observer:
             comparison=comparison,
             customizations=self._read_settings(world).said,
             operation=operation,
-            operation_error=operation_error,
+            operation_error=said.operation_error,
             sync_target=sync_target,
             sync_comparison=sync_comparison,
             is_kept=keeping is None or world.answer(keeping) is not None,
@@ -223,7 +238,9 @@ class Observer:
         if found is None:
             self._projects.forget(name)
             return ReadProject(None, f"Application referencing project {name} which does not exist"), False
-        project = self._projects.read(found)
+        parents = names_inherited(found, self._read_settings(world).global_projects)
+        there = (world.get(APP_PROJECTS, self._settings.namespace, one) for one in parents)
+        project = self._projects.with_parents(found, [one for one in there if one is not None])
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
         return (ReadProject(None, refusal) if project.spec and refusal else project), True
 
@@ -238,22 +255,43 @@ class Observer:
     def _target(
         self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, wanted: Pinned, hold: Hold | None = None
     ) -> Target:
-        instance = instance_name(key_of(app), self._settings.namespace)
+        terms = self._terms(world, app, spec)
+        around = Surroundings(_facts_of(spec, project.spec), terms.cluster, self._read_settings(world).kustomize)
+        target = target_of(world, app, wanted, around)
+        if hold is not None and target.error:
+            ask = RecallAsk(uid_of(app), hold.pinned.identity)
+            target = recalled(target, ask, world.answer(ask))
+        target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
+        checks = checks_of(world, target, project, app, spec.destination)
+        problem = self._acting(world, app, spec, project).problem
+        return replace(target, checks=checks.with_problem("ComparisonError", problem))
+
+    def _sent(
+        self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, manifests: tuple[str, ...], tracked: Target
+    ) -> Target:
+        """What a client sent. Nobody can tell who signed or changed that."""
+        terms, rules = self._terms(world, app, spec), self._ignore_rules(world, spec)
+        target = prepared(sent(manifests, tracked), self._preparations, world, terms, rules)
+        problem = self._acting(world, app, spec, project).problem or unproven(project, tracked)
+        return replace(target, checks=Checks().with_problem("ComparisonError", problem))
+
+    def _terms(self, world: World, app: Obj, spec: ApplicationSpec) -> Terms:
         options = sync_options(spec)
-        terms = Terms(
-            instance,
+        return Terms(
+            instance_name(key_of(app), self._settings.namespace),
             spec.destination.namespace,
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
             scope=self._read_settings(world).scope,
             cluster=cluster_of(spec),
         )
-        target = target_of(world, app, wanted, _facts_of(spec, project.spec), terms.cluster)
-        if hold is not None and target.error:
-            ask = RecallAsk(uid_of(app), hold.pinned.identity)
-            target = recalled(target, ask, world.answer(ask))
-        target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
-        return replace(target, checks=checks_of(world, target, project, app, spec.destination))
+
+    def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
+        """As whom the application is synced."""
+        said = self._read_settings(world).impersonation
+        if spec is None or project.spec is None:
+            return Acting()
+        return acting_for(said, project.spec, spec.project or DEFAULT, spec.destination, namespace_of(app))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""
@@ -270,11 +308,19 @@ class Observer:
         return replace(target, is_news=key in self._trees and self._trees[key] != trees)
 
     def _sync_target(
-        self, app: Obj, operation: Operation | None, target: Target | None, look: Callable[[Pinned], Target]
+        self,
+        app: Obj,
+        operation: Operation | None,
+        target: Target | None,
+        look: Callable[[Pinned], Target],
+        send: Callable[[tuple[str, ...], Target], Target],
     ) -> Target | None:
-        """What the operation applies: the revisions it has begun with, else those it names, else the tracked ones."""
+        """What the operation applies: what it sends, else the revisions it has begun with, else those it names, else the
+        tracked ones."""
         if operation is None or operation.sync is None or target is None:
             return None
+        if operation.sync.manifests:
+            return send(operation.sync.manifests, target)
         state = status_of(app).get("operationState") or {}
         begun = belongs(state, app.get("operation"))
         wanted = operation_wants(target.wanted, operation.sync, (state.get("syncResult") or {}) if begun else {})
@@ -426,32 +472,6 @@ def _facts_of(spec: ApplicationSpec, project: ProjectSpec | None) -> ProjectFact
     return ProjectFacts(spec.project or DEFAULT, tuple(project.source_repos or ()) if project else ())
 
 
-def _parsed_spec(app: Obj) -> tuple[ApplicationSpec | None, str]:
-    try:
-        spec = parse_spec(app)
-        check_spec(spec)
-    except InvalidInput as error:
-        return None, error.message
-    return spec, ""
-
-
 def _destination_namespace(world: World, place: Place, spec: ApplicationSpec | None) -> Obj | None:
     name = spec.destination.namespace if spec else ""
     return world.get(NAMESPACES.on(place.key), "", name) if name else None
-
-
-def _parsed_hold(app: Obj) -> tuple[Hold | None, str]:
-    try:
-        return hold_of(app), ""
-    except InvalidInput as error:
-        return None, error.message
-
-
-def _parsed_operation(app: Obj) -> tuple[Operation | None, str]:
-    raw = app.get("operation")
-    if not raw:
-        return None, ""
-    try:
-        return parse_operation(raw), ""
-    except InvalidInput as error:
-        return None, error.message

@@ -3,11 +3,15 @@
 Only a memory: it can be dropped at any moment. An entry counts for one version of the project.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.application import ProjectSpec, parse_project
 from shipway.base.errors import InvalidInput
 from shipway.gitops.change_rights import ChangeRights, rights_of
+from shipway.gitops.global_projects import inheriting
 from shipway.gitops.project import problems
 from shipway.gitops.signatures import SignaturePolicy, policy_of
 from shipway.kube.objects.resource import Obj
@@ -29,8 +33,17 @@ class Projects:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[tuple[str, str], ReadProject]] = {}
 
+    def with_parents(self, project: Obj, parents: Sequence[Obj]) -> ReadProject:
+        """The project as its applications see it, with what it inherits. A parent that is wrong is as if it were itself."""
+        own = self.read(project)
+        read = [(name_of(parent), self.read(parent)) for parent in parents]
+        errors = [one.error for one in (own, *(parent for _, parent in read)) if one.spec is None]
+        if errors or own.spec is None:
+            return ReadProject(None, "; ".join(errors))
+        return replace(own, spec=inheriting(own.spec, [(name, one.spec) for name, one in read if one.spec is not None]))
+
     def read(self, project: Obj) -> ReadProject:
-        """The project as its applications see it."""
+        """The project by itself."""
         name, version = name_of(project), (uid_of(project), resource_version_of(project))
         kept = self._kept.get(name)
         if kept is None or kept[0] != version:

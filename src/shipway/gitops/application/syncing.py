@@ -14,6 +14,7 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
+from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.comparison import Comparison
 from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
@@ -144,8 +145,8 @@ def _unsupported(observed: Observed) -> str:
     sync = observed.operation.sync if observed.operation else None
     if sync is None:
         return ""
-    if sync.manifests:
-        return "operation.sync.manifests is not supported: sync from Git"
+    if sync.manifests and not sync.dry_run and observed.spec is not None and is_automated(observed.spec):
+        return "operation.sync.manifests: automated sync is on and would put Git back: switch it off first, or say dryRun"
     if is_plural := bool(observed.target and observed.target.is_plural):
         wrong = [name for name, value in (("revision", sync.revision), ("source", sync.source)) if value]
     else:
@@ -204,7 +205,8 @@ def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
     running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
     steps = [actions for task in running if (actions := removal(task.item))]
     if steps:
-        return Progress(state, batches=tuple(Batch((one,), on_failure="continue") for actions in steps for one in actions))
+        user = observed.context.as_user
+        return Progress(state, batches=tuple(Batch((one,), "continue", user) for actions in steps for one in actions))
     return _over(finish(state, "Failed", TERMINATED, now))
 
 

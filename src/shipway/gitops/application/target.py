@@ -10,14 +10,14 @@ may read them there is one more standing question about the lent repository, whi
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Head, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest
+from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
@@ -26,7 +26,8 @@ from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
-from shipway.gitops.source import NOTHING, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.source import NOTHING, Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.kube.objects.manifests import objects_in_output
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
@@ -64,6 +65,10 @@ class Checks(Struct, frozen=True):
     asks: tuple[Ask, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
     is_pending: bool = False
+
+    def with_problem(self, kind: str, message: str) -> "Checks":
+        """With one more; itself for ""."""
+        return replace(self, problems=(*self.problems, (kind, message))) if message else self
 
 
 class Target(Struct, frozen=True):
@@ -181,19 +186,45 @@ class Target(Struct, frozen=True):
         return tuple(part.source for part in self.parts)
 
 
-def target_of(world: World, app: Obj, wanted: Pinned, project: ProjectFacts, cluster: str = "") -> Target:
-    """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet.
+class Surroundings(Struct, frozen=True):
+    """What a source may be told of besides its own content. `project` says whether a repository may be read that only the
+    sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it."""
 
-    `project` says whether a repository may be read that only the sources themselves name; `cluster` is the one
-    that charts may ask about.
-    """
-    lenders = _Lenders(wanted, project, cluster)
+    project: ProjectFacts
+    cluster: str = ""
+    kustomize: KustomizeSettings = KustomizeSettings()
+
+
+def target_of(world: World, app: Obj, wanted: Pinned, around: Surroundings) -> Target:
+    """What these revisions of these sources give, as far as the answers have arrived. Not prepared yet."""
+    lenders = _Lenders(wanted, around)
     compared: Obj = dig(app, "status", "sync", default={})
     is_same = wanted == wanted_of(app) and sources_in(compared.get("comparedTo") or {}) == wanted.sources
     last = revisions_in(compared) if is_same else ()
     last = last if len(last) == len(wanted.sources) else ("",) * len(wanted.sources)
     parts = [_part(world, app, wanted, index, lenders, last[index]) for index in range(len(wanted.sources))]
     return Target(tuple(parts), wanted.is_plural)
+
+
+def sent(manifests: tuple[str, ...], tracked: Target) -> Target:
+    """What a client sent along with its operation, in place of what the sources give; at no revision of theirs."""
+    try:
+        first, error = _rendered_of(manifests), ""
+    except InvalidInput as refused:
+        first, error = None, refused.message
+    parts = [Part(part.source, "", rendered=Rendered((), "Directory", ())) for part in tracked.parts]
+    return Target((replace(parts[0], rendered=first, error=error), *parts[1:]), tracked.is_plural)
+
+
+@lru_cache(maxsize=8)
+def _rendered_of(manifests: tuple[str, ...]) -> Rendered:
+    """Kept, so that what is the same is prepared once."""
+    found = [
+        origin.obj
+        for index, text in enumerate(manifests)
+        for origin in objects_in_output(text, f"operation.sync.manifests[{index}]")
+    ]
+    return Rendered(tuple(found), "Directory", ())
 
 
 def recalled(target: Target, ask: RecallAsk, answer: Answer | None) -> Target:
@@ -234,10 +265,11 @@ def prepared(
 
 def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders", last: str) -> Part:
     source, revision = wanted.sources[index], wanted.revisions[index]
+    project = lenders.around.project.name
     if is_only_ref(source):
         part = _looked_up(world, source, revision, lenders.first_ask(source, revision), last)
         return replace(part, rendered=Rendered((), "Directory", ())) if part.head else part
-    part = _looked_up(world, source, revision, head_ask(source, revision, lenders.project.name), last)
+    part = _looked_up(world, source, revision, head_ask(source, revision, project), last)
     borrowed = lenders.to(source)
     part = replace(part, asks=(*part.asks, *(ask for _, _, ask in borrowed)))
     head = part.head
@@ -256,29 +288,36 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
 
 def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lenders: "_Lenders") -> Part:
     """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
-    told, project, head = NOTHING, lenders.project, part.head
+    told, around, head = NOTHING, lenders.around, part.head
     assert head is not None
     for _ in range(MAX_ROUNDS):
         part, found = _asked(world, part, render_ask(app, part.source, head, lent, told))
-        if found is None or found.is_complete:
+        if found is None or (found.is_complete and not _is_concerned(found, told, around.kustomize)):
             return replace(part, rendered=found)
+        if found.is_complete or "kustomize" in found.lacks:
+            told = replace(told, kustomize=around.kustomize)
         if "revision" in found.lacks:
             told = replace(told, with_revision=True)
         if "project" in found.lacks:
-            told = replace(told, project=project)
+            told = replace(told, project=around.project)
         if "cluster" in found.lacks and told.cluster is None:
-            part, cluster = _asked(world, part, ClusterAsk(lenders.cluster))
+            part, cluster = _asked(world, part, ClusterAsk(around.cluster))
             if cluster is None:
                 return part
             told = replace(told, cluster=cluster)
         for base in found.bases:
-            if not permits_repository(project, base.repo_url):
+            if not permits_repository(around.project, base.repo_url):
                 return replace(part, error=f"the source builds on {base.repo_url}, which its project does not permit")
-            part, one = _remote(world, part, base, project.name)
+            part, one = _remote(world, part, base, around.project.name)
             if one is None:
                 return part
             lent = (*lent, one)
     return replace(part, error=f"the source builds on repositories that build on others, more than {MAX_ROUNDS} deep")
+
+
+def _is_concerned(found: Rendered, told: Told, kustomize: KustomizeSettings) -> bool:
+    """Whether flags change what was rendered without them; only then is it rendered anew when somebody sets some."""
+    return found.source_type == "Kustomize" and told.kustomize is None and kustomize.concern_everyone
 
 
 def _remote(world: World, part: Part, base: RemoteBase, project: str) -> tuple[Part, Lent | None]:
@@ -322,9 +361,8 @@ def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str
 class _Lenders:
     """The sources that lend their files, and who asks where they stand."""
 
-    def __init__(self, wanted: Pinned, project: ProjectFacts, cluster: str) -> None:
-        self.project = project
-        self.cluster = cluster
+    def __init__(self, wanted: Pinned, around: Surroundings) -> None:
+        self.around = around
         pairs = zip(wanted.sources, wanted.revisions, strict=True)
         self._lenders = [(source, revision) for source, revision in pairs if source.get("ref")]
         self._borrowers = [source for source in wanted.sources if borrows(source)]
@@ -336,13 +374,13 @@ class _Lenders:
     def first_ask(self, lender: Obj, revision: str) -> HeadAsk:
         """Where a lender stands: as its first borrower sees it, since what nobody reads is no news."""
         for borrower in self._borrowers:
-            return lent_ask(lender, revision, borrower, self.project.name)
-        return head_ask(lender, revision, self.project.name)
+            return lent_ask(lender, revision, borrower, self.around.project.name)
+        return head_ask(lender, revision, self.around.project.name)
 
     def _asks(self, borrower: Obj) -> Iterator[tuple[str, Obj, HeadAsk]]:
         for lender, revision in self._lenders:
             if lender is not borrower:
-                yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower, self.project.name)
+                yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower, self.around.project.name)
 
 
 def _told(answer: Answer) -> str:

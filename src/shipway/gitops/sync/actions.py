@@ -50,7 +50,7 @@ def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
         for depth in range(max(map(len, steps), default=0)):
             actions = tuple(step[depth] for step in steps if depth < len(step))
             has_more = any(depth + 1 < len(step) for step in steps)
-            found.append(Batch(actions, on_failure="stop" if has_more else "continue"))
+            found.append(Batch(actions, "stop" if has_more else "continue", hand.context.as_user))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ from shipway.kube.client.errors import Expired, ensure_ok, error_of
 from shipway.kube.client.watching import Item, Listing, WatchEvent, calm_collector, decode_page, events_of, objects_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of
-from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.objects.wire import IMPERSONATE_USER, Request, Response, Transport
 
 PatchType = Literal["merge", "json", "strategic", "apply"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -57,6 +57,14 @@ class Client:
         self.transport = transport
         self.manager = manager
         self._headers = {"user-agent": user_agent, "accept": "application/json"}
+
+    def acting_as(self, user: str) -> "Client":
+        """This client with the rights of somebody else, for whom ours have to suffice; itself for ""."""
+        if not user:
+            return self
+        client = Client(self.transport, manager=self.manager)
+        client._headers = {**self._headers, IMPERSONATE_USER: user}
+        return client
 
     async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Obj:
         """One object. Raises NotFound."""

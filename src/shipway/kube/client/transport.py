@@ -25,7 +25,7 @@ from shipway.kube.client.errors import retry_after
 from shipway.kube.client.http1 import LARGEST_BODY, BrokenAnswer, request_bytes
 from shipway.kube.client.kubeconfig import ClusterConfig
 from shipway.kube.client.pacing import LONGEST_RETRY, RETRIES, Limits, Pace, is_near, limits_of
-from shipway.kube.objects.wire import Request, Response
+from shipway.kube.objects.wire import IMPERSONATE_USER, Request, Response
 
 _ANSWER_SECONDS = 120.0
 _STREAM_MARGIN = 30.0
@@ -96,7 +96,10 @@ class HttpTransport:
 
     async def _paced(self, request: Request) -> Response:
         await self._pace.turn()
-        headers = [*request.headers.items(), *await self._credentials.headers()]
+        own = await self._credentials.headers()
+        if IMPERSONATE_USER in request.headers:  # a kubeconfig that says `as` names another one: their rights must not mix
+            own = [(name, value) for name, value in own if not name.startswith("impersonate-")]
+        headers = [*request.headers.items(), *own]
         # Compressing for loopback costs both ends time and saves nothing.
         headers.append(("accept-encoding", "identity" if self._near else "gzip"))
         if _is_stream(request):  # it may last for hours, so it takes no place

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+IMPERSONATE_USER = "impersonate-user"
+"""The header that asks for the rights of somebody else."""
+
 
 class Request(Struct, frozen=True):
     """`path` without query; `query` in order, decoded; header names in lower case."""

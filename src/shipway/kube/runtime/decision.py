@@ -92,10 +92,12 @@ Action = Create | Apply | Patch | Replace | Delete | Evict | Bind
 
 
 class Batch(Struct, frozen=True):
-    """Actions that may run in parallel. After a failure, `stop` leaves the later batches alone."""
+    """Actions that may run in parallel. After a failure, `stop` leaves the later batches alone. `as_user`: whose rights
+    count, our own where it is ""."""
 
     actions: tuple[Action, ...]
     on_failure: Literal["stop", "continue"] = "stop"
+    as_user: str = ""
 
 
 class Outcome(Struct, frozen=True):

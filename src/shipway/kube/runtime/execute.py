@@ -70,7 +70,8 @@ async def _run_batch(clients: Clients, batch: Batch) -> list[Outcome]:
     async def one(action: Action) -> Outcome:
         async with room:
             try:
-                return Outcome(action=action, result=await perform(clients.client(cluster_of(action)), action))
+                client = clients.client(cluster_of(action)).acting_as(batch.as_user)
+                return Outcome(action=action, result=await perform(client, action))
             except ShipwayError as error:
                 return Outcome(action=action, error=error)
 

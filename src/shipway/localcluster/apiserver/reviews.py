@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from shipway.base.clock import rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from shipway.kube.objects.wire import Request, Response
+from shipway.kube.objects.wire import IMPERSONATE_USER, Request, Response
 from shipway.localcluster.apiserver.backend import Backend
 from shipway.localcluster.apiserver.problems import FieldProblem, Named, bad_request, invalid, invalid_value
 from shipway.localcluster.apiserver.routes import Target
@@ -15,6 +15,7 @@ from shipway.localcluster.apiserver.tokens import ISSUER, Account, read
 USER_HEADER, GROUP_HEADER = "x-remote-user", "x-remote-group"
 """How the HTTP front tells who asks; requests in this process are the administrator's."""
 ADMIN, ADMIN_GROUPS = "kubernetes-admin", ("system:masters", "system:authenticated")
+_ACCOUNT = "system:serviceaccount:"
 _ACCESS = Named("authorization.k8s.io", "", "", "")
 """What an answer about a malformed question is about: a real server names neither kind nor object."""
 
@@ -67,14 +68,21 @@ def _rules(backend: Backend, request: Request, body: Obj) -> Obj:
 
 
 def _self(backend: Backend, request: Request, body: Obj) -> Obj:
-    groups = request.headers.get(GROUP_HEADER, "")
     body["metadata"] = {"creationTimestamp": rfc3339(backend.clock.now())}
-    return {
-        "userInfo": {
-            "username": request.headers.get(USER_HEADER, ADMIN),
-            "groups": groups.split(",") if groups else list(ADMIN_GROUPS),
-        }
-    }
+    name, groups = _who_asks(request)
+    return {"userInfo": {"username": name, "groups": groups}}
+
+
+def _who_asks(request: Request) -> tuple[str, list[str]]:
+    """Name and groups; those of somebody else where whoever asks says so."""
+    name = request.headers.get(IMPERSONATE_USER, "")
+    if name.startswith(_ACCOUNT):
+        namespace = name.removeprefix(_ACCOUNT).partition(":")[0]
+        return name, ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    if name:
+        return name, ["system:authenticated"]
+    groups = request.headers.get(GROUP_HEADER, "")
+    return request.headers.get(USER_HEADER, ADMIN), groups.split(",") if groups else list(ADMIN_GROUPS)
 
 
 def _token(backend: Backend, request: Request, body: Obj) -> Obj:

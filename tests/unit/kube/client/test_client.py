@@ -198,3 +198,12 @@ async def test_discovery_of_an_older_server_group_by_group() -> None:
         ok(widgets), ok(widgets), failed(503, "ServiceUnavailable"),
     )  # fmt: skip
     assert await Client(transport).discover() == EXPECTED
+
+
+async def test_acting_as_somebody_else_says_so_with_every_request() -> None:
+    transport = Canned(ok(), ok())
+    client = Client(transport)
+    assert client.acting_as("") is client
+    await client.acting_as("system:serviceaccount:shop:deployer").get(PODS, "a", "p")
+    await client.get(PODS, "a", "p")
+    assert [one.headers.get("impersonate-user") for one in transport.asked] == ["system:serviceaccount:shop:deployer", None]

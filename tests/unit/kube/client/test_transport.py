@@ -18,11 +18,13 @@ from shipway.kube.client.client import Client
 from shipway.kube.client.credentials import tls_context
 from shipway.kube.client.kubeconfig import ClusterConfig, ExecPlugin, load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.resource import Resource
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import TlsFiles, ensure_tls
 
+REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 V1 = "client.authentication.k8s.io/v1"
 
 
@@ -227,3 +229,12 @@ async def test_a_watch_on_which_nothing_arrives_ends(served: Served) -> None:
     stream = client.watch(CONFIG_MAPS, resource_version=version, timeout_seconds=60)
     assert [event async for event in stream if event.type != "BOOKMARK"] == []
     await client.close()
+
+
+async def test_who_acts_as_somebody_else_leaves_the_one_that_the_kubeconfig_names(served: Served) -> None:
+    named = (("impersonate-user", "bob"), ("impersonate-group", "admins"))
+    client = Client(HttpTransport(served.config(token="sesame", impersonate=named)))
+    review = {"apiVersion": REVIEWS.api_version, "kind": REVIEWS.kind}
+    seen = [(await one.create(REVIEWS, review))["status"]["userInfo"]["username"] for one in (client, client.acting_as("ann"))]
+    await client.close()
+    assert seen == ["bob", "ann"]

@@ -1,0 +1,188 @@
+"""Keys of `argocd-cm`, in virtual time: what they change, and what they leave alone."""
+
+from typing import Any
+
+import pytest
+
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
+from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.views import dig
+from tests.sim.gitops_objects import config, hook
+from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
+
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
+TOOLS = "https://git.test/tools.git"
+
+
+def settings(**data: str) -> Obj:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}, "data": data}
+
+
+async def say(there: World, key: str, value: str) -> None:
+    await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": {key: value}})
+
+
+@pytest.mark.compat("argocd:cm.kustomize.buildOptions")
+def test_flags_of_kustomize_render_anew_what_asks_for_them() -> None:
+    async def story(there: World) -> None:
+        other = there.add_repository(TOOLS, [config("other")])
+        there.repository.asks_for = ("kustomize",)
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application())
+        plain = application(source={"repoURL": TOOLS, "path": "x", "targetRevision": "main"})
+        plain["metadata"]["name"] = "plain"
+        await there.user.create(APPLICATIONS, plain)
+        await there.synced()
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (2, 1)
+        await say(there, "kustomize.buildOptions", "--enable-helm --reorder none")
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (3, 1)
+        await say(there, "kustomize.buildOptions", "--enable-helm --reorder legacy")
+        await there.settle(30)
+        assert (there.repository.renders, other.renders) == (3, 1)
+
+    simulate(story, [config()])
+
+
+def test_flags_that_change_every_kustomization_reach_those_that_ask_for_none() -> None:
+    async def story(there: World) -> None:
+        there.repository.source_type = "Kustomize"
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert there.repository.renders == 1
+        await say(there, "kustomize.buildOptions", "--enable-managedby-label")
+        await there.settle(30)
+        assert there.repository.renders == 2
+        await say(there, "kustomize.buildOptions", "--enable-exec")
+        app = await there.until(lambda app: condition_types(app) == set())
+        assert dig(app, "status", "sync", "status") == "Synced"
+
+    simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:cm.resource.compareoptions")
+def test_rules_that_a_controller_gathers_may_be_overlooked() -> None:
+    role: Obj = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "gathered"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"gather": "yes"}}]},
+        "rules": [],
+    }
+    plain = {**role, "metadata": {"name": "plain"}}
+    del plain["aggregationRule"]
+    gathered = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+
+    def is_in_sync(app: Obj, name: str) -> bool:
+        (row,) = [row for row in dig(app, "status", "resources", default=[]) if row["name"] == name]
+        return row["status"] == "Synced"
+
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
+        await there.synced()
+        for name in ("gathered", "plain"):
+            await there.user.patch(CLUSTER_ROLES, "", name, {"rules": gathered})
+        await there.until(lambda app: not (is_in_sync(app, "gathered") or is_in_sync(app, "plain")))
+        await say(there, "resource.compareoptions", "ignoreAggregatedRoles: true\n")
+        await there.until(lambda app: is_in_sync(app, "gathered"))
+        assert not is_in_sync(await there.app(), "plain")
+        await say(there, "resource.compareoptions", "ignoreAggregatedRoles: perhaps\n")
+        app = await there.until(lambda app: not is_in_sync(app, "gathered"))
+        assert "argocd-cm: resource.compareoptions: ignoreAggregatedRoles is true or false, not 'perhaps'" in [
+            one["message"] for one in app["status"]["conditions"]
+        ]
+
+    simulate(story, [config(), role, plain])
+
+
+@pytest.mark.compat("argocd:cm.globalProjects")
+def test_a_project_inherits_from_a_global_one_at_once_and_as_long_as_it_is_told_to() -> None:
+    def team(name: str, **spec: Any) -> Obj:
+        allowed = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
+        meta = {"name": name, "namespace": "argocd", "labels": {"owner": name}}
+        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": {**allowed, **spec}}
+
+    def told(app: Obj) -> list[str]:
+        return [one["message"] for one in dig(app, "status", "conditions", default=[])]
+
+    async def story(there: World) -> None:
+        rules = "[{projectName: base, labelSelector: {matchLabels: {owner: team}}}, {projectName: gone}]"
+        await there.user.create(CONFIG_MAPS, settings(globalProjects=rules))
+        await there.user.create(APP_PROJECTS, team("team"))
+        await there.user.create(APPLICATIONS, application(project="team"))
+        await there.synced()
+        await there.user.create(APP_PROJECTS, team("base", sourceRepos=["!https://git.test/*"]))
+        app = await there.until(told)
+        assert told(app) == [
+            "application repo https://git.test/shop.git is not permitted in project 'team': sourceRepos of global project base"
+        ]
+        await there.user.patch(APP_PROJECTS, "argocd", "base", {"spec": {"sourceRepos": ["["]}})
+        app = await there.until(lambda app: "AppProject base: spec.sourceRepos" in str(told(app)))
+        await there.user.patch(APP_PROJECTS, "argocd", "team", {"metadata": {"labels": {"owner": "others"}}})
+        await there.until(lambda app: not told(app))
+        await say(there, "globalProjects", "x")
+        await there.until(lambda app: told(app) == ["argocd-cm: globalProjects has to be a list"])
+
+    simulate(story, [config()])
+
+
+DEPLOYER = "system:serviceaccount:shop:deployer"
+
+
+def with_account(*accounts: dict[str, str]) -> Obj:
+    spec = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
+    spec |= {"clusterResourceWhitelist": [{"group": "*", "kind": "*"}], "destinationServiceAccounts": list(accounts)}
+    meta = {"name": "team", "namespace": "argocd"}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": spec}
+
+
+@pytest.mark.compat("argocd:project.destinationServiceAccounts", "argocd:cm.application.sync.impersonation")
+def test_a_sync_is_made_as_the_account_of_its_destination_and_nothing_else_is() -> None:
+    async def story(there: World) -> None:
+        on = {"application.sync.impersonation.enabled": "true"}
+        await there.user.create(CONFIG_MAPS, settings(**on))
+        await there.user.create(
+            APP_PROJECTS, with_account({"server": "*", "namespace": "sh*", "defaultServiceAccount": "deployer"})
+        )
+        options = {"syncOptions": ["CreateNamespace=true"], "automated": {"prune": True}}
+        await there.user.create(APPLICATIONS, application(project="team", syncPolicy=options))
+        await end_job(there, "before")
+        await there.synced()
+        await there.push([config("other")])
+        await there.until(lambda app: dig(app, "status", "sync", "revision") == there.repository.head)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        assert {user for user, _ in there.engine.written_as} == {DEPLOYER}
+        as_deployer = {path for _, path in there.engine.written_as}
+        configs = "/api/v1/namespaces/shop/configmaps"
+        assert as_deployer >= {f"{configs}/settings", f"{configs}/other"}
+        assert not any("argoproj.io" in path or path.endswith("/events") for path in as_deployer)
+        ours = {path for _, path in there.engine.writes} - as_deployer
+        assert not any(path.startswith("/api/v1/namespaces/shop/configmaps") for path in ours)
+
+    simulate(story, [config(), hook("before", "PreSync")])
+
+
+@pytest.mark.compat("argocd:cm.application.sync.impersonation")
+def test_without_an_account_nothing_is_synced_unless_the_settings_say_so() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings(**{"application.sync.impersonation.enabled": "true"}))
+        await there.user.create(
+            APP_PROJECTS, with_account({"server": "*", "namespace": "other", "defaultServiceAccount": "deployer"})
+        )
+        await there.user.create(APPLICATIONS, application(project="team"))
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        told = "failed to find a matching service account to impersonate: no matching service account found for destination"
+        assert app["status"]["conditions"][0]["message"].startswith(told)
+        assert dig(app, "status", "sync", "status") == "OutOfSync"
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
+        assert told in app["status"]["operationState"]["message"]
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        await say(there, "application.sync.impersonation.enforced", "false")
+        await there.synced()
+        assert there.engine.written_as == []
+
+    simulate(story, [config()])
