@@ -73,8 +73,9 @@ def _shown_on(progress: Progress) -> Tell:
 
 
 def _report(found: Installation) -> list[str]:
-    counts = f"{len(found.applications) + len(found.late)} Applications, {found.projects} AppProjects, "
-    counts += f"{found.sets} ApplicationSets, {found.clusters} clusters besides this one"
+    kinds = {"Application": _total(found), "AppProject": found.projects, "ApplicationSet": found.sets}
+    counts = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items())
+    counts += f", {found.clusters or 'no'} cluster{'' if found.clusters == 1 else 's'} besides this one"
     alive = [f"{one.product} is alive ({one.evidence})" for one in found.neighbours]
     lines = [*alive, counts, "", *table(HEADINGS, [_row(one) for one in found.applications])]
     lines += [f"{one} could not be compared in time" for one in found.late]
@@ -88,16 +89,25 @@ def _report(found: Installation) -> list[str]:
 
 
 def _sentence(found: Installation) -> str:
-    same = [one.application for one in found.applications if one.agreement == "agrees"]
-    total = len(found.applications) + len(found.late)
+    same = [one.application for one in found.applications if one.agreement == "agrees" and not _is_blind(one)]
     if not same:
-        return f"None of {total} Applications is seen alike yet."
+        return f"No Application of {_total(found)} is seen alike yet."
     name = same[0].rpartition("/")[2]
-    return f"{len(same)} of {total} Applications are seen alike. Take one over: shipway app takeover {name}"
+    return f"Seen alike: {len(same)} of {_total(found)}. To take one over: shipway app takeover {name}"
+
+
+def _total(found: Installation) -> int:
+    return len(found.applications) + len(found.late)
+
+
+def _is_blind(one: Shadow) -> bool:
+    """Neither of the two can compare it."""
+    return one.agreement == "agrees" and one.ours.sync == "Unknown"
 
 
 def _row(one: Shadow) -> tuple[str, ...]:
     told = one.pending or (f"{len(one.differences)}" if one.differences else "")
+    told = "neither can compare it" if _is_blind(one) else told
     return one.application, _said(one.theirs), _said(one.ours), told
 
 

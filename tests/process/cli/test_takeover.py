@@ -93,7 +93,7 @@ async def test_all_is_compared_and_nothing_is_written(shop: Shop, cache: Path, c
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines == [
         "Argo CD is alive (StatefulSet argocd/argocd-application-controller is to have a replica)",
-        "2 Applications, 1 AppProjects, 0 ApplicationSets, 0 clusters besides this one",
+        "2 Applications, 1 AppProject, 0 ApplicationSets, no clusters besides this one",
         "",
         "APPLICATION THERE HERE DIFFERS",
         "argocd/pay Synced Healthy Synced Healthy",
@@ -105,7 +105,7 @@ async def test_all_is_compared_and_nothing_is_written(shop: Shop, cache: Path, c
         "",
         "Settings in argocd-cm that do not act here: kustomize.pathologies",
         "",
-        "1 of 2 Applications are seen alike. Take one over: shipway app takeover pay",
+        "Seen alike: 1 of 2. To take one over: shipway app takeover pay",
     ]
     assert err.splitlines()[-1] == "compared 2 of 2 Applications"
     assert await versions(shop) == before
@@ -127,6 +127,17 @@ async def test_a_repository_that_does_not_answer_is_said(shop: Shop, cache: Path
     assert await import_argocd(shop.session, 60.0, cache, "json") == 1
     web = orjson.loads(capsys.readouterr().out)["applications"][1]
     assert web["differences"][0].startswith("only Shipway says ComparisonError: ")
+
+
+async def test_what_neither_can_compare_is_not_offered(shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = {"sync": {"status": "Unknown"}, "conditions": [{"type": "ComparisonError", "message": "gone"}]}
+    for name in ("pay", "web"):
+        body = {"spec": {"source": {"repoURL": "https://127.0.0.1:1/gone.git"}}, "status": {**broken, "health": None}}
+        await shop.client.patch(APPLICATIONS, "argocd", name, body)
+    await import_argocd(shop.session, 60.0, cache)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("  ")[2] for line in lines if line.startswith("argocd/")] == 2 * ["neither can compare it"]
+    assert lines[-1] == "No Application of 2 is seen alike yet."
 
 
 async def test_where_no_application_is(shop: Shop, tmp_path: Path) -> None:
