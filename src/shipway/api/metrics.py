@@ -48,7 +48,9 @@ class Sample(Struct, frozen=True):
 
 
 class HttpCall(Struct, frozen=True):
-    """One request to a metric server. `purpose` begins the message when it fails; `oauth2`: client credentials to log in by."""
+    """One request to a metric server. `purpose` begins the message when it fails; `oauth2`: client credentials to log in by;
+    `sigv4`: how to sign it for AWS (`region`).
+    """
 
     purpose: str
     url: str
@@ -60,6 +62,7 @@ class HttpCall(Struct, frozen=True):
     is_insecure: bool = False
     follows_redirects: bool = True
     oauth2: Mapping[str, Any] | None = None
+    sigv4: Mapping[str, Any] | None = None
 
 
 class HttpAnswer(Struct, frozen=True):

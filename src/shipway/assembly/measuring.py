@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from shipway.adapters.cloudwatch import provider as cloudwatch
 from shipway.adapters.cloudwatch.credentials import AwsIdentity
 from shipway.adapters.cloudwatch.service import service_of
+from shipway.adapters.cloudwatch.signed_fetch import SigningFetch
 from shipway.adapters.datadog import provider as datadog
 from shipway.adapters.graphite import provider as graphite
 from shipway.adapters.http.fetch import HttpFetch
@@ -63,6 +64,7 @@ class MetricServers:
         self._environment = environment
         self._logins = MetricLogins(client, namespace)
         self._aws = AwsIdentity(self._fetch, environment)
+        self._signing = SigningFetch(self._fetch, self._aws, self._clock)
         self.plugins: PluginCaller | None = None
         """Runs what is declared as MetricPlugins; without it such a metric is an error."""
 
@@ -94,10 +96,10 @@ class MetricServers:
     async def _ask_provider(self, provider: dict[str, Any], request: MeasureRequest) -> Sample:
         match provider:
             case {"web": dict(settings)}:
-                return await web.measure(self._fetch, settings)
+                return await web.measure(self._signing, settings)
             case {"prometheus": dict(settings)}:
                 over = self._range(settings.get("rangeQuery") or {})
-                return await prometheus.measure(self._fetch, settings, self._prometheus_address, over)
+                return await prometheus.measure(self._signing, settings, self._prometheus_address, over)
             case {"datadog": dict(settings)}:
                 login = await self._datadog_login(settings.get("secretRef") or {}, request.namespace)
                 return await datadog.measure(self._fetch, settings, login, self._clock.now())

@@ -1,7 +1,5 @@
 """The cloudWatch metric: signatures by AWS's published vectors, and a real HTTP server that checks every one of ours."""
 
-import hashlib
-import hmac
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.rollouts.analysis.expression import evaluate_condition
+from tests.unit.adapters.aws_signatures import KEYS, problem_of_signature
 from tests.unit.adapters.metric_server import metric_server
 from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing, impatient
 
@@ -98,7 +97,6 @@ def test_a_session_token_is_sent_and_signed() -> None:
 
 
 NOW = parse_rfc3339("2026-11-20T10:00:00Z")
-KEYS = {"AKIDSHOP": ("kX/secret+hush", ""), "ASIASHOP": ("temporary/hush", "token/hush==")}
 RATE = {"id": "rate", "expression": "errors / requests", "label": "share", "period": "60"}
 ERRORS = {
     "id": "errors",
@@ -133,40 +131,10 @@ FOUND = {
 }
 
 
-def _hmac(key: bytes, text: str) -> bytes:
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
-
-def _problem_of_signature(request: web.Request, body: bytes, service: str) -> str:
-    """What AWS would say of the request's signature: worked out here from the documents, not by our own code."""
-    scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-    parts = dict(part.strip().split("=", 1) for part in rest.split(","))
-    key, day, region, named, end = parts["Credential"].split("/")
-    stamp = request.headers["X-Amz-Date"]
-    if scheme != "AWS4-HMAC-SHA256" or (region, named, end) != ("eu-west-1", service, "aws4_request") or stamp[:8] != day:
-        return f"IncompleteSignature: {parts['Credential']}"
-    secret, token = KEYS.get(key, ("", ""))
-    if not secret or request.headers.get("X-Amz-Security-Token", "") != token:
-        return "UnrecognizedClientException: The security token included in the request is invalid."
-    names = parts["SignedHeaders"].split(";")
-    if not {"host", "x-amz-date", "x-amz-target", "content-type"} <= set(names) or (
-        token and "x-amz-security-token" not in names
-    ):
-        return f"IncompleteSignature: {names}"
-    headers = "".join(f"{name}:{request.headers[name].strip()}\n" for name in names)
-    lines = [request.method, request.path, "", headers, parts["SignedHeaders"], hashlib.sha256(body).hexdigest()]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    derived = f"AWS4{secret}".encode()
-    for part in (day, region, service, "aws4_request"):
-        derived = _hmac(derived, part)
-    wanted = _hmac(derived, f"{scheme}\n{stamp}\n{day}/{region}/{service}/aws4_request\n{digest}").hex()
-    return "" if hmac.compare_digest(wanted, parts["Signature"]) else "InvalidSignatureException: it does not match"
-
-
 async def _cloudwatch(request: web.Request) -> web.StreamResponse:
     """GetMetricData by AWS JSON 1.0."""
     body = await request.read()
-    if problem := _problem_of_signature(request, body, "monitoring"):
+    if problem := problem_of_signature(request, body, "monitoring", "x-amz-target", "content-type"):
         return _refused(400, problem)
     target = request.headers.get("X-Amz-Target")
     if request.method != "POST" or request.path != "/" or target != "GraniteServiceVersion20100801.GetMetricData":

@@ -110,7 +110,7 @@ async def test_what_is_sent(settings, over, told) -> None:
         ({"address": "prometheus:9090"}, "the address 'prometheus:9090' is no URL"),
         ({"address": "http://p", "timeout": -1}, "prometheus timeout should not be negative"),
         ({"address": "http://p", "timeout": "long"}, "timeout 'long' is no number of seconds"),
-        ({"address": "http://p", "authentication": {"sigv4": {"region": "eu"}}}, "sigv4 does not work"),
+        ({"address": "http://p", "authentication": {"sigv4": {"region": "eu"}}}, "sigv4 does not work here"),
     ],
 )
 async def test_settings_that_cannot_work_are_refused(settings, message) -> None:

@@ -72,7 +72,7 @@ async def test_text_that_is_not_json_is_measured_as_text(server, session) -> Non
         ({"url": "{server}", "body": "x"}, InvalidInput, "body/jsonBody can only be used with POST or PUT"),
         ({"url": "{server}", "method": "PUT", "body": "x", "jsonBody": {}}, InvalidInput, "either body or jsonBody"),
         ({"url": "{server}", "timeoutSeconds": "long"}, InvalidInput, "timeoutSeconds 'long' is no number"),
-        ({"url": "{server}", "authentication": {"sigv4": {"region": "eu"}}}, InvalidInput, "sigv4 does not work"),
+        ({"url": "{server}", "authentication": {"sigv4": {"region": "eu"}}}, InvalidInput, "sigv4 does not work here"),
         ({"url": "{server}", "method": "DELETE"}, InvalidInput, "method DELETE is not one of"),
     ],
 )

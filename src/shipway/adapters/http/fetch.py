@@ -30,6 +30,8 @@ class HttpFetch:
 
     async def __call__(self, call: HttpCall) -> HttpAnswer:
         """Raises Unavailable (no answer in time, too large), InvalidInput (no such URL) or Denied (no token)."""
+        if any((call.sigv4 or {}).values()):
+            raise InvalidInput(f"{call.purpose}: authentication.sigv4 does not work here")
         headers = dict(call.headers)
         if call.oauth2 is not None:
             headers["Authorization"] = f"Bearer {await self._token(call, call.oauth2)}"

@@ -51,6 +51,7 @@ async def _ask(fetch: Fetch, settings: Obj, default_address: str, over: Range | 
         raise InvalidInput("prometheus metric: no address; set provider.prometheus.address")
     if "://" not in address:
         raise InvalidInput(f"prometheus metric: the address {address!r} is no URL: give http://host:port")
+    login: Obj = settings.get("authentication") or {}
     form = {"query": settings.get("query") or ""}
     if over is not None:
         form |= {"start": f"{over.start:.3f}", "end": f"{over.end:.3f}", "step": f"{over.step:g}"}
@@ -63,7 +64,8 @@ async def _ask(fetch: Fetch, settings: Obj, default_address: str, over: Range | 
             body=urlencode(form).encode(),
             timeout=_timeout(settings),
             is_insecure=bool(settings.get("insecure")),
-            oauth2=_login(settings).get("oauth2") or None,
+            oauth2=login.get("oauth2") or None,
+            sigv4=login.get("sigv4") or None,
         )
     )
 
@@ -80,17 +82,9 @@ def _timeout(settings: Obj) -> float:
     return seconds or DEFAULT_TIMEOUT
 
 
-def _login(settings: Obj) -> Obj:
-    """`authentication`. Raises InvalidInput for a way to log in that does not work."""
-    login: Obj = settings.get("authentication") or {}
-    if any((login.get("sigv4") or {}).values()):
-        raise InvalidInput("prometheus metric: authentication.sigv4 does not work; put a signing proxy in front of the server")
-    return login
-
-
 def _headers(settings: Obj) -> dict[str, str]:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    basic: Obj = _login(settings).get("basicAuth") or {}
+    basic: Obj = (settings.get("authentication") or {}).get("basicAuth") or {}
     if basic:
         pair = f"{basic.get('username') or ''}:{basic.get('password') or ''}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"

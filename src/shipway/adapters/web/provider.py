@@ -28,8 +28,6 @@ async def measure(fetch: Fetch, settings: Obj) -> Sample:
         raise InvalidInput("web metric: body/jsonBody can only be used with POST or PUT")
     url = settings.get("url") or ""
     login: Obj = settings.get("authentication") or {}
-    if any((login.get("sigv4") or {}).values()):
-        raise InvalidInput("web metric: authentication.sigv4 does not work; put a signing proxy in front of the server")
     answer = await fetch(
         HttpCall(
             purpose=f"cannot measure by {_without_query(url)}",
@@ -40,6 +38,7 @@ async def measure(fetch: Fetch, settings: Obj) -> Sample:
             timeout=_timeout(settings),
             is_insecure=bool(settings.get("insecure")),
             oauth2=login.get("oauth2") or None,
+            sigv4=login.get("sigv4") or None,
         )
     )
     if not answer.is_good:
