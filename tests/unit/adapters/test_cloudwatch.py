@@ -21,7 +21,7 @@ from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.rollouts.analysis.expression import evaluate_condition
 from tests.unit.adapters.aws_signatures import KEYS, problem_of_signature
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing, impatient
+from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing
 
 SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 SUITE_TIME = parse_rfc3339("2015-08-30T12:36:00Z")
@@ -237,7 +237,7 @@ async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         service = Service("monitoring", "eu-west-1", f"{url}/")
         with pytest.raises(trouble.error) as caught:
-            await measure(impatient(fetch), SETTINGS, service, Credentials("AKIDSHOP", "hush"), NOW)
+            await measure(trouble.impatient(fetch), SETTINGS, service, Credentials("AKIDSHOP", "hush"), NOW)
     assert trouble.says in caught.value.message
     assert "CloudWatch at http://127.0.0.1" in caught.value.message
 
@@ -424,7 +424,7 @@ async def test_trouble_of_the_issuer_is_told(trouble: Trouble, way: str, files: 
     async with metric_server(trouble.answer) as (url, fetch):
         given = {name: value.format(url=url, files=files) for name, value in WAYS[way].items()}
         with pytest.raises(trouble.error) as caught:
-            await AwsIdentity(impatient(fetch), given).credentials(NOW)
+            await AwsIdentity(trouble.impatient(fetch), given).credentials(NOW)
     says = trouble.says.replace("answered 200 with ", "").replace("its API does not allow", "")
     assert says in caught.value.message
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from shipway.adapters.graphite.provider import measure, read_answer, render_url
 from shipway.base.errors import InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import TROUBLES, Trouble, impatient
+from tests.unit.adapters.troubles import TROUBLES, Trouble
 
 SERIES = {
     "stats.errors": [[0.5, 100], [None, 160], [0.25, 220]],
@@ -63,7 +63,9 @@ async def test_no_values_are_an_error(query: str) -> None:
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         with pytest.raises(trouble.error) as caught:
-            await measure(impatient(fetch), {"address": url.replace("//", "//user:hush@"), "query": "target=x&key=hush"})
+            await measure(
+                trouble.impatient(fetch), {"address": url.replace("//", "//user:hush@"), "query": "target=x&key=hush"}
+            )
     assert trouble.says in caught.value.message
     assert "Graphite" in caught.value.message
     assert "hush" not in caught.value.message

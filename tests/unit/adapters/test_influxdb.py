@@ -13,7 +13,7 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.influxdb.provider import Login, login_of, measure, read_answer
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing, impatient
+from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing
 
 HEAD = """#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,dateTime:RFC3339,{type},string,string
 #group,false,false,true,true,false,false,true,true
@@ -103,7 +103,7 @@ async def test_trouble_is_told(trouble: Trouble) -> None:
     says = trouble.says.replace("answered 200 with ", "its API does not allow")
     async with metric_server(trouble.answer) as (url, fetch):
         with pytest.raises(trouble.error) as caught:
-            await measure(impatient(fetch), {"query": "two"}, Login(url, "hush", "my org"))
+            await measure(trouble.impatient(fetch), {"query": "two"}, Login(url, "hush", "my org"))
     assert says in caught.value.message
     assert "InfluxDB at http://127.0.0.1" in caught.value.message
 

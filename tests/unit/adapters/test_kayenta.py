@@ -14,7 +14,7 @@ from shipway.adapters.kayenta.provider import EXECUTION, measure, read_score
 from shipway.api.metrics import Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, impatient
+from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble
 
 SCOPE = {"step": 60, "region": "us-west-2", "start": "2026-11-20T09:00:00Z", "end": "2026-11-20T09:30:00Z"}
 SETTINGS: dict[str, Any] = {
@@ -136,7 +136,7 @@ async def test_an_execution_that_is_gone_is_an_error(kayenta: Kayenta) -> None:
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         settings = {**SETTINGS, "address": url.replace("//", "//user:hush@")}
-        for asking in (measure(impatient(fetch), settings), measure(impatient(fetch), settings, BEGUN)):
+        for asking in (measure(trouble.impatient(fetch), settings), measure(trouble.impatient(fetch), settings, BEGUN)):
             with pytest.raises(trouble.error) as caught:
                 await asking
             assert trouble.says in caught.value.message or "Missing Complete Status" in caught.value.message

@@ -13,7 +13,7 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.newrelic.provider import Login, login_of, measure, read_answer
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing, impatient
+from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "FROM Transaction SELECT percentage(count(*), WHERE httpResponseCode != 500) AS successRate": [{"successRate": 99}],
@@ -109,7 +109,7 @@ async def test_a_wrong_key_is_denied_and_not_told(newrelic: NewRelic) -> None:
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         with pytest.raises(trouble.error) as caught:
-            await measure(impatient(fetch), {"query": "x"}, Login("NRAK-hush", 12345, url))
+            await measure(trouble.impatient(fetch), {"query": "x"}, Login("NRAK-hush", 12345, url))
     assert trouble.says in caught.value.message
     assert "New Relic at http://127.0.0.1" in caught.value.message
 

@@ -11,7 +11,7 @@ from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.rollouts.analysis.expression import evaluate_condition
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import TROUBLES, Trouble, impatient
+from tests.unit.adapters.troubles import TROUBLES, Trouble
 
 NOW = Instant(1_800_000_000.0)  # 2027-01-15T08:00:00Z
 APDEX = """query queryData($duration: Duration!) {
@@ -78,7 +78,7 @@ async def test_what_cannot_be_asked_says_why(settings: dict[str, str], says: str
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         with pytest.raises(trouble.error) as caught:
-            await measure(impatient(fetch), {"address": url.replace("//", "//user:hush@"), "query": APDEX}, NOW)
+            await measure(trouble.impatient(fetch), {"address": url.replace("//", "//user:hush@"), "query": APDEX}, NOW)
     assert trouble.says in caught.value.message
     assert "SkyWalking at http://127.0.0.1" in caught.value.message
     assert "hush" not in caught.value.message

@@ -14,7 +14,7 @@ from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
 from shipway.base.clock import Instant
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from tests.unit.adapters.metric_server import metric_server
-from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing, impatient
+from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing
 
 NOW = Instant(12_000.7)
 ADDRESS = "example.wavefront.com"
@@ -101,7 +101,7 @@ async def test_a_wrong_token_is_denied(fetch: Fetch) -> None:
 async def test_trouble_is_told(trouble: Trouble) -> None:
     async with metric_server(trouble.answer) as (url, fetch):
         with pytest.raises(trouble.error) as caught:
-            await measure(at(impatient(fetch), url), {"address": ADDRESS, "query": "ts(one)"}, "hush", NOW)
+            await measure(at(trouble.impatient(fetch), url), {"address": ADDRESS, "query": "ts(one)"}, "hush", NOW)
     assert trouble.says in caught.value.message
     assert "Wavefront at example.wavefront.com" in caught.value.message
 
