@@ -2,89 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from shipway.api.kinds import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
-    DEPLOYMENTS,
     HTTP_ROUTES,
     ROLLOUTS,
     SERVICES,
     VERIFICATION_RULES,
 )
 from shipway.kube.objects.patches import merge_patch
-from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import annotations_of, dig, labels_of, name_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, labels_of, name_of
 from shipway.rollouts.actions import promote
-from shipway.rollouts.rollout.names import AT_LABEL, EXEMPT, RULE_LABEL, STALE, VERIFICATION
-from shipway.rollouts.rollout.rule_runs import MOST_ATTEMPTS
+from shipway.rollouts.rollout.names import VERIFICATION
 from shipway.rollouts.why import why
-from tests.unit.rollouts.rollout.sandbox import NS, Sandbox, blue_green, deployed, rollout, route, routed, service, template
-
-STEPS = ({"setWeight": 20}, {"pause": {"duration": 30}}, {"setWeight": 100})
-
-
-class Ruled(Sandbox):
-    """A cluster that serves VerificationRules."""
-
-    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
-        return VERIFICATION_RULES if kind == "VerificationRule" else super().resource_for(group, kind)
-
-    def runs(self, rule: str = "org", at: str = "") -> dict[str, str]:
-        """The phase of every run of a rule, by its name after the hash and the revision."""
-        mine = [one for one in self.list(ANALYSIS_RUNS) if labels_of(one).get(RULE_LABEL) == rule]
-        mine = [one for one in mine if not at or labels_of(one)[AT_LABEL] == at]
-        return {name_of(one).split("-", 3)[3]: dig(one, "status", "phase", default="") for one in mine}
-
-    def run(self, suffix: str) -> Obj:
-        return next(one for one in self.list(ANALYSIS_RUNS) if name_of(one).endswith(suffix))
-
-    def say(self, suffix: str, phase: str, message: str = "", measured: int = 0) -> None:
-        results = [{"name": "errors", "count": measured}]
-        status = {"phase": phase, "message": message, "metricResults": results if measured else []}
-        self.put(ANALYSIS_RUNS, {**self.run(suffix), "status": status})
-
-    def annotate(self, **given: str | None) -> None:
-        names = {"exempt": EXEMPT}
-        self.put(
-            ROLLOUTS,
-            merge_patch(self.rollout, {"metadata": {"annotations": {names[key]: value for key, value in given.items()}}}),
-        )
-
-
-def rule(name: str = "org", *templates: str, **spec: Any) -> Obj:
-    named = [{"templateName": one} for one in templates or ("errors",)]
-    return {"metadata": {"name": name}, "spec": {"templates": named, **spec}}
-
-
-def beside(image: str) -> Obj:
-    pod = {"spec": {"containers": [{"name": "catalog", "image": image}]}}
-    return {"metadata": {"name": "catalog", "namespace": NS}, "spec": {"template": pod}}
-
-
-def ruled(*rules: Obj, steps: tuple[Obj, ...] = STEPS, **more: Any) -> Ruled:
-    """`web` deployed behind its route, beside the Deployment `catalog`, with these rules."""
-    world = Ruled(
-        (SERVICES, service("web-canary")),
-        (SERVICES, service("web-stable")),
-        (HTTP_ROUTES, route()),
-        (ANALYSIS_TEMPLATES, template("errors")),
-        (DEPLOYMENTS, beside("shop/catalog:1")),
-        (ROLLOUTS, rollout(*steps, routed=True, **more)),
-        *((VERIFICATION_RULES, one) for one in rules or (rule(),)),
-    )
-    deployed(world)
-    return world
-
-
-def updating(world: Ruled, image: str = "shop/web:v2") -> Ruled:
-    world.set_image(image)
-    world.settle()
-    return world
+from tests.unit.rollouts.rollout.ruled import STEPS, Ruled, rule, ruled, updating
+from tests.unit.rollouts.rollout.sandbox import deployed, rollout, route, routed, service, template
 
 
 def test_a_first_deployment_and_a_finished_rollout_have_no_runs() -> None:
@@ -197,76 +133,6 @@ def test_a_retry_is_judged_anew_by_the_rules_of_its_time() -> None:
     world.settle()
     assert world.runs() == {"org-canary": "Failed", "org-canary.1": ""}
     assert [metric["name"] for metric in world.run("-org-canary.1")["spec"]["metrics"]] == ["latency"]
-
-
-# --- the environment
-
-
-@pytest.mark.proves("000-08")
-def test_a_verdict_on_what_is_there_no_more_is_void_and_says_what_changed() -> None:
-    world = updating(ruled())
-    world.put(DEPLOYMENTS, beside("shop/catalog:2"))
-    world.say("-org-canary", "Failed", "too many errors")
-    world.settle()
-    assert not world.status.get("abort") and world.runs() == {"org-canary": "Failed", "org-canary.1": ""}
-    changed = "deployment/catalog: shop/catalog:1 -> shop/catalog:2"
-    assert annotations_of(world.run("-org-canary"))[STALE] == changed
-    (told,) = [note for note in world.events if note.reason == "StaleEnvironment"]
-    assert changed in told.message and "(attempt 2 of 3)" in told.message
-    world.say("-org-canary.1", "Failed", "too many errors")
-    world.settle()
-    assert world.status["abort"] is True
-
-
-def test_what_changed_in_between_and_back_again_voids_it_too() -> None:
-    world = updating(ruled())
-    world.put(DEPLOYMENTS, beside("shop/catalog:2"))
-    world.settle()
-    world.put(DEPLOYMENTS, beside("shop/catalog:1"))
-    world.say("-org-canary", "Error")
-    world.settle()
-    assert not world.status.get("abort") and "org-canary.1" in world.runs()
-
-
-def test_a_namespace_that_never_rests_ends_with_a_person() -> None:
-    world = updating(ruled())
-    for number in range(MOST_ATTEMPTS):
-        world.put(DEPLOYMENTS, beside(f"shop/catalog:{number + 2}"))
-        world.say("-org-canary" + (f".{number}" if number else ""), "Failed")
-        world.settle()
-    assert world.status["pauseConditions"][-1]["reason"] == "InconclusiveAnalysisRun"
-    assert len(world.runs()) == MOST_ATTEMPTS and not world.status.get("abort")
-    assert "3 times in a row" in [note.message for note in world.events if note.reason == "StaleEnvironment"][-1]
-    world.patch_status(pauseConditions=None)
-    world.settle()
-    assert len(world.runs()) == MOST_ATTEMPTS + 1
-
-
-def test_attempts_are_counted_where_no_history_is_kept() -> None:
-    world = updating(ruled(analysis={"unsuccessfulRunHistoryLimit": 0}))
-    for number in range(MOST_ATTEMPTS):
-        world.put(DEPLOYMENTS, beside(f"shop/catalog:{number + 2}"))
-        world.say("-org-canary" + (f".{number}" if number else ""), "Failed")
-        world.settle()
-    assert list(world.runs()) == [f"org-canary.{MOST_ATTEMPTS - 1}"]
-    assert world.status["pauseConditions"][-1]["reason"] == "InconclusiveAnalysisRun"
-
-
-def test_a_good_verdict_stands_and_so_does_one_after_a_mere_change_of_size() -> None:
-    world = updating(ruled(rule(at=["BeforePromotion"])))
-    world.wait(31)
-    world.settle()
-    world.put(DEPLOYMENTS, beside("shop/catalog:2"))
-    world.settle()
-    world.say("-org-before", "Successful")
-    world.settle()
-    assert world.status["stableRS"] == world.status["currentPodHash"]
-    assert "shop/catalog:2" in annotations_of(world.run("-org-before"))[STALE]
-    again = updating(ruled())
-    again.put(DEPLOYMENTS, merge_patch(beside("shop/catalog:1"), {"spec": {"replicas": 9}, "status": {"replicas": 9}}))
-    again.say("-org-canary", "Failed")
-    again.settle()
-    assert again.status["abort"] is True
 
 
 # --- what has to be there
@@ -460,43 +326,3 @@ def test_a_rule_survives_a_crash_between_any_two_writes() -> None:
         world.crash_after = None
         world.settle()
         assert world.runs() == {"org-canary": ""}
-
-
-# --- blue-green
-
-
-def green(*rules: Obj) -> Ruled:
-    plain = blue_green()
-    world = Ruled(*((VERIFICATION_RULES, one) for one in rules))
-    world.objs |= plain.objs
-    world.version = 1000
-    deployed(world)
-    return world
-
-
-def test_before_the_switch_blue_green_waits_for_the_rule_and_after_it_the_old_version_stays() -> None:
-    world = green(rule(at=["BeforePromotion", "AfterPromotion"]))
-    old = world.status["stableRS"]
-    updating(world)
-    new = world.status["currentPodHash"]
-    assert world.points_at("web") == old and world.runs() == {"org-before": ""}
-    world.say("-org-before", "Successful")
-    world.settle()
-    assert world.points_at("web") == new and "org-after" in world.runs()
-    assert world.status["stableRS"] == old
-    world.say("-org-after", "Failed", "no")
-    world.settle()
-    assert world.points_at("web") == old
-    assert "Verification rule 'org' analysis phase error/failed: no" in world.status["message"]
-
-
-def test_blue_green_is_promoted_when_all_rules_are_content() -> None:
-    world = updating(green(rule(at=["Canary", "BeforePromotion", "AfterPromotion"])))
-    world.say("-org-before", "Successful")
-    world.settle()
-    assert world.points_at("web") == world.status["stableRS"]
-    world.say("-org-canary", "Running", measured=1)
-    world.settle()
-    world.say("-org-after", "Successful")
-    world.settle()
-    assert world.status["stableRS"] == world.status["currentPodHash"]
