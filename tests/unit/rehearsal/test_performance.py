@@ -114,3 +114,19 @@ def test_what_the_engine_refuses_is_refused() -> None:
     trial = {"experiment": {"templates": [{"name": "new", "specRef": "canary"}]}}
     with pytest.raises(InvalidInput, match=r"steps\[1\]\.experiment: a rehearsal cannot play it"):
         rehearse(play({"setWeight": 10}, trial))
+
+
+def test_a_rule_among_the_files_judges_the_rehearsal_too() -> None:
+    given = play(series={"fault": 0.2}, spec={"canary": {}})
+    rule = {
+        "apiVersion": "shipway.dev/v1alpha1",
+        "kind": "VerificationRule",
+        "metadata": {"name": "org"},
+        "spec": {"templates": [{"templateName": "health"}]},
+    }
+    assert rehearse(given).ending.outcome == "promoted"
+    seen = rehearse(msgspec.structs.replace(given, others=(*given.others, rule)))
+    assert (seen.ending.outcome, "Verification rule 'org'" in seen.ending.message) == ("aborted", True)
+    absent = {**rule, "spec": {"templates": [{"templateName": "contract"}]}}
+    with pytest.raises(InvalidInput, match="verification rule 'org' cannot judge it: AnalysisTemplate 'contract' not found"):
+        rehearse(msgspec.structs.replace(given, others=(*given.others, absent)))
