@@ -48,7 +48,7 @@ async def show_coverage(session: Session, *, all_namespaces: bool = False, selec
     rollouts = (await session.client.list(ROLLOUTS, namespace)).items
     deployments = (await session.client.list(DEPLOYMENTS, namespace, label_selector=selector)).items
     chosen = (await session.client.list(ROLLOUTS, namespace, label_selector=selector)).items if selector else rollouts
-    around = Around(rollouts, await _templates(session, namespace), await _rules(session))
+    around = Around(rollouts, await templates_of(session, namespace), await rules_of(session))
     covers = coverage(chosen, deployments, around)
     unverified = [one for one in covers if one.state == "unverified"]
     if output == "name":
@@ -92,7 +92,7 @@ async def show_rules(session: Session, *, all_namespaces: bool = False, selector
     """On a cluster that does not know such rules all Rollouts are without one."""
     namespace = "" if all_namespaces else session.workload_namespace
     rollouts = (await session.client.list(ROLLOUTS, namespace, label_selector=selector)).items
-    found = rows(await _rules(session), rollouts, await _templates(session, namespace))
+    found = rows(await rules_of(session), rollouts, await templates_of(session, namespace))
     if output == "name":
         print_lines([f"rollout/{one.rollout}" for one in found if one.state == "unruled"])
     elif output != "table":
@@ -105,13 +105,14 @@ async def show_rules(session: Session, *, all_namespaces: bool = False, selector
     return 1 if any(one.state in BAD for one in found) else 0
 
 
-async def _templates(session: Session, namespace: str) -> list[Obj]:
+async def templates_of(session: Session, namespace: str) -> list[Obj]:
+    """The analysis templates of a namespace ("": of all), and the cluster's."""
     near = (await session.client.list(ANALYSIS_TEMPLATES, namespace)).items
     return [*near, *(await session.client.list(CLUSTER_ANALYSIS_TEMPLATES)).items]
 
 
-async def _rules(session: Session) -> list[Obj]:
-    """None on a cluster without the kind."""
+async def rules_of(session: Session) -> list[Obj]:
+    """The verification rules; none on a cluster without the kind."""
     try:
         return list((await session.client.list(VERIFICATION_RULES)).items)
     except NotFound:

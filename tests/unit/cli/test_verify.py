@@ -5,6 +5,7 @@ import pytest
 
 from shipway.api.crds import load_crds
 from shipway.api.kinds import ANALYSIS_TEMPLATES, CRDS, DEPLOYMENTS, ROLLOUTS, VERIFICATION_RULES
+from shipway.cli.rollout_plan import show_plan
 from shipway.cli.verify import show_coverage, show_rules
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.coverage import EXEMPT
@@ -88,6 +89,7 @@ async def define_rules(shop: Shop, *rules: tuple[str, Obj]) -> None:
 ERRORS: Obj = {"selector": {"matchLabels": {"team": "shop"}}, "templates": [{"templateName": "errors"}]}
 
 
+@pytest.mark.proves("001-25")
 async def test_rules_are_listed_with_whom_they_judge_and_whom_they_leave_out(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +112,21 @@ async def test_rules_are_listed_with_whom_they_judge_and_whom_they_leave_out(
     ]
     assert await show_rules(shop.session, selector="team=cart", output="name") == 0
     assert capsys.readouterr().out.splitlines() == ["rollout/cart"]
+
+
+async def test_a_plan_names_the_rules_that_have_a_word_in_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await define_templates(shop)
+    await shop.create(ROLLOUTS, rollout("web", [{"setWeight": 50}]))
+    assert await show_plan(shop.session, "web") == 0
+    assert "rule" not in capsys.readouterr().out
+    gone = {**ERRORS, "templates": [{"templateName": "gone"}]}
+    await define_rules(shop, ("org", {**ERRORS, "at": ["Canary", "AfterPromotion"]}), ("contract", gone))
+    assert await show_plan(shop.session, "web") == 0
+    missing = "AnalysisTemplate 'gone' not found: create it beside the Rollout"
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"Verification rule 'contract' lets no new version begin: {missing}.",
+        "Verification rule 'org' judges beside the update and while it has all traffic (errors); the promotion waits for it.",
+    ]
 
 
 @pytest.mark.parametrize(("templates", "state", "code"), [([], "unmet", 1), (JUDGED, "met", 0)], ids=["unmet", "met"])

@@ -18,6 +18,13 @@ BAD: frozenset[State] = frozenset(("missing", "unmet", "unreadable"))
 """What keeps a new version waiting, or a rule from judging anybody."""
 
 
+WHEN = {
+    "Canary": "beside the update",
+    "BeforePromotion": "before the new version has all traffic",
+    "AfterPromotion": "while it has all traffic",
+}
+
+
 class RuleRow(Struct, frozen=True):
     """One rule and one Rollout it selects. `rollout` is "" for a rule that cannot be read, `rule` for a Rollout without any."""
 
@@ -37,6 +44,20 @@ def rows(rules: Sequence[Obj], rollouts: Iterable[Obj], templates: Sequence[Obj]
     read = [read_rule(one) for one in rules if not known[name_of(one)]]
     pairs = [row for rollout in rollouts for row in _of_rollout(rollout, read, _near(rollout, templates))]
     return (*broken, *sorted(pairs, key=lambda row: (row.namespace, row.rollout, row.rule)))
+
+
+def told(found: Iterable[RuleRow]) -> tuple[str, ...]:
+    """A sentence for every rule that has a word in an update of the Rollout."""
+    return tuple(_sentence(row) for row in found if row.rule and row.state not in ("exempt", "overridden", "met"))
+
+
+def _sentence(row: RuleRow) -> str:
+    if row.state != "judges":
+        return f"Verification rule '{row.rule}' lets no new version begin: {row.why}."
+    if row.why:
+        return f"Verification rule '{row.rule}' is left out: {row.why}."
+    when = " and ".join(WHEN[at] for at in row.at if at in WHEN)
+    return f"Verification rule '{row.rule}' judges {when} ({', '.join(row.templates)}); the promotion waits for it."
 
 
 def _near(rollout: Obj, templates: Sequence[Obj]) -> dict[TemplateRef, Obj]:
