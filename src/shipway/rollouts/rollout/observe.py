@@ -141,11 +141,12 @@ def _pinned(rollout: Obj) -> tuple[Rule, ...]:
 def _verification(world: World, rollout: Obj, spec: RolloutSpec) -> Verification:
     kind = world.resource_for(*VERIFICATION_RULES.group_kind)
     if kind is None:
-        return Verification(is_known=world.has_discovered(""))
-    is_known = world.is_synced(kind)
-    rules = rules_for(world.list(kind), rollout)
-    verification = Verification(kind, is_known, "" if is_known else world.refusal(kind), rules)
-    if not any(rule.templates for rule in rules) and not annotations_of(rollout).get(VERIFICATION):
+        verification = Verification(is_known=world.has_discovered(""))
+    else:
+        is_known = world.is_synced(kind)
+        rules = rules_for(world.list(kind), rollout)
+        verification = Verification(kind, is_known, "" if is_known else world.refusal(kind), rules)
+    if not any(rule.templates for rule in verification.rules) and not annotations_of(rollout).get(VERIFICATION):
         return verification
     status = status_of(rollout)
     is_updating = status.get("currentPodHash") != status.get("stableRS")

@@ -23,10 +23,21 @@ STEPS = ({"setWeight": 20}, {"pause": {"duration": 30}}, {"setWeight": 100})
 
 
 class Ruled(Sandbox):
-    """A cluster that serves VerificationRules."""
+    """A cluster that serves VerificationRules, and may refuse them."""
+
+    serves_rules = True
+    refused = ""
 
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
-        return VERIFICATION_RULES if kind == "VerificationRule" else super().resource_for(group, kind)
+        if kind == "VerificationRule":
+            return VERIFICATION_RULES if self.serves_rules else None
+        return super().resource_for(group, kind)
+
+    def refusal(self, resource: Resource) -> str:
+        return self.refused if resource == VERIFICATION_RULES else ""
+
+    def is_synced(self, resource: Resource) -> bool:
+        return not self.refusal(resource)
 
     def runs(self, rule: str = "org", at: str = "") -> dict[str, str]:
         """The phase of every run of a rule, by its name after the hash and the revision."""

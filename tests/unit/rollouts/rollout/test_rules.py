@@ -157,6 +157,18 @@ def test_a_required_rule_whose_template_is_missing_keeps_only_the_new_version_wa
     assert world.status["phase"] != "Degraded" and world.runs() == {"org-canary": ""}
 
 
+def test_rules_that_may_not_be_read_keep_new_versions_waiting_and_nothing_else() -> None:
+    world = ruled()
+    world.refused = "verificationrules.shipway.dev is forbidden"
+    world.settle()
+    assert world.status["phase"] == "Healthy"
+    updating(world)
+    assert "verification rules may not be read (verificationrules.shipway.dev is forbidden)" in world.status["message"]
+    world.refused = ""
+    world.settle()
+    assert world.runs() == {"org-canary": ""}
+
+
 def test_a_rule_that_is_not_required_is_left_out_where_its_template_is_missing() -> None:
     world = updating(ruled(rule("org", "contract", required=False)))
     assert world.status["phase"] != "Degraded" and world.runs() == {}
@@ -292,6 +304,19 @@ def test_a_rule_that_comes_in_the_middle_of_an_update_waits_for_the_next() -> No
     world.put(VERIFICATION_RULES, rule())
     world.settle()
     assert world.runs() == {}
+
+
+def test_an_update_keeps_its_rules_even_where_the_kind_goes_away() -> None:
+    world = updating(ruled())
+    for key in [key for key in world.objs if key[0] == "VerificationRule"]:
+        del world.objs[key]
+    world.serves_rules = False
+    world.say("-org-canary", "Failed")
+    world.settle()
+    assert world.status["abort"] is True
+    world.set_image("shop/web:v3")
+    world.settle()
+    assert VERIFICATION not in annotations_of(world.rollout)
 
 
 def test_going_back_to_what_is_stable_is_judged_by_nobody_and_forgets_the_rules() -> None:
