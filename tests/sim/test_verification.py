@@ -17,8 +17,10 @@ from shipway.api.kinds import (
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, labels_of, name_of, status_of
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.rollouts.rollout.names import ENVIRONMENT, RULE_LABEL, STALE
 from tests.sim.rollouts_world import NS, World, errors_template, rollout, simulate
+from tests.sim.test_rollout_faults import run_history
 
 STEPS: tuple[Obj, ...] = ({"setWeight": 20}, {"pause": {"duration": "20s"}}, {"setWeight": 60})
 SERVICES = ("basket", "catalog", "mail", "payment", "search", "stock", "web")
@@ -234,3 +236,10 @@ def test_a_cluster_without_the_kind_goes_on_as_before_and_learns_it_when_it_come
         await run_is(world, "3-org-canary", "Running")
 
     simulate(story)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_under_faults_a_ruled_history_ends_too(seed: int) -> None:
+    once = measured("once", metrics=[{**errors_template()["spec"]["metrics"][0], "count": 2}])
+    everywhere = rule(template="once", at=["Canary", "BeforePromotion", "AfterPromotion"])
+    run_in_virtual_time(run_history(seed, (ANALYSIS_TEMPLATES, once), (VERIFICATION_RULES, everywhere)))
