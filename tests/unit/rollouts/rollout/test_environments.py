@@ -7,6 +7,7 @@ from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.views import annotations_of
 from shipway.rollouts.rollout.names import STALE
 from shipway.rollouts.rollout.rule_runs import MOST_ATTEMPTS
+from shipway.rollouts.verification.environment import MOST_LISTED, Environment, difference, environment_of, fingerprint
 from tests.unit.rollouts.rollout.ruled import beside, rule, ruled, updating
 
 
@@ -75,3 +76,51 @@ def test_a_good_verdict_stands_and_so_does_one_after_a_mere_change_of_size() -> 
     again.say("-org-canary", "Failed")
     again.settle()
     assert again.status["abort"] is True
+
+
+def deployments(*images: str, **more: str) -> Environment:
+    named = {f"{number:03}": image for number, image in enumerate(images)} | more
+    return environment_of({f"deployment/{name}": beside(image) for name, image in named.items()})
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (deployments("a:1", "b:1"), ""),
+        (deployments("a:2", "b:1"), "deployment/000: a:1 -> a:2"),
+        (deployments("a:1"), "deployment/001: b:1 -> nothing"),
+        (deployments("a:1", "b:1", cart="c:1"), "deployment/cart: nothing -> c:1"),
+    ],
+    ids=["same", "changed", "gone", "new"],
+)
+def test_a_difference_names_what_changed_came_or_went(after: Environment, told: str) -> None:
+    assert difference(fingerprint(deployments("a:1", "b:1"), "abc"), after) == told
+
+
+def test_a_change_of_the_template_alone_is_told_by_its_digest() -> None:
+    before = environment_of({"deployment/a": beside("a:1")})
+    changed = merge_patch(beside("a:1"), {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}})
+    told = difference(fingerprint(before, "abc"), environment_of({"deployment/a": changed}))
+    one, _, other = told.removeprefix("deployment/a: ").partition(" -> ")
+    assert one.startswith("a:1 with template ") and other.startswith("a:1 with template ") and one != other
+
+
+def test_a_rollout_in_the_middle_of_its_update_is_not_what_it_is_at_the_end_of_one() -> None:
+    at_rest = merge_patch(beside("a:2"), {"status": {"stableRS": "new", "currentPodHash": "new"}})
+    halfway = merge_patch(beside("a:2"), {"status": {"stableRS": "old", "currentPodHash": "new"}})
+    before = fingerprint(environment_of({"rollout/a": halfway}), "abc")
+    assert difference(before, environment_of({"rollout/a": at_rest})) == "rollout/a: a:2 beside old -> a:2"
+
+
+def test_annotation_and_difference_are_bounded_and_still_know_of_the_rest() -> None:
+    many = deployments(*(f"shop/service-{number}:{'x' * 300}" for number in range(MOST_LISTED + 40)))
+    before = fingerprint(many, "abc")
+    assert len(before) < 20_000
+    last = f"deployment/{MOST_LISTED + 39:03}"
+    assert difference(before, {**many, last: "y#1"}) == "one of the 100 workloads beyond the first 60 changed, came or went"
+    assert difference(before, dict.fromkeys(many, "y#1")).endswith("; and 55 more")
+
+
+@pytest.mark.parametrize("broken", ["", "{", '{"workloads": 3}'])
+def test_what_somebody_has_broken_says_nothing(broken: str) -> None:
+    assert difference(broken, deployments("a:1")) == ""
