@@ -96,7 +96,8 @@ def _flatten(refs: Sequence[TemplateRef], templates: Templates) -> list[Obj]:
         if template is None:
             kind = "ClusterAnalysisTemplate" if ref.cluster_scope else "AnalysisTemplate"
             raise InvalidInput(
-                f"{kind} '{ref.template_name}' not found: create it beside the Rollout", reason="TemplateNotFound"
+                f"{kind} '{ref.template_name}' not found: create it{'' if ref.cluster_scope else ' beside the Rollout'}",
+                reason="TemplateNotFound",
             )
         found[ref] = template
         for nested in spec_of(template).get("templates") or []:
