@@ -183,7 +183,7 @@ class World:
         clock: Clock,
         wrap: Callable[[Transport], Transport],
         clusters: MakeClusters,
-        settings: GitOpsSettings,
+        settings: GitOpsSettings = SETTINGS,
     ) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
         self.engine = Recording(wrap(server))
