@@ -22,7 +22,6 @@ from shipway.api.kinds import (
     SERVICES,
     TRAEFIK_SERVICES,
     TRAFFIC_SPLITS,
-    VERIFICATION_RULES,
     VIRTUAL_SERVICES,
 )
 from shipway.api.plugins import DeclaredPlugins
@@ -51,7 +50,6 @@ KNOWN = (
     SERVICES,
     TRAEFIK_SERVICES,
     TRAFFIC_SPLITS,
-    VERIFICATION_RULES,
     VIRTUAL_SERVICES,
 )
 MADE_UP = (HTTP_ROUTES, GRPC_ROUTES)

@@ -25,7 +25,6 @@ from shipway.rollouts.rollout.names import (
     REVISION,
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
-    VERIFICATION,
     WORKLOAD_GENERATION,
 )
 from shipway.rollouts.rollout.replica_set import ReplicaSet
@@ -41,7 +40,6 @@ NOT_COPIED = (
     EPHEMERAL_METADATA,
     REACHES,
     WORKLOAD_GENERATION,
-    VERIFICATION,
 )
 
 
