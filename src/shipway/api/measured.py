@@ -5,7 +5,7 @@ them, because that is what users of Argo Rollouts have seen and compare with.
 """
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, cast
@@ -22,6 +22,8 @@ EXACT = 2.0**53
 REDACTED = "*****"
 SHORT = 8
 """Characters below which a secret may well be part of a good answer's own words."""
+LONGEST_TEXT = 4096
+"""Characters of a value or message that are kept in a status."""
 MOST_WORDS = 500
 """Characters of a server's own words that a message repeats."""
 
@@ -90,6 +92,16 @@ def shown_address(address: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def address_of(settings: Mapping[str, Any], kind: str) -> str:
+    """The address of a metric's server, without a slash at its end. Raises InvalidInput for one that is missing or no URL."""
+    address: str = settings.get("address") or ""
+    if not address:
+        raise InvalidInput(f"{kind} metric: no address; set provider.{kind}.address")
+    if "://" not in address:
+        raise InvalidInput(f"{kind} metric: the address {shown_address(address)} is no URL: give http://host:port")
+    return address.rstrip("/")
+
+
 def go_float(value: float) -> str:
     """As Go's `%v`: the fewest digits that mean the number, an exponent below 1e-4 and from 1e21 on."""
     if math.isnan(value):
@@ -101,6 +113,11 @@ def go_float(value: float) -> str:
         return f"{exact:f}".removesuffix(".0")
     digits, _, exponent = f"{exact.normalize():e}".partition("e")
     return f"{digits}e{exponent[0]}{exponent[1:].zfill(2)}"
+
+
+def go_fixed(value: float, digits: int) -> str:
+    """With so many digits after the point, as these providers print it."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else str(value).replace("nan", "NaN").replace("inf", "Inf")
 
 
 def as_go(value: Any) -> Any:
@@ -123,6 +140,11 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _whole(item) for key, item in cast("dict[str, Any]", value).items()}
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
+
+
+def shortened(text: str) -> str:
+    """What fits into a status that holds many measurements: whoever is asked says how long a text is."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 The query is that of a render URL, `target=…&from=…`, and may be written over several lines.
 """
 
-import math
 import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shipway.api.measured import document, shown_address, wrong_shape
+from shipway.api.measured import document, go_fixed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -54,7 +53,7 @@ def read_answer(answer: Any, server: str) -> Sample:
         raise wrong_shape(server) from None
     if not points:
         raise Unavailable(f"{server}: no values found: check the target of the query")
-    return Sample(values, f"[{','.join(_text(value) for value in values)}]")
+    return Sample(values, f"[{','.join(go_fixed(value, 6) for value in values)}]")
 
 
 def _value(value: Any, time: Any) -> float | None:
@@ -64,7 +63,3 @@ def _value(value: Any, time: Any) -> float | None:
     if time is not None:
         float(time)
     return None if value is None else float(value)
-
-
-def _text(value: float) -> str:
-    return f"{value:.6f}" if math.isfinite(value) else str(value).replace("nan", "NaN").replace("inf", "Inf")

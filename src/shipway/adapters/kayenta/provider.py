@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from shipway.api.measured import document, shown_address, wrong_shape
+from shipway.api.measured import address_of, document, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -78,11 +78,7 @@ async def _config(fetch: Fetch, settings: Obj) -> str:
 
 def _where(settings: Obj) -> tuple[str, str]:
     """(address, how messages name the server)."""
-    address = (settings.get("address") or "").rstrip("/")
-    if not address:
-        raise InvalidInput("kayenta metric: no address; set provider.kayenta.address")
-    if "://" not in address:
-        raise InvalidInput(f"kayenta metric: the address {shown_address(address)} is no URL: give http://host:port")
+    address = address_of(settings, "kayenta")
     return address, f"Kayenta at {shown_address(address)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 import orjson
 
+from shipway.api.measured import shortened
 from shipway.api.metrics import Sample
 from shipway.api.plugins import StepPhase, StepReply
 from shipway.base.durations import format_duration, parse_duration
@@ -17,7 +18,6 @@ from shipway.kube.objects.resource import Obj
 
 MAX_STATUS = 16 << 10
 """Bytes of the notes that a step plugin keeps in the Rollout's status."""
-LONGEST_TEXT = 4096
 LONGEST_WAIT = 86_400.0
 RESUME_AFTER = 10.0
 """Seconds after which a running measurement is resumed that does not say when."""
@@ -30,7 +30,8 @@ _METRIC_PHASES = ("Running", "Successful", "Failed", "Inconclusive", "Error")
 def read_step_answer(printed: bytes, op: str) -> StepReply:
     """`op`: run, or terminate or abort, which cannot go on. Raises `InvalidInput`."""
     said = _object(printed, ("phase", "message", "requeueAfter", "status"))
-    phase, message, wait = _phase(said, _STEP_PHASES), _text(said, "message"), _seconds(said, "requeueAfter")
+    phase, message = _phase(said, _STEP_PHASES), shortened(_text(said, "message"))
+    wait = _seconds(said, "requeueAfter")
     if not phase and op == "run":
         raise _lie(f"phase is missing: say {_listed(_STEP_PHASES)}")
     if wait is not None and phase != "Running":
@@ -84,7 +85,7 @@ def _text(said: Obj, field: str) -> str:
     text = said.get(field)
     if text is not None and not isinstance(text, str):
         raise _lie(f"{field} is not a text: print it in quotes")
-    return _short(text or "")
+    return text or ""
 
 
 def _seconds(said: Obj, field: str) -> float | None:
@@ -120,7 +121,7 @@ def _metadata(said: Obj) -> dict[str, str]:
         raise _lie("metadata is not a map of texts: print its values in quotes")
     if len(metadata) > MOST_METADATA:
         raise _lie(f"metadata has {len(metadata)} entries: at most {MOST_METADATA} are kept in a run")
-    return {key: _short(value) for key, value in metadata.items()}
+    return metadata
 
 
 def _shown(said: Obj) -> str:
@@ -128,11 +129,7 @@ def _shown(said: Obj) -> str:
     if "value" not in said:
         return ""
     value: Any = said["value"]
-    return _short(value if isinstance(value, str) else orjson.dumps(value).decode())
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _no_second_time(op: str, message: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from shipway.api.measured import as_go, document, go_json, graphql_data, shown_address, wrong_shape
+from shipway.api.measured import address_of, as_go, document, go_json, graphql_data, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.clock import Instant
 from shipway.base.durations import parse_duration
@@ -21,15 +21,11 @@ async def measure(fetch: Fetch, settings: Obj, now: Instant) -> Sample:
 
     Raises InvalidInput, Denied or Unavailable.
     """
-    address = settings.get("address") or ""
-    if not address:
-        raise InvalidInput("skywalking metric: no address; set provider.skywalking.address")
-    if "://" not in address:
-        raise InvalidInput(f"skywalking metric: the address {shown_address(address)} is no URL: give http://host:port")
+    address = address_of(settings, "skywalking")
     server = f"SkyWalking at {shown_address(address)}"
     call = HttpCall(
         purpose=f"cannot query {server}",
-        url=f"{address.rstrip('/')}/graphql",
+        url=f"{address}/graphql",
         method="POST",
         headers={"Content-Type": "application/json; charset=utf-8", "Accept": "application/json; charset=utf-8"},
         body=orjson.dumps({"query": settings.get("query") or "", "variables": {"duration": _duration(settings, now)}}),

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.measured import MOST_WORDS, document, sealed, shown_address, wrong_shape
+from shipway.api.measured import MOST_WORDS, document, go_fixed, sealed, shown_address, wrong_shape
 from shipway.api.metrics import Fetch, HttpCall, Sample
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
@@ -64,7 +64,7 @@ def read_answer(answer: Any, server: str, now: Instant) -> Sample:
         **({"warnings": warnings} if isinstance(warnings, str) and warnings else {}),
     }
     values = [point.value for point in points]
-    return Sample(values if len(values) > 1 else values[0], _shown([_text(value) for value in values]), metadata)
+    return Sample(values if len(values) > 1 else values[0], _shown([go_fixed(value, 2) for value in values]), metadata)
 
 
 def _next_to(now: Instant, raw: Any) -> _Point:
@@ -76,10 +76,6 @@ def _point(time: Any, value: Any) -> _Point:
     if isinstance(value, bool) or not math.isfinite(float(time)):
         raise ValueError(time)
     return _Point(float(time), float(value))
-
-
-def _text(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else str(value).replace("nan", "NaN").replace("inf", "Inf")
 
 
 def _shown(texts: list[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import orjson
 from msgspec import Struct
 
+from shipway.api.measured import shortened
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of
@@ -16,8 +17,6 @@ from shipway.rollouts.analysis.metric import Metric
 
 AFTER_ERROR = 10.0
 """Seconds until a measurement that errored is tried again (Argo Rollouts' DefaultErrorRetryInterval)."""
-LONGEST_TEXT = 4096
-"""Characters of a value or message that are kept in the status."""
 _COUNTER: dict[Phase, str] = {"Successful": "successful", "Failed": "failed", "Inconclusive": "inconclusive", "Error": "error"}
 
 
@@ -93,14 +92,9 @@ def with_reading(metric: Metric, result: Obj, reading: Reading, asked_at: Instan
 
 def _told(reading: Reading, known: Mapping[str, str] = {}) -> Obj:
     """What a reading says, in the fields of a measurement; `known`: its metadata so far."""
-    metadata = {**known, **{key: _short(text) for key, text in reading.metadata.items()}}
-    told: Obj = {"value": _short(reading.value), "message": _short(reading.message), "metadata": metadata}
+    metadata = {**known, **{key: shortened(text) for key, text in reading.metadata.items()}}
+    told: Obj = {"value": shortened(reading.value), "message": shortened(reading.message), "metadata": metadata}
     return {field: said for field, said in told.items() if said}
-
-
-def _short(text: str) -> str:
-    """What fits into a status that holds many measurements: the metric server says how long a text is."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
 
 
 def with_job(run: Obj, metric: Metric, result: Obj, jobs: RunJobs, now: Instant) -> Obj:

@@ -6,7 +6,11 @@ import pytest
 from shipway.adapters.plugins.answers import read_metric_answer, read_step_answer
 from shipway.api.metrics import Sample
 from shipway.api.plugins import StepReply
+from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput
+from shipway.kube.runtime.decision import Answer
+from shipway.rollouts.analysis.measuring import read_answer, with_reading
+from shipway.rollouts.analysis.metric import read_metrics
 
 
 def printed(**answer: object) -> bytes:
@@ -114,3 +118,12 @@ def test_a_measurement_that_is_ended_ends() -> None:
     assert read_metric_answer(printed(), "terminate") == Sample(None, "", {}, "Successful")
     late = read_metric_answer(printed(phase="Running"), "terminate")
     assert (late.phase, late.message) == ("Error", "terminate answered Running, and is not called a second time")
+
+
+def test_a_long_measurement_is_cut_once_and_says_how_long_it_was() -> None:
+    """By who writes it down: cut twice, it would tell of the length of the first cut."""
+    sample = read_metric_answer(orjson.dumps({"value": "x" * 5000, "phase": "Successful"}), "run")
+    (metric,) = read_metrics({"spec": {"metrics": [{"name": "long", "provider": {"plugin": {"acme/long": {}}}}]}}, plugins=None)
+    reading = read_answer(metric, Answer(value=sample, error=None, at=Instant(0.0)))
+    (measurement,) = with_reading(metric, {"name": "long"}, reading, Instant(0.0), Instant(0.0))["measurements"]
+    assert measurement["value"] == "x" * 4096 + "… (904 characters more)"
