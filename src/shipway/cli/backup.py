@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 
 from shipway.adapters.age.sealing import seal, unseal
-from shipway.assembly.backing_up import Put, Tell, put_back, taken
+from shipway.assembly.backing_up import Put, put_back, taken
 from shipway.base.errors import InvalidInput
 from shipway.cli.files import parsed, text_of
 from shipway.cli.output import AllFlag, Output, kubectl_name, object_text, print_lines, table
@@ -79,7 +79,11 @@ async def restore_from(
     secrets = read_secrets(unseal(found.sealed, text_of(identity))) if found.sealed and identity else []
     with Progress(sys.stderr) as progress:
         put = await put_back(
-            session.client, [*secrets, *found.objects], _shown_on(progress), overwrites=overwrites, only_says=only_says
+            session.client,
+            [*secrets, *found.objects],
+            lambda done, total: progress.count(done, total, f"{done} of {total} objects are done"),
+            overwrites=overwrites,
+            only_says=only_says,
         )
     _show(put, found, output, only_says=only_says)
     return 1 if any(one.done == "there" for one in put) else 0
@@ -110,14 +114,6 @@ def _sentence(found: Backup, secrets: int, *, is_sealed: bool) -> str:
     held = f", of which {len(found.holds)} are held ({', '.join(found.holds)})" if found.holds else ""
     logins = f"{secrets} Secrets, sealed" if is_sealed else f"{secrets} Secrets left out" if secrets else "no Secrets"
     return f"{len(found.objects)} objects of namespace {found.namespace}{held}; {logins}"
-
-
-def _shown_on(progress: Progress) -> Tell:
-    def show(done: int, count: int) -> None:
-        told = f"{done} of {count} objects are done"
-        progress.show(told, told if done == count or done % 100 == 0 else "")
-
-    return show
 
 
 def _show(put: Sequence[Put], found: Backup, output: Output, *, only_says: bool) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import App, Parameter
 from platformdirs import user_cache_path
 
-from shipway.assembly.importing import Installation, Tell, look_at_installation
+from shipway.assembly.importing import Installation, look_at_installation
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
 from shipway.cli.process import configure_logs
@@ -53,7 +53,7 @@ async def import_argocd(session: Session, seconds: float, cache: Path, output: O
             session.application_namespace,
             cache,
             seconds,
-            _shown_on(progress),
+            lambda done, total: progress.count(done, total, f"compared {done} of {total} Applications"),
         )
     if output == "table":
         print_lines(_report(found))
@@ -62,14 +62,6 @@ async def import_argocd(session: Session, seconds: float, cache: Path, output: O
     else:
         sys.stdout.write(object_text(_document(found), output))
     return 1 if found.differs else 0
-
-
-def _shown_on(progress: Progress) -> Tell:
-    def show(compared: int, count: int) -> None:
-        told = f"compared {compared} of {count} Applications"
-        progress.show(told, told if compared in (0, count) or compared % 100 == 0 else "")
-
-    return show
 
 
 def _report(found: Installation) -> list[str]:

@@ -72,6 +72,10 @@ class Progress:
             print(printed, file=self._stream, flush=True)
         self._about = about
 
+    def count(self, done: int, total: int, told: str) -> None:
+        """Draws each step; a pipe gets the first, the last and every hundredth."""
+        self.show(told, told if done in (0, total) or done % 100 == 0 else "")
+
 
 def bounded(lines: Sequence[str], height: int) -> Sequence[str]:
     """At most `height` lines; the last one then counts those that are missing."""
