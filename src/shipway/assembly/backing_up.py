@@ -1,14 +1,14 @@
 """Taking a backup of what Git does not hold, and putting it back: what is there stays unless it is said otherwise."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Literal
 
 from msgspec import Struct
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS
+from shipway.assembly.installation import create_missing
 from shipway.base.clock import Instant, rfc3339
-from shipway.base.errors import Conflict, NotFound
+from shipway.base.errors import NotFound
 from shipway.gitops.backup import ORDER, Backup, is_login, is_setting, kept
 from shipway.kube.client.client import Client
 from shipway.kube.objects.patches import merge_diff
@@ -59,18 +59,13 @@ async def put_back(
     Raises what the client raises; what was put back by then is there."""
     ordered = sorted(objects, key=lambda one: [resource.kind for resource in ORDER].index(one["kind"]))
     if not only_says:
-        await _make_namespaces(client, {namespace_of(one) for one in objects})
+        for name in sorted({namespace_of(one) for one in objects}):
+            await create_missing(client, NAMESPACES, {"metadata": {"name": name}})
     done: list[Put] = []
     for obj in ordered:
         done.append(Put(obj, await _put(client, obj, overwrites=overwrites, only_says=only_says)))
         tell(len(done), len(ordered))
     return done
-
-
-async def _make_namespaces(client: Client, names: set[str]) -> None:
-    for name in sorted(names):
-        with suppress(Conflict):
-            await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 async def _put(client: Client, obj: Obj, *, overwrites: bool, only_says: bool) -> Done:

@@ -15,6 +15,7 @@ from shipway.api.crds import load_crds
 from shipway.api.kinds import APP_PROJECTS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.settings import RunSettings
 from shipway.base.errors import Conflict, NotFound, Unavailable
+from shipway.gitops.settings import KEY_SECRET
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.secrets import secret_values
@@ -22,9 +23,6 @@ from shipway.kube.objects.views import condition_of, name_of
 from shipway.kube.runtime.waiting import One, wait_until
 
 log = structlog.get_logger()
-
-KEY_SECRET = "shipway-applied-key"
-"""Secret of the installation: keys the hash of what was applied, so that a Secret cannot be guessed from it."""
 
 
 async def prepare(client: Client, settings: RunSettings, needed: Collection[Resource] = ()) -> None:

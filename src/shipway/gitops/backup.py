@@ -16,7 +16,9 @@ from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONF
 from shipway.api.repositories import SECRET_TYPE
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import HOLD, REFRESH, REFRESHING
+from shipway.gitops.desired import SERVERS_OWN
 from shipway.gitops.operation import is_over
+from shipway.gitops.settings import KEY_SECRET
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import annotations_of, labels_of, metadata, name_of, status_of
@@ -25,9 +27,9 @@ API_VERSION = "shipway.dev/v1alpha1"
 ORDER: tuple[Resource, ...] = (SECRETS, CONFIG_MAPS, APP_PROJECTS, APPLICATIONS, APPLICATION_SETS)
 """An Application comes after what it needs, a set after what it would make anew without its history."""
 PART_OF, ARGO_CD = "app.kubernetes.io/part-of", "argocd"
-OURS = ("argocd-secret", "shipway-applied-key")
+OURS = ("argocd-secret", KEY_SECRET)
 SETTINGS = ("argocd-cm", "argocd-cmd-params-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm")
-_OF_THE_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "ownerReferences")
+_LEFT_OUT = (*SERVERS_OWN, "deletionGracePeriodSeconds", "ownerReferences")
 _OF_THE_MOMENT = (REFRESH, REFRESHING)
 
 
@@ -56,7 +58,7 @@ def is_setting(config_map: Obj) -> bool:
 
 def kept(obj: Obj, resource: Resource) -> Obj:
     """An object as it can be created again: without what the server gives, owners (others by then) and what was under way."""
-    meta = {key: value for key, value in metadata(obj).items() if key not in _OF_THE_SERVER and key[:8] != "deletion"}
+    meta = {key: value for key, value in metadata(obj).items() if key not in _LEFT_OUT}
     annotations = {key: value for key, value in annotations_of(obj).items() if key not in _OF_THE_MOMENT}
     meta.pop("annotations", None)
     if annotations:

@@ -27,7 +27,7 @@ from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_
 from shipway.kube.objects.schema import builtin_schema
 from shipway.kube.objects.views import annotations_of, copy_obj, name_of, namespace_of
 
-_SERVERS_OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+SERVERS_OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 _LONGEST_LABEL = 63
 
@@ -167,7 +167,7 @@ def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:
     ready = copy_obj(obj) if is_checked else _known_fields(obj)
     ready.pop("status", None)
     meta = ready["metadata"]
-    for field in _SERVERS_OWN:
+    for field in SERVERS_OWN:
         meta.pop(field, None)
     if resource is not None and not resource.namespaced:
         meta.pop("namespace", None)

@@ -5,6 +5,8 @@ from msgspec import Struct
 from shipway.base.globs import glob_or_regex
 
 FIELD_MANAGER = "shipway-gitops"
+KEY_SECRET = "shipway-applied-key"
+"""Secret of the installation: keys the hash of what was applied, so that a Secret cannot be guessed from it."""
 
 
 class GitOpsSettings(Struct, frozen=True):
