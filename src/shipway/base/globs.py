@@ -62,6 +62,15 @@ def segment_glob(part: str) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=1024)
+def glob_problem(pattern: str) -> str:
+    """Why a pattern is none for `compile_glob`; "" when it is one."""
+    try:
+        compile_glob(pattern)
+    except InvalidInput as error:
+        return error.message
+    return ""
+
+
 def glob_or_regex(pattern: str) -> Callable[[str], bool]:
     """A glob, or between slashes (`/^team-.*$/`) a regular expression that has to be found. Raises `InvalidInput`."""
     if not (len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/")):

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from shipway.api.application import Destination, ProjectSpec
-from shipway.base.errors import InvalidInput
-from shipway.base.globs import compile_glob
+from shipway.base.globs import compile_glob, glob_problem
 
 _KEY = "application.sync.impersonation"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -59,11 +58,7 @@ def account_problems(project: ProjectSpec) -> Iterator[str]:
 def _bad_pattern(pattern: str) -> str:
     if "!" in pattern:
         return f"{pattern!r}: nothing is excluded here: put the entry that is meant before the others"
-    try:
-        compile_glob(pattern)
-    except InvalidInput as error:
-        return error.message
-    return ""
+    return glob_problem(pattern)
 
 
 def acting_for(said: Impersonation, project: ProjectSpec, name: str, destination: Destination, app_namespace: str) -> Acting:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from shipway.api.application import ProjectSpec, located
 from shipway.base.errors import InvalidInput
-from shipway.base.globs import compile_glob
+from shipway.base.globs import compile_glob, glob_problem
 
 
 class GpgPolicy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,11 +78,7 @@ def integrity_problems(spec: ProjectSpec) -> Iterator[str]:
 def _bad_pattern(pattern: str) -> str:
     if pattern.startswith("!"):
         return f"{pattern!r}: nothing is excluded here: put a policy with mode none before"
-    try:
-        compile_glob(pattern)
-    except InvalidInput as error:
-        return error.message
-    return ""
+    return glob_problem(pattern)
 
 
 def _plain(url: str) -> str:
