@@ -6,6 +6,7 @@ import pytest
 
 from shipway.api.kinds import (
     CONFIG_MAPS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     JOBS,
@@ -18,7 +19,7 @@ from shipway.api.kinds import (
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, name_of, spec_of, status_of
-from shipway.localcluster.controllers.kinds import DAEMON_SETS, POD_DISRUPTION_BUDGETS
+from shipway.localcluster.controllers.kinds import POD_DISRUPTION_BUDGETS
 from tests.contract.both_clusters import (
     CLOCK,
     Target,

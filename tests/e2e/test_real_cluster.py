@@ -36,7 +36,7 @@ from tests.kube.installation import MANAGED, Access, Audited, granted
 CLOCK = SystemClock()
 A_WRITE_WAS_BEATEN, HISTORY, METADATA = "another write came first", "history limits", "metadata of canary pods"
 JOB_METRIC, RESTART, SETS = "a job metric", "a restart", "ApplicationSets"
-SHARING, WORKLOAD, EXPERIMENT = "several replicas", "a workloadRef", "an Experiment"
+SHARING, WORKLOAD, EXPERIMENT, RULE = "several replicas", "a workloadRef", "an Experiment", "a verification rule"
 AN_OLD_EVENT = "an event that another process began to count happens again"
 SELDOM = {
     Access("get", "argoproj.io", "applications"): A_WRITE_WAS_BEATEN,
@@ -58,6 +58,8 @@ SELDOM = {
     Access("get", "", "services"): EXPERIMENT,
     Access("create", "", "services"): EXPERIMENT,
     Access("delete", "", "services"): EXPERIMENT,
+    Access("list", "apps", "daemonsets"): RULE,
+    Access("watch", "apps", "daemonsets"): RULE,
     Access("list", "", "podtemplates"): WORKLOAD,
     Access("watch", "", "podtemplates"): WORKLOAD,
     Access("get", "argoproj.io", "applicationsets"): SETS,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import CRDS, HTTP_ROUTES, JOBS, NAMESPACES, REPLICA_SETS, ROLLOUTS, SERVICES
+from shipway.api.kinds import ANALYSIS_RUNS, CRDS, HTTP_ROUTES, JOBS, NAMESPACES, REPLICA_SETS, ROLLOUTS, SERVICES
 from shipway.api.metrics import Sample
 from shipway.cli.main import run
 from shipway.kube.client.client import Client
@@ -32,6 +32,7 @@ from tests.sim.cluster_world import Cluster, simulate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cookbook.md").read_text(encoding="utf-8")
 NS = "shop"
+OURS = ("argoproj.io", "shipway.dev")
 NOTHING: Mapping[str, list[Any]] = {}
 HEADER_TESTS = "Tests behind a header, then 5 → 30 → 100"
 SMALL_SHARES = "1 → 10 → 50"
@@ -42,6 +43,7 @@ MIGRATE = "Migrate a live service"
 """Run by tests/e2e/test_migrate.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
+RULES = "One rule library for all services"
 BUDGET = "Thrown out when the error budget burns"
 
 
@@ -75,15 +77,15 @@ class Kitchen:
     async def apply(self, objs: list[Obj], failing: str) -> None:
         """`failing` is the `job` metric whose tests fail."""
         known: dict[str, Resource] = {
-            one.kind: one for one in await self.cluster.user.discover() if one.version == "v1" or "argo" in one.group
+            one.kind: one for one in await self.cluster.user.discover() if one.version == "v1" or one.group in OURS
         }
         for obj in objs:
             for metric in dig(obj, "spec", "metrics", default=[]):
                 if job := metric["provider"].get("job"):
                     image = "crash:2" if metric["name"] == failing else "job:2"
                     job["spec"]["template"]["spec"]["containers"][0]["image"] = image
-            cooked = {**obj, "metadata": {**obj["metadata"], "namespace": NS}}
-            await self.cluster.user.create(known[obj["kind"]], cooked)
+            where = {"namespace": NS} if known[obj["kind"]].namespaced else {}
+            await self.cluster.user.create(known[obj["kind"]], {**obj, "metadata": {**obj["metadata"], **where}})
 
     async def measure(self, ask: MeasureAsk) -> Sample:
         values = self.measured[ask.metric]
@@ -335,5 +337,43 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, RULES, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes
+
+
+@pytest.mark.proves("000-07", "001-25", "rollouts:cookbook")
+def test_a_library_of_rules_judges_a_service_that_has_no_analysis_of_its_own() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        await kitchen.release()
+        done = await kitchen.phase("Healthy")
+        assert done["status"]["stableRS"] == done["status"]["currentPodHash"]
+        runs = (await kitchen.cluster.user.list(ANALYSIS_RUNS, NS)).items
+        assert {name.split("-", 2)[2] for name in (dig(run, "metadata", "name") for run in runs)} == {
+            "2-contract-before",
+            "2-error-rate-after",
+            "2-error-rate-canary",
+        }
+        assert kitchen.weights_seen == [0, 10, 50, 100, 0]
+
+    cooked(RULES, story, {"error-rate": [[0.001]]})
+
+
+@pytest.mark.proves("000-07", "rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("measured", "failing", "weights"),
+    [
+        ([[0.3]], "", [0, 10, 0]),
+        ([[0.001]], "contract", [0, 10, 50, 0]),
+        ([[0.001]] * 6 + [[0.3]], "", [0, 10, 50, 100, 0]),
+    ],
+    ids=["canary", "before", "after"],
+)
+def test_a_library_of_rules_throws_a_bad_version_out_at_any_place(
+    measured: list[Any], failing: str, weights: list[int]
+) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.is_thrown_out(stable)
+        assert kitchen.weights_seen == weights
+
+    cooked(RULES, story, {"error-rate": measured}, failing=failing)

@@ -11,7 +11,7 @@ import pytest
 from shipway.api.kinds import HTTP_ROUTES, PODS, ROLLOUTS, SERVICES
 from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import condition_of, dig, is_deleting, labels_of
 from shipway.kube.objects.wire import Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
@@ -64,7 +64,7 @@ async def person(there: World, rng: random.Random, step: int) -> None:
         await there.patch_status(**field)
 
 
-async def run_history(seed: int) -> None:
+async def run_history(seed: int, *others: tuple[Resource, Obj]) -> None:
     rng = random.Random(seed)
     faulty: list[FaultyTransport] = []
 
@@ -73,6 +73,8 @@ async def run_history(seed: int) -> None:
         return faulty[-1]
 
     async with world(wrap=wrap) as there:
+        for resource, obj in others:
+            await there.user.create(resource, obj)
         await there.user.create(ROLLOUTS, rollout(*STEPS, analysis=BACKGROUND))
         for step in range(200):
             await there.clock.sleep(0.5)

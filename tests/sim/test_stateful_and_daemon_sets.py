@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import DEPLOYMENTS, NODES, PODS, STATEFUL_SETS
+from shipway.api.kinds import DAEMON_SETS, DEPLOYMENTS, NODES, PODS, STATEFUL_SETS
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.views import condition_of, dig, labels_of, name_of, spec_of, status_of
 from shipway.localcluster.controllers.kinds import (
     CONTROLLER_REVISIONS,
-    DAEMON_SETS,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
 )

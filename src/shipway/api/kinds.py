@@ -13,6 +13,7 @@ EVENTS = Resource("", "v1", "Event", "events", status_subresource=False)
 POD_TEMPLATES = Resource("", "v1", "PodTemplate", "podtemplates", status_subresource=False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
 STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets")
+DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets")
 REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets")
 JOBS = Resource("batch", "v1", "Job", "jobs")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", status_subresource=False)
@@ -28,6 +29,9 @@ ANALYSIS_RUNS = Resource("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns
 ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "AnalysisTemplate", "analysistemplates", status_subresource=False)
 CLUSTER_ANALYSIS_TEMPLATES = Resource(
     "argoproj.io", "v1alpha1", "ClusterAnalysisTemplate", "clusteranalysistemplates", namespaced=False, status_subresource=False
+)
+VERIFICATION_RULES = Resource(
+    "shipway.dev", "v1alpha1", "VerificationRule", "verificationrules", namespaced=False, status_subresource=False
 )
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes")

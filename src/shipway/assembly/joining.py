@@ -50,6 +50,7 @@ RIGHTS: tuple[tuple[str, tuple[str, ...], list[str]], ...] = (
     ("networking.k8s.io", ("ingresses", "networkpolicies"), _ALL),
     ("gateway.networking.k8s.io", ("gateways", "httproutes", "grpcroutes"), _ALL),
     ("argoproj.io", ("applications", "rollouts", "analysistemplates", "clusteranalysistemplates"), _ALL),
+    ("shipway.dev", ("verificationrules",), _ALL),
     ("", ("pods",), ["list", "watch"]),
     ("apiextensions.k8s.io", ("customresourcedefinitions",), ["list", "watch"]),
 )

@@ -12,14 +12,17 @@ import msgspec
 from cyclopts import Parameter
 
 from shipway.api.kinds import ROLLOUTS
-from shipway.base.errors import InvalidInput, NotFound
+from shipway.base.errors import Denied, InvalidInput, NotFound
 from shipway.cli.output import Output, OutputFlag, listing, object_text, print_lines, print_object, table
 from shipway.cli.rollout_family import fetch
 from shipway.cli.session import Place, Session, connected
+from shipway.cli.verify import rules_of, templates_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.objects.yaml import load_all
 from shipway.rollouts.plan import PlanRow, plan, told, way_back
+from shipway.rollouts.verification.report import rows
+from shipway.rollouts.verification.report import told as told_of_rules
 from shipway.rollouts.why import why
 
 HEADINGS = ("#", "STEP", "WEIGHT", "REACHES", "NEW", "OLD", "WAITS")
@@ -45,7 +48,20 @@ async def plan_command(
     if not name:
         raise InvalidInput("name a Rollout of the cluster, or a file with -f")
     async with connected(place) as session:
-        return print_plans([await _live(session, name)], output)
+        return await show_plan(session, name, output)
+
+
+async def show_plan(session: Session, name: str, output: Output = "table") -> int:
+    """With the verification rules of the cluster that have a word in it, as far as one may read them."""
+    rollout = await _live(session, name)
+    code = print_plans([rollout], output)
+    try:
+        rules = await rules_of(session) if output == "table" else []
+    except Denied:
+        return code
+    if rules:
+        print_lines(told_of_rules(rows(rules, [rollout], await templates_of(session, namespace_of(rollout)))))
+    return code
 
 
 async def why_command(name: str, /, *, output: OutputFlag = "table", place: Place | None = None) -> int:

@@ -22,6 +22,7 @@ from shipway.api.kinds import (
     SERVICES,
     TRAEFIK_SERVICES,
     TRAFFIC_SPLITS,
+    VERIFICATION_RULES,
     VIRTUAL_SERVICES,
 )
 from shipway.api.plugins import DeclaredPlugins
@@ -50,6 +51,7 @@ KNOWN = (
     SERVICES,
     TRAEFIK_SERVICES,
     TRAFFIC_SPLITS,
+    VERIFICATION_RULES,
     VIRTUAL_SERVICES,
 )
 MADE_UP = (HTTP_ROUTES, GRPC_ROUTES)

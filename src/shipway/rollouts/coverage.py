@@ -1,8 +1,7 @@
 """Which services go out unjudged: what measures a new version of each, and where in its release. Pure over the objects.
 
-A service is a Rollout, or a Deployment that no Rollout takes over: of that nobody asks whether its new version is any good. An
-analysis whose metrics are all dry runs measures and stops nothing, so it counts for nothing; nor does one that the engine would
-refuse, because a template is missing, say.
+A service is a Rollout, or a Deployment that no Rollout takes over: of that nobody asks whether its new version is any good.
+Analyses of its own strategy judge it, and verification rules that select it; `verification/judges.py` says which count.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,19 +10,14 @@ from typing import Literal
 from msgspec import Struct
 
 from shipway.api.kinds import DEPLOYMENTS, ROLLOUTS
-from shipway.api.rollout import RolloutAnalysis, TemplateRef
-from shipway.base.errors import InvalidInput
+from shipway.api.rollout import TemplateRef
+from shipway.api.verification import At
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of
-from shipway.rollouts.analysis.metric import read_metrics
-from shipway.rollouts.analysis.templates import AnalysisArgs, resolve
-from shipway.rollouts.rollout.observe import analyses
+from shipway.rollouts.rollout.names import EXEMPT
 from shipway.rollouts.rollout.spec import Invalid, parse
-
-EXEMPT = "shipway.dev/exempt-from-verification"
-"""On a Rollout or Deployment: why it may go out unjudged."""
-
-Place = Literal["canary", "preview", "post-deploy"]
+from shipway.rollouts.verification.judges import Place, can_stop, is_overridden, own_judges, rule_problem
+from shipway.rollouts.verification.selection import exemption, rules_for
 
 
 class Cover(Struct, frozen=True):
@@ -51,10 +45,11 @@ class Cover(Struct, frozen=True):
 
 
 class Around(Struct, frozen=True):
-    """What else is there: all Rollouts, whose Deployments are no services of their own, and all analysis templates."""
+    """What else is there: all Rollouts, whose Deployments are no services of their own, all analysis templates and rules."""
 
     rollouts: Sequence[Obj] = ()
     templates: Sequence[Obj] = ()
+    rules: Sequence[Obj] = ()
 
     def templates_for(self, namespace: str) -> dict[TemplateRef, Obj]:
         """Those that a Rollout of the namespace may name; templates without a namespace are the cluster's."""
@@ -64,7 +59,7 @@ class Around(Struct, frozen=True):
 
 def coverage(rollouts: Iterable[Obj], deployments: Iterable[Obj], around: Around) -> tuple[Cover, ...]:
     """All services by namespace and name."""
-    covers = [_of_rollout(rollout, around.templates_for(namespace_of(rollout))) for rollout in rollouts]
+    covers = [_of_rollout(one, around.templates_for(namespace_of(one)), around.rules) for one in rollouts]
     refs = ((namespace_of(one), dig(one, "spec", "workloadRef", default={})) for one in around.rollouts)
     taken_over = {(namespace, ref.get("name")) for namespace, ref in refs if ref.get("kind") == DEPLOYMENTS.kind}
     for deployment in deployments:
@@ -74,45 +69,37 @@ def coverage(rollouts: Iterable[Obj], deployments: Iterable[Obj], around: Around
     return tuple(sorted(covers, key=lambda one: (one.namespace, one.name, one.kind)))
 
 
-def _of_rollout(rollout: Obj, templates: Mapping[TemplateRef, Obj]) -> Cover:
+def _of_rollout(rollout: Obj, templates: Mapping[TemplateRef, Obj], rules: Sequence[Obj]) -> Cover:
     named = _named(rollout, ROLLOUTS.kind)
     spec = parse(rollout)
     if isinstance(spec, Invalid):
         return Cover(*named, *_exemption(rollout, f"its spec is invalid: {spec}"))
-    found: dict[Place, list[str]] = {"canary": [], "preview": [], "post-deploy": []}
-    problem = "its strategy has no analysis"
-    for path, analysis in analyses(spec):
-        problem = _problem(rollout, analysis, templates)
-        if not problem:
-            found[_place(path)] += (ref.template_name for ref in analysis.templates)
+    own, problem = own_judges(rollout, spec, templates)
+    found: dict[Place, list[str]] = {place: [ref.template_name for ref in refs] for place, refs in own.items()}
+    for rule in rules_for(rules, rollout):
+        if is_overridden(rule, own) or not rule.templates or rule_problem(rule, rollout, templates):
+            continue
+        if can_stop(rule, rollout, templates):
+            for at in rule.at:
+                place = _place_of(at, is_blue_green=spec.strategy.blue_green is not None)
+                found[place] += (f"{ref.template_name} (rule {rule.name})" for ref in rule.templates)
     canary, preview, after = (tuple(dict.fromkeys(names)) for names in found.values())
     return Cover(*named, *_exemption(rollout, problem), canary, preview, after)
 
 
-def _problem(rollout: Obj, analysis: RolloutAnalysis, templates: Mapping[TemplateRef, Obj]) -> str:
-    """Why an analysis cannot stop anything; "" when it can. What stands for the hashes of pods makes no difference."""
-    try:
-        run = resolve(analysis.templates, templates, analysis.args, AnalysisArgs("stable", "latest", rollout))
-        metrics = read_metrics({"spec": {**run, "dryRun": [*run.get("dryRun", []), *analysis.dry_run]}}, plugins=None)
-    except InvalidInput as error:
-        return error.message
-    return "its analyses are dry runs" if all(metric.is_dry_run for metric in metrics) else ""
+def _place_of(at: At, *, is_blue_green: bool) -> Place:
+    """Where a rule judges, in the words of the strategy."""
+    if at == "AfterPromotion":
+        return "post-deploy"
+    return "preview" if is_blue_green else "canary"
 
 
 def _named(obj: Obj, kind: str) -> tuple[str, str, str]:
     return namespace_of(obj), kind, name_of(obj)
 
 
-def _place(path: str) -> Place:
-    """Where an analysis stands, by its path in the spec: before a blue-green switch only the preview is seen."""
-    if ".blueGreen." not in path:
-        return "canary"
-    return "preview" if ".prePromotionAnalysis." in path else "post-deploy"
-
-
 def _exemption(obj: Obj, problem: str) -> tuple[str, str]:
     """(why it is exempt, why nothing judges it); an exemption without a reason is none."""
     if EXEMPT not in annotations_of(obj):
         return "", problem
-    reason = str(annotations_of(obj)[EXEMPT] or "").strip()
-    return reason, f"{EXEMPT} gives no reason: write why, or take it away; {problem}"
+    return exemption(obj), f"{EXEMPT} gives no reason: write why, or take it away; {problem}"

@@ -10,16 +10,21 @@ from shipway.api.rollout import RolloutSpec, RolloutStatus, Step
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import generation_of, name_of, status_of
+from shipway.kube.objects.views import annotations_of, generation_of, labels_of, name_of, status_of
 from shipway.rollouts.rollout.facts import status_of_rollout
 from shipway.rollouts.rollout.names import (
+    ASKED,
+    AT_LABEL,
+    HASH_LABEL,
     INVALID_SPEC,
     PAUSE_INCONCLUSIVE,
     PAUSE_INCONCLUSIVE_EXPERIMENT,
     PAUSE_STEP,
     PROGRESSING,
+    UNVERIFIED,
 )
 from shipway.rollouts.rollout.phase import client_phase
+from shipway.rollouts.rollout.rule_names import ENDED, rule_of
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.rollout.steps import describe
 
@@ -28,6 +33,9 @@ def why(rollout: Obj, runs: Iterable[Obj] = (), now: Instant | None = None) -> s
     """The sentence. `now` lets it say how long a timed pause still lasts."""
     name, spec, status = name_of(rollout), parse(rollout), status_of_rollout(rollout)
     for condition in status.conditions:
+        if condition.type == INVALID_SPEC and condition.reason == UNVERIFIED:
+            reason = condition.message.partition("left alone: ")[2]
+            return f"{name} goes on with what it runs, and its new version waits: {reason}."
         if condition.type == INVALID_SPEC:
             return f"{name} is not reconciled: {condition.message} Correct that field; the running version is left alone."
     if isinstance(spec, Invalid):
@@ -42,7 +50,7 @@ def why(rollout: Obj, runs: Iterable[Obj] = (), now: Instant | None = None) -> s
     if spec.paused:
         return f"{name} is paused by hand (spec.paused): nothing moves until it is set to false."
     if status.pause_conditions:
-        return _paused(name, spec, status, now)
+        return _paused(name, spec, status, tuple(runs), now)
     if phase == "Healthy":
         return f"{name} is fully on {status.stable_rs}: all {status.available_replicas} pods are available."
     return _progressing(name, spec, status, message, tuple(runs))
@@ -60,11 +68,13 @@ def _message(status: RolloutStatus) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, now: Instant | None) -> str:
+def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, runs: tuple[Obj, ...], now: Instant | None) -> str:
     pause = status.pause_conditions[0]
     after = _next(spec, status)
     if pause.reason == PAUSE_INCONCLUSIVE:
-        return f"{name} waits for a person, because an analysis could not tell good from bad: promote to go on, or abort."
+        rule = next((rule_of(run) for run in runs if _is_of(run, status) and ASKED in annotations_of(run)), "")
+        judge = f"verification rule '{rule}'" if rule else "an analysis"
+        return f"{name} waits for a person, because {judge} could not tell good from bad: promote to go on, or abort."
     if pause.reason == PAUSE_INCONCLUSIVE_EXPERIMENT:
         trial = f"the Experiment {status.canary.current_experiment}"
         return f"{name} waits for a person, because {trial} could not tell good from bad: promote to go on, or abort."
@@ -91,6 +101,12 @@ def _left(since: str, seconds: int, now: Instant | None) -> str:
 
 def _progressing(name: str, spec: RolloutSpec, status: RolloutStatus, message: str, runs: tuple[Obj, ...]) -> str:
     step = _step(spec, status)
+    if (judge := _judge(step, status, runs)) is not None:
+        said = _run_message(runs, name_of(judge))
+        return (
+            f"{name} waits for verification rule '{rule_of(judge)}' (analysis run {name_of(judge)}){said}; "
+            "if it has nothing against the new version, that goes on."
+        )
     if step is not None and step.analysis is not None and status.current_pod_hash != status.stable_rs:
         run = status.canary.current_step_analysis_run_status
         said = _run_message(runs, run.name) if run else ""
@@ -116,6 +132,18 @@ def _plugin(name: str, status: RolloutStatus) -> str:
     if run is not None and run.phase == "Error":
         return f"{told}, which ended in error ({run.message}) and is run again in {run.backoff}"
     return f"{told} ({run.message})" if run is not None and run.message else told
+
+
+def _judge(step: Step | None, status: RolloutStatus, runs: tuple[Obj, ...]) -> Obj | None:
+    """The run of a verification rule that keeps the update where it is."""
+    mine = [run for run in runs if _is_of(run, status) and status_of(run).get("phase") not in ENDED]
+    return next((run for run in mine if step is None or labels_of(run).get(AT_LABEL) != "Canary"), None)
+
+
+def _is_of(run: Obj, status: RolloutStatus) -> bool:
+    """Whether a verification rule's run is about the version that is being updated to."""
+    is_current = labels_of(run).get(HASH_LABEL) == status.current_pod_hash
+    return bool(rule_of(run)) and is_current and status.current_pod_hash != status.stable_rs
 
 
 def _run_message(runs: tuple[Obj, ...], name: str) -> str:

@@ -1,11 +1,12 @@
-"""`shipway verify coverage` against an embedded API server."""
+"""`shipway verify` against an embedded API server."""
 
 import orjson
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import ANALYSIS_TEMPLATES, CRDS, DEPLOYMENTS, ROLLOUTS
-from shipway.cli.verify import show_coverage
+from shipway.api.kinds import ANALYSIS_TEMPLATES, CRDS, DEPLOYMENTS, ROLLOUTS, VERIFICATION_RULES
+from shipway.cli.rollout_plan import show_plan
+from shipway.cli.verify import show_coverage, show_rules
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.coverage import EXEMPT
 from tests.unit.cli.conftest import Shop
@@ -74,3 +75,92 @@ async def test_nothing_at_all_leaves_the_pipe_clean(shop: Shop, capsys: pytest.C
     assert await show_coverage(shop.at("argocd")) == 0
     out, err = capsys.readouterr()
     assert (out, "no Rollouts or Deployments found in namespace argocd" in err) == ("", True)
+
+
+async def define_rules(shop: Shop, *rules: tuple[str, Obj]) -> None:
+    for crd in load_crds():
+        if crd["metadata"]["name"].startswith("verificationrules."):
+            await shop.client.create(CRDS, crd)
+    head: Obj = {"apiVersion": VERIFICATION_RULES.api_version, "kind": VERIFICATION_RULES.kind}
+    for name, spec in rules:
+        await shop.create(VERIFICATION_RULES, {**head, "metadata": {"name": name}, "spec": spec})
+
+
+ERRORS: Obj = {"selector": {"matchLabels": {"team": "shop"}}, "templates": [{"templateName": "errors"}]}
+
+
+@pytest.mark.proves("001-25")
+async def test_rules_are_listed_with_whom_they_judge_and_whom_they_leave_out(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await define_templates(shop)
+    await define_rules(shop, ("org", ERRORS), ("contract", {**ERRORS, "templates": [{"templateName": "gone"}]}))
+    await shop.create(ROLLOUTS, rollout("web", []))
+    await shop.create(ROLLOUTS, rollout("batch", [], **{EXEMPT: "no traffic"}))
+    await shop.create(ROLLOUTS, rollout("own", JUDGED))
+    await shop.create(ROLLOUTS, rollout("cart", [], team="cart"))
+    assert await show_rules(shop.session, output="json") == 1
+    document = orjson.loads(capsys.readouterr().out)
+    assert [(item["rollout"], item["rule"], item["state"], item["why"]) for item in document["items"]] == [
+        ("batch", "contract", "exempt", "no traffic"),
+        ("batch", "org", "exempt", "no traffic"),
+        ("cart", "", "unruled", ""),
+        ("own", "contract", "missing", "AnalysisTemplate 'gone' not found: create it beside the Rollout"),
+        ("own", "org", "overridden", "it runs these templates itself"),
+        ("web", "contract", "missing", "AnalysisTemplate 'gone' not found: create it beside the Rollout"),
+        ("web", "org", "judges", ""),
+    ]
+    assert await show_rules(shop.session, selector="team=cart", output="name") == 0
+    assert capsys.readouterr().out.splitlines() == ["rollout/cart"]
+
+
+async def test_a_plan_names_the_rules_that_have_a_word_in_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await define_templates(shop)
+    await shop.create(ROLLOUTS, rollout("web", [{"setWeight": 50}]))
+    assert await show_plan(shop.session, "web") == 0
+    assert "rule" not in capsys.readouterr().out
+    gone = {**ERRORS, "templates": [{"templateName": "gone"}]}
+    await define_rules(shop, ("org", {**ERRORS, "at": ["Canary", "AfterPromotion"]}), ("contract", gone))
+    assert await show_plan(shop.session, "web") == 0
+    missing = "AnalysisTemplate 'gone' not found: create it beside the Rollout"
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"Verification rule 'contract' lets no new version begin: {missing}.",
+        "Verification rule 'org' judges beside the update and while it has all traffic (errors); the promotion waits for it.",
+    ]
+
+
+@pytest.mark.parametrize(("templates", "state", "code"), [([], "unmet", 1), (JUDGED, "met", 0)], ids=["unmet", "met"])
+async def test_a_rule_that_only_wants_a_judge_says_whether_there_is_one(
+    shop: Shop, capsys: pytest.CaptureFixture[str], templates: list[Obj], state: str, code: int
+) -> None:
+    await define_templates(shop)
+    await define_rules(shop, ("gate", {}))
+    await shop.create(ROLLOUTS, rollout("web", templates))
+    assert await show_rules(shop.session) == code
+    assert capsys.readouterr().out.splitlines()[1].split()[:6] == ["shop", "web", "gate", "-", "-", state]
+
+
+async def test_a_rule_with_a_broken_pattern_judges_nobody_and_is_told(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await define_templates(shop)
+    await define_rules(shop, ("org", {**ERRORS, "namespaces": ["sh[op"]}))
+    await shop.create(ROLLOUTS, rollout("web", []))
+    assert await show_rules(shop.session) == 1
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[2] for line in lines] == ["org", "-"] and "is not a valid pattern" in lines[0]
+
+
+@pytest.mark.proves("000-07")
+async def test_coverage_counts_rules_and_names_services_without_one(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await define_templates(shop)
+    await shop.create(ROLLOUTS, rollout("web", []))
+    await shop.create(ROLLOUTS, rollout("cart", [], team="cart"))
+    assert await show_rules(shop.session, output="name") == 0, "a cluster without the kind"
+    assert capsys.readouterr().out.splitlines() == ["rollout/cart", "rollout/web"]
+    await define_rules(shop, ("org", {**ERRORS, "at": ["Canary", "AfterPromotion"]}))
+    assert await show_coverage(shop.session, output="json") == 1
+    items = orjson.loads(capsys.readouterr().out)["items"]
+    judged = ["errors (rule org)"]
+    assert [(item["name"], item["state"], item["canary"], item["postDeploy"]) for item in items] == [
+        ("cart", "unverified", [], []),
+        ("web", "verified", judged, judged),
+    ]

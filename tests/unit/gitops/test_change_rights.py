@@ -137,3 +137,19 @@ def test_the_example_for_whoever_installs_is_in_order() -> None:
     assert problems(spec, "shop") == () and policy_of(example, spec).is_required
     found = rights_of(example)
     assert found is not None and found.codeowners and found.environments[0].owners == ("@acme/platform",)
+
+
+@pytest.mark.proves("000-39")
+@pytest.mark.parametrize(
+    ("by", "more", "is_refused"),
+    [("dev@x", (), True), ("qa@x", (), False), ("dev@x", ("qa@x",), False)],
+    ids=["a-developer", "qa", "approved-by-qa"],
+)
+def test_a_directory_of_verification_rules_belongs_to_qa(by: str, more: tuple[str, ...], is_refused: bool) -> None:
+    """Rules are files like any other: as docs/cookbook.md says, CODEOWNERS and change-rights are their approval."""
+    owners = "* @dev\n/verification/ @acme/qa\n"
+    teams = 'teams:\n  "@dev": [dev@x]\n  "@acme/qa": [qa@x]\n'
+    changed = Committed("abcdef0123456789", (by, *more), ("verification/error-rate.yaml",), owners, "CODEOWNERS")
+    refusals = refusals_of_changes(rights(teams), SHOP, [changed])
+    assert bool(refusals) is is_refused
+    assert not refusals or "verification/error-rate.yaml, which belongs to @acme/qa" in refusals[0]

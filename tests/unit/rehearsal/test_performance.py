@@ -126,3 +126,19 @@ def test_a_metric_that_a_plugin_measures_is_read_from_the_recording() -> None:
     rows = {"provider": {"plugin": {"acme/rows": {"table": "orders"}}}, "successCondition": "result <= 0.05"}
     assert played(metric=rows).ending.outcome == "promoted"
     assert played(metric=rows, series=0.3).ending.outcome == "aborted"
+
+
+def test_a_rule_among_the_files_judges_the_rehearsal_too() -> None:
+    given = play(series={"fault": 0.2}, spec={"canary": {}})
+    rule = {
+        "apiVersion": "shipway.dev/v1alpha1",
+        "kind": "VerificationRule",
+        "metadata": {"name": "org"},
+        "spec": {"templates": [{"templateName": "health"}]},
+    }
+    assert rehearse(given).ending.outcome == "promoted"
+    seen = rehearse(msgspec.structs.replace(given, others=(*given.others, rule)))
+    assert (seen.ending.outcome, "Verification rule 'org'" in seen.ending.message) == ("aborted", True)
+    absent = {**rule, "spec": {"templates": [{"templateName": "contract"}]}}
+    with pytest.raises(InvalidInput, match="verification rule 'org' cannot judge it: AnalysisTemplate 'contract' not found"):
+        rehearse(msgspec.structs.replace(given, others=(*given.others, absent)))

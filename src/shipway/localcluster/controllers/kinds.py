@@ -2,7 +2,6 @@
 
 from shipway.kube.objects.resource import Resource
 
-DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets")
 CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", status_subresource=False)
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", status_subresource=False)
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")

@@ -4,10 +4,13 @@ What a run says comes back as moves: Failed or Error abort, Inconclusive holds. 
 work. What plugins of steps say is a part of it.
 """
 
+from functools import partial
+
 from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RunStatus
+from shipway.api.verification import At
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of
 from shipway.rollouts.rollout.effects import NOTHING, Effects, together
@@ -16,6 +19,7 @@ from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import RUN_TYPE_LABEL, STEP_INDEX_LABEL
 from shipway.rollouts.rollout.pauses import Moves
 from shipway.rollouts.rollout.plugins import PluginWork, plan_plugins
+from shipway.rollouts.rollout.rule_runs import RuleRuns, plan_rules
 from shipway.rollouts.rollout.runs import (
     Slot,
     Told,
@@ -38,6 +42,7 @@ class Runs(Struct, frozen=True):
     background: RunStatus | None = None
     experiment: RunStatus | None = None
     plugins: PluginWork = PluginWork()
+    rules: RuleRuns = RuleRuns()
     moves: Moves = Moves()
     effects: Effects = NOTHING
 
@@ -56,7 +61,7 @@ def plan_runs(facts: Facts) -> Runs:
             effects=together(cancel(facts, ANALYSIS_RUNS, facts.seen.runs), plan_trial(facts).effects),
         )
     step, background = _step_run(facts, step_now), _background_run(facts, background_now)
-    trial = plan_trial(facts)
+    trial, rules = plan_trial(facts), plan_rules(facts, partial(_is_due, facts))
     told = (
         Told(step, before.current_step_analysis_run_status, "Step"),
         Told(background, before.current_background_analysis_run_status, "Background"),
@@ -66,12 +71,30 @@ def plan_runs(facts: Facts) -> Runs:
         background=reported(background.occupant),
         experiment=trial.experiment,
         plugins=plugins,
+        rules=rules,
         moves=verdict(step.run, "Step-based")
         .merged(verdict(background.run, "Background"))
         .merged(trial.moves)
-        .merged(plugins.moves),
-        effects=together(carried_out(facts, told), trial.effects),
+        .merged(plugins.moves)
+        .merged(rules.moves),
+        effects=together(rules.effects, carried_out(facts, told, rules.kept), trial.effects),
     )
+
+
+def _is_due(facts: Facts, at: At, current: Obj | None) -> bool:
+    """Whether a verification rule may judge now; `current` is the run of it that counts."""
+    if facts.is_promoted or facts.new is None:
+        return False
+    is_whole = facts.new.available >= facts.replicas
+    match at:
+        case "Canary":
+            return True
+        case "BeforePromotion":
+            return facts.index >= facts.gate and (facts.gate > 0 or is_whole or current is not None)
+        case "AfterPromotion":
+            weights = facts.status.canary.weights
+            has_traffic = not facts.is_routed or (weights is not None and weights.canary.weight >= facts.most)
+            return current is not None or (facts.step is None and is_whole and has_traffic)
 
 
 def _step_run(facts: Facts, current: Obj | None) -> Slot:

@@ -3,17 +3,19 @@
 A run is heard only while its side of the switch is the present one: a verdict on the preview says nothing once it serves.
 """
 
-from functools import reduce
+from functools import partial, reduce
 
 from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS
 from shipway.api.rollout import RolloutAnalysis, RunStatus
+from shipway.api.verification import At
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.rollout.effects import NOTHING, Effects, together
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import RUN_TYPE_LABEL
 from shipway.rollouts.rollout.pauses import Moves
+from shipway.rollouts.rollout.rule_runs import RuleRuns, plan_rules
 from shipway.rollouts.rollout.runs import (
     Slot,
     Told,
@@ -38,6 +40,7 @@ class PromotionRuns(Struct, frozen=True):
     pre_is_content: bool = True
     post_is_content: bool = True
     post_is_undecided: bool = False
+    rules: RuleRuns = RuleRuns()
     moves: Moves = Moves()
     effects: Effects = NOTHING
 
@@ -55,6 +58,7 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
         return PromotionRuns(reported(pre_now), reported(post_now), content, not wants_post, effects=effects)
     pre = _slot(facts, blue_green.pre_promotion_analysis, pre_now, "Pre", is_due=_pre_is_due(facts, pre_now))
     post = _slot(facts, blue_green.post_promotion_analysis, post_now, "Post", is_due=_post_is_due(facts, post_now))
+    rules = plan_rules(facts, partial(_is_due, facts))
     told = (
         Told(post, before.post_promotion_analysis_run_status, "PostPromotion"),
         Told(pre, before.pre_promotion_analysis_run_status, "PrePromotion"),
@@ -65,19 +69,34 @@ def plan_promotion_runs(facts: Facts) -> PromotionRuns:
         for slot, when, is_due in ((pre, "pre", _pre_is_due), (post, "post", _post_is_due))
         if slot.run is not None and is_due(facts, slot.run)
     ]
-    undecided = wants_post and _is_running(facts) and not post_content
+    waits = wants_post or not rules.after_is_content
+    undecided = waits and _is_running(facts) and not (post_content and rules.after_is_content)
     ended = cancel(
         facts, ANALYSIS_RUNS, [run for run in (pre_now, post_now) if run is not None and not _is_kept(facts, run, pre, post)]
     )
     return PromotionRuns(
         pre=reported(pre.occupant),
         post=reported(post.occupant),
-        pre_is_content=phase_of_run(pre.run) == "Successful" or not wants_pre,
-        post_is_content=post_content or not wants_post,
+        pre_is_content=(phase_of_run(pre.run) == "Successful" or not wants_pre)
+        and rules.before_is_content
+        and rules.has_measured,
+        post_is_content=(post_content or not wants_post) and rules.after_is_content,
         post_is_undecided=undecided and blue_green.scale_down_delay_seconds is None,
-        moves=reduce(Moves.merged, heard, Moves()),
-        effects=together(carried_out(facts, told), ended),
+        rules=rules,
+        moves=reduce(Moves.merged, heard, rules.moves),
+        effects=together(rules.effects, carried_out(facts, told, rules.kept), ended),
     )
+
+
+def _is_due(facts: Facts, at: At, current: Obj | None) -> bool:
+    """Whether a verification rule may judge now; `current` is the run of it that counts."""
+    match at:
+        case "Canary":
+            return _pre_is_due(facts, current) or _is_running(facts)
+        case "BeforePromotion":
+            return _pre_is_due(facts, current)
+        case "AfterPromotion":
+            return _post_is_due(facts, current)
 
 
 def _has_templates(analysis: RolloutAnalysis | None) -> bool:

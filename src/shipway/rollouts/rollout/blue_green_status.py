@@ -85,7 +85,7 @@ def _promotion(facts: Facts, runs: PromotionRuns, moves: Moves, status: RolloutS
         return "Rollback within window"
     if (facts.aborted or moves.abort is not None) and not moves.lift:
         return None
-    if settings(facts).post_promotion_analysis is not None:
+    if settings(facts).post_promotion_analysis is not None or not runs.post_is_content:
         if facts.new is not None and facts.new.deadline is not None:
             return f"Rollback to '{facts.new.name}' within scaleDownDelay"
         if not runs.post_is_content:

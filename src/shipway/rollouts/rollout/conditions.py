@@ -22,6 +22,7 @@ from shipway.rollouts.rollout.names import (
     REPLICA_FAILURE,
 )
 from shipway.rollouts.rollout.pauses import Moves, is_aborted
+from shipway.rollouts.rollout.rule_names import is_awaiting_verdict
 
 Conditions = tuple[Condition, ...]
 
@@ -158,6 +159,7 @@ def _may_time_out(facts: Facts, after: RolloutStatus) -> bool:
     step = facts.step
     waits = step is not None and (step.analysis or step.pause or step.experiment or step.plugin) is not None
     paused = find(after.conditions, PAUSED)
+    waits = waits or is_awaiting_verdict(facts.seen.runs, facts.pod_hash, is_walked=step is None)
     return not (waits or (paused is not None and paused.status == "True") or any(rs.deadline for rs in facts.roles.others))
 
 
@@ -236,9 +238,9 @@ def _completed(facts: Facts, after: RolloutStatus, conditions: Conditions) -> tu
     return fresh, (facts.note("RolloutNotCompleted", text),)
 
 
-def invalid_condition(conditions: Conditions, message: str, now: Instant) -> Conditions:
+def invalid_condition(conditions: Conditions, message: str, now: Instant, reason: str = "InvalidSpec") -> Conditions:
     """InvalidSpec with this message; unlike the others it is also written when only the message changes."""
     before = find(conditions, INVALID_SPEC)
     if before is not None and before.message != message:
         conditions = without(conditions, INVALID_SPEC)
-    return put(conditions, INVALID_SPEC, "True", "InvalidSpec", message, now)
+    return put(conditions, INVALID_SPEC, "True", reason, message, now)

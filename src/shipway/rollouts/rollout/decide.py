@@ -49,7 +49,7 @@ from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_o
 from shipway.rollouts.rollout.hand_over import plan_workload
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.leaving import reach_of
-from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, WORKLOAD_GENERATION
+from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, VERIFICATION, WORKLOAD_GENERATION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
 from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
@@ -57,13 +57,15 @@ from shipway.rollouts.rollout.plugins import plugin_problem
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
 from shipway.rollouts.rollout.restart import plan_restart
 from shipway.rollouts.rollout.revision import new_replica_set, sync_new
+from shipway.rollouts.rollout.rules import awaits_rules, with_rules
 from shipway.rollouts.rollout.runs import template_problem
 from shipway.rollouts.rollout.scaling import is_scaling_event, plan_scaling
 from shipway.rollouts.rollout.services import plan_services, service_problem
 from shipway.rollouts.rollout.spec import Invalid
 from shipway.rollouts.rollout.split import plan_leaving, plan_traffic, route_problem
 from shipway.rollouts.rollout.status import Next, advance, reset_status, scaled_status
-from shipway.rollouts.rollout.watches import POD_WATCH, route_watch, workload_watch
+from shipway.rollouts.rollout.waiting import as_it_was, still_waiting
+from shipway.rollouts.rollout.watches import POD_WATCH, route_watch, verification_watches, workload_watch
 
 RECHECK_YOUNG, RECHECK, YOUNG = 2.0, 20.0, 60.0
 """Seconds between looks at a spec that refers to something missing: often while the Rollout is young, then seldom."""
@@ -133,6 +135,9 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
     facts = gather(seen, now)
     if isinstance(facts, Invalid):
         return _invalid(seen, facts, now, watches, recheck=False)
+    if awaits_rules(facts):
+        return RolloutDecision(watches=watches, wake=Instant(now + SYNC_PATIENCE))
+    facts = with_rules(facts)
     if facts.spec.replicas is None:
         return RolloutDecision(watches=watches, change=change_of(seen.rollout, {"spec": {"replicas": 1}}, None))
     if (undeclared := plugin_problem(facts)) is not None:
@@ -140,6 +145,8 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
     problem = service_problem(facts) or template_problem(facts) or route_problem(facts)
     if problem is not None:
         return _invalid(seen, problem, now, watches, recheck=True)
+    if facts.refusal:
+        return _waiting(facts, watches)
     return msgspec.structs.replace(_valid(facts), watches=watches)
 
 
@@ -149,7 +156,8 @@ def watches_of(seen: Observed) -> tuple[Watch, ...]:
     if isinstance(seen.spec, Invalid):
         return workload
     served = [resource for resource in seen.route_kinds.values() if resource is not None]
-    return (*workload, *map(route_watch, served), *((POD_WATCH,) if needs_pods(seen.spec) else ()))
+    pods = (POD_WATCH,) if needs_pods(seen.spec) else ()
+    return (*workload, *map(route_watch, served), *pods, *verification_watches(seen.verification))
 
 
 def _valid(facts: Facts) -> RolloutDecision:
@@ -220,6 +228,9 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     restart = plan_restart(facts)
     before = together(first, restart.effects, plan_pod_metadata(facts), plan_history(facts))
     runs = plan_runs(facts)
+    rules = runs.rules
+    is_judged = rules.has_measured and rules.before_is_content and rules.after_is_content
+    facts = msgspec.structs.replace(facts, is_judged=is_judged, is_gated=not rules.before_is_content)
     if runs.moves.abort is not None and not facts.is_promoted:
         facts = facts.with_abort()
         runs = msgspec.structs.replace(runs, effects=together(runs.effects, plan_runs(facts).effects))
@@ -274,6 +285,7 @@ def _decision(facts: Facts, effects: Effects, following: Next) -> RolloutDecisio
         REVISION: str(facts.next_revision),
         REACHES: facts.reaches or None,
         WORKLOAD_GENERATION: facts.workload_generation or None,
+        VERIFICATION: facts.pinned or None,
     }
     changed = {key: value for key, value in wanted.items() if live.get(key) != value}
     root: Obj = {"metadata": {"annotations": changed}} if changed else {}
@@ -310,6 +322,16 @@ def _invalid(seen: Observed, problem: Invalid, now: Instant, watches: tuple[Watc
     status = msgspec.structs.replace(status, phase=phase, message=told)
     wake = Instant(now + _recheck_after(rollout, now)) if recheck else None
     return RolloutDecision(watches=watches, change=change_of(rollout, {}, status), wake=wake)
+
+
+def _waiting(facts: Facts, watches: tuple[Watch, ...]) -> RolloutDecision:
+    """The pass that would be if the template were still the one that runs, and the reason why the new one waits."""
+    before = as_it_was(facts)
+    went_on = _one_pass(before, facts.now) if before is not None else RolloutDecision()
+    wake = earliest(went_on.wake, Instant(facts.now + _recheck_after(facts.rollout, facts.now)))
+    root = went_on.change.root if went_on.change is not None else {}
+    change = change_of(facts.rollout, root, still_waiting(facts, spoken(facts.seen, went_on).rollout))
+    return msgspec.structs.replace(went_on, watches=watches, change=change, wake=wake)
 
 
 def _recheck_after(rollout: Obj, now: Instant) -> float:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
+from shipway.api.verification import Rule
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of
@@ -27,7 +28,11 @@ PING, PONG = "ping", "pong"
 
 
 class Facts(Struct, frozen=True):
-    """Everything a part of the decision may look at."""
+    """Everything a part of the decision may look at.
+
+    `rules` are the verification rules that judge the present update, `pinned` is how the Rollout remembers them, `refusal` why
+    they let no update begin. `is_judged`: they have nothing against a promotion; `is_gated`: something against all the traffic.
+    """
 
     seen: Observed
     now: Instant
@@ -40,6 +45,11 @@ class Facts(Struct, frozen=True):
     step_hash: str
     aborted: bool
     reaches: str = ""
+    pinned: str = ""
+    rules: tuple[Rule, ...] = ()
+    refusal: str = ""
+    is_judged: bool = True
+    is_gated: bool = False
 
     @property
     def rollout(self) -> Obj:
@@ -177,10 +187,20 @@ class Facts(Struct, frozen=True):
         return weights[-1] if weights else 0
 
     @property
+    def gate(self) -> int:
+        """The first step from which on the new version has all traffic; their number where only the promotion does."""
+        index = len(self.canary.steps)
+        while index > 0 and self.set_weight_at(index - 1) >= self.most:
+            index -= 1
+        return index
+
+    @property
     def step_weight(self) -> int:
         """The weight that the canary may have now: none after an abort, all of it after the last step."""
         if self.aborted:
             return 0
+        if self.is_gated and self.index >= self.gate > 0:
+            return self.set_weight_at(self.gate - 1)
         return self.most if self.step is None else self.set_weight_at(self.index)
 
     @property

@@ -6,6 +6,7 @@ and `synced` says whether that is knowledge or merely the first second after a s
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from shipway.api.kinds import (
@@ -17,14 +18,16 @@ from shipway.api.kinds import (
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
+    VERIFICATION_RULES,
 )
 from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpec, TemplateRef
+from shipway.api.verification import Rule
 from shipway.kube.objects.resource import Obj, Ref, Resource
-from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
+from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer
 from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
-from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
+from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, VERIFICATION
 from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
@@ -32,8 +35,26 @@ from shipway.rollouts.rollout.workload import resolved, workload_kind
 from shipway.rollouts.settings import RolloutSettings
 from shipway.rollouts.traffic.router import Router, Seen
 from shipway.rollouts.traffic.routers import read_routers
+from shipway.rollouts.verification.environment import KINDS as ENVIRONMENT_KINDS
+from shipway.rollouts.verification.environment import Environment, environment_of, key_of_workload
+from shipway.rollouts.verification.selection import read_pinned, rules_for
 
 BY_OWNER = "owner"
+
+
+class Verification(Struct, frozen=True):
+    """The verification rules that are meant for a Rollout now. `kind`: as it is served; None: such rules are not known here.
+
+    `refused`: why they may not be read. `environment`: what else runs in the namespace; None before it is known, and while
+    nothing is updated.
+    """
+
+    kind: Resource | None = None
+    is_known: bool = True
+    refused: str = ""
+    rules: tuple[Rule, ...] = ()
+    environment: Environment | None = None
+    environment_kinds: tuple[Resource, ...] = ()
 
 
 class Observed(Struct, frozen=True):
@@ -64,6 +85,7 @@ class Observed(Struct, frozen=True):
     unsynced: frozenset[str] = frozenset()
     settings: RolloutSettings = RolloutSettings()
     answers: Mapping[StepAsk, Answer] = {}
+    verification: Verification = Verification()
 
     @property
     def instance_id(self) -> str:
@@ -94,6 +116,8 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
     left_targets = [router.targets(name_of(rollout), namespace, reach.managed) for router in left]
     named = sorted({(ref.group, ref.kind) for refs in (*targets, *left_targets) for ref in refs})
     kinds = {(group, kind): world.resource_for(group, kind) for group, kind in named}
+    rules = _verification(world, rollout, spec)
+    judging = [ref for rule in (*rules.rules, *_pinned(rollout)) for ref in rule.templates]
     return Observed(
         rollout=rollout,
         spec=spec,
@@ -109,12 +133,13 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
         left_routes=tuple(_see(world, refs, kinds) for refs in left_targets),
         runs=tuple(world.indexed(ANALYSIS_RUNS, BY_OWNER, uid_of(rollout))),
         experiments=tuple(world.indexed(EXPERIMENTS, BY_OWNER, uid_of(rollout))),
-        templates=templates_of(world, namespace, (ref for _, one in analyses(spec) for ref in one.templates)),
+        templates=templates_of(world, namespace, (*(ref for _, one in analyses(spec) for ref in one.templates), *judging)),
         workload_kind=kind,
         workload=workload,
         unsynced=frozenset(_unsynced(world, spec, kinds)),
         settings=settings,
         answers=_answers(world, rollout, spec),
+        verification=rules,
     )
 
 
@@ -122,6 +147,42 @@ def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[StepAsk, Ans
     call = next_call(rollout, spec)
     answer = world.answer(call.ask) if call is not None else None
     return {call.ask: answer} if call is not None and answer is not None else {}
+
+
+def _pinned(rollout: Obj) -> tuple[Rule, ...]:
+    text = annotations_of(rollout).get(VERIFICATION, "")
+    return read_pinned(text).rules if text else ()
+
+
+def _verification(world: World, rollout: Obj, spec: RolloutSpec) -> Verification:
+    kind = world.resource_for(*VERIFICATION_RULES.group_kind)
+    if kind is None:
+        verification = Verification(is_known=world.has_discovered(""))
+    else:
+        is_known = world.is_synced(kind)
+        rules = rules_for(world.list(kind), rollout)
+        verification = Verification(kind, is_known, "" if is_known else world.refusal(kind), rules)
+    if not any(rule.templates for rule in verification.rules) and not annotations_of(rollout).get(VERIFICATION):
+        return verification
+    status = status_of(rollout)
+    is_updating = status.get("currentPodHash") != status.get("stableRS")
+    environment = _environment(world, rollout, spec) if is_updating else None
+    return msgspec.structs.replace(verification, environment=environment, environment_kinds=ENVIRONMENT_KINDS)
+
+
+def _environment(world: World, rollout: Obj, spec: RolloutSpec) -> Environment | None:
+    """None until it is known. Kinds that we may not read are no part of it."""
+    namespace, found = namespace_of(rollout), dict[str, Obj]()
+    own = {key_of_workload(ROLLOUTS, name_of(rollout))}
+    if spec.workload_ref is not None and (kind := workload_kind(spec)) is not None:
+        own.add(key_of_workload(kind, spec.workload_ref["name"]))
+    for kind in ENVIRONMENT_KINDS:
+        if world.refusal(kind):
+            continue
+        if not world.is_synced(kind):
+            return None
+        found.update({key_of_workload(kind, name_of(obj)): obj for obj in world.list(kind, namespace)})
+    return environment_of({key: obj for key, obj in found.items() if key not in own})
 
 
 def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[tuple[str, str], Resource | None]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from shipway.rollouts.rollout.names import (
     REVISION,
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
+    VERIFICATION,
     WORKLOAD_GENERATION,
 )
 from shipway.rollouts.rollout.replica_set import ReplicaSet
@@ -40,6 +41,7 @@ NOT_COPIED = (
     EPHEMERAL_METADATA,
     REACHES,
     WORKLOAD_GENERATION,
+    VERIFICATION,
 )
 
 

@@ -72,9 +72,9 @@ def awaits_person(facts: Facts) -> bool:
     return any(pause.reason == PAUSE_INCONCLUSIVE for pause in facts.status.pause_conditions)
 
 
-def carried_out(facts: Facts, told: tuple[Told, ...]) -> Effects:
-    """Starts what is to be started, ends and forgets the rest, and tells what has changed."""
-    kept = {name_of(one.slot.occupant) for one in told if one.slot.occupant is not None}
+def carried_out(facts: Facts, told: tuple[Told, ...], kept: frozenset[str] = frozenset()) -> Effects:
+    """Starts what is to be started, ends and forgets the rest but for those `kept`, and tells what has changed."""
+    kept |= {name_of(one.slot.occupant) for one in told if one.slot.occupant is not None}
     others = [run for run in facts.seen.runs if name_of(run) not in kept]
     creates = [Create(ANALYSIS_RUNS, one.slot.create) for one in told if one.slot.create is not None]
     notes = tuple(note for one in told for note in _phase_note(facts, one))
@@ -94,7 +94,7 @@ def needs_new(facts: Facts, current: Obj | None) -> bool:
 
 
 def started(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[str, str]) -> Slot:
-    return under_free_name(_new_run(facts, analysis, suffix, labels), facts.seen.runs, ".")
+    return under_free_name(new_run(facts, analysis, suffix, labels), facts.seen.runs, ".")
 
 
 def under_free_name(wanted: Obj, known: Iterable[Obj], separator: str) -> Slot:
@@ -124,7 +124,8 @@ def _holds(live: Any, wanted: Any) -> bool:
     return live == wanted
 
 
-def _new_run(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[str, str]) -> Obj:
+def new_run(facts: Facts, analysis: RolloutAnalysis, suffix: str, labels: dict[str, str]) -> Obj:
+    """An AnalysisRun of the present update. Raises InvalidInput when the templates are not there or do not fit together."""
     instance = {INSTANCE_ID_LABEL: facts.seen.instance_id} if facts.seen.instance_id else {}
     selector = (facts.spec.selector or {}).get("matchLabels") or {}
     extra = analysis.analysis_run_metadata

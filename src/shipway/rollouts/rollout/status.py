@@ -122,7 +122,7 @@ def advance(facts: Facts, runs: Runs, traffic: Traffic, restarted_at: str | None
 def _walked(facts: Facts, status: RolloutStatus, moves: Moves, runs: Runs, traffic: Traffic, *, scaled: bool) -> Next:
     """The current step, moved on if it may be."""
     step = facts.step
-    if step is None or facts.spec.paused or scaled or moves.add:
+    if step is None or facts.spec.paused or scaled or moves.add or (facts.is_gated and facts.index >= facts.gate > 0):
         index = facts.index if facts.canary.steps else None
         return settled(facts, replace(status, current_step_index=index), moves)
     move = move_of(step, _step_facts(facts, runs, traffic))
@@ -183,6 +183,8 @@ def promotion(facts: Facts, moves: Moves) -> str | None:
         return "Full promotion requested"
     if facts.is_rollback_in_window:
         return "Rollback within window"
+    if not facts.is_judged:
+        return None
     return f"Completed all {len(facts.canary.steps)} canary steps" if facts.step is None else None
 
 

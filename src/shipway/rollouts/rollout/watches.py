@@ -14,13 +14,14 @@ from shipway.api.kinds import (
 )
 from shipway.api.rollout import RolloutSpec
 from shipway.kube.objects.resource import Obj, Resource, split_api_version
-from shipway.kube.objects.views import controller_of, name_of, namespace_of
-from shipway.kube.runtime.controller import ObjectKey, own_key
+from shipway.kube.objects.views import annotations_of, controller_of, name_of, namespace_of, status_of
+from shipway.kube.runtime.controller import ObjectKey, key_of
 from shipway.kube.runtime.decision import Indexed, Watch
-from shipway.rollouts.rollout.observe import BY_OWNER, analyses, managed_routes, routers_of, service_names
+from shipway.rollouts.rollout.names import UNVERIFIED, VERIFICATION
+from shipway.rollouts.rollout.observe import BY_OWNER, Verification, analyses, managed_routes, routers_of, service_names
 from shipway.rollouts.rollout.spec import parse
 
-BY_REFERENCE = "named"
+BY_REFERENCE, BY_HELD, BY_JUDGED = "named", "held", "judged"
 
 
 def by_owner(obj: Obj) -> Iterable[str]:
@@ -69,24 +70,56 @@ def named_by(rollout: Obj) -> Iterable[str]:
             yield f"{kind}/{where}/{template.template_name}"
 
 
-class NamedBy:
-    """Wakes the Rollouts that name an object of one kind."""
+def held(rollout: Obj) -> Iterable[str]:
+    """The namespace of a Rollout whose new version waits for verification rules or their templates; "*" stands for all."""
+    conditions = status_of(rollout).get("conditions") or []
+    return (namespace_of(rollout), "*") if any(one.get("reason") == UNVERIFIED for one in conditions) else ()
 
-    def __init__(self, kind: str) -> None:
+
+def judged(rollout: Obj) -> Iterable[str]:
+    """The namespace of a Rollout whose update verification rules judge: what changes there may void their verdict."""
+    status = status_of(rollout)
+    is_updating = status.get("currentPodHash") != status.get("stableRS")
+    return (namespace_of(rollout),) if is_updating and VERIFICATION in annotations_of(rollout) else ()
+
+
+def own_and_beside(rollout: Obj) -> Iterable[ObjectKey | Indexed]:
+    """A Rollout is something that those beside it in its namespace are judged beside."""
+    return (key_of(rollout), Indexed(ROLLOUTS, BY_JUDGED, namespace_of(rollout)))
+
+
+def all_held(rule: Obj) -> Iterable[Indexed]:
+    """A rule concerns updates that begin after it, and those that wait."""
+    return (Indexed(ROLLOUTS, BY_HELD, "*"),)
+
+
+class NamedBy:
+    """Wakes the Rollouts that name an object of one kind; of the further `index` those of its namespace."""
+
+    def __init__(self, kind: str, index: str = "") -> None:
         self._kind = kind
+        self._index = index
 
     def __call__(self, obj: Obj) -> Iterable[Indexed]:
-        return (Indexed(ROLLOUTS, BY_REFERENCE, f"{self._kind}/{namespace_of(obj)}/{name_of(obj)}"),)
+        named = Indexed(ROLLOUTS, BY_REFERENCE, f"{self._kind}/{namespace_of(obj)}/{name_of(obj)}")
+        return (named, Indexed(ROLLOUTS, self._index, namespace_of(obj) or "*")) if self._index else (named,)
 
 
-def referred(resource: Resource) -> Watch:
-    """A watch on a kind that Rollouts name: it wakes those that name the object."""
-    return Watch(resource, NamedBy(resource.kind))
+def referred(resource: Resource, index: str = "") -> Watch:
+    """A watch on a kind that Rollouts name: it wakes those that name the object, and those of its namespace in `index`."""
+    return Watch(resource, NamedBy(resource.kind, index))
 
 
 def workload_watch(kind: Resource) -> tuple[Watch, ...]:
-    """ReplicaSets are watched for all Rollouts as it is."""
-    return () if kind == REPLICA_SETS else (referred(kind),)
+    """ReplicaSets are watched for all Rollouts as it is; the others are what somebody may be judged beside, too."""
+    return () if kind == REPLICA_SETS else (referred(kind, BY_JUDGED),)
+
+
+def verification_watches(seen: Verification) -> tuple[Watch, ...]:
+    """The rules, where there are such; and what else runs, where some rule is meant for the Rollout."""
+    rules = (Watch(seen.kind, all_held),) if seen.kind is not None else ()
+    beside = (watch for kind in seen.environment_kinds if kind != ROLLOUTS for watch in workload_watch(kind))
+    return (*rules, *beside)
 
 
 def route_watch(resource: Resource) -> Watch:
@@ -96,11 +129,11 @@ def route_watch(resource: Resource) -> Watch:
 POD_WATCH = Watch(PODS, nobody, indexes={BY_OWNER: by_owner})
 
 WATCHES = (
-    Watch(ROLLOUTS, own_key, indexes={BY_REFERENCE: named_by}),
+    Watch(ROLLOUTS, own_and_beside, indexes={BY_REFERENCE: named_by, BY_HELD: held, BY_JUDGED: judged}),
     Watch(REPLICA_SETS, of_replica_set, indexes={BY_OWNER: by_owner}),
     Watch(ANALYSIS_RUNS, owning_rollout, indexes={BY_OWNER: by_owner}),
     Watch(EXPERIMENTS, owning_rollout, indexes={BY_OWNER: by_owner}),
     referred(SERVICES),
-    referred(ANALYSIS_TEMPLATES),
-    referred(CLUSTER_ANALYSIS_TEMPLATES),
+    referred(ANALYSIS_TEMPLATES, BY_HELD),
+    referred(CLUSTER_ANALYSIS_TEMPLATES, BY_HELD),
 )

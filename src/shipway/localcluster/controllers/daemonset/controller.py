@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from shipway.api.kinds import NODES, PODS
+from shipway.api.kinds import DAEMON_SETS, NODES, PODS
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.localcluster.controllers.daemonset.decide import Observed, conclude, decide
-from shipway.localcluster.controllers.kinds import CONTROLLER_REVISIONS, DAEMON_SETS
+from shipway.localcluster.controllers.kinds import CONTROLLER_REVISIONS
 from shipway.localcluster.controllers.pods import by_controller, by_namespace, by_orphanage, controlled_by
 
 

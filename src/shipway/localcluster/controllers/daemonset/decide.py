@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.kinds import PODS
+from shipway.api.kinds import DAEMON_SETS, PODS
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import label_selector_of
@@ -27,7 +27,6 @@ from shipway.kube.objects.views import (
 )
 from shipway.kube.runtime.decision import Action, Batch, Change, Conclusion, Create, Decision, Delete, Outcome
 from shipway.localcluster.controllers import revisions
-from shipway.localcluster.controllers.kinds import DAEMON_SETS
 from shipway.localcluster.controllers.pods import (
     claim_patches,
     free_names,
