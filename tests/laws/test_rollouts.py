@@ -7,7 +7,7 @@ must come to rest.
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shipway.api.kinds import REPLICA_SETS
@@ -378,6 +378,7 @@ def take_the_router_out(world: Sandbox) -> None:
 
 @lawful
 @given(plain_steps, histories, histories)
+@example([{"setWeight": 78}, {"pause": {}}, {"setWeight": 0}, {"pause": {}}], begun([pods([1])]), [])
 def test_a_router_may_be_taken_out_at_any_moment(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]], rest: list[Callable[[Sandbox], None]]
 ) -> None:

@@ -203,10 +203,11 @@ async def world(seed: int) -> AsyncGenerator[tuple[Cluster, Shipway], None]:
         shipway = Shipway(there, repository, random.Random(seed))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(shipway.run())
-            watching = group.create_task(weights_stay_on_the_steps(there))
+            watching = [group.create_task(watch(there)) for watch in (weights_stay_on_the_steps, no_kind_is_called_unserved)]
             yield there, shipway
             running.cancel()
-            watching.cancel()
+            for task in watching:
+                task.cancel()
 
 
 async def weights_stay_on_the_steps(there: Cluster) -> None:
@@ -216,6 +217,13 @@ async def weights_stay_on_the_steps(there: Cluster) -> None:
         weight = canary_weight(route)
         is_ours = is_ours or weight == 0  # before the first weight is written, the Gateway API's default of 1 stands there
         assert not is_ours or weight in STEPS, f"weight {weight} belongs to no step"
+
+
+async def no_kind_is_called_unserved(there: Cluster) -> None:
+    """A cluster that cannot be asked what it serves is no fault of the spec."""
+    async for rollout in follow(there.user, One(ROLLOUTS, "shop", "web")):
+        said = dig(rollout, "status", "message", default="")
+        assert "does not serve" not in said, said
 
 
 async def push(shipway: Shipway, objects: list[Obj]) -> None:

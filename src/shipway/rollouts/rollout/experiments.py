@@ -1,8 +1,8 @@
 """The Experiment of a canary's `experiment` step: made when the step begins, followed to its end, ended when it is not wanted.
 
-It is named after its place (`<rollout>-<hash>-<revision>-<step>`), so a second pass finds it. What it says comes back as moves,
-as with AnalysisRuns: Successful ends the step, Failed and Error abort, Inconclusive holds. While it runs, its variants may have
-a share of the traffic. Running it is another controller's work.
+It is named after its place (`<rollout>-<hash>-<revision>-<step>`), and in the status before it is made, as runs are. What it
+says comes back as moves, as with AnalysisRuns: Successful ends the step, Failed and Error abort, Inconclusive holds. While it
+runs, its variants may have a share of the traffic. Running it is another controller's work.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def plan_trial(facts: Facts) -> Trial:
 
 
 def _created(facts: Facts, slot: Slot) -> Effects:
-    if slot.create is None:
+    if slot.create is None or name_of(slot.create) != facts.status.canary.current_experiment:
         return NOTHING
     create = Create(EXPERIMENTS, slot.create)
     note = facts.note("ExperimentCreated", f"Created Experiment '{name_of(slot.create)}'")

@@ -85,6 +85,11 @@ class Facts(Struct, frozen=True):
         return self.canary.traffic_routing is not None
 
     @property
+    def is_leaving_router(self) -> bool:
+        """Whether a router that was taken out of the spec still leads traffic as it did."""
+        return bool(self.seen.left_routers) and self.reaches != reach_of(self.rollout, self.spec).text
+
+    @property
     def is_first_deploy(self) -> bool:
         return not self.status.stable_rs
 

@@ -187,6 +187,8 @@ def _environment(world: World, rollout: Obj, spec: RolloutSpec) -> Environment |
 
 def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[tuple[str, str], Resource | None]) -> Iterator[str]:
     """Kinds that this Rollout needs and of which absence means nothing yet: routes, and pods where they are looked at."""
+    if not world.has_discovered(""):
+        yield from (kind for (_, kind), resource in kinds.items() if resource is None)
     wanted = [*kinds.values(), *((PODS,) if needs_pods(spec) else ())]
     yield from (resource.kind for resource in wanted if resource is not None and not world.is_synced(resource))
 

@@ -1,8 +1,9 @@
 """AnalysisRuns as a Rollout handles them: how one is named and made, when another is needed, when they are ended or forgotten.
 
-A run is named after what it judges (`<rollout>-<hash>-<revision>`, plus its place), so a second pass over the same facts finds
-the run instead of starting another; when that name is a finished run's, `.1`, `.2` … follow. Which runs a strategy wants is
-said in `analysis.py` (canary) and `blue_green_runs.py`.
+A run is named after what it judges (`<rollout>-<hash>-<revision>`, plus its place); when that name is a finished run's, `.1`,
+`.2` … follow. The status names a run before it is made. So whatever is lost on the way, a finished run that the status names is
+this attempt's, and one that it does not name an earlier one's: nothing is judged twice, no old verdict counts. Which runs a
+strategy wants is said in `analysis.py` (canary) and `blue_green_runs.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -76,11 +77,18 @@ def carried_out(facts: Facts, told: tuple[Told, ...], kept: frozenset[str] = fro
     """Starts what is to be started, ends and forgets the rest but for those `kept`, and tells what has changed."""
     kept |= {name_of(one.slot.occupant) for one in told if one.slot.occupant is not None}
     others = [run for run in facts.seen.runs if name_of(run) not in kept]
-    creates = [Create(ANALYSIS_RUNS, one.slot.create) for one in told if one.slot.create is not None]
+    creates = [Create(ANALYSIS_RUNS, one) for one in map(_to_be_made, told) if one is not None]
     notes = tuple(note for one in told for note in _phase_note(facts, one))
     return together(
         acting(*creates), cancel(facts, ANALYSIS_RUNS, others), forget(facts, ANALYSIS_RUNS, others), Effects(notes=notes)
     )
+
+
+def _to_be_made(told: Told) -> Obj | None:
+    """The run that the status names already, or the next pass makes it."""
+    wanted = told.slot.create
+    is_named = wanted is not None and told.before is not None and told.before.name == name_of(wanted)
+    return wanted if is_named else None
 
 
 def needs_new(facts: Facts, current: Obj | None) -> bool:

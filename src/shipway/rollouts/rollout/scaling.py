@@ -50,7 +50,8 @@ def plan_scaling(facts: Facts) -> Scaling:
 def _stable(facts: Facts) -> Scaling:
     if not facts.roles.is_updating or facts.stable is None:
         return Scaling()
-    return scale(facts, facts.stable, wanted_counts(facts, carried_weights(facts))[1])
+    wanted = wanted_counts(facts, carried_weights(facts))[1]
+    return scale(facts, facts.stable, max(wanted, facts.replicas) if facts.is_leaving_router else wanted)
 
 
 def _new(facts: Facts) -> Scaling:
@@ -59,7 +60,8 @@ def _new(facts: Facts) -> Scaling:
     if outlives_abort(facts):
         return scale(facts, facts.new, facts.new.replicas)
     if not delays_scale_down(facts):
-        return scale(facts, facts.new, wanted_counts(facts, carried_weights(facts))[0])
+        wanted = wanted_counts(facts, carried_weights(facts))[0]
+        return scale(facts, facts.new, max(wanted, facts.new.replicas) if facts.is_leaving_router else wanted)
     return thrown_out(facts, facts.new)
 
 

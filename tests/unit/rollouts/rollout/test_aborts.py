@@ -27,6 +27,7 @@ def test_a_failed_validation_at_any_step_takes_everything_back_and_says_why(step
         if world.status.get("currentStepIndex") == step and world.list(ANALYSIS_RUNS):
             break
         world.reconcile()
+        world.reconcile()  # the run that the first pass has named
         world.play_pods()
         if world.status.get("currentStepIndex") == 1 < step:
             world.finish_run("Successful", kind="Step")
