@@ -370,6 +370,9 @@ def test_services_that_take_turns_are_never_switched_under_traffic(
     assert world.weights() == ((0, 100) if turn == "web-stable" else (100, 0))
 
 
+DOWN_AGAIN = [{"setWeight": 78}, {"pause": {}}, {"setWeight": 0}, {"pause": {}}]
+
+
 def take_the_router_out(world: Sandbox) -> None:
     strategy = world.rollout["spec"]["strategy"]
     if "trafficRouting" in strategy["canary"]:
@@ -378,7 +381,8 @@ def take_the_router_out(world: Sandbox) -> None:
 
 @lawful
 @given(plain_steps, histories, histories)
-@example([{"setWeight": 78}, {"pause": {}}, {"setWeight": 0}, {"pause": {}}], begun([pods([1])]), [])
+@example(DOWN_AGAIN, begun([pods([1])]), begun([]))
+@example(DOWN_AGAIN, begun([pods([1]), resume]), begun([]))
 def test_a_router_may_be_taken_out_at_any_moment(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]], rest: list[Callable[[Sandbox], None]]
 ) -> None:

@@ -171,7 +171,7 @@ def _valid(facts: Facts) -> RolloutDecision:
     if facts.blue_green is not None:
         return _blue_green(facts, first)
     if is_scaling_event(facts):
-        return _decision(facts, together(first, plan_scaling(facts).effects), scaled_status(facts))
+        return _decision(facts, together(first, plan_scaling(facts, facts.status.canary.weights).effects), scaled_status(facts))
     if facts.template_changed or facts.steps_changed:
         return _decision(facts, first, reset_status(facts))
     return _progress(facts, first)
@@ -236,7 +236,7 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
         runs = msgspec.structs.replace(runs, effects=together(runs.effects, plan_runs(facts).effects))
     switches = plan_services(facts)
     traffic = plan_traffic(facts, switches.pointed)
-    scaling = plan_scaling(facts)
+    scaling = plan_scaling(facts, traffic.weights)
     effects = together(
         before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects, plan_workload(facts)
     )

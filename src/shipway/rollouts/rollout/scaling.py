@@ -5,9 +5,12 @@ scaleDownDelaySeconds (the `scale-down-deadline` annotation), so that going back
 because its pods ARE its share of the traffic.
 """
 
+from functools import partial
+
 from msgspec import Struct
 
 from shipway.api.kinds import REPLICA_SETS
+from shipway.api.rollout import Weights
 from shipway.base.clock import Instant, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -18,6 +21,7 @@ from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.names import DESIRED_REPLICAS, HASH_LABEL, SCALE_DOWN_DEADLINE
 from shipway.rollouts.rollout.observe import service_names
 from shipway.rollouts.rollout.replica_set import ReplicaSet
+from shipway.rollouts.rollout.replicas import pods_for_weight
 
 
 class Scaling(Struct, frozen=True):
@@ -33,13 +37,13 @@ def is_scaling_event(facts: Facts) -> bool:
     return not facts.is_halted and any(rs.replicas > 0 and rs.desired_replicas not in (None, wanted) for rs in facts.roles.all)
 
 
-def plan_scaling(facts: Facts) -> Scaling:
-    """What the ReplicaSets are to be scaled to in this pass."""
+def plan_scaling(facts: Facts, weights: Weights | None) -> Scaling:
+    """What the ReplicaSets are to be scaled to in this pass, in which the routers give `weights`."""
     if facts.is_halted:
         return Scaling()
     freed = freed_deadlines(facts)
     noted: list[Effects] = [freed]
-    for plan in (_stable, _new, _others):
+    for plan in (_stable, partial(_new, weights=weights), _others):
         part = plan(facts)
         noted.append(part.effects)
         if part.scaled:
@@ -54,15 +58,25 @@ def _stable(facts: Facts) -> Scaling:
     return scale(facts, facts.stable, max(wanted, facts.replicas) if facts.is_leaving_router else wanted)
 
 
-def _new(facts: Facts) -> Scaling:
+def _new(facts: Facts, weights: Weights | None) -> Scaling:
     if facts.new is None:
         return Scaling()
     if outlives_abort(facts):
         return scale(facts, facts.new, facts.new.replicas)
     if not delays_scale_down(facts):
         wanted = wanted_counts(facts, carried_weights(facts))[0]
-        return scale(facts, facts.new, max(wanted, facts.new.replicas) if facts.is_leaving_router else wanted)
+        return scale(facts, facts.new, max(wanted, _used(facts, facts.new, weights)))
     return thrown_out(facts, facts.new)
+
+
+def _used(facts: Facts, new: ReplicaSet, weights: Weights | None) -> int:
+    """How many of the new pods traffic leads to, which may still be more than its step wants: where stable cannot carry it."""
+    if facts.is_leaving_router:
+        return new.replicas
+    by_step = facts.is_routed and facts.canary_scale is None and not facts.canary.dynamic_stable_scale
+    if not by_step or weights is None or weights.canary.pod_template_hash != new.hash:
+        return 0
+    return min(new.replicas, pods_for_weight(facts.replicas, weights.canary.weight, facts.most))
 
 
 def thrown_out(facts: Facts, new: ReplicaSet) -> Scaling:
