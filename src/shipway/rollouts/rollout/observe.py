@@ -22,10 +22,12 @@ from shipway.api.rollout import Canary, PodMetadata, RolloutAnalysis, RolloutSpe
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
-from shipway.kube.runtime.decision import Answer
+from shipway.kube.runtime.decision import Answer, Ask
+from shipway.rollouts.budget.asks import asks_of
+from shipway.rollouts.budget.policy import policy_of
 from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
-from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
+from shipway.rollouts.rollout.plugin_calls import next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.rollout.workload import resolved, workload_kind
@@ -41,7 +43,7 @@ class Observed(Struct, frozen=True):
 
     `route_kinds` maps (group, kind) of those objects to the served resource; `managed` are the names of added routes. `reach`
     is what the Rollout is remembered to have written into; `left_routers` and `left_routes`: what of it the spec names no more.
-    `answers` of plugins to what the status waits for.
+    `answers`: of plugins to what the status waits for, and of what is left of error budgets.
     """
 
     rollout: Obj
@@ -63,7 +65,7 @@ class Observed(Struct, frozen=True):
     workload: Obj | None = None
     unsynced: frozenset[str] = frozenset()
     settings: RolloutSettings = RolloutSettings()
-    answers: Mapping[StepAsk, Answer] = {}
+    answers: Mapping[Ask, Answer] = {}
 
     @property
     def instance_id(self) -> str:
@@ -118,10 +120,11 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
     )
 
 
-def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[StepAsk, Answer]:
-    call = next_call(rollout, spec)
-    answer = world.answer(call.ask) if call is not None else None
-    return {call.ask: answer} if call is not None and answer is not None else {}
+def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[Ask, Answer]:
+    call, policy = next_call(rollout, spec), policy_of(rollout)
+    budgets = asks_of(policy, namespace_of(rollout)) if policy is not None else ()
+    asks: tuple[Ask, ...] = (*((call.ask,) if call is not None else ()), *budgets)
+    return {ask: answer for ask in asks if (answer := world.answer(ask)) is not None}
 
 
 def _unsynced(world: World, spec: RolloutSpec, kinds: Mapping[tuple[str, str], Resource | None]) -> Iterator[str]:

@@ -25,6 +25,8 @@ from shipway.rollouts.rollout.names import (
     REVISION,
     REVISION_HISTORY,
     SCALE_DOWN_DEADLINE,
+    STRATEGY,
+    STRATEGY_BY_BUDGET,
     WORKLOAD_GENERATION,
 )
 from shipway.rollouts.rollout.replica_set import ReplicaSet
@@ -40,6 +42,8 @@ NOT_COPIED = (
     EPHEMERAL_METADATA,
     REACHES,
     WORKLOAD_GENERATION,
+    STRATEGY,
+    STRATEGY_BY_BUDGET,
 )
 
 
