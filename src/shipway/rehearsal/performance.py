@@ -30,6 +30,8 @@ from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.analysis.jobs import METRIC_NAME
 from shipway.rollouts.budget.asks import BudgetAsk
+from shipway.rollouts.budget.pinned import Pinned, pinned_of
+from shipway.rollouts.budget.policy import told
 from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.effects import earliest
 from shipway.rollouts.rollout.facts import status_of_rollout
@@ -80,6 +82,7 @@ class _Performance:
         self._seen: tuple[object, ...] = ()
         self._seen_version = -1
         self._runs: dict[ObjectKey, _Slot] = {}
+        self._pinned: Pinned | None = None
         self._budgets: dict[Ask, Answer] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._moments: list[Moment] = []
@@ -212,6 +215,7 @@ class _Performance:
         rollout = self._cluster.get(ROLLOUTS, self._key.namespace, self._key.name) or {}
         status = status_of_rollout(rollout)
         self._spec = self._in_force(rollout)
+        self._note_choice(rollout)
         counts = {labels_of(rs).get(HASH_LABEL, ""): _counts(rs) for rs in self._cluster.list(REPLICA_SETS)}
         canary, canary_ready = counts.get(status.current_pod_hash, (0, 0))
         stable, stable_ready = counts.get(status.stable_rs, (0, 0)) if status.stable_rs != status.current_pod_hash else (0, 0)
@@ -229,6 +233,14 @@ class _Performance:
         if not self._moments or _but_for_time(self._moments[-1]) != _but_for_time(moment):
             self._moments.append(moment)
         return status
+
+    def _note_choice(self, rollout: Obj) -> None:
+        """The strategy that the error budget has chosen stands among the measurements."""
+        pinned, before = pinned_of(rollout), self._pinned
+        self._pinned = pinned
+        if pinned is not None and (before is None or before.pace != pinned.pace):
+            at = self._seconds(self._cluster.now)
+            self._measured.append(Measured(at, "Budget", pinned.objective, pinned.pace, told(pinned.known)))
 
     def _in_force(self, rollout: Obj) -> RolloutSpec:
         """With the steps of the strategy that the error budget has chosen by now."""

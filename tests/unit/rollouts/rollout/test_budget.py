@@ -196,6 +196,22 @@ def test_a_frozen_release_without_its_policy_takes_its_own_steps() -> None:
     assert world.weights() == (20, 80)
 
 
+def test_a_freeze_for_want_of_knowledge_says_so() -> None:
+    world = annotated(live(), POLICY + "onError: freeze\n")
+    measured(world, Unavailable("no route"))
+    world.set_image("shop/web:v2")
+    world.settle()
+    assert said(world).startswith(
+        "web is frozen: the error budget of checkout is not known (no route). "
+        "It goes on by itself once it is known and 10% of it is left; "
+    )
+    world.settle()
+    assert world.weights() == (0, 100)
+    measured(world, 0.2)
+    world.settle()
+    assert pinned(world).pace == "careful"
+
+
 def test_what_goes_back_asks_nothing() -> None:
     world = updated(0.8)
     world.set_image("shop/web:v1")
