@@ -73,7 +73,7 @@ class World:
         self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
         self.broken: set[str] = set()
         self.errors: float = 0.0
-        self.errors_of: dict[str, float] = {}
+        self.errors_of: dict[str, Any] = {}
         self.budget: float | ShipwayError = 1.0
         self.budgets_asked = 0
         self.said: dict[str, list[StepReply]] = {}

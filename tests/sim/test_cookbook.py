@@ -46,6 +46,7 @@ REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
 BUDGET = "Thrown out when the error budget burns"
 BY_BUDGET = "As fast as the error budget allows"
+A_B = "A/B: every user stays with one version"
 
 
 def chapter_of(heading: str) -> str:
@@ -326,6 +327,36 @@ def test_a_budget_that_burns_or_a_slower_version_ends_it(share: float, canary: l
     )
 
 
+def converted(a: int, b: int) -> Obj:
+    """What a condition sees when so many of 5,000 visits each became orders."""
+    block = listings(A_B)[-1]["spec"]["metrics"][0]["provider"]["plugin"]["shipway.dev/compare"]
+    return comparison.judged(comparison.read_comparison(block), [[a], [5000], [b], [5000]]).value
+
+
+@pytest.mark.proves("rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("orders", "winner"), [((200, 300), "b"), ((300, 200), "a"), ((200, 203), "")], ids=["b", "a", "neither"]
+)
+def test_two_audiences_decide_and_keep_their_versions_until_then(orders: tuple[int, int], winner: str) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.until(lambda status: status.get("currentStepIndex") == 2 and status.get("pauseConditions"))
+        (route,) = (await kitchen.cluster.user.list(HTTP_ROUTES, NS)).items
+        (group_b,) = [rule for rule in route["spec"]["rules"] if rule.get("name") == "group-b"]
+        assert [ref["name"] for ref in group_b["backendRefs"]] == ["web-canary"]
+        if winner == "b":
+            assert (await kitchen.phase("Healthy"))["status"]["stableRS"] != stable
+        elif winner == "a":
+            await kitchen.is_thrown_out(stable)
+        else:
+            await kitchen.phase("Paused", "InconclusiveAnalysisRun")
+        assert kitchen.weights_seen == ([0, 100] if winner == "b" else [0])
+        (route,) = (await kitchen.cluster.user.list(HTTP_ROUTES, NS)).items
+        assert len(route["spec"]["rules"]) == (1 if winner else 2)
+
+    cooked(A_B, story, {"conversion": [converted(*orders)]})
+
+
 @pytest.mark.proves("rollouts:cookbook")
 @pytest.mark.parametrize(
     ("left", "weights"),
@@ -383,5 +414,5 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, BY_BUDGET, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, BY_BUDGET, A_B, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes
