@@ -35,6 +35,11 @@ from shipway.rehearsal.performance import Play, rehearse
 from shipway.rehearsal.recording import read_recording
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.burn_rate import OBJECTIVES
+from shipway.rollouts.budget.asks import Budget, BudgetAsk
+from shipway.rollouts.budget.pinned import pinned_of
+from shipway.rollouts.rollout.names import STRATEGY_BY_BUDGET
+from shipway.rollouts.view import Family, view_of
+from shipway.rollouts.why import why
 from tests.contract.analysis_engine import analysis_engine
 from tests.sim.rollouts_world import NS, World, errors_template, furnished, rollout, running
 
@@ -336,6 +341,65 @@ async def test_a_budget_that_burns_and_a_version_that_is_worse(monitoring: Monit
     assert "ServiceLevelObjective shop/gone does not exist" in dig(absent, "status", "message")
 
 
+POLICY = """
+objectives:
+- {{name: shop, prometheus: {{address: "{url}"}}, serviceLevelObjective: shop}}
+strategies:
+  fast: {{atLeast: 75%, steps: [{{setWeight: 50}}, {{pause: {{}}}}]}}
+  careful: {{atLeast: 10%, steps: [{{setWeight: 1}}, {{pause: {{}}}}]}}
+"""
+
+
+@pytest.mark.timeout(120)
+async def test_the_steps_of_a_release_by_what_prometheus_says_is_left(monitoring: Monitoring) -> None:
+    """First there is no data, then all of the budget is left, then more than all of it is spent."""
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
+    there = Watched(server, monitoring)
+    await furnished(there)
+    await there.user.create(CRDS, PYRRA)
+    meta = {"name": "shop", "namespace": NS}
+    await wait_until_served(there.user)
+    await there.user.create(
+        OBJECTIVES, {"apiVersion": OBJECTIVES.api_version, "kind": OBJECTIVES.kind, "metadata": meta, "spec": OBJECTIVE}
+    )
+    made = rollout({"setWeight": 20}, {"pause": {}})
+    made["metadata"]["annotations"] = {STRATEGY_BY_BUDGET: POLICY.format(url=monitoring.url)}
+    async with running(there, there.cluster.run()):
+        await there.user.create(ROLLOUTS, made)
+        await there.phase("Healthy")
+        await there.set_image("shop/web:v2")
+        blind = await there.phase("Paused")
+        assert (await there.weights())[0] == 1
+        pinned = pinned_of(blind)
+        assert pinned is not None
+        assert "Prometheus has no data of it" in pinned.unknown
+        await there.patch_status(promoteFull=True)
+        await there.phase("Healthy")
+
+        served = {("v1", "200"): 1000, ("v1", "500"): 0}
+        await requests_are(monitoring, served)
+        await requests_are(monitoring, served | {("v1", "200"): 3000})
+        await there.set_image("shop/web:v3")
+        await there.phase("Paused")
+        assert (await there.weights())[0] == 50
+        assert view_of(Family(await there.rollout())).by_budget == "fast (100.0% of the error budget of shop is left)"
+        await there.patch_status(promoteFull=True)
+        await there.phase("Healthy")
+
+        await requests_are(monitoring, {("v1", "200"): 3000, ("v1", "500"): 1500})
+        await there.set_image("shop/web:v4")
+        frozen = await there.phase("Paused")
+        assert (await there.weights())[0] == 0
+        assert why(frozen).startswith("web is frozen: -")
+    await server.close()
+
+
+async def wait_until_served(client: Client) -> None:
+    async with asyncio.timeout(READY_SECONDS):
+        while OBJECTIVES.group_kind not in {one.group_kind for one in await client.discover()}:
+            await asyncio.sleep(0.05)
+
+
 async def requests_are(monitoring: Monitoring, counts: dict[tuple[str, str], int]) -> None:
     """From now on Prometheus knows these counts."""
     monitoring.shop.requests = counts
@@ -352,6 +416,9 @@ class Watched(World):
 
     async def _measure(self, ask: MeasureAsk) -> object:
         return await MetricServers(self.user, self.monitoring.session, self.monitoring.url).measure(ask)
+
+    async def _budget(self, ask: BudgetAsk) -> Budget:
+        return await MetricServers(self.user, self.monitoring.session).budget(ask)
 
 
 @pytest.mark.proves("rollouts:abort-within-a-second")

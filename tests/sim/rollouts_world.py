@@ -43,6 +43,7 @@ from shipway.localcluster.controllers.garbage import controller as garbage
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
+from shipway.rollouts.budget.asks import Budget, BudgetAsk
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
 from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
@@ -62,6 +63,7 @@ PLUGIN_SECONDS = 0.7
 class World:
     """The cluster as a user sees it. `errors` is what the metric server answers, but for what `errors_of` has a word of.
 
+    `budget`: what is left of every error budget, or why the metric server does not say.
     `broken` images never become ready. `said` are the plugin's next answers by operation (Successful when there are none left),
     `executed` what it was asked."""
 
@@ -71,7 +73,9 @@ class World:
         self.kubelet = Client(server, user_agent="kubelet", manager="kubelet")
         self.broken: set[str] = set()
         self.errors: float = 0.0
-        self.errors_of: dict[str, float] = {}
+        self.errors_of: dict[str, Any] = {}
+        self.budget: float | ShipwayError = 1.0
+        self.budgets_asked = 0
         self.said: dict[str, list[StepReply]] = {}
         self.executed: list[Obj] = []
         self.cluster = Runtime(
@@ -89,7 +93,7 @@ class World:
         """A fresh process of the engine: nothing remembered."""
         client = Client(self._wrap(self._server, self.clock), manager="shipway")
         controllers: list[Any] = [*rollout_controllers(RolloutSettings(plugins=PLUGINS)), AnalysisRunController()]
-        resolvers = {MeasureAsk: self._measure, StepAsk: self._plugin}
+        resolvers = {MeasureAsk: self._measure, BudgetAsk: self._budget, StepAsk: self._plugin}
         runtime = Runtime(client, controllers, clock=self.clock, resolvers=resolvers, rng=random.Random(7))
         count_objects(runtime, RolloutMetrics(RolloutSettings()))
         return runtime
@@ -108,6 +112,12 @@ class World:
         asked = ask.request.provider.decode()
         value = next((value for word, value in self.errors_of.items() if word in asked), self.errors)
         return Sample(value, str(value))
+
+    async def _budget(self, ask: BudgetAsk) -> Budget:
+        self.budgets_asked += 1
+        if isinstance(self.budget, ShipwayError):
+            raise self.budget
+        return Budget(self.budget)
 
     async def _plugin(self, ask: StepAsk) -> StepReply:
         self.executed.append(orjson.loads(ask.request))

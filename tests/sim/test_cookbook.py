@@ -25,9 +25,11 @@ from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.burn_rate import queries, read_burning, read_objective
 from shipway.rollouts.analysis.controller import AnalysisRunController
+from shipway.rollouts.budget.asks import Budget, BudgetAsk
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.settings import RolloutSettings
+from shipway.rollouts.why import why
 from tests.sim.cluster_world import Cluster, simulate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cookbook.md").read_text(encoding="utf-8")
@@ -45,6 +47,8 @@ REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
 RULES = "One rule library for all services"
 BUDGET = "Thrown out when the error budget burns"
+BY_BUDGET = "As fast as the error budget allows"
+A_B = "A/B: every user stays with one version"
 
 
 def chapter_of(heading: str) -> str:
@@ -72,6 +76,7 @@ class Kitchen:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.measured: dict[str, list[Any]] = {}
+        self.budget = 1.0
         self.weights_seen: list[int] = []
 
     async def apply(self, objs: list[Obj], failing: str) -> None:
@@ -91,6 +96,9 @@ class Kitchen:
         values = self.measured[ask.metric]
         value = values.pop(0) if len(values) > 1 else values[0]
         return Sample(value, str(value))
+
+    async def left(self, ask: BudgetAsk) -> Budget:
+        return Budget(self.budget)
 
     async def until(self, condition: Callable[[Obj], Any], seconds: float = 4000.0) -> Obj:
         for _ in range(int(seconds)):
@@ -155,7 +163,7 @@ def cooked(
         kitchen.measured = {name: list(values) for name, values in measured.items()}
         controllers: list[Any] = [*rollout_controllers(RolloutSettings()), AnalysisRunController()]
         client = Client(cluster.server, manager="shipway")
-        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: kitchen.measure}
+        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: kitchen.measure, BudgetAsk: kitchen.left}
         engine = Runtime(client, controllers, clock=cluster.clock, resolvers=resolvers, rng=random.Random(7))
         engine.follow(HTTP_ROUTES, kitchen.route_changed)
         async with asyncio.TaskGroup() as group:
@@ -321,6 +329,77 @@ def test_a_budget_that_burns_or_a_slower_version_ends_it(share: float, canary: l
     )
 
 
+def converted(a: int, b: int) -> Obj:
+    """What a condition sees when so many of 5,000 visits each became orders."""
+    block = listings(A_B)[-1]["spec"]["metrics"][0]["provider"]["plugin"]["shipway.dev/compare"]
+    return comparison.judged(comparison.read_comparison(block), [[a], [5000], [b], [5000]]).value
+
+
+@pytest.mark.proves("rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("orders", "winner"), [((200, 300), "b"), ((300, 200), "a"), ((200, 203), "")], ids=["b", "a", "neither"]
+)
+def test_two_audiences_decide_and_keep_their_versions_until_then(orders: tuple[int, int], winner: str) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        stable = await kitchen.release()
+        await kitchen.until(lambda status: status.get("currentStepIndex") == 2 and status.get("pauseConditions"))
+        (route,) = (await kitchen.cluster.user.list(HTTP_ROUTES, NS)).items
+        (group_b,) = [rule for rule in route["spec"]["rules"] if rule.get("name") == "group-b"]
+        assert [ref["name"] for ref in group_b["backendRefs"]] == ["web-canary"]
+        if winner == "b":
+            assert (await kitchen.phase("Healthy"))["status"]["stableRS"] != stable
+        elif winner == "a":
+            await kitchen.is_thrown_out(stable)
+        else:
+            await kitchen.phase("Paused", "InconclusiveAnalysisRun")
+        assert kitchen.weights_seen == ([0, 100] if winner == "b" else [0])
+        (route,) = (await kitchen.cluster.user.list(HTTP_ROUTES, NS)).items
+        assert len(route["spec"]["rules"]) == (1 if winner else 2)
+
+    cooked(A_B, story, {"conversion": [converted(*orders)]})
+
+
+@pytest.mark.proves("rollouts:cookbook")
+@pytest.mark.parametrize(
+    ("left", "weights"),
+    [(0.9, [0, 50, 100, 0]), (0.6, [0, 20, 60, 100, 0]), (0.2, [0, 1, 5])],
+    ids=["fast", "normal", "careful"],
+)
+def test_a_release_is_as_fast_as_its_budget_allows(left: float, weights: list[int]) -> None:
+    async def story(kitchen: Kitchen) -> None:
+        await kitchen.phase("Healthy")
+        kitchen.budget = left
+        await kitchen.release()
+        if weights[-1]:
+            await kitchen.until(lambda status: status.get("currentStepIndex") == 3)
+            await kitchen.phase("Paused")
+        else:
+            await kitchen.phase("Healthy", "")
+        assert kitchen.weights_seen == weights
+
+    cooked(BY_BUDGET, story)
+
+
+def test_without_a_budget_a_release_is_frozen_until_there_is_some() -> None:
+    async def story(kitchen: Kitchen) -> None:
+        await kitchen.phase("Healthy")
+        kitchen.budget = 0.04
+        await kitchen.release()
+        held = await kitchen.phase("Paused")
+        await kitchen.cluster.clock.sleep(3600)
+        assert kitchen.weights_seen == [0]
+        told = (
+            "web is frozen: 4.0% of the error budget of web-availability is left. It goes on by itself once 10% of it is left; "
+        )
+        assert why(held).startswith(told)
+        assert told in chapter_of(BY_BUDGET)
+        kitchen.budget = 0.8
+        await kitchen.phase("Healthy")
+        assert kitchen.weights_seen == [0, 50, 100, 0]
+
+    cooked(BY_BUDGET, story)
+
+
 def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands of the page, word for word, and what they print."""
     chapter = chapter_of(REHEARSE)
@@ -337,7 +416,19 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, RULES, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {
+        HEADER_TESTS,
+        SMALL_SHARES,
+        BLUE_GREEN,
+        DATADOG,
+        BUDGET,
+        RULES,
+        BY_BUDGET,
+        A_B,
+        MIGRATE,
+        REHEARSE,
+        FOR_EVERY_ROUTER,
+    }
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes
 
 

@@ -42,6 +42,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.sharing import Membership, Sharing
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
+from shipway.rollouts.budget.asks import BudgetAsk
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
 from shipway.rollouts.rollout.plugin_calls import StepAsk
@@ -172,7 +173,11 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             environment=os.environ,
         )
         metric_servers.plugins = plugins
-        resolvers: dict[type[Ask], Resolver] = {MeasureAsk: metric_servers.measure, StepAsk: step_resolver(plugins)}
+        resolvers: dict[type[Ask], Resolver] = {
+            MeasureAsk: metric_servers.measure,
+            BudgetAsk: metric_servers.budget,
+            StepAsk: step_resolver(plugins),
+        }
         means = None
         if {"gitops", "appsets"}.intersection(settings.engines):
             from shipway.assembly.from_git import GitMeans  # rollouts alone do without libgit2 and all that

@@ -38,10 +38,11 @@ from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.expression import evaluate_time
 from shipway.rollouts.analysis.metric import OUR_OWN
+from shipway.rollouts.budget.asks import Budget, BudgetAsk
 
 
 class MetricServers:
-    """One HTTP session for all providers. `measure` is the resolver of MeasureAsk.
+    """One HTTP session for all providers. `measure` is the resolver of MeasureAsk, `budget` that of BudgetAsk.
 
     `namespace`: where the engine runs and its own logins are kept; `environment`: its variables (`DD_API_KEY` …).
     """
@@ -143,6 +144,14 @@ class MetricServers:
         samples = await asyncio.gather(*(self._ask_provider(provider, request) for provider in providers))
         values = [sample.value for sample in samples]
         return burn_rate.judged(objective, dict(zip(queries, values, strict=True)))
+
+    async def budget(self, ask: BudgetAsk) -> Budget:
+        """What is left of an error budget. Raises InvalidInput where there is no data of it, Unavailable without an answer."""
+        asked = burn_rate.read_burning(orjson.loads(ask.block))
+        objective = await self._objective(asked, ask.namespace)
+        settings = {**asked.prometheus, "query": burn_rate.budget_query(objective)}
+        sample = await prometheus.measure(self._signing, settings, self._prometheus_address, None)
+        return Budget(burn_rate.budget_left(objective, sample.value))
 
     async def _objective(self, asked: burn_rate.Burning, namespace: str) -> burn_rate.Objective:
         if asked.objective is not None:

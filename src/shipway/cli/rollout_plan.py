@@ -20,9 +20,10 @@ from shipway.cli.verify import rules_of, templates_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.objects.yaml import load_all
-from shipway.rollouts.plan import PlanRow, plan, told, way_back
+from shipway.rollouts.plan import PlanRow, is_updating, plan, plans_by_budget, told, way_back
 from shipway.rollouts.verification.report import rows
 from shipway.rollouts.verification.report import told as told_of_rules
+from shipway.rollouts.view import Family, view_of
 from shipway.rollouts.why import why
 
 HEADINGS = ("#", "STEP", "WEIGHT", "REACHES", "NEW", "OLD", "WAITS")
@@ -107,10 +108,15 @@ def print_plans(rollouts: Sequence[Obj], output: Output) -> int:
     if output == "table":
         for index, (rollout, rows) in enumerate(plans):
             titled = [*([""] if index else []), f"{name_of(rollout)}:"] if len(plans) > 1 else []
-            print_lines([*titled, *table(HEADINGS, [_cells(row) for row in rows]), "", *told(way_back(rollout))])
+            print_lines([*titled, *_tables(rollout, rows), "", *told(way_back(rollout))])
         return 0
     documents = [
-        {**_head(rollout, "RolloutPlan"), "steps": msgspec.to_builtins(rows), "back": msgspec.to_builtins(way_back(rollout))}
+        {
+            **_head(rollout, "RolloutPlan"),
+            "steps": msgspec.to_builtins(rows),
+            **({"byBudget": msgspec.to_builtins(paces)} if (paces := plans_by_budget(rollout)) else {}),
+            "back": msgspec.to_builtins(way_back(rollout)),
+        }
         for rollout, rows in plans
     ]
     if output == "name":
@@ -118,6 +124,23 @@ def print_plans(rollouts: Sequence[Obj], output: Output) -> int:
     else:
         print_object(documents[0] if len(documents) == 1 else listing(documents), output)
     return 0
+
+
+def _tables(rollout: Obj, rows: Sequence[PlanRow]) -> list[str]:
+    """One table; where the error budget decides which strategy the next release takes, one for each."""
+    paces = plans_by_budget(rollout)
+    if not paces:
+        shown = view_of(Family(rollout)).by_budget if is_updating(rollout) else ""
+        return [*([f"Strategy by the error budget: {shown}"] if shown else []), *table(HEADINGS, [_cells(row) for row in rows])]
+    lines: list[str] = []
+    for one in paces:
+        when = f"while {one.at_least:.0%} of the error budget is left" if one.at_least is not None else "with less"
+        lines += [f"{one.pace}, {when}:", *table(HEADINGS, [_cells(row) for row in one.steps]), ""]
+    least = paces[-1].at_least
+    frozen = (
+        f"With less than {least:.0%} a new version is held before its first step, until there is more or somebody promotes it."
+    )
+    return [*lines, frozen] if least is not None else lines[:-1]
 
 
 async def _live(session: Session, name: str) -> Obj:

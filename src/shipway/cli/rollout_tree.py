@@ -86,6 +86,7 @@ def header(view: RolloutView, paint: Paint = PLAIN) -> list[str]:
         ("Status:", f"{paint(sign, SIGN_COLOURS[sign])} {view.phase}"),
         ("Message:", view.message),
         ("Strategy:", view.strategy),
+        ("  ByBudget:", view.by_budget),
         ("  Step:", f"{view.step}/{view.steps}" if view.step is not None else ""),
         ("  SetWeight:", _number(view.set_weight)),
         ("  ActualWeight:", _number(view.actual_weight)),

@@ -10,6 +10,7 @@ from shipway.rehearsal.handed_on import handed_on
 from shipway.rehearsal.recording import Recording, Shape
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.burn_rate import RELEASE, SLO, judged, read_burning, read_objective, spans_of
+from shipway.rollouts.budget.asks import Budget, BudgetAsk
 
 PIECES = 60
 """Into how many pieces a window is cut to add it up."""
@@ -32,6 +33,19 @@ def answer(recording: Recording, ask: MeasureAsk, seconds: float, *, is_hit: boo
         return Unavailable(f"the recording of metric {ask.metric} has no data at {format_duration(seconds)}")
     kind = next(iter(provider))
     return handed_on(kind, provider[kind], value)
+
+
+def budget(recording: Recording, ask: BudgetAsk, seconds: float) -> Budget | ShipwayError:
+    """The series under the name of an objective is the share of its budget that is left."""
+    shape = recording.series.get(ask.objective)
+    if shape is None:
+        return Unavailable(
+            f"the recording has no series {ask.objective}: add what is left of this error budget, between 0 and 1"
+        )
+    value = shape.at(seconds, is_hit=False)
+    if not isinstance(value, int | float):
+        return Unavailable(f"the recording of the error budget {ask.objective} has no data at {format_duration(seconds)}")
+    return Budget(float(value))
 
 
 def _burning(block: Obj, shape: Shape, seconds: float, *, is_hit: bool) -> Sample | ShipwayError:

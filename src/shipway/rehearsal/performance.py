@@ -19,8 +19,8 @@ from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, labels_of, name_of, resource_version_of
 from shipway.kube.runtime.controller import ObjectKey, key_of
-from shipway.kube.runtime.decision import Answer
-from shipway.rehearsal.answers import answer
+from shipway.kube.runtime.decision import Answer, Ask
+from shipway.rehearsal.answers import answer, budget
 from shipway.rehearsal.pods import Pods
 from shipway.rehearsal.recording import Recording
 from shipway.rehearsal.stage import passed_over, set_up
@@ -29,10 +29,14 @@ from shipway.rollouts.actions import promote
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.analysis.jobs import METRIC_NAME
+from shipway.rollouts.budget.asks import BudgetAsk
+from shipway.rollouts.budget.pinned import Pinned, pinned_of
+from shipway.rollouts.budget.policy import told
 from shipway.rollouts.rollout.controller import RolloutController
+from shipway.rollouts.rollout.effects import earliest
 from shipway.rollouts.rollout.facts import status_of_rollout
 from shipway.rollouts.rollout.names import HASH_LABEL, PAUSE_INCONCLUSIVE, RUN_TYPE_LABEL
-from shipway.rollouts.rollout.spec import max_weight
+from shipway.rollouts.rollout.spec import Invalid, max_weight, parse
 from shipway.rollouts.rollout.steps import describe
 from shipway.rollouts.settings import RolloutSettings
 
@@ -78,6 +82,8 @@ class _Performance:
         self._seen: tuple[object, ...] = ()
         self._seen_version = -1
         self._runs: dict[ObjectKey, _Slot] = {}
+        self._pinned: Pinned | None = None
+        self._budgets: dict[Ask, Answer] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._moments: list[Moment] = []
         self._measured: list[Measured] = []
@@ -113,7 +119,18 @@ class _Performance:
             return False
         done = self._cluster.pass_over(self._rollouts, self._key)
         slot.wake = done.conclusion.wake if done is not None else None
+        for ask in done.decision.asks if done is not None else ():
+            if isinstance(ask, BudgetAsk):
+                slot.wake = earliest(slot.wake, self._measure_budget(ask))
         return True
+
+    def _measure_budget(self, ask: BudgetAsk) -> Instant:
+        """When the answer is to be looked at: at once where it is news, else when it is asked again."""
+        now, before = self._cluster.now, self._budgets.get(ask)
+        given = _as_answer(budget(self._play.recording, ask, self._seconds(now)), now)
+        self._budgets[ask] = self._cluster.answers[ask] = given
+        is_news = before is None or (before.value, str(before.error)) != (given.value, str(given.error))
+        return now if is_news else Instant(now + ask.poll_seconds)
 
     def _news(self) -> bool:
         """Whether there is something new to a Rollout. Of a run it reads the phase and the message, not the measurements."""
@@ -149,6 +166,7 @@ class _Performance:
             return run
         slot.wake = done.conclusion.wake
         self._cluster.answers.clear()
+        self._cluster.answers.update(self._budgets)
         for ask in done.decision.asks:
             if isinstance(ask, MeasureAsk):
                 self._cluster.answers[ask] = self._answer(ask)
@@ -163,7 +181,7 @@ class _Performance:
     def _answer(self, ask: MeasureAsk) -> Answer:
         now = self._cluster.now
         given = answer(self._play.recording, ask, self._seconds(now), is_hit=self._weight > 0)
-        return Answer(error=given, at=now) if isinstance(given, ShipwayError) else Answer(value=given, at=now)
+        return _as_answer(given, now)
 
     def _finish_jobs(self) -> bool:
         """A Job ends at once: well, unless the recording has a series for its metric that is 0 now."""
@@ -196,6 +214,8 @@ class _Performance:
     def _look(self) -> RolloutStatus:
         rollout = self._cluster.get(ROLLOUTS, self._key.namespace, self._key.name) or {}
         status = status_of_rollout(rollout)
+        self._spec = self._in_force(rollout)
+        self._note_choice(rollout)
         counts = {labels_of(rs).get(HASH_LABEL, ""): _counts(rs) for rs in self._cluster.list(REPLICA_SETS)}
         canary, canary_ready = counts.get(status.current_pod_hash, (0, 0))
         stable, stable_ready = counts.get(status.stable_rs, (0, 0)) if status.stable_rs != status.current_pod_hash else (0, 0)
@@ -213,6 +233,19 @@ class _Performance:
         if not self._moments or _but_for_time(self._moments[-1]) != _but_for_time(moment):
             self._moments.append(moment)
         return status
+
+    def _note_choice(self, rollout: Obj) -> None:
+        """The strategy that the error budget has chosen stands among the measurements."""
+        pinned, before = pinned_of(rollout), self._pinned
+        self._pinned = pinned
+        if pinned is not None and (before is None or before.pace != pinned.pace):
+            at = self._seconds(self._cluster.now)
+            self._measured.append(Measured(at, "Budget", pinned.objective, pinned.pace, told(pinned.known)))
+
+    def _in_force(self, rollout: Obj) -> RolloutSpec:
+        """With the steps of the strategy that the error budget has chosen by now."""
+        spec = parse(rollout)
+        return self._spec if isinstance(spec, Invalid) else spec
 
     def _step(self, status: RolloutStatus) -> str:
         canary = self._spec.strategy.canary
@@ -318,6 +351,10 @@ def _of_plugins(spec: RolloutSpec) -> Iterator[str]:
     for number, step in enumerate(spec.strategy.canary.steps if spec.strategy.canary is not None else (), start=1):
         if step.plugin is not None:
             yield f"step {number} ({describe(step)}): a rehearsal runs no plugin, it counts as Successful at once"
+
+
+def _as_answer(given: object, now: Instant) -> Answer:
+    return Answer(error=given, at=now) if isinstance(given, ShipwayError) else Answer(value=given, at=now)
 
 
 def _is_due(slot: _Slot, now: Instant) -> bool:

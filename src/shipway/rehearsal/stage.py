@@ -4,7 +4,7 @@ What the Rollout names but the files do not hold is made up where that says noth
 the Gateway API. Anything else that is missing is refused by the engine itself, in its own words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -34,6 +34,8 @@ from shipway.kube.objects.resource import Obj, Resource, split_api_version
 from shipway.kube.objects.views import copy_obj, name_of, namespace_of
 from shipway.kube.runtime.controller import ObjectKey
 from shipway.rehearsal.world import PlayedCluster, asked_for
+from shipway.rollouts.budget.pinned import with_steps
+from shipway.rollouts.budget.policy import policy_of
 from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.observe import managed_routes, routers_of, service_names
 from shipway.rollouts.rollout.spec import readable
@@ -71,7 +73,7 @@ class Stage(Struct, frozen=True):
 def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: RolloutController) -> Stage:
     """Raises InvalidInput with the engine's words for a Rollout that it would not run."""
     spec = readable(rollout)
-    if (trial := _experiment_of(spec)) is not None:
+    if (trial := next((at for one in _every_spec(rollout) if (at := _experiment_of(one)) is not None), None)) is not None:
         where = f"spec.strategy.canary.steps[{trial}].experiment"
         raise InvalidInput(f"{where}: a rehearsal cannot play it: take the step out to rehearse the rest", reason="NotPlayed")
     namespace = namespace_of(rollout) or "default"
@@ -91,9 +93,19 @@ def set_up(rollout: Obj, others: Iterable[Obj], start: Instant, controller: Roll
 
 def passed_over(rollout: Obj) -> DeclaredPlugins:
     """The plugins of its steps, each as one that is disabled: none is run. Raises InvalidInput as the engine does."""
-    canary = readable(rollout).strategy.canary
-    names = frozenset(step.plugin.name for step in (canary.steps if canary is not None else ()) if step.plugin is not None)
+    canaries = (spec.strategy.canary for spec in _every_spec(rollout))
+    steps = (step for canary in canaries if canary is not None for step in canary.steps)
+    names = frozenset(step.plugin.name for step in steps if step.plugin is not None)
     return DeclaredPlugins(steps=names, disabled=names)
+
+
+def _every_spec(rollout: Obj) -> Iterator[RolloutSpec]:
+    """As it is written, and with the steps of each strategy that the error budget may choose."""
+    yield readable(rollout)
+    policy = policy_of(rollout)
+    for one in policy.strategies if policy is not None else ():
+        if one.steps is not None:
+            yield readable(with_steps(rollout, list(one.steps)))
 
 
 def _experiment_of(spec: RolloutSpec) -> int | None:

@@ -32,7 +32,8 @@ class Moment(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """One measurement of a run: `run` is Background, Step, Pre or PostPromotion."""
+    """One measurement of a run: `run` is Background, Step, Pre or PostPromotion; or Budget, of a strategy
+    that was chosen (`phase`) by what is left of an error budget."""
 
     at: float
     run: str

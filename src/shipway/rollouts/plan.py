@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
 from shipway.kube.objects.resource import Obj
-from shipway.rollouts.rollout.facts import DEFAULT_DELAY
+from shipway.rollouts.budget.pinned import with_steps, without_pin
+from shipway.rollouts.budget.policy import policy_of
+from shipway.rollouts.rollout.facts import DEFAULT_DELAY, status_of_rollout
 from shipway.rollouts.rollout.replicas import Aim, dynamic_counts, limits, nearest_split, routed_counts
 from shipway.rollouts.rollout.spec import max_weight, readable
 from shipway.rollouts.rollout.steps import describe
@@ -29,6 +31,14 @@ class PlanRow(Struct, frozen=True):
     canary: int
     stable: int
     waits: str
+
+
+class PacePlan(Struct, frozen=True):
+    """One of the strategies that a release may take. `at_least`: the share of the error budget that has to be left."""
+
+    pace: str
+    at_least: float | None
+    steps: tuple[PlanRow, ...]
 
 
 class WayBack(Struct, frozen=True):
@@ -71,12 +81,32 @@ def told(back: WayBack) -> tuple[str, ...]:
 
 
 def plan(rollout: Obj) -> tuple[PlanRow, ...]:
-    """The rows in order, full promotion last. Raises InvalidInput with the words of InvalidSpec."""
-    spec = readable(rollout)
+    """The rows in order, full promotion last: of the update under way, else of the next one, by the Rollout's own steps.
+
+    Raises InvalidInput with the words of InvalidSpec.
+    """
+    spec = readable(rollout if is_updating(rollout) else without_pin(rollout))
     replicas = _replicas(spec)
     if spec.strategy.blue_green is not None:
         return _blue_green_rows(spec.strategy.blue_green, replicas)
     return _canary_rows(spec, spec.strategy.canary or Canary(), replicas)
+
+
+def plans_by_budget(rollout: Obj) -> tuple[PacePlan, ...]:
+    """What the next release may come to, from the fastest to the slowest, where its error budget decides."""
+    policy = policy_of(rollout)
+    if policy is None or is_updating(rollout):
+        return ()
+    plain = without_pin(rollout)
+    return tuple(
+        PacePlan(one.pace, one.at_least, plan(with_steps(plain, list(one.steps)) if one.steps is not None else plain))
+        for one in policy.strategies
+    )
+
+
+def is_updating(rollout: Obj) -> bool:
+    status = status_of_rollout(rollout)
+    return status.current_pod_hash != status.stable_rs
 
 
 def _replicas(spec: RolloutSpec) -> int:

@@ -24,6 +24,8 @@ from shipway.kube.objects.views import (
     status_of,
     uid_of,
 )
+from shipway.rollouts.budget.pinned import in_force, pinned_of
+from shipway.rollouts.budget.policy import told
 from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
@@ -105,7 +107,10 @@ class Replicas(View, frozen=True):
 
 
 class RolloutView(View, frozen=True):
-    """A whole Rollout. Without canary steps `steps` is 0; weights are None for a blue-green one."""
+    """A whole Rollout. Without canary steps `steps` is 0; weights are None for a blue-green one.
+
+    `by_budget`: the strategy that the latest release took by what was left of its error budget, and why.
+    """
 
     name: str
     namespace: str
@@ -120,6 +125,7 @@ class RolloutView(View, frozen=True):
     images: tuple[ImageView, ...]
     replicas: Replicas
     revisions: tuple[RevisionView, ...]
+    by_budget: str = ""
 
 
 def view_of(family: Family) -> RolloutView:
@@ -143,13 +149,19 @@ def view_of(family: Family) -> RolloutView:
         images=_images(spec, status, sets),
         replicas=_replicas(spec, status),
         revisions=_revisions(family, spec, status, sets),
+        by_budget=_by_budget(rollout),
     )
+
+
+def _by_budget(rollout: Obj) -> str:
+    pinned = pinned_of(rollout)
+    return f"{pinned.pace} ({told(pinned.known)})" if pinned is not None else ""
 
 
 def typed(rollout: Obj) -> tuple[RolloutSpec, RolloutStatus]:
     """Spec and status; what cannot be read counts as not written, so that a broken Rollout can be looked at."""
     try:
-        spec = read_spec(rollout)
+        spec = read_spec(in_force(rollout))
     except ValueError:
         spec = RolloutSpec()
     try:
@@ -161,7 +173,7 @@ def typed(rollout: Obj) -> tuple[RolloutSpec, RolloutStatus]:
 def phase_of(rollout: Obj) -> tuple[str, str]:
     """(phase, message) as clients show them."""
     try:
-        return client_phase(generation_of(rollout), read_spec(rollout), read_status(rollout))
+        return client_phase(generation_of(rollout), read_spec(in_force(rollout)), read_status(rollout))
     except ValueError as error:
         return dig(rollout, "status", "phase", default="Degraded"), dig(rollout, "status", "message", default=str(error))
 

@@ -11,6 +11,8 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.durations import format_age
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, generation_of, labels_of, name_of, status_of
+from shipway.rollouts.budget.pinned import Pinned, pinned_of
+from shipway.rollouts.budget.policy import policy_of, told
 from shipway.rollouts.rollout.facts import status_of_rollout
 from shipway.rollouts.rollout.names import (
     ASKED,
@@ -49,6 +51,8 @@ def why(rollout: Obj, runs: Iterable[Obj] = (), now: Instant | None = None) -> s
         return f"{name} is stuck: {_message(status)} Look at the pods of revision {status.current_pod_hash}, then fix or undo."
     if spec.paused:
         return f"{name} is paused by hand (spec.paused): nothing moves until it is set to false."
+    if status.pause_conditions and (pinned := _freeze(rollout, status)) is not None:
+        return _frozen(rollout, pinned)
     if status.pause_conditions:
         return _paused(name, spec, status, tuple(runs), now)
     if phase == "Healthy":
@@ -89,6 +93,24 @@ def _paused(name: str, spec: RolloutSpec, status: RolloutStatus, runs: tuple[Obj
         left = _left(pause.start_time, step.pause.seconds, now)
         return f"{name} pauses at step {_place(spec, status)}{left} and then goes on with {after}."
     return f"{name} waits at step {_place(spec, status)} for somebody to promote it; then comes {after}."
+
+
+def _freeze(rollout: Obj, status: RolloutStatus) -> Pinned | None:
+    """What holds a release that its error budget lets not begin; None once a person has let it go on."""
+    pinned, is_held = pinned_of(rollout), status.pause_conditions[0].reason == PAUSE_STEP and not status.current_step_index
+    is_present = pinned is not None and pinned.pace == "freeze" and pinned.hash == status.current_pod_hash
+    return pinned if is_held and is_present else None
+
+
+def _frozen(rollout: Obj, pinned: Pinned) -> str:
+    name, until = name_of(rollout), "it is known" if pinned.left is None else ""
+    policy = policy_of(rollout)
+    if policy is not None and (least := policy.strategies[-1].at_least) is not None:
+        until = " and ".join(filter(None, (until, f"{least:.0%} of it is left")))
+    return (
+        f"{name} is frozen: {told(pinned.known)}. It goes on by itself once {until}; "
+        f"`shipway rollout promote {name}` lets it go on now step by step, with --full to all at once."
+    )
 
 
 def _left(since: str, seconds: int, now: Instant | None) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.cli.rollout_plan import plan_command, print_plans, read_rollouts, show_why
+from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.yaml import dump
+from shipway.rollouts.budget.pinned import Pinned, pinned_text
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import family
 from tests.unit.rollouts.rollout.sandbox import rollout
@@ -79,3 +81,51 @@ async def test_why_is_the_sentence_of_the_tree(shop: Shop, capsys: pytest.Captur
     assert sentence == "web waits at step 2 of 4 for somebody to promote it; then comes setWeight: 60.\n"
     await show_why(shop.session, "web", "json")
     assert orjson.loads(capsys.readouterr().out)["why"] == sentence.rstrip()
+
+
+POLICY = """
+objectives: [{serviceLevelObjective: checkout}]
+strategies:
+  fast: {atLeast: 75%, steps: [{setWeight: 50}]}
+  normal: {atLeast: 25%}
+"""
+
+
+def by_budget(**annotations: str) -> dict:
+    found = {"shipway.dev/strategy-by-budget": POLICY, **{f"shipway.dev/{key}": text for key, text in annotations.items()}}
+    return merge_patch(rollout(*STEPS, routed=True, replicas=10), {"metadata": {"annotations": found}})
+
+
+def test_a_plan_by_the_error_budget_shows_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_plans([by_budget()], "table") == 0
+    lines = [re.sub(" +", " ", line) for line in capsys.readouterr().out.splitlines()]
+    fast, normal = (
+        lines.index("fast, while 75% of the error budget is left:"),
+        lines.index("normal, while 25% of the error budget is left:"),
+    )
+    assert lines[fast + 2].startswith("1 setWeight: 50 50 ")
+    assert lines[normal + 2].startswith("1 setWeight: 5 5 ")
+    assert (
+        "With less than 25% a new version is held before its first step, until there is more or somebody promotes it." in lines
+    )
+
+
+def test_a_plan_by_the_error_budget_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plans([by_budget()], "json")
+    document = orjson.loads(capsys.readouterr().out)
+    assert [(one["pace"], one["at_least"], len(one["steps"])) for one in document["byBudget"]] == [
+        ("fast", 0.75, 2),
+        ("normal", 0.25, 5),
+    ]
+    assert len(document["steps"]) == 5
+
+
+def test_the_plan_of_a_release_under_way_is_that_of_its_strategy(capsys: pytest.CaptureFixture[str]) -> None:
+    pinned = Pinned("abc", "fast", "checkout", 0.8, steps=({"setWeight": 50},))
+    made = {**by_budget(strategy=pinned_text(pinned)), "status": {"currentPodHash": "abc", "stableRS": "def"}}
+    print_plans([made], "table")
+    lines = [re.sub(" +", " ", line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "Strategy by the error budget: fast (80.0% of the error budget of checkout is left)"
+    assert lines[2].startswith("1 setWeight: 50 50 ")
+    print_plans([{**made, "status": {"currentPodHash": "abc", "stableRS": "abc"}}], "json")
+    assert len(orjson.loads(capsys.readouterr().out)["steps"]) == 5

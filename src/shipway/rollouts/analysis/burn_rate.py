@@ -161,11 +161,24 @@ def queries(objective: Objective, release: str, age: float) -> dict[str, str]:
     return asked
 
 
+def budget_query(objective: Objective) -> str:
+    """The one query that tells what is left of a budget: the share of failures over the whole window."""
+    return _share(objective.indicator, objective.seconds)
+
+
+def budget_left(objective: Objective, answer: Any) -> float:
+    """The share of the budget that is left, by the answer to `budget_query`; without data it is not known."""
+    share = _number(answer)
+    if share is None:
+        raise _no_data()
+    return 1 - share / objective.allowed
+
+
 def judged(objective: Objective, answers: Mapping[str, Any]) -> Sample:
     """What the answers to `queries` say. Without traffic nothing burns; without data anything may, so that is an error."""
     shares = {name: _number(answer) for name, answer in answers.items()}
     if all(share is None for share in shares.values()):
-        raise InvalidInput(f"{SLO}: Prometheus has no data of it: check the metric's name and labels", reason="NoData")
+        raise _no_data()
     burn = {name: (share or 0.0) / objective.allowed for name, share in shares.items() if name != RELEASE}
     whole = format_span(objective.seconds)
     left = 1 - burn.pop(whole)
@@ -174,6 +187,10 @@ def judged(objective: Objective, answers: Mapping[str, Any]) -> Sample:
     value = {"severity": severity, "burn": burn, "left": left, "spentByRelease": spent}
     budget = f"{left:.1%} of the budget left" + (f", {spent:.2%} spent by this release" if RELEASE in shares else "")
     return Sample(value, f"{told}; {budget}")
+
+
+def _no_data() -> InvalidInput:
+    return InvalidInput(f"{SLO}: Prometheus has no data of it: check the metric's name and labels", reason="NoData")
 
 
 def _loudest(of: Sequence[Alarm], burn: Mapping[str, float]) -> tuple[str, str]:

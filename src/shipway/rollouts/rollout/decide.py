@@ -2,6 +2,7 @@
 
     invalid    the spec cannot be run: say so, touch nothing
     claim      replicas are not stated: write 1, so that an autoscaler can work
+    pin        a release begins whose steps go by its error budget: choose them, touch nothing
     create     no ReplicaSet of the present template: make one, without pods
     follow     spec.replicas changed: only scale
     reset      the template or the steps changed: begin the update anew
@@ -28,6 +29,7 @@ from shipway.kube.objects.views import (
 )
 from shipway.kube.runtime.decision import (
     Action,
+    Ask,
     Conclusion,
     Create,
     Decision,
@@ -42,6 +44,7 @@ from shipway.rollouts.rollout.analysis import plan_runs
 from shipway.rollouts.rollout.blue_green import plan_active, plan_hold, plan_preview, plan_sizes
 from shipway.rollouts.rollout.blue_green_runs import plan_promotion_runs
 from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset_blue_green, scaled_blue_green
+from shipway.rollouts.rollout.budget import budget_asks, plan_pin
 from shipway.rollouts.rollout.changes import change_of, in_one, is_turn, said, spoken
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, side_by_side, together
@@ -49,10 +52,10 @@ from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_o
 from shipway.rollouts.rollout.hand_over import plan_workload
 from shipway.rollouts.rollout.history import plan_history
 from shipway.rollouts.rollout.leaving import reach_of
-from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, VERIFICATION, WORKLOAD_GENERATION
+from shipway.rollouts.rollout.names import PROGRESSING, REACHES, REVISION, STRATEGY_BY_BUDGET, VERIFICATION, WORKLOAD_GENERATION
 from shipway.rollouts.rollout.observe import Observed, needs_pods, role_metadata
 from shipway.rollouts.rollout.phase import phase_of
-from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
+from shipway.rollouts.rollout.plugin_calls import next_call
 from shipway.rollouts.rollout.plugins import plugin_problem
 from shipway.rollouts.rollout.pod_metadata import plan_pod_metadata
 from shipway.rollouts.rollout.restart import plan_restart
@@ -86,11 +89,11 @@ class RolloutDecision(Decision, frozen=True):
 
 def decide(seen: Observed, now: Instant) -> Decision:
     """What is to be done about a Rollout now. Pure."""
-    decision, asks = _decided(seen, now), _asks(seen, now)
+    decision, asks = _decided(seen, now), (*_asks(seen, now), *_asks_of_budgets(seen, now))
     return msgspec.structs.replace(decision, asks=asks) if asks else decision
 
 
-def _asks(seen: Observed, now: Instant) -> tuple[StepAsk, ...]:
+def _asks(seen: Observed, now: Instant) -> tuple[Ask, ...]:
     """What a plugin is asked now: only what the stored status says, and in every pass, for a call that nobody asks is ended."""
     call = None if isinstance(seen.spec, Invalid) else next_call(seen.rollout, seen.spec)
     if call is None or not call.is_due(now):
@@ -98,6 +101,13 @@ def _asks(seen: Observed, now: Instant) -> tuple[StepAsk, ...]:
     facts = gather(seen, now)
     is_outdated = isinstance(facts, Invalid) or facts.template_changed or facts.steps_changed
     return () if is_outdated else (call.ask,)
+
+
+def _asks_of_budgets(seen: Observed, now: Instant) -> tuple[Ask, ...]:
+    if STRATEGY_BY_BUDGET not in annotations_of(seen.rollout) or seen.unsynced:
+        return ()
+    facts = gather(seen, now)
+    return budget_asks(facts) if not isinstance(facts, Invalid) else ()
 
 
 def _decided(seen: Observed, now: Instant) -> RolloutDecision:
@@ -140,6 +150,8 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
     facts = with_rules(facts)
     if facts.spec.replicas is None:
         return RolloutDecision(watches=watches, change=change_of(seen.rollout, {"spec": {"replicas": 1}}, None))
+    if (pinning := plan_pin(facts)) is not None:
+        return RolloutDecision(watches=watches, change=change_of(seen.rollout, pinning.root, None), notes=pinning.notes)
     if (undeclared := plugin_problem(facts)) is not None:
         return _invalid(seen, undeclared, now, watches, recheck=False)
     problem = service_problem(facts) or template_problem(facts) or route_problem(facts)

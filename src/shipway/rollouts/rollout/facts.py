@@ -14,6 +14,7 @@ from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of
 from shipway.kube.runtime.decision import Note, regarding
+from shipway.rollouts.budget.pinned import in_force
 from shipway.rollouts.rollout.anti_affinity import affinity_with_rule
 from shipway.rollouts.rollout.leaving import reach_of
 from shipway.rollouts.rollout.names import MAX_UNSCALED, PAUSE_INCONCLUSIVE, REVISION
@@ -248,7 +249,7 @@ def gather(seen: Observed, now: Instant) -> Facts | Invalid:
         roles = assign_roles(spec.template, status.collision_count, status.stable_rs, seen.replica_sets)
     except (ValueError, TypeError, AttributeError) as error:
         return Invalid("spec.template", f"Invalid value: {error}")
-    raw_canary = (spec_of(seen.rollout).get("strategy") or {}).get("canary") or {}
+    raw_canary = (spec_of(in_force(seen.rollout)).get("strategy") or {}).get("canary") or {}
     return Facts(
         seen=seen,
         now=now,

@@ -25,10 +25,12 @@ from shipway.api.verification import Rule
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, name_of, namespace_of, spec_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
-from shipway.kube.runtime.decision import Answer
+from shipway.kube.runtime.decision import Answer, Ask
+from shipway.rollouts.budget.asks import asks_of
+from shipway.rollouts.budget.policy import policy_of
 from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, VERIFICATION
-from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
+from shipway.rollouts.rollout.plugin_calls import next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.rollout.workload import resolved, workload_kind
@@ -62,7 +64,7 @@ class Observed(Struct, frozen=True):
 
     `route_kinds` maps (group, kind) of those objects to the served resource; `managed` are the names of added routes. `reach`
     is what the Rollout is remembered to have written into; `left_routers` and `left_routes`: what of it the spec names no more.
-    `answers` of plugins to what the status waits for.
+    `answers`: of plugins to what the status waits for, and of what is left of error budgets.
     """
 
     rollout: Obj
@@ -84,7 +86,7 @@ class Observed(Struct, frozen=True):
     workload: Obj | None = None
     unsynced: frozenset[str] = frozenset()
     settings: RolloutSettings = RolloutSettings()
-    answers: Mapping[StepAsk, Answer] = {}
+    answers: Mapping[Ask, Answer] = {}
     verification: Verification = Verification()
 
     @property
@@ -143,10 +145,11 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
     )
 
 
-def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[StepAsk, Answer]:
-    call = next_call(rollout, spec)
-    answer = world.answer(call.ask) if call is not None else None
-    return {call.ask: answer} if call is not None and answer is not None else {}
+def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[Ask, Answer]:
+    call, policy = next_call(rollout, spec), policy_of(rollout)
+    budgets = asks_of(policy, namespace_of(rollout)) if policy is not None else ()
+    asks: tuple[Ask, ...] = (*((call.ask,) if call is not None else ()), *budgets)
+    return {ask: answer for ask in asks if (answer := world.answer(ask)) is not None}
 
 
 def _pinned(rollout: Obj) -> tuple[Rule, ...]:

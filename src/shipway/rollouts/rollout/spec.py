@@ -27,8 +27,11 @@ from shipway.api.rollout import (
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import labels_of, name_of
+from shipway.kube.objects.views import annotations_of, labels_of, name_of
+from shipway.rollouts.budget.pinned import in_force, with_steps
+from shipway.rollouts.budget.policy import read_policy
 from shipway.rollouts.rollout.anti_affinity import PREFERRED, REQUIRED
+from shipway.rollouts.rollout.names import STRATEGY_BY_BUDGET
 from shipway.rollouts.traffic.gateway_api import PLUGIN
 from shipway.rollouts.traffic.router import MirrorRoute, read_as
 from shipway.rollouts.traffic.routers import (
@@ -79,13 +82,17 @@ def not_yet(path: str, what: str) -> Invalid:
 
 
 def parse(rollout: Obj) -> RolloutSpec | Invalid:
-    """The spec of a Rollout, or the first thing that is wrong with it."""
+    """The spec of a Rollout, with the steps that are in force, or the first thing that is wrong with it."""
+    meant = in_force(rollout)
     try:
-        spec = read_spec(rollout)
+        spec = read_spec(meant)
     except ValueError as error:
         path, _, text = str(error).partition(": ")
         return Invalid(path, text)
-    return _problem(orjson.dumps(rollout.get("spec"))) or spec
+    problem = _problem(orjson.dumps(meant.get("spec")))
+    if problem is None and (policy := annotations_of(rollout).get(STRATEGY_BY_BUDGET)):
+        problem = _problem_by_budget(orjson.dumps(rollout.get("spec")), policy)
+    return problem or spec
 
 
 def readable(rollout: Obj) -> RolloutSpec:
@@ -100,6 +107,24 @@ def readable(rollout: Obj) -> RolloutSpec:
 def _problem(raw: bytes) -> Invalid | None:
     """Remembered, because every event and every pass asks it of a spec that has not changed."""
     return next(_problems(read_spec({"spec": orjson.loads(raw)})), None)
+
+
+@lru_cache(maxsize=512)
+def _problem_by_budget(raw: bytes, text: str) -> Invalid | None:
+    """What is wrong with the strategies that a Rollout of this spec may take by its error budget."""
+    path, rollout = f"metadata.annotations[{STRATEGY_BY_BUDGET}]", {"spec": orjson.loads(raw)}
+    try:
+        policy = read_policy(text)
+    except InvalidInput as error:
+        return Invalid(path, error.message)
+    if read_spec(rollout).strategy.canary is None:
+        return Invalid(path, "only a canary has steps to choose, and this Rollout is blue-green: remove the annotation")
+    for strategy in policy.strategies:
+        read = parse(with_steps(rollout, list(strategy.steps))) if strategy.steps is not None else None
+        if isinstance(read, Invalid):
+            field = read.path.removeprefix("spec.strategy.").removeprefix("canary.")
+            return Invalid(f"{path}.strategies.{strategy.pace}.{field}", read.text)
+    return None
 
 
 def _problems(spec: RolloutSpec) -> Iterator[Invalid]:
