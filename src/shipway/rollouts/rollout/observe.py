@@ -5,6 +5,7 @@ and `synced` says whether that is knowledge or merely the first second after a s
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -89,9 +90,10 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
     routers, reach = routers_of(spec), remembered(rollout)
     has_left = reach != reach_of(rollout, spec)
     managed = tuple(dict.fromkeys((*managed_routes(spec), *(reach.managed if has_left else ()))))
-    targets = [router.targets(name_of(rollout), namespace, managed) for router in routers]
+    look = partial(_there, world)
+    targets = [router.targets(name_of(rollout), namespace, managed, look) for router in routers]
     left = reach.routers if has_left else ()
-    left_targets = [router.targets(name_of(rollout), namespace, reach.managed) for router in left]
+    left_targets = [router.targets(name_of(rollout), namespace, reach.managed, look) for router in left]
     named = sorted({(ref.group, ref.kind) for refs in (*targets, *left_targets) for ref in refs})
     kinds = {(group, kind): world.resource_for(group, kind) for group, kind in named}
     return Observed(
@@ -209,12 +211,18 @@ def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[ReplicaSet]) -
     return tuple(pod for owner in replica_sets for pod in world.indexed(PODS, BY_OWNER, owner.uid))
 
 
+def _there(world: World, ref: Ref) -> Obj | None:
+    resource = world.resource_for(ref.group, ref.kind)
+    return world.get(resource, ref.namespace, ref.name) if resource is not None else None
+
+
 def _see(world: World, refs: Iterable[Ref], kinds: Mapping[tuple[str, str], Resource | None]) -> Seen:
     objs: dict[Ref, Obj | None] = {}
     for ref in refs:
         resource = kinds[(ref.group, ref.kind)]
         objs[ref] = world.get(resource, ref.namespace, ref.name) if resource is not None else None
-    return Seen(objs, frozenset(kind for kind, resource in kinds.items() if resource is None))
+    versions = {kind: resource.api_version for kind, resource in kinds.items() if resource is not None}
+    return Seen(objs, frozenset(kinds.keys() - versions.keys()), versions)
 
 
 def templates_of(world: World, namespace: str, refs: Iterable[TemplateRef]) -> dict[TemplateRef, Obj | None]:

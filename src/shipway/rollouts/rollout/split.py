@@ -169,6 +169,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         mirror_routes=_mirror_routes(facts),
         canary_hash=new.hash if new is not None and answers else "",
         stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
+        coming_hash=wanted.canary_hash,
         rollout=facts.name,
         owner=controller_ref(facts.rollout),
     )
@@ -261,12 +262,12 @@ def _restored(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> tuple[Note, .
 
 
 def _writing(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> Effects:
-    """All at once, but for edits that have to come after others."""
+    """One batch for each turn."""
     planned = [(edit, _action(facts, edit, seen)) for edit, seen in edits]
-    first = tuple(action for edit, action in planned if not edit.later)
-    later = tuple(action for edit, action in planned if edit.later)
+    turns = sorted({edit.turn for edit, _ in planned})
+    batches = tuple(Batch(tuple(action for edit, action in planned if edit.turn == turn)) for turn in turns)
     tied = tuple(Tied(action, facts.note(*edit.told)) for edit, action in planned if edit.told[0])
-    return Effects(batches=tuple(Batch(actions) for actions in (first, later) if actions), tied=tied)
+    return Effects(batches=batches, tied=tied)
 
 
 def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
