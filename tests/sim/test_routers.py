@@ -273,9 +273,9 @@ async def everywhere(user: Client) -> list[int]:
     ]
 
 
-async def is_gone(user: Client, resource: Resource, name: str) -> bool:
+async def is_gone(user: Client, resource: Resource, name: str, namespace: str = NS) -> bool:
     try:
-        await user.get(resource, NS, name)
+        await user.get(resource, namespace, name)
     except NotFound:
         return True
     return False
