@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from shipway.api.crds import load_crds
+from shipway.api.app_mesh import GROUP as APP_MESH
+from shipway.api.crds import load_crds, load_router_crds
 from shipway.api.kinds import CRDS
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
@@ -36,6 +37,7 @@ INSTANCE = "argo-rollouts-e2e"
 SUITES = (
     "TestAnalysisSuite",
     "TestAPISIXSuite",
+    "TestAppMeshSuite",
     "TestAWSSuite",
     "TestBlueGreenSuite",
     "TestCanarySuite",
@@ -73,7 +75,8 @@ async def stage(binary: Path, home: Path, manifests: Path) -> AsyncGenerator[Pat
     """A cluster with a node and a `shipway run` for the suite's Rollouts; yields its kubeconfig."""
     async with ControlPlane.start(binary, home) as plane:
         client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))
-        for crd in load_crds():
+        mesh = [crd for crd in load_router_crds() if crd["spec"]["group"] == APP_MESH]
+        for crd in (*load_crds(), *mesh, yaml.safe_load((HERE / "mesh.yaml").read_text())):
             await client.create(CRDS, crd)
         others = ["apply", "--server-side", "--kubeconfig", plane.kubeconfig, "-f", manifests / "crds"]
         await asyncio.to_thread(subprocess.run, [BIN / "kubectl", *others], check=True, stdout=subprocess.DEVNULL)
