@@ -68,7 +68,8 @@ def with_pod_label(node: Obj, label: str, value: str | None) -> Obj:
     """A VirtualNode that asks for `label` in its pods; None: that does not."""
     made = copy_obj(node)
     selector: Obj = {**(spec_of(node).get("podSelector") or {})}
-    labels = {key: one for key, one in (selector.get("matchLabels") or {}).items() if key != label}
+    labels: dict[str, str] = {**(selector.get("matchLabels") or {})}
+    labels.pop(label, None)
     selector["matchLabels"] = labels if value is None else {**labels, label: value}
     made["spec"] = {**spec_of(made), "podSelector": selector}
     return made

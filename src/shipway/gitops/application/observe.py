@@ -463,8 +463,8 @@ def _claims(world: World, desired: Desired) -> tuple[Claim, ...]:
     found: list[Claim] = []
     for group, kind in CLAIMANT_KINDS:
         resource = world.resource_for(group, kind, cluster)
-        for place in places if resource else ():
-            for claimant in world.indexed(resource, CLAIMS, claim_key(place)):
+        for place in places:
+            for claimant in world.indexed(resource, CLAIMS, claim_key(place)) if resource else ():
                 found += [claim for claim in claims_of(claimant) if claim.target == place]
     return tuple(found)
 
