@@ -104,9 +104,10 @@ def test_a_third_version_takes_over_a_canary_that_has_a_share_and_an_abort_gives
         assert await mesh_hashes(world.user) == (v3, v1)
         await world.patch_status(abort=True)
         await world.phase("Degraded", "RolloutAborted")
-        await world.clock.sleep(2)
+        await world.clock.sleep(120)
         assert await mesh_shares(world.user) == (0, 100)
         assert (mesh.homeless, mesh.lost) == ([], [])
+        assert not any("TrafficRouteRestored" in line for line in await world.told())
 
     simulate(story)
 
