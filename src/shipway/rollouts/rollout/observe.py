@@ -24,7 +24,7 @@ from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import is_deleting, labels_of, name_of, namespace_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer
-from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
+from shipway.rollouts.rollout.leaving import Reach, has_two_pairs, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.plugin_calls import StepAsk, next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
@@ -101,7 +101,11 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
         spec=spec,
         replica_sets=replica_sets,
         pods=_pods(world, spec, replica_sets),
-        services={name: world.get(SERVICES, namespace, name) for name in (*service_names(spec), *reach.services) if name},
+        services={
+            name: world.get(SERVICES, namespace, name)
+            for name in (*service_names(spec), *reach.services, *reach.steady)
+            if name
+        },
         routers=routers,
         routes=tuple(_see(world, refs, kinds) for refs in targets),
         route_kinds=kinds,
@@ -159,7 +163,8 @@ def named_services(spec: RolloutSpec) -> dict[str, str]:
         named = {"canary.stableService": canary.stable_service, "canary.canaryService": canary.canary_service}
         if canary.ping_pong is not None:
             pair = canary.ping_pong
-            named = {"canary.pingPong.pingService": pair.ping_service, "canary.pingPong.pongService": pair.pong_service}
+            turning = {"canary.pingPong.pingService": pair.ping_service, "canary.pingPong.pongService": pair.pong_service}
+            named = {**turning, **(named if has_two_pairs(canary) else {})}
     elif blue_green is not None:
         named = {"blueGreen.activeService": blue_green.active_service, "blueGreen.previewService": blue_green.preview_service}
     return {f"spec.strategy.{path}": name for path, name in named.items() if name}

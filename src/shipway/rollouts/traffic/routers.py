@@ -68,6 +68,11 @@ def has_only(routing: TrafficRouting, *keys: str) -> bool:
     )
 
 
+def takes_turns(router: Router) -> bool:
+    """Whether a router leads to ping and pong where a Rollout names stable and canary services beside them."""
+    return isinstance(router, alb.Alb)
+
+
 def needs_services(routing: TrafficRouting) -> bool:
     """Everybody does, but for Istio with subsets."""
     return routing.istio is None or not routing.istio.get("destinationRule")
