@@ -164,7 +164,7 @@ async def account_of(client: Client, kubeconfig: Path, folder: Path) -> Path:
 
 
 EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true,manage.impersonation=true," + ",".join(
-    f"manage.routers.{router}=true" for router in ("apisix", "istio", "smi", "traefik")
+    f"manage.routers.{router}=true" for router in ("ambassador", "apisix", "appmesh", "istio", "smi", "traefik")
 )
 
 

@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import HTTP_ROUTES, NAMESPACES, ROLLOUTS
+from shipway.api.crds import load_router_crds
+from shipway.api.kinds import APP_MESH_ROUTERS, CRDS, HTTP_ROUTES, MAPPINGS, NAMESPACES, ROLLOUTS
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.wire import Transport
+from tests.kube.installation import Audited, granted, granting
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
+from tests.sim.test_routers import everywhere, is_gone, mesh_shares, paused_behind_many
+from tests.sim.test_routers_left import change, edit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
@@ -26,8 +31,14 @@ BACKGROUND = {"templates": [{"templateName": "errors"}], "startingStep": 1}
 @asynccontextmanager
 async def world(plane: Any, account: Path) -> AsyncGenerator[World, None]:
     """The engine works with the rights of its account; users, pods and metrics are the test's."""
-    transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
     engine = HttpTransport(load_kubeconfig(account))
+    async with world_of(plane, engine) as there:
+        yield there
+
+
+@asynccontextmanager
+async def world_of(plane: Any, engine: Transport) -> AsyncGenerator[World, None]:
+    transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
     there = World(transport, SystemClock(), lambda server, clock: engine)
     try:
         await furnished(there)
@@ -35,6 +46,8 @@ async def world(plane: Any, account: Path) -> AsyncGenerator[World, None]:
             yield there
     finally:
         await there.user.delete(NAMESPACES, "", NS)
+        while not await is_gone(there.user, NAMESPACES, NS, namespace=""):
+            await there.clock.sleep(0.2)
         await engine.close()
         await transport.close()
 
@@ -87,3 +100,33 @@ async def rests(there: World) -> None:
     await there.clock.sleep(5)
     assert (await there.rollout())["metadata"]["resourceVersion"] == before
     assert len(await there.sizes()) == 3
+
+
+ROUTERS = tuple(f"routers/{name}.yaml" for name in ("ambassador", "apisix", "appmesh", "smi", "traefik"))
+
+
+@pytest.mark.compat("rollouts:router.ambassador", "rollouts:router.appMesh")
+@pytest.mark.proves("deploy:least-rights")
+async def test_many_routers_follow_one_canary_with_the_least_rights(real_control_plane: Any, shipway_account: Path) -> None:
+    """Each router's file grants what its story needs, and no more."""
+    audited = Audited(HttpTransport(load_kubeconfig(shipway_account)))
+    async with (
+        granting(real_control_plane.kubeconfig, shipway_account, *ROUTERS),
+        world_of(real_control_plane, audited) as there,
+    ):
+        await paused_behind_many(there)
+        assert await everywhere(there.user) == [30] * 6
+        await edit(there.user, MAPPINGS, "web-canary", "/spec/weight", 90)
+        await edit(there.user, APP_MESH_ROUTERS, "web", "/spec/routes/0/httpRoute/action/weightedTargets/1/weight", 1)
+        await there.clock.sleep(2)
+        assert await everywhere(there.user) == [30] * 6
+        gone = ("nginx", "smi", "apisix", "ambassador", "appMesh", "managedRoutes")
+        await change(there, trafficRouting=dict.fromkeys(gone))
+        assert await is_gone(there.user, MAPPINGS, "web-canary")
+        assert await mesh_shares(there.user) == (0, 100)
+        for crd in load_router_crds():
+            await there.user.delete(CRDS, "", crd["metadata"]["name"])
+    assert audited.refused == []
+    wanted = granted(*ROUTERS)
+    groups = {one.group for one in wanted}
+    assert {one for one in audited.used if one.group in groups} == wanted

@@ -3,6 +3,8 @@
 Who asks for `shipway_account` gets the kubeconfig of the ServiceAccount, which may do exactly what `deploy/` grants.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,21 @@ async def install(kubeconfig: Path, folder: Path) -> Path:
         await client.close()
     await until_granted(path, *CHOSEN)
     return path
+
+
+@asynccontextmanager
+async def granting(kubeconfig: Path, account: Path, *names: str) -> AsyncGenerator[None, None]:
+    """What more files grant the account, until the end."""
+    client = Client(HttpTransport(load_kubeconfig(kubeconfig)), manager="installer")
+    try:
+        for obj in documents(*names):
+            await client.apply(RESOURCES[obj["kind"]], obj, manager="installer")
+        await until_granted(account, *names)
+        yield
+        for obj in documents(*names):
+            await client.delete(RESOURCES[obj["kind"]], "", obj["metadata"]["name"])
+    finally:
+        await client.close()
 
 
 def documents(*names: str) -> list[Obj]:

@@ -17,10 +17,12 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from shipway.api.crds import load_crds
+from shipway.api.app_mesh import GROUP as APP_MESH
+from shipway.api.crds import load_crds, load_router_crds
 from shipway.api.kinds import CRDS
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
@@ -36,6 +38,7 @@ INSTANCE = "argo-rollouts-e2e"
 SUITES = (
     "TestAnalysisSuite",
     "TestAPISIXSuite",
+    "TestAppMeshSuite",
     "TestAWSSuite",
     "TestBlueGreenSuite",
     "TestCanarySuite",
@@ -73,10 +76,12 @@ async def stage(binary: Path, home: Path, manifests: Path) -> AsyncGenerator[Pat
     """A cluster with a node and a `shipway run` for the suite's Rollouts; yields its kubeconfig."""
     async with ControlPlane.start(binary, home) as plane:
         client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))
-        for crd in load_crds():
+        mesh = [crd for crd in load_router_crds() if crd["spec"]["group"] == APP_MESH]
+        for crd in (*load_crds(), *mesh, yaml.safe_load((HERE / "mesh.yaml").read_text())):
             await client.create(CRDS, crd)
         others = ["apply", "--server-side", "--kubeconfig", plane.kubeconfig, "-f", manifests / "crds"]
         await asyncio.to_thread(subprocess.run, [BIN / "kubectl", *others], check=True, stdout=subprocess.DEVNULL)
+        await client.patch(CRDS, "", "trafficsplits.split.smi-spec.io", await _oldest_version(client))
         run = ["run", "--kubeconfig", plane.kubeconfig, "--engines", "rollouts", "--instance-id", INSTANCE]
         async with Node(client, name="peers", home=home / "node", clock=SystemClock(), addresses=AddressBook()):
             engine = await asyncio.create_subprocess_exec(BIN / "shipway", *run, "--listen", METRICS_AT, stderr=DEVNULL)
@@ -86,6 +91,15 @@ async def stage(binary: Path, home: Path, manifests: Path) -> AsyncGenerator[Pat
                 engine.terminate()
                 await engine.wait()
         await client.transport.close()
+
+
+async def _oldest_version(client: Client) -> dict[str, Any]:
+    """TrafficSplits as v1alpha1 only: the suite looks at no other, and skips itself where that is not served."""
+    crd = await client.get(CRDS, "", "trafficsplits.split.smi-spec.io")
+    versions = [{**version, "served": False} for version in crd["spec"]["versions"]]
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    oldest = {"name": "v1alpha1", "served": True, "storage": False, "schema": {"openAPIV3Schema": schema}}
+    return {"spec": {"versions": [*versions, oldest]}}
 
 
 async def played(

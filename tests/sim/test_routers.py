@@ -1,4 +1,4 @@
-"""Canaries behind routers other than the Gateway API: Istio beside the GitOps engine, NGINX, Traefik and APISIX together."""
+"""Canaries behind routers other than the Gateway API: Istio and App Mesh beside the GitOps engine, and many together."""
 
 import asyncio
 import json
@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from shipway.api.crds import load_router_crds
-from shipway.api.kinds import CRDS, ROLLOUTS
+from shipway.api.kinds import APP_MESH_NODES, APP_MESH_ROUTERS, APP_MESH_SERVICES, CRDS, MAPPINGS, ROLLOUTS
 from shipway.base.errors import NotFound
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
+from shipway.rollouts.rollout.names import HASH_LABEL
 from tests.sim import gitops_world
 from tests.sim.rollouts_world import NS, World, errors_template, rollout, service, simulate
 from tests.sim.test_delivery import Metrics, begin, writes_to_objects
@@ -28,6 +29,10 @@ TRAFFIC_SPLITS = Resource("split.smi-spec.io", "v1alpha3", "TrafficSplit", "traf
 ACTION = "alb.ingress.kubernetes.io/actions.root"
 Look = Callable[[Client], Awaitable[tuple[int, int]]]
 HEADER = {"name": "staff", "match": [{"headerName": "x-staff", "headerValue": {"exact": "yes"}}]}
+APP_MESH = {
+    "virtualService": {"name": "web"},
+    "virtualNodeGroup": {"canaryVirtualNodeRef": {"name": "web-canary"}, "stableVirtualNodeRef": {"name": "web-stable"}},
+}
 ISTIO = {
     "virtualService": {"name": "web"},
     "destinationRule": {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable"},
@@ -175,8 +180,25 @@ def test_a_missing_virtual_service_is_told_and_recovered_from() -> None:
     simulate(story)
 
 
+def mesh_objects() -> list[tuple[Resource, Obj]]:
+    """What App Mesh needs for the Rollout."""
+    nodes = [
+        made(APP_MESH_NODES, f"web-{side}", podSelector={"matchLabels": {"app": "web", HASH_LABEL: f"{side}-tbd"}})
+        for side in ("canary", "stable")
+    ]
+    targets = [{"virtualNodeRef": {"name": f"web-{side}"}, "weight": share} for side, share in (("canary", 0), ("stable", 100))]
+    route = {"name": "main", "httpRoute": {"match": {"prefix": "/"}, "action": {"weightedTargets": targets}}}
+    service = made(APP_MESH_SERVICES, provider={"virtualRouter": {"virtualRouterRef": {"name": "web"}}})
+    router = made(APP_MESH_ROUTERS, listeners=[], routes=[route])
+    return [*((APP_MESH_NODES, node) for node in nodes), (APP_MESH_SERVICES, service), (APP_MESH_ROUTERS, router)]
+
+
+def mapping() -> Obj:
+    return made(MAPPINGS, prefix="/", hostname="*", service="web-stable:80")
+
+
 async def paused_behind_many(world: World) -> None:
-    """A canary with 30 % behind four routers at once, and a header route."""
+    """A canary with 30 % behind six routers at once, and a header route."""
     user = world.user
     await install(user, world.clock)
     backend = {"service": {"name": "web-stable", "port": {"number": 80}}}
@@ -187,8 +209,13 @@ async def paused_behind_many(world: World) -> None:
     await user.create(TRAEFIK_SERVICES, made(TRAEFIK_SERVICES, weighted=weighted))
     backends = [{"serviceName": name, "servicePort": 80} for name in names]
     await user.create(APISIX_ROUTES, made(APISIX_ROUTES, http=[{"name": "web", "backends": backends}]))
+    await user.create(MAPPINGS, mapping())
+    for resource, obj in mesh_objects():
+        await user.create(resource, obj)
     routing = {
         "nginx": {"stableIngress": "web"},
+        "ambassador": {"mappings": ["web"]},
+        "appMesh": APP_MESH,
         "traefik": {"weightedTraefikServiceName": "web"},
         "smi": {},
         "apisix": {"route": {"name": "web"}},
@@ -205,14 +232,29 @@ def test_several_routers_at_once() -> None:
     async def story(world: World) -> None:
         user = world.user
         await paused_behind_many(world)
-        assert await everywhere(user) == [30, 30, 30, 30]
+        assert await everywhere(user) == [30] * 6
         assert dig(await user.get(APISIX_ROUTES, NS, "staff"), "spec", "http", 0, "backends", 0, "weight") == 100
         await world.patch_status(abort=True)
         await world.phase("Degraded")
-        assert await everywhere(user) == [0, 0, 0, 0]
+        assert await everywhere(user) == [0] * 6
         assert await is_gone(user, APISIX_ROUTES, "staff")
+        assert await is_gone(user, MAPPINGS, "web-canary")
 
     simulate(story)
+
+
+async def mesh_shares(user: Client) -> tuple[int, int]:
+    """(canary, stable) in the VirtualRouter."""
+    router = await user.get(APP_MESH_ROUTERS, NS, "web")
+    canary, stable = (target["weight"] for target in router["spec"]["routes"][0]["httpRoute"]["action"]["weightedTargets"])
+    return canary, stable
+
+
+async def mesh_hashes(user: Client) -> tuple[str, str]:
+    """(canary, stable) in the selectors of the VirtualNodes; "" where none is asked for."""
+    nodes = [await user.get(APP_MESH_NODES, NS, f"web-{side}") for side in ("canary", "stable")]
+    canary, stable = (dig(node, "spec", "podSelector", "matchLabels", HASH_LABEL, default="") for node in nodes)
+    return canary, stable
 
 
 async def everywhere(user: Client) -> list[int]:
@@ -226,12 +268,14 @@ async def everywhere(user: Client) -> list[int]:
         traefik["spec"]["weighted"]["services"][1]["weight"],
         split["spec"]["backends"][0]["weight"],
         route["spec"]["http"][0]["backends"][1]["weight"],
+        0 if await is_gone(user, MAPPINGS, "web-canary") else (await user.get(MAPPINGS, NS, "web-canary"))["spec"]["weight"],
+        (await mesh_shares(user))[0],
     ]
 
 
-async def is_gone(user: Client, resource: Resource, name: str) -> bool:
+async def is_gone(user: Client, resource: Resource, name: str, namespace: str = NS) -> bool:
     try:
-        await user.get(resource, NS, name)
+        await user.get(resource, namespace, name)
     except NotFound:
         return True
     return False
@@ -264,6 +308,15 @@ def with_mesh(image: str) -> list[Obj]:
     path = virtual_service()
     path["spec"]["http"][0]["route"].append({"destination": {"host": "web"}, "weight": 50})
     return manifests(image, {"istio": ISTIO}, path, destination_rule(), *load_router_crds())
+
+
+def with_app_mesh(image: str) -> list[Obj]:
+    """Git states placeholders for the hashes, as App Mesh asks for."""
+    git = manifests(image, {"appMesh": APP_MESH}, *(obj for _, obj in mesh_objects()), *load_router_crds())
+    canary = next(obj for obj in git if obj["kind"] == ROLLOUTS.kind)["spec"]["strategy"]["canary"]
+    canary["steps"] = [step for step in canary["steps"] if "setHeaderRoute" not in step]
+    canary["analysis"]["startingStep"] = 0
+    return git
 
 
 def with_load_balancer(image: str) -> list[Obj]:
@@ -306,7 +359,7 @@ async def until_share(there: gitops_world.World, look: Look, canary: int) -> Non
     raise AssertionError(f"the canary never had {canary} %: {await look(there.user)}")
 
 
-@pytest.mark.parametrize(("git", "look"), [(with_mesh, shares), (with_load_balancer, alb_shares)])
+@pytest.mark.parametrize(("git", "look"), [(with_mesh, shares), (with_app_mesh, mesh_shares), (with_load_balancer, alb_shares)])
 def test_the_gitops_engine_writes_nothing_while_a_canary_moves(git: Callable[[str], list[Obj]], look: Look) -> None:
     metrics = Metrics()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS, SERVICES
+from shipway.api.kinds import APP_MESH_ROUTERS, HTTP_ROUTES, MAPPINGS, ROLLOUTS, SERVICES
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
@@ -23,6 +23,9 @@ from tests.sim.test_routers import (
     everywhere,
     http_routes,
     is_gone,
+    mesh_hashes,
+    mesh_objects,
+    mesh_shares,
     paused_behind_many,
     routed,
     shares,
@@ -30,6 +33,9 @@ from tests.sim.test_routers import (
     with_alb,
     with_istio,
 )
+
+OWNED = ((INGRESSES, "web-web-canary"), (TRAFFIC_SPLITS, "web"), (MAPPINGS, "web-canary"))
+"""What Rollouts make for themselves."""
 
 
 async def change(world: World, **canary: Any) -> None:
@@ -65,11 +71,14 @@ def test_routers_that_are_taken_out_leave_nothing_behind() -> None:
         await paused_behind_many(world)
         left = await world.user.get(ROLLOUTS, NS, "web")
         assert "nginx" in left["metadata"]["annotations"]["shipway.dev/reaches"]
-        await change(world, trafficRouting={"nginx": None, "smi": None, "apisix": None, "managedRoutes": None})
-        for resource, name in ((INGRESSES, "web-web-canary"), (TRAFFIC_SPLITS, "web"), (APISIX_ROUTES, "staff")):
+        gone = ("nginx", "smi", "apisix", "ambassador", "appMesh", "managedRoutes")
+        await change(world, trafficRouting=dict.fromkeys(gone))
+        for resource, name in (*OWNED, (APISIX_ROUTES, "staff")):
             assert await is_gone(world.user, resource, name)
         route = await world.user.get(APISIX_ROUTES, NS, "web")
         assert [backend["weight"] for backend in route["spec"]["http"][0]["backends"]] == [100, 0]
+        assert await mesh_shares(world.user) == (0, 100)
+        assert await mesh_hashes(world.user) == ("canary-hash", "")
         weighted = await world.user.get(TRAEFIK_SERVICES, NS, "web")
         assert weighted["spec"]["weighted"]["services"][1]["weight"] == 30
         found = await world.user.get(ROLLOUTS, NS, "web")
@@ -135,27 +144,30 @@ def test_what_somebody_edits_or_deletes_behind_any_router_is_reported_and_writte
             (TRAFFIC_SPLITS, "web", "/spec/backends/0/weight", 90),
             (APISIX_ROUTES, "web", "/spec/http/0/backends/1/weight", 90),
             (APISIX_ROUTES, "staff", "/spec/http/0/backends/0/weight", 1),
+            (MAPPINGS, "web-canary", "/spec/weight", 90),
+            (APP_MESH_ROUTERS, "web", "/spec/routes/0/httpRoute/action/weightedTargets/0/weight", 90),
         ):
             await edit(user, resource, name, path, value)
             await world.clock.sleep(2)
-            assert await everywhere(user) == [30, 30, 30, 30]
+            assert await everywhere(user) == [30] * 6
             assert (
                 f"TrafficRouteRestored: {resource.kind} shop/{name} no longer says what the Rollout wants: written again"
                 in (await world.told())
             )
-        for resource, name in ((INGRESSES, "web-web-canary"), (TRAFFIC_SPLITS, "web"), (APISIX_ROUTES, "staff")):
+        for resource, name in (*OWNED, (APISIX_ROUTES, "staff")):
             await user.delete(resource, NS, name)
             await world.clock.sleep(2)
             assert not await is_gone(user, resource, name)
             assert f"TrafficRouteRestored: {resource.kind} shop/{name} is gone: written again" in await world.told()
-        assert await everywhere(user) == [30, 30, 30, 30]
-        for resource, name in ((TRAEFIK_SERVICES, "web"), (APISIX_ROUTES, "web"), (SERVICES, "web-canary")):
+        assert await everywhere(user) == [30] * 6
+        theirs = ((TRAEFIK_SERVICES, "web"), (APISIX_ROUTES, "web"), (SERVICES, "web-canary"), (MAPPINGS, "web"))
+        for resource, name in (*theirs, *((kind, obj["metadata"]["name"]) for kind, obj in mesh_objects())):
             found = await user.get(resource, NS, name)
             await user.delete(resource, NS, name)
             await world.phase("Degraded", "InvalidSpec")
             await user.create(resource, bare(found))
             await world.phase("Paused")
-            assert await everywhere(user) == [30, 30, 30, 30]
+            assert await everywhere(user) == [30] * 6
 
     simulate(story)
 

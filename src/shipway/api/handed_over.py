@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from shipway.api import app_mesh
 from shipway.api.mesh_fields import (
     Part,
     Weighted,
@@ -44,6 +45,7 @@ CLAIMS = "claims"
 
 ROLLOUT = ("argoproj.io", "Rollout")
 INGRESS = ("networking.k8s.io", "Ingress")
+VIRTUAL_ROUTER, VIRTUAL_NODE = ((app_mesh.GROUP, kind) for kind in (app_mesh.VIRTUAL_ROUTER, app_mesh.VIRTUAL_NODE))
 AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 CLAIMANT_KINDS = (ROLLOUT, AUTOSCALER)
 
@@ -94,10 +96,17 @@ def claims_of(obj: Obj) -> tuple[Claim, ...]:
     return ()
 
 
+def places_of(obj: Obj) -> frozenset[Ref]:
+    """Whose claims an object is under: its own, and for a VirtualRouter, which no Rollout names, those on its VirtualNodes."""
+    ref = ref_of(obj)
+    return app_mesh.nodes_of(obj) | {ref} if (ref.group, ref.kind) == VIRTUAL_ROUTER else frozenset((ref,))
+
+
 def rows_for(obj: Obj, claims: Sequence[Claim]) -> tuple[Row, ...]:
     """The rows that are active for `obj`, given who claims it."""
     ref = ref_of(obj)
-    claimants = {(claim.claimant.group, claim.claimant.kind) for claim in claims if claim.target == ref}
+    places = places_of(obj)
+    claimants = {(claim.claimant.group, claim.claimant.kind) for claim in claims if claim.target in places}
     return tuple(row for row in HANDED_OVER if row.target == (ref.group, ref.kind) and row.claimant in claimants)
 
 
@@ -132,6 +141,7 @@ def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
     held += _route_claims(routing, namespace, claimant, services)
     held += _istio_claims(routing, namespace, claimant, services)
     held += _weight_claims(routing, claimant, services)
+    held += _app_mesh_claims(routing, claimant)
     held += _alb_claims(routing, claimant, dig(rollout, "spec", "strategy", "canary", "stableService", default=""))
     return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
 
@@ -197,6 +207,14 @@ def _weight_claims(routing: Obj, claimant: Ref, services: tuple[str, ...]) -> li
         rules: tuple[str, ...] = tuple(dig(routing, "apisix", "route", "rules", default=[])) or (route,)
         held.append(Claim(Ref("apisix.apache.org", "ApisixRoute", claimant.namespace, route), claimant, services, rules=rules))
     return held
+
+
+def _app_mesh_claims(routing: Obj, claimant: Ref) -> list[Claim]:
+    """The hash in the two VirtualNodes, and the shares of both in VirtualRouters (`places_of`)."""
+    sides = ("canaryVirtualNodeRef", "stableVirtualNodeRef")
+    names: list[str] = [dig(routing, "appMesh", "virtualNodeGroup", side, "name", default="") for side in sides]
+    rules: tuple[str, ...] = tuple(dig(routing, "appMesh", "virtualService", "routes", default=[]))
+    return [Claim(Ref(*VIRTUAL_NODE, claimant.namespace, name), claimant, rules=rules) for name in names if name]
 
 
 def _alb_claims(routing: Obj, claimant: Ref, stable: str) -> list[Claim]:
@@ -373,6 +391,27 @@ def _strip_subset_hash(desired: Obj, claims: Sequence[Claim]) -> Obj:
     return strip_subset_labels(desired, _part(desired, claims), HASH_LABEL)
 
 
+def _keep_shares(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
+    return app_mesh.keep_shares(desired, live, *_mesh_part(desired, claims))
+
+
+def _strip_shares(desired: Obj, claims: Sequence[Claim]) -> Obj:
+    return app_mesh.strip_shares(desired, *_mesh_part(desired, claims))
+
+
+def _mesh_part(router: Obj, claims: Sequence[Claim]) -> tuple[frozenset[Ref], frozenset[str]]:
+    mine = [claim for claim in claims if claim.target in places_of(router)]
+    return frozenset(claim.target for claim in mine), frozenset(name for claim in mine for name in claim.rules)
+
+
+def _keep_pod_hash(desired: Obj, live: Obj, _: Sequence[Claim]) -> Obj:
+    return app_mesh.keep_pod_label(desired, live, HASH_LABEL)
+
+
+def _strip_pod_hash(desired: Obj, _: Sequence[Claim]) -> Obj:
+    return app_mesh.strip_pod_label(desired, HASH_LABEL)
+
+
 WEIGHTS: tuple[tuple[tuple[str, str], Weighted], ...] = (
     (("networking.istio.io", "VirtualService"), Weighted(("spec", "http"), "route")),
     *((("networking.istio.io", "VirtualService"), Weighted(("spec", key), "route", False)) for key in ("tls", "tcp")),
@@ -380,7 +419,10 @@ WEIGHTS: tuple[tuple[tuple[str, str], Weighted], ...] = (
     *(((group, "TraefikService"), Weighted(("spec", "weighted", "services"))) for group in TRAEFIK),
     (("apisix.apache.org", "ApisixRoute"), Weighted(("spec", "http"), "backends")),
 )
-"""Where kinds keep the weights that a Rollout moves. The canary Ingress of NGINX is the Rollout's own and in nobody's Git."""
+"""Where kinds keep the weights that a Rollout moves.
+
+The canary Ingress of NGINX and the canary Mapping of Ambassador are the Rollout's own and in nobody's Git.
+"""
 
 
 HANDED_OVER: tuple[Row, ...] = (
@@ -393,6 +435,8 @@ HANDED_OVER: tuple[Row, ...] = (
         Row(target, ROLLOUT, place.path, True, partial(_keep_mesh_weights, place), partial(_strip_mesh_weights, place))
         for target, place in WEIGHTS
     ),
+    Row(VIRTUAL_ROUTER, ROLLOUT, ("spec", "routes"), True, _keep_shares, _strip_shares),
+    Row(VIRTUAL_NODE, ROLLOUT, ("spec", "podSelector"), True, _keep_pod_hash, _strip_pod_hash),
     Row(("apps", "Deployment"), ROLLOUT, ("spec", "replicas"), False, _keep_replicas, _strip_replicas),
     *(
         Row(target, AUTOSCALER, ("spec", "replicas"), False, _keep_replicas, _strip_replicas)

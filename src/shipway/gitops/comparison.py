@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from shipway.api.handed_over import Claim, claims_of
+from shipway.api.handed_over import Claim, claims_of, places_of
 from shipway.api.kinds import APPLICATIONS
 from shipway.gitops.annotations import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, comma_list
 from shipway.gitops.asks import DryRunAsk
@@ -177,9 +177,12 @@ def _other_tracker(there: Live | None, instance: str) -> str:
 def _with_own_claims(desired: Sequence[Desired], claims: Mapping[Ref, tuple[Claim, ...]]) -> Mapping[Ref, tuple[Claim, ...]]:
     """The live claims and those of claimants that Git is about to create, so that their coming changes nothing."""
     held = {ref: list(some) for ref, some in claims.items()}
-    for want in desired:
-        for claim in claims_of(want.obj):
-            known = held.setdefault(claim.target, [])
-            if all(other.claimant != claim.claimant for other in known):
+    coming: dict[Ref, list[Claim]] = {}
+    for claim in (claim for want in desired for claim in claims_of(want.obj)):
+        coming.setdefault(claim.target, []).append(claim)
+    for want in desired if coming else ():
+        for claim in (claim for place in sorted(places_of(want.obj)) for claim in coming.get(place, ())):
+            known = held.setdefault(want.ref, [])
+            if all((other.claimant, other.target) != (claim.claimant, claim.target) for other in known):
                 known.append(claim)
     return {ref: tuple(some) for ref, some in held.items()}

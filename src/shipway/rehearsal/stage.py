@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from shipway.api.kinds import (
     ANALYSIS_TEMPLATES,
+    APP_MESH_NODES,
+    APP_MESH_ROUTERS,
+    APP_MESH_SERVICES,
     CLUSTER_ANALYSIS_TEMPLATES,
     CONFIG_MAPS,
     DESTINATION_RULES,
@@ -17,6 +20,7 @@ from shipway.api.kinds import (
     HTTP_ROUTES,
     INGRESSES,
     JOBS,
+    MAPPINGS,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
@@ -39,9 +43,13 @@ from shipway.rollouts.budget.policy import policy_of
 from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.observe import managed_routes, routers_of, service_names
 from shipway.rollouts.rollout.spec import readable
+from shipway.rollouts.traffic.router import sees_nothing
 
 KNOWN = (
     ANALYSIS_TEMPLATES,
+    APP_MESH_NODES,
+    APP_MESH_ROUTERS,
+    APP_MESH_SERVICES,
     CLUSTER_ANALYSIS_TEMPLATES,
     CONFIG_MAPS,
     DESTINATION_RULES,
@@ -49,6 +57,7 @@ KNOWN = (
     HTTP_ROUTES,
     INGRESSES,
     JOBS,
+    MAPPINGS,
     ROLLOUTS,
     SERVICES,
     TRAEFIK_SERVICES,
@@ -138,7 +147,7 @@ def _fill_in(cluster: PlayedCluster, spec: RolloutSpec, name: str, namespace: st
             meta = {"name": service, "namespace": namespace}
             cluster.put(SERVICES, {"metadata": meta, "spec": {"selector": labels, "ports": [{"port": 80}]}})
     for router in routers_of(spec):
-        for ref in router.targets(name, namespace, managed_routes(spec)):
+        for ref in router.targets(name, namespace, managed_routes(spec), sees_nothing):
             kind = next((one for one in MADE_UP if one.group_kind == (ref.group, ref.kind)), None)
             if kind is not None and cluster.get(kind, ref.namespace, ref.name) is None:
                 refs = [{"name": one, "port": 80, "weight": 0 if index else 100} for index, one in enumerate(services)]

@@ -27,8 +27,12 @@ def test_kinds_of_traffic_routers_are_kept_apart() -> None:
     assert routers == [
         "apisixroutes.apisix.apache.org",
         "destinationrules.networking.istio.io",
+        "mappings.getambassador.io",
         "traefikservices.traefik.io",
         "trafficsplits.split.smi-spec.io",
+        "virtualnodes.appmesh.k8s.aws",
+        "virtualrouters.appmesh.k8s.aws",
+        "virtualservices.appmesh.k8s.aws",
         "virtualservices.networking.istio.io",
     ]
     assert not set(routers) & {crd["metadata"]["name"] for crd in load_crds()}

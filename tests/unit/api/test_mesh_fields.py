@@ -49,6 +49,29 @@ def pair(stable: int | None, canary: int | None) -> list[Obj]:
     return [to("stable.shop", stable), to("canary.shop", canary)]
 
 
+APP_MESH = {
+    "virtualService": {"name": "web"},
+    "virtualNodeGroup": {"canaryVirtualNodeRef": {"name": "next"}, "stableVirtualNodeRef": {"name": "now"}},
+}
+
+
+def mesh_router(*routes: tuple[str, int | None, int | None]) -> Obj:
+    """A VirtualRouter with routes of (name, weight of the canary, weight of stable), and one that leads elsewhere."""
+    found = [{"name": "else", "tcpRoute": {"action": {"weightedTargets": [mesh_target("other", 5)]}}}]
+    for name, canary, stable in routes:
+        targets = [mesh_target("next", canary), mesh_target("now", stable)]
+        found.append({"name": name, "httpRoute": {"action": {"weightedTargets": targets}}})
+    return obj("appmesh.k8s.aws/v1beta2", "VirtualRouter", routes=found)
+
+
+def mesh_target(node: str, weight: int | None) -> Obj:
+    return {"virtualNodeRef": {"name": node}, **({} if weight is None else {"weight": weight})}
+
+
+def mesh_node(labels: dict[str, str]) -> Obj:
+    return obj("appmesh.k8s.aws/v1beta2", "VirtualNode", podSelector={"matchLabels": labels}, listeners=[])
+
+
 CASES = [
     pytest.param(
         {"istio": {"virtualService": {"name": "web"}}},
@@ -192,6 +215,30 @@ CASES = [
         ingress(["staff", "stable"], {"mine": "new", f"{ALB}/actions.stable": "live"}),
         ingress(["stable"], {"mine": "new"}),
         id="annotations and paths of an ALB's Ingress",
+    ),
+    pytest.param(
+        {"appMesh": APP_MESH},
+        mesh_router(("main", 0, 100), ("api", 1, 99)),
+        mesh_router(("api", 30, 70), ("main", 20, 80)),
+        mesh_router(("main", 20, 80), ("api", 30, 70)),
+        mesh_router(("main", None, None), ("api", None, None)),
+        id="a VirtualRouter, found by its VirtualNodes",
+    ),
+    pytest.param(
+        {"appMesh": {**APP_MESH, "virtualService": {"name": "web", "routes": ["main"]}}},
+        mesh_router(("main", 0, 100), ("api", 1, 99)),
+        mesh_router(("main", 20, 80), ("api", 30, 70)),
+        mesh_router(("main", 20, 80), ("api", 1, 99)),
+        mesh_router(("main", None, None), ("api", 1, 99)),
+        id="named routes of a VirtualRouter",
+    ),
+    pytest.param(
+        {"appMesh": {**APP_MESH, "virtualNodeGroup": {"canaryVirtualNodeRef": {"name": "web"}}}},
+        mesh_node({"app": "web", "rollouts-pod-template-hash": "canary-tbd"}),
+        mesh_node({"app": "old", "rollouts-pod-template-hash": "abc"}),
+        mesh_node({"app": "web", "rollouts-pod-template-hash": "abc"}),
+        mesh_node({"app": "web"}),
+        id="the hash in a VirtualNode",
     ),
 ]
 

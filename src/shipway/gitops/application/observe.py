@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec
 from shipway.api.clusters import HERE
-from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of
+from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of, places_of
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
 from shipway.gitops.adoption import FORMER
@@ -459,12 +459,13 @@ def operation_options(spec: ApplicationSpec | None, operation: Operation | None)
 
 
 def _claims(world: World, desired: Desired) -> tuple[Claim, ...]:
-    ref, cluster = desired.ref, desired.resource.cluster if desired.resource else ""
+    cluster, places = desired.resource.cluster if desired.resource else "", sorted(places_of(desired.obj))
     found: list[Claim] = []
     for group, kind in CLAIMANT_KINDS:
         resource = world.resource_for(group, kind, cluster)
-        for claimant in world.indexed(resource, CLAIMS, claim_key(ref)) if resource else ():
-            found += [claim for claim in claims_of(claimant) if claim.target == ref]
+        for place in places:
+            for claimant in world.indexed(resource, CLAIMS, claim_key(place)) if resource else ():
+                found += [claim for claim in claims_of(claimant) if claim.target == place]
     return tuple(found)
 
 

@@ -65,8 +65,9 @@ from shipway.rollouts.rollout.runs import template_problem
 from shipway.rollouts.rollout.scaling import is_scaling_event, plan_scaling
 from shipway.rollouts.rollout.services import plan_services, service_problem
 from shipway.rollouts.rollout.spec import Invalid
-from shipway.rollouts.rollout.split import plan_leaving, plan_traffic, route_problem
+from shipway.rollouts.rollout.split import Traffic, agreed, plan_leaving, plan_traffic, route_problem
 from shipway.rollouts.rollout.status import Next, advance, reset_status, scaled_status
+from shipway.rollouts.rollout.turns import views
 from shipway.rollouts.rollout.waiting import as_it_was, still_waiting
 from shipway.rollouts.rollout.watches import POD_WATCH, route_watch, verification_watches, workload_watch
 
@@ -246,19 +247,28 @@ def _progress(facts: Facts, first: Effects) -> RolloutDecision:
     if runs.moves.abort is not None and not facts.is_promoted:
         facts = facts.with_abort()
         runs = msgspec.structs.replace(runs, effects=together(runs.effects, plan_runs(facts).effects))
-    switches = plan_services(facts)
-    traffic = plan_traffic(facts, switches.pointed)
+    moves, traffic = _moves(facts)
     scaling = plan_scaling(facts, traffic.weights)
-    effects = together(
-        before, _moves(facts, switches.effects, traffic.effects), runs.effects, scaling.effects, plan_workload(facts)
-    )
+    effects = together(before, moves, runs.effects, scaling.effects, plan_workload(facts))
     following = advance(facts, runs, traffic, restart.restarted_at, scaled=scaling.scaled)
     plugins = runs.plugins
     following = Next(following.status, (*plugins.notes, *following.notes), earliest(plugins.wake, following.wake))
     return _decision(facts, effects, following)
 
 
-def _moves(facts: Facts, switches: Effects, traffic: Effects) -> Effects:
+def _moves(facts: Facts) -> tuple[Effects, Traffic]:
+    """What moves services and routes, and the weights that come of it."""
+    switched = [(view, plan_services(view)) for view in views(facts)]
+    planned = [(view, switches.effects, plan_traffic(view, switches.pointed)) for view, switches in switched]
+    if len(planned) == 1:
+        ((view, switches, traffic),) = planned
+        return _arranged(view, switches, traffic.effects), traffic
+    traffic = agreed(facts.status.canary.weights, [part for *_, part in planned])
+    silent = [msgspec.structs.replace(_arranged(view, one, part.effects), notes=()) for view, one, part in planned]
+    return together(*silent, traffic.effects), traffic
+
+
+def _arranged(facts: Facts, switches: Effects, traffic: Effects) -> Effects:
     """Services that take turns are switched without traffic only, so theirs goes first; elsewhere pods are pointed at first.
 
     After an abort both lead to stable, and neither waits.

@@ -12,20 +12,24 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from shipway.api.rollout import RolloutSpec, TrafficRouting
+from shipway.api.rollout import Canary, RolloutSpec, TrafficRouting
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, spec_of
 from shipway.rollouts.rollout.names import HASH_LABEL, MANAGED_BY, REACHES
 from shipway.rollouts.traffic.router import Router
-from shipway.rollouts.traffic.routers import read_routers
+from shipway.rollouts.traffic.routers import read_routers, takes_turns
 
 
 class Reach(Struct, frozen=True, omit_defaults=True):
-    """`services` are (canary, stable), or (ping, pong) with `turns`, or (preview, active); `routing` is the block as it is."""
+    """`services` are (canary, stable), or (ping, pong) with `turns`, or (preview, active); `routing` is the block as it is.
+
+    `steady` are (canary, stable) beside a pair that takes turns.
+    """
 
     services: tuple[str, ...] = ()
     turns: bool = False
     routing: Obj = {}
+    steady: tuple[str, ...] = ()
 
     @property
     def routers(self) -> tuple[Router, ...]:
@@ -53,7 +57,9 @@ def reach_of(rollout: Obj, spec: RolloutSpec) -> Reach:
         return Reach()
     routing: Obj = dig(rollout, "spec", "strategy", "canary", "trafficRouting", default={})
     if canary.ping_pong is not None:
-        return _reach(canary.ping_pong.ping_service, canary.ping_pong.pong_service, turns=True, routing=routing)
+        reach = _reach(canary.ping_pong.ping_service, canary.ping_pong.pong_service, turns=True, routing=routing)
+        steady = (canary.canary_service, canary.stable_service) if has_two_pairs(canary) else ()
+        return msgspec.structs.replace(reach, steady=steady)
     return _reach(canary.canary_service, canary.stable_service, routing=routing)
 
 
@@ -72,8 +78,14 @@ def remembered(rollout: Obj) -> Reach:
     return reach
 
 
+def has_two_pairs(canary: Canary) -> bool:
+    """Whether stable and canary services stand beside ping and pong."""
+    return canary.ping_pong is not None and bool(canary.canary_service and canary.stable_service)
+
+
 def lost_services(before: Reach, now: Reach) -> tuple[str, ...]:
-    return tuple(name for name in before.services if name and name not in now.services)
+    kept = (*now.services, *now.steady)
+    return tuple(name for name in (*before.services, *before.steady) if name and name not in kept)
 
 
 def freed(service: Obj, rollout: str) -> Obj | None:
@@ -86,8 +98,10 @@ def freed(service: Obj, rollout: str) -> Obj | None:
     return body
 
 
-def sides(reach: Reach, stable_turn: str) -> Sequence[str]:
-    """(canary, stable) service."""
+def sides(reach: Reach, stable_turn: str, router: Router) -> Sequence[str]:
+    """(canary, stable) service behind a router."""
+    if reach.steady and not takes_turns(router):
+        return reach.steady
     if len(reach.services) != 2:
         return ("", "")
     return reach.services[::-1] if reach.turns and stable_turn == "ping" else reach.services

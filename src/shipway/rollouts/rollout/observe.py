@@ -5,6 +5,7 @@ and `synced` says whether that is knowledge or merely the first second after a s
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +29,7 @@ from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask
 from shipway.rollouts.budget.asks import asks_of
 from shipway.rollouts.budget.policy import policy_of
-from shipway.rollouts.rollout.leaving import Reach, reach_of, remembered
+from shipway.rollouts.rollout.leaving import Reach, has_two_pairs, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, VERIFICATION
 from shipway.rollouts.rollout.plugin_calls import next_call
 from shipway.rollouts.rollout.replica_set import ReplicaSet, read_replica_set
@@ -113,9 +114,10 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
     routers, reach = routers_of(spec), remembered(rollout)
     has_left = reach != reach_of(rollout, spec)
     managed = tuple(dict.fromkeys((*managed_routes(spec), *(reach.managed if has_left else ()))))
-    targets = [router.targets(name_of(rollout), namespace, managed) for router in routers]
+    look = partial(_there, world)
+    targets = [router.targets(name_of(rollout), namespace, managed, look) for router in routers]
     left = reach.routers if has_left else ()
-    left_targets = [router.targets(name_of(rollout), namespace, reach.managed) for router in left]
+    left_targets = [router.targets(name_of(rollout), namespace, reach.managed, look) for router in left]
     named = sorted({(ref.group, ref.kind) for refs in (*targets, *left_targets) for ref in refs})
     kinds = {(group, kind): world.resource_for(group, kind) for group, kind in named}
     rules = _verification(world, rollout, spec)
@@ -125,7 +127,11 @@ def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed
         spec=spec,
         replica_sets=replica_sets,
         pods=_pods(world, spec, replica_sets),
-        services={name: world.get(SERVICES, namespace, name) for name in (*service_names(spec), *reach.services) if name},
+        services={
+            name: world.get(SERVICES, namespace, name)
+            for name in (*service_names(spec), *reach.services, *reach.steady)
+            if name
+        },
         routers=routers,
         routes=tuple(_see(world, refs, kinds) for refs in targets),
         route_kinds=kinds,
@@ -223,7 +229,8 @@ def named_services(spec: RolloutSpec) -> dict[str, str]:
         named = {"canary.stableService": canary.stable_service, "canary.canaryService": canary.canary_service}
         if canary.ping_pong is not None:
             pair = canary.ping_pong
-            named = {"canary.pingPong.pingService": pair.ping_service, "canary.pingPong.pongService": pair.pong_service}
+            turning = {"canary.pingPong.pingService": pair.ping_service, "canary.pingPong.pongService": pair.pong_service}
+            named = {**turning, **(named if has_two_pairs(canary) else {})}
     elif blue_green is not None:
         named = {"blueGreen.activeService": blue_green.active_service, "blueGreen.previewService": blue_green.preview_service}
     return {f"spec.strategy.{path}": name for path, name in named.items() if name}
@@ -275,12 +282,18 @@ def _pods(world: World, spec: RolloutSpec, replica_sets: Iterable[ReplicaSet]) -
     return tuple(pod for owner in replica_sets for pod in world.indexed(PODS, BY_OWNER, owner.uid))
 
 
+def _there(world: World, ref: Ref) -> Obj | None:
+    resource = world.resource_for(ref.group, ref.kind)
+    return world.get(resource, ref.namespace, ref.name) if resource is not None else None
+
+
 def _see(world: World, refs: Iterable[Ref], kinds: Mapping[tuple[str, str], Resource | None]) -> Seen:
     objs: dict[Ref, Obj | None] = {}
     for ref in refs:
         resource = kinds[(ref.group, ref.kind)]
         objs[ref] = world.get(resource, ref.namespace, ref.name) if resource is not None else None
-    return Seen(objs, frozenset(kind for kind, resource in kinds.items() if resource is None))
+    versions = {kind: resource.api_version for kind, resource in kinds.items() if resource is not None}
+    return Seen(objs, frozenset(kinds.keys() - versions.keys()), versions)
 
 
 def templates_of(world: World, namespace: str, refs: Iterable[TemplateRef]) -> dict[TemplateRef, Obj | None]:

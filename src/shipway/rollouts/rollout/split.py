@@ -27,9 +27,11 @@ from shipway.rollouts.rollout.leaving import freed, lost_services, reach_of, sid
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.observe import managed_routes
 from shipway.rollouts.rollout.spec import Invalid, invalid
-from shipway.rollouts.traffic.router import Edit, MirrorRoute, Seen, Split
+from shipway.rollouts.rollout.turns import views
+from shipway.rollouts.traffic.router import Edit, MirrorRoute, Router, Seen, Split
 
 NO_SWITCHES: dict[str, str] = {}
+WEIGHT_UPDATED = "TrafficWeightUpdated"
 
 
 class Traffic(Struct, frozen=True):
@@ -69,6 +71,20 @@ def plan_traffic(facts: Facts, switched: dict[str, str]) -> Traffic:
         notes = _restored(facts, edits)
     written = _writing(facts, edits)
     return Traffic(weights, together(written, Effects(notes=notes)), verified=verified is not False)
+
+
+def agreed(before: Weights | None, parts: Sequence[Traffic]) -> Traffic:
+    """What all views of a pass come to: weights are told once, when they are the same everywhere."""
+    moved = [part for part in parts if part.weights is not None]
+    if len(moved) < 2:
+        return moved[0] if moved else Traffic()
+    weights = [(part.weights.canary.weight, part.weights.stable.weight) for part in moved if part.weights is not None]
+    is_one = len(set(weights)) == 1
+    notes = [note for part in moved for note in part.effects.notes if is_one or note.reason != WEIGHT_UPDATED]
+    told = {note.reason: note for note in reversed(notes) if note.reason == WEIGHT_UPDATED}
+    others = tuple(note for note in notes if note.reason != WEIGHT_UPDATED)
+    effects = Effects(notes=(*told.values(), *others))
+    return Traffic(moved[0].weights if is_one else before, effects, verified=is_one and all(part.verified for part in moved))
 
 
 def _wanted(facts: Facts) -> _Wanted | None:
@@ -169,6 +185,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         mirror_routes=_mirror_routes(facts),
         canary_hash=new.hash if new is not None and answers else "",
         stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
+        coming_hash=wanted.canary_hash,
         rollout=facts.name,
         owner=controller_ref(facts.rollout),
     )
@@ -223,24 +240,30 @@ def plan_leaving(facts: Facts) -> Effects | None:
     seen, reach, present = facts.seen, facts.seen.reach, reach_of(facts.rollout, facts.spec)
     if reach == present:
         return None
-    canary, stable = sides(reach, facts.status.canary.stable_ping_pong)
     lost = lost_services(reach, present)
     if facts.stable is None or (seen.left_routers and not _stable_can_carry(facts, facts.most)):
         return None
-    if seen.left_routers and stable not in lost and _hash_of(seen.services.get(stable)) not in ("", facts.stable.hash):
+    splits = [_leaving_split(facts, router) for router in seen.left_routers]
+    waiting = (seen.services.get(split.stable_service) for split in splits if split.stable_service not in lost)
+    if any(_hash_of(service) not in ("", facts.stable.hash) for service in waiting):
         return None
-    most = reach.routing.get("maxTrafficWeight") or 100
-    owner = controller_ref(facts.rollout)
-    split = Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True)
-    split = msgspec.structs.replace(split, former=former_services(facts))
     kept = {ref for routes in seen.routes for ref in routes.objs}
-    left = zip(seen.left_routers, seen.left_routes, strict=True)
-    edits = [(edit, look) for router, look in left for edit in router.edits(look, split) if edit.target not in kept]
+    left = zip(seen.left_routers, seen.left_routes, splits, strict=True)
+    edits = [(edit, look) for router, look, split in left for edit in router.edits(look, split) if edit.target not in kept]
     patches: list[Action] = []
     for name in lost:
         body = freed(seen.services.get(name) or {}, facts.name)
         patches += [Patch(SERVICES, facts.namespace, name, body)] if body is not None else []
     return together(acting(*patches), _writing(facts, edits))
+
+
+def _leaving_split(facts: Facts, router: Router) -> Split:
+    """All traffic for stable, by the names that the router knew."""
+    reach = facts.seen.reach
+    canary, stable = sides(reach, facts.status.canary.stable_ping_pong, router)
+    most, owner = reach.routing.get("maxTrafficWeight") or 100, controller_ref(facts.rollout)
+    former = former_services(facts)
+    return Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True, former=former)
 
 
 def _is_at_rest(facts: Facts, switched: dict[str, str]) -> bool:
@@ -261,12 +284,12 @@ def _restored(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> tuple[Note, .
 
 
 def _writing(facts: Facts, edits: Sequence[tuple[Edit, Seen]]) -> Effects:
-    """All at once, but for edits that have to come after others."""
+    """One batch for each turn."""
     planned = [(edit, _action(facts, edit, seen)) for edit, seen in edits]
-    first = tuple(action for edit, action in planned if not edit.later)
-    later = tuple(action for edit, action in planned if edit.later)
+    turns = sorted({edit.turn for edit, _ in planned})
+    batches = tuple(Batch(tuple(action for edit, action in planned if edit.turn == turn)) for turn in turns)
     tied = tuple(Tied(action, facts.note(*edit.told)) for edit, action in planned if edit.told[0])
-    return Effects(batches=tuple(Batch(actions) for actions in (first, later) if actions), tied=tied)
+    return Effects(batches=batches, tied=tied)
 
 
 def _action(facts: Facts, edit: Edit, seen: Seen) -> Action:
@@ -305,7 +328,7 @@ def _weight_notes(facts: Facts, before: Weights | None, after: Weights) -> tuple
     if before is not None and (before.additional or ()) != (after.additional or ()):
         listed = " ".join(f"{{{one.weight} {one.service_name} {one.pod_template_hash}}}" for one in after.additional or ())
         details.append(f"additional: [{listed}]")
-    return (facts.note("TrafficWeightUpdated", f"Traffic weight updated {', '.join(details)}"),)
+    return (facts.note(WEIGHT_UPDATED, f"Traffic weight updated {', '.join(details)}"),)
 
 
 def _destinations(weights: Weights) -> tuple[Destination, ...]:
@@ -314,6 +337,10 @@ def _destinations(weights: Weights) -> tuple[Destination, ...]:
 
 def route_problem(facts: Facts) -> Invalid | None:
     """Objects that cannot carry the split (not served, not there, without the services), as an InvalidSpec says it."""
+    return next(filter(None, map(_problem_of_routes, views(facts))), None)
+
+
+def _problem_of_routes(facts: Facts) -> Invalid | None:
     split = Split(facts.canary.canary_service, facts.canary.stable_service, 0, facts.most, rollout=facts.name)
     split = msgspec.structs.replace(
         split,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from shipway.api.app_mesh import GROUP as APP_MESH
+from shipway.api.app_mesh import VIRTUAL_ROUTER, nodes_of
 from shipway.api.kinds import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
@@ -20,6 +22,7 @@ from shipway.kube.runtime.decision import Indexed, Watch
 from shipway.rollouts.rollout.names import UNVERIFIED, VERIFICATION
 from shipway.rollouts.rollout.observe import BY_OWNER, Verification, analyses, managed_routes, routers_of, service_names
 from shipway.rollouts.rollout.spec import parse
+from shipway.rollouts.traffic.router import sees_nothing
 
 BY_REFERENCE, BY_HELD, BY_JUDGED = "named", "held", "judged"
 
@@ -60,7 +63,7 @@ def named_by(rollout: Obj) -> Iterable[str]:
     for name in service_names(spec):
         yield f"Service/{namespace}/{name}"
     for router in routers_of(spec):
-        for ref in router.targets(name_of(rollout), namespace, managed_routes(spec)):
+        for ref in router.targets(name_of(rollout), namespace, managed_routes(spec), sees_nothing):
             yield f"{ref.kind}/{ref.namespace}/{ref.name}"
     if spec.workload_ref is not None:
         yield f"{spec.workload_ref['kind']}/{namespace}/{spec.workload_ref['name']}"
@@ -105,6 +108,12 @@ class NamedBy:
         return (named, Indexed(ROLLOUTS, self._index, namespace_of(obj) or "*")) if self._index else (named,)
 
 
+def named_by_nodes(router: Obj) -> Iterable[Indexed]:
+    """Wakes the Rollouts that name a VirtualNode to which a VirtualRouter leads; the router itself none of them names."""
+    refs = sorted((ref.kind, ref.namespace, ref.name) for ref in nodes_of(router))
+    return tuple(Indexed(ROLLOUTS, BY_REFERENCE, "/".join(ref)) for ref in refs)
+
+
 def referred(resource: Resource, index: str = "") -> Watch:
     """A watch on a kind that Rollouts name: it wakes those that name the object, and those of its namespace in `index`."""
     return Watch(resource, NamedBy(resource.kind, index))
@@ -123,6 +132,8 @@ def verification_watches(seen: Verification) -> tuple[Watch, ...]:
 
 
 def route_watch(resource: Resource) -> Watch:
+    if resource.group_kind == (APP_MESH, VIRTUAL_ROUTER):
+        return Watch(resource, named_by_nodes)
     return referred(resource)
 
 

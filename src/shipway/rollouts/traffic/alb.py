@@ -18,7 +18,7 @@ from msgspec import Struct
 from shipway.api.rollout import HeaderMatch, SetHeaderRoute, Wire
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, spec_of
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, read_as
 
 GROUP, KIND = "networking.k8s.io", "Ingress"
 PREFIX = "alb.ingress.kubernetes.io"
@@ -51,7 +51,7 @@ class Alb(Struct, frozen=True):
     stickiness: int = 0
     many: bool = False
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         return tuple(Ref(GROUP, KIND, namespace, name) for name in self.ingresses)
 
     def problem(self, seen: Seen, split: Split) -> Problem | None:

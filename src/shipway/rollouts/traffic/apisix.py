@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from shipway.api.rollout import SetHeaderRoute, Wire
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import controller_of, copy_obj, spec_of
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+from shipway.kube.objects.views import copy_obj, spec_of
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, is_owned, read_as
 
 GROUP, KIND = "apisix.apache.org", "ApisixRoute"
 
@@ -31,7 +31,7 @@ class Apisix(Struct, frozen=True):
     name: str
     rules: tuple[str, ...]
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         return tuple(Ref(GROUP, KIND, namespace, name) for name in dict.fromkeys((self.name, *managed)))
 
     def problem(self, seen: Seen, split: Split) -> Problem | None:
@@ -49,7 +49,7 @@ class Apisix(Struct, frozen=True):
                     return Problem(field, ref.name, f"apisix route {service} backend was not found")
         for other in added:
             live = seen.get(other)
-            if live is not None and (controller_of(live) or {}).get("uid") != split.owner.get("uid"):
+            if live is not None and not is_owned(live, split):
                 return Problem(field, ref.name, f"duplicate ApisixRoute [{other.name}] already exists")
         return None
 
@@ -80,8 +80,7 @@ class Apisix(Struct, frozen=True):
 
     def _added(self, ref: Ref, there: Obj | None, source: Obj, header: SetHeaderRoute | None, split: Split) -> Edit | None:
         if header is None:
-            is_ours = there is not None and (controller_of(there) or {}).get("uid") == split.owner.get("uid")
-            return Edit(ref, gone=True) if is_ours else None
+            return Edit(ref, gone=True) if there is not None and is_owned(there, split) else None
         spec = copy_obj(spec_of(source))
         spec["http"] = [self._header_rule(rule, header, split) for rule in spec["http"] if rule.get("name") in self.rules]
         if there is None:

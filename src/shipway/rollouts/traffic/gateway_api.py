@@ -19,7 +19,7 @@ from msgspec import Struct
 from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import copy_obj, dig, labels_of, metadata, spec_of, status_of
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split
 
 PLUGIN = "argoproj-labs/gatewayAPI"
 GROUP = "gateway.networking.k8s.io"
@@ -46,7 +46,7 @@ class Config(Struct, frozen=True):
     label_value: str = IN_PROGRESS_VALUE
     label_off: bool = False
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         return tuple(Ref(GROUP, kind, self.namespace or namespace, name) for kind, name, _ in self.routes)
 
     def problem(self, seen: Seen, split: Split) -> Problem | None:

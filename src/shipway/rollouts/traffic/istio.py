@@ -19,7 +19,7 @@ from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, spec_of
 from shipway.rollouts.rollout.names import HASH_LABEL, MANAGED_BY
-from shipway.rollouts.traffic.router import Edit, MirrorRoute, Problem, RouteMatch, Seen, Split, difference, read_as
+from shipway.rollouts.traffic.router import Edit, Look, MirrorRoute, Problem, RouteMatch, Seen, Split, difference, read_as
 
 GROUP = "networking.istio.io"
 PROTOCOLS = ("http", "tls", "tcp")
@@ -66,7 +66,7 @@ class Istio(Struct, frozen=True):
     rule: DestinationRule | None = None
     many: bool = False
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         rules = (Ref(GROUP, "DestinationRule", namespace, self.rule.name),) if self.rule else ()
         return (*rules, *(service.ref(namespace) for service in self.services))
 
@@ -100,7 +100,7 @@ class Istio(Struct, frozen=True):
             if live is not None:
                 ops = list(difference(live, _wanted_service(live, service, self._sides(rule, split), split)))
                 text = f"VirtualService `{ref.name}` set to desiredWeight '{split.canary}'"
-                made += [Edit(ref, ops, later=True, told=("Updated VirtualService", text))] if ops else []
+                made += [Edit(ref, ops, turn=1, told=("Updated VirtualService", text))] if ops else []
         return tuple(made)
 
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:

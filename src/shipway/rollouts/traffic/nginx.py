@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from shipway.api.rollout import Wire
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import annotations_of, controller_of, copy_obj, dig, spec_of
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+from shipway.kube.objects.views import annotations_of, copy_obj, dig, spec_of
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, is_owned, read_as
 
 GROUP, KIND = "networking.k8s.io", "Ingress"
 PREFIX = "nginx.ingress.kubernetes.io"
@@ -37,7 +37,7 @@ class Nginx(Struct, frozen=True):
     prefix: str = PREFIX
     annotations: tuple[tuple[str, str], ...] = ()
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         names = [name for ingress in self.ingresses for name in (ingress, canary_name(rollout, ingress))]
         return tuple(Ref(GROUP, KIND, namespace, name) for name in names)
 
@@ -50,7 +50,7 @@ class Nginx(Struct, frozen=True):
                 detail = f"ingress `{stable.name}` has no rules using service {split.stable_service} backend"
                 return Problem(field, stable.name, detail)
             live = seen.get(canary)
-            if live is not None and not _is_owned(live, split):
+            if live is not None and not is_owned(live, split):
                 return Problem(field, stable.name, f"canary ingress `{canary.name}` controlled by different object")
         return None
 
@@ -59,7 +59,7 @@ class Nginx(Struct, frozen=True):
         for stable, canary in _pairs(seen):
             ingress, live = seen.get(stable), seen.get(canary)
             if split.leaving:
-                made += [Edit(canary, gone=True)] if live is not None and _is_owned(live, split) else []
+                made += [Edit(canary, gone=True)] if live is not None and is_owned(live, split) else []
                 continue
             if ingress is None:
                 continue
@@ -103,10 +103,6 @@ def read_config(raw: object) -> Nginx | str:
 def canary_name(rollout: str, ingress: str) -> str:
     """The name of the canary Ingress; a long one is cut before the suffix."""
     return f"{rollout}-{ingress}"[: LONGEST_NAME - len(SUFFIX)] + SUFFIX
-
-
-def _is_owned(live: Obj, split: Split) -> bool:
-    return (controller_of(live) or {}).get("uid") == split.owner.get("uid")
 
 
 def _pairs(seen: Seen) -> Iterator[tuple[Ref, Ref]]:

@@ -9,7 +9,7 @@
 stands in the Split. Each edit is guarded by the version it was computed from, so a write in between is never run over.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shipway.api.rollout import Destination, SetHeaderRoute, StringMatch, Wire
 from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import controller_of
 
 GROUP_HINTS = {
     "gateway.networking.k8s.io": "the Gateway API CRDs",
@@ -24,7 +25,16 @@ GROUP_HINTS = {
     "traefik.io": "Traefik's CRDs",
     "split.smi-spec.io": "the SMI CRDs",
     "apisix.apache.org": "APISIX's CRDs",
+    "getambassador.io": "Ambassador's (Emissary's) CRDs",
+    "appmesh.k8s.aws": "App Mesh's CRDs",
 }
+
+Look = Callable[[Ref], Obj | None]
+"""What is there under a name by now: for a router whose objects lead from one to the next."""
+
+
+def sees_nothing(ref: Ref) -> None:
+    """The look of those who only ask what a Rollout names itself."""
 
 
 class RouteMatch(Wire, frozen=True):
@@ -49,8 +59,9 @@ class Split(Struct, frozen=True):
     `others` are Services of an Experiment's variants; `former` those that had a share some day, and get none but as `others`.
 
     `managed` are the names that added routes may have, in the order in which they stand; `owner` is the owner reference for
-    objects that a router creates. A hash of "" says: leave what is there. `leaving`: the Rollout writes here for the last time,
-    and takes with it what it brought.
+    objects that a router creates. A hash of "" says: leave what is there. `coming_hash` is the canary's from the moment it has
+    one, whether or not pods answer for it yet: for meshes that a pod joins when it is born. `leaving`: the Rollout writes here
+    for the last time, and takes with it what it brought.
     """
 
     canary_service: str
@@ -62,6 +73,7 @@ class Split(Struct, frozen=True):
     mirror_routes: tuple[MirrorRoute, ...] = ()
     canary_hash: str = ""
     stable_hash: str = ""
+    coming_hash: str = ""
     rollout: str = ""
     owner: Mapping[str, Any] = {}
     leaving: bool = False
@@ -76,10 +88,14 @@ class Split(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """The objects a router named: None for one that is not there. `unserved`: kinds that the cluster does not know."""
+    """The objects a router named: None for one that is not there. `unserved`: kinds that the cluster does not know.
+
+    `versions`: the `apiVersion` in which objects of a kind are read and written, the one that the cluster prefers.
+    """
 
     objs: Mapping[Ref, Obj | None]
     unserved: frozenset[tuple[str, str]] = frozenset()
+    versions: Mapping[tuple[str, str], str] = {}
 
     def get(self, ref: Ref) -> Obj | None:
         return self.objs.get(ref)
@@ -103,8 +119,9 @@ class Problem(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """One object's change: JSON patch `ops` on what is there, `obj` to be created, or `gone`. `later`: after all others.
+    """One object's change: JSON patch `ops` on what is there, `obj` to be created, or `gone`.
 
+    `turn`: an edit waits for those of earlier turns, of all routers.
     `told` is the event of it, as (reason, message); empty where Argo Rollouts tells none.
     """
 
@@ -112,14 +129,14 @@ class Edit(Struct, frozen=True):
     ops: Sequence[Obj] = ()
     obj: Obj | None = None
     gone: bool = False
-    later: bool = False
+    turn: int = 0
     told: tuple[str, str] = ("", "")
 
 
 class Router(Protocol):
     """The four questions. Implementations are frozen values read from the Rollout's spec."""
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]: ...
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]: ...
 
     def problem(self, seen: Seen, split: Split) -> Problem | None: ...
 
@@ -155,6 +172,11 @@ def _between_objects(live: Obj, wanted: Obj, path: str) -> Iterator[Obj]:
 def escape(key: str) -> str:
     """A key as it stands in a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def is_owned(live: Obj, split: Split) -> bool:
+    """Whether the Rollout is the controller of an object."""
+    return (controller_of(live) or {}).get("uid") == split.owner.get("uid")
 
 
 def read_as(raw: Any, kind: type[Any]) -> Any:

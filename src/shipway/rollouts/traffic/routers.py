@@ -1,12 +1,12 @@
 """Which routers a Rollout's `trafficRouting` names: each key is read by its own file, in Argo Rollouts' order.
 
-A key that no file reads is answered with the sentence that says so, and never skipped.
+A plugin that no file reads is answered with the sentence that says so, and never skipped.
 """
 
 from collections.abc import Iterator
 
 from shipway.api.rollout import TrafficRouting
-from shipway.rollouts.traffic import alb, apisix, gateway_api, istio, nginx, smi, traefik
+from shipway.rollouts.traffic import alb, ambassador, apisix, app_mesh, gateway_api, istio, nginx, smi, traefik
 from shipway.rollouts.traffic.router import Router
 
 READERS = {
@@ -14,6 +14,8 @@ READERS = {
     "nginx": nginx.read_config,
     "alb": alb.read_config,
     "smi": smi.read_config,
+    "ambassador": ambassador.read_config,
+    "appMesh": app_mesh.read_config,
     "traefik": traefik.read_config,
     "apisix": apisix.read_config,
 }
@@ -44,16 +46,14 @@ def read_routers(routing: TrafficRouting) -> Iterator[tuple[str, Router | str]]:
     """(path below trafficRouting, router) for every key that is set; a string says why the router cannot be used."""
     for key, field in KEYS.items():
         block = getattr(routing, field)
-        if block is None:
-            continue
-        reader = READERS.get(key)
-        yield key, reader(block) if reader else _not_yet(f"the {key} traffic router")
+        if block is not None:
+            yield key, READERS[key](block)
     for plugin, block in routing.plugins.items():
         path = f"plugins.{plugin}"
         if plugin == gateway_api.PLUGIN:
             yield path, gateway_api.read_config(block)
         else:
-            yield path, _not_yet(f'the traffic router plugin "{plugin}"')
+            yield path, _foreign(plugin)
 
 
 def has_router(routing: TrafficRouting, *keys: str) -> bool:
@@ -68,10 +68,19 @@ def has_only(routing: TrafficRouting, *keys: str) -> bool:
     )
 
 
+def takes_turns(router: Router) -> bool:
+    """Whether a router leads to ping and pong where a Rollout names stable and canary services beside them."""
+    return isinstance(router, alb.Alb)
+
+
 def needs_services(routing: TrafficRouting) -> bool:
     """Everybody does, but for Istio with subsets."""
     return routing.istio is None or not routing.istio.get("destinationRule")
 
 
-def _not_yet(what: str) -> str:
-    return f"Forbidden: {what} is not supported yet; remove it or leave this Rollout to Argo Rollouts"
+def _foreign(plugin: str) -> str:
+    others = ", ".join(READERS)
+    return (
+        f'Forbidden: the traffic router plugin "{plugin}" is a program for Argo Rollouts, which is not loaded here; '
+        f'use one of {others} or plugins."{gateway_api.PLUGIN}", or leave this Rollout to Argo Rollouts'
+    )

@@ -1,6 +1,7 @@
 """SMI: a TrafficSplit of our own, named as the Rollout says or like the Rollout, that splits the root service's traffic.
 
 It is the Rollout's, made when it is missing and written anew when it differs; one that belongs to somebody else is refused.
+It is read and written in the version that the cluster prefers among those it serves.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from msgspec import Struct
 
 from shipway.api.rollout import Wire
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import controller_of, spec_of
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+from shipway.kube.objects.views import spec_of
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, is_owned, read_as
 
 GROUP, KIND = "split.smi-spec.io", "TrafficSplit"
+OLDEST = f"{GROUP}/v1alpha1"
+"""This version has weights as quantities, which it gives back as text."""
 
 
 class Block(Wire, frozen=True):
@@ -26,7 +29,7 @@ class Smi(Struct, frozen=True):
     root_service: str = ""
     name: str = ""
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         return (Ref(GROUP, KIND, namespace, self.name or rollout),)
 
     def problem(self, seen: Seen, split: Split) -> Problem | None:
@@ -34,7 +37,7 @@ class Smi(Struct, frozen=True):
         live = seen.get(ref)
         if live is None:
             return seen.absence(ref, "smi") if (ref.group, ref.kind) in seen.unserved else None
-        if not _is_owned(live, split):
+        if not is_owned(live, split):
             return Problem("smi.trafficSplitName", ref.name, f"Rollout does not own TrafficSplit `{ref.name}`")
         return None
 
@@ -42,8 +45,9 @@ class Smi(Struct, frozen=True):
         (ref,) = seen.objs
         live = seen.get(ref)
         if split.leaving:
-            return (Edit(ref, gone=True),) if live is not None and _is_owned(live, split) else ()
-        spec = self._spec(split, live)
+            return (Edit(ref, gone=True),) if live is not None and is_owned(live, split) else ()
+        version = live.get("apiVersion") if live is not None else seen.versions.get((GROUP, KIND))
+        spec = self._spec(split, as_text=version == OLDEST)
         if live is None:
             obj = {"metadata": {"ownerReferences": [dict(split.owner)]}, "spec": spec}
             return (Edit(ref, obj=obj, told=("TrafficSplitCreated", f"TrafficSplit `{ref.name}` created")),)
@@ -54,15 +58,9 @@ class Smi(Struct, frozen=True):
     def taken_up(self, seen: Seen, *, edited: bool) -> bool | None:
         return None
 
-    def _spec(self, split: Split, live: Obj | None) -> Obj:
-        # v1alpha1 has weights as quantities, which it gives back as text.
-        as_text = (live or {}).get("apiVersion") == f"{GROUP}/v1alpha1"
+    def _spec(self, split: Split, *, as_text: bool) -> Obj:
         backends = [{"service": name, "weight": str(weight) if as_text else weight} for name, weight in split.shares]
         return {"service": self.root_service or split.stable_service, "backends": backends}
-
-
-def _is_owned(live: Obj, split: Split) -> bool:
-    return (controller_of(live) or {}).get("uid") == split.owner.get("uid")
 
 
 def read_config(raw: object) -> Smi | str:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from shipway.api.rollout import Wire
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import copy_obj, dig
-from shipway.rollouts.traffic.router import Edit, Problem, Seen, Split, difference, read_as
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, read_as
 
 GROUPS = ("traefik.io", "traefik.containo.us")
 KIND = "TraefikService"
@@ -25,7 +25,7 @@ class Traefik(Struct, frozen=True):
 
     name: str
 
-    def targets(self, rollout: str, namespace: str, managed: Sequence[str]) -> tuple[Ref, ...]:
+    def targets(self, rollout: str, namespace: str, managed: Sequence[str], look: Look) -> tuple[Ref, ...]:
         return tuple(Ref(group, KIND, namespace, self.name) for group in GROUPS)
 
     def problem(self, seen: Seen, split: Split) -> Problem | None:

@@ -119,24 +119,29 @@ def test_refusals(patch: Obj, message: str) -> None:
     assert message in broken(patch)
 
 
-@pytest.mark.compat("rollouts:router.ambassador", "rollouts:router.plugin", "rollouts:invalid-spec")
+@pytest.mark.compat("rollouts:router.ambassador", "rollouts:router.appMesh", "rollouts:router.plugin", "rollouts:invalid-spec")
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"canaryService": "web-stable"}, "uses the same service for the stable and canary services"),
         ({"stableService": None}, "Canary service and Stable service must to be set to use Traffic Routing"),
-        ({"trafficRouting": {"ambassador": {}}}, "the ambassador traffic router is not supported yet"),
+        ({"trafficRouting": {"ambassador": {}}}, "ambassador: Invalid value: null: must provide at least one mapping"),
         ({"trafficRouting": {"istio": {}}}, "exactly one of virtualService and virtualServices is needed"),
         (
             {"trafficRouting": {"appMesh": {}}},
-            "trafficRouting.appMesh: Forbidden: the appMesh traffic router is not supported yet",
+            "trafficRouting.appMesh: Invalid value: null: must provide virtual-service",
         ),
         (
             {"trafficRouting": {"nginx": {}}},
             "trafficRouting.nginx: Invalid value: exactly one of stableIngress and stableIngresses",
         ),
         ({"trafficRouting": {"smi": {"rootService": 5}}}, "trafficRouting.smi: Invalid value: Expected `str`, got `int`"),
-        ({"trafficRouting": {"plugins": {"acme/router": {}}}}, 'the traffic router plugin "acme/router" is not supported yet'),
+        (
+            {"trafficRouting": {"plugins": {"acme/router": {}}}},
+            'Forbidden: the traffic router plugin "acme/router" is a program for Argo Rollouts, which is not loaded here; '
+            "use one of istio, nginx, alb, smi, ambassador, appMesh, traefik, apisix or "
+            'plugins."argoproj-labs/gatewayAPI", or leave this Rollout to Argo Rollouts',
+        ),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": None}}}}, "No routes configured. At least one of 'httpRoutes'"),
         ({"trafficRouting": {"plugins": {GATEWAY: {"httpRoute": 7}}}}, "Expected `str`, got `int`"),
         ({"dynamicStableScale": True, "scaleDownDelaySeconds": 1}, "cannot be used with scaleDownDelaySeconds"),
@@ -179,7 +184,7 @@ MIRROR_STEP = {"setMirrorRoute": {"name": "x", "match": [{"path": {"exact": "/"}
 @pytest.mark.parametrize(
     ("routing", "fields", "message"),
     [
-        ({}, {}, "name a router: one of istio, nginx, alb, smi, traefik, apisix, or plugins"),
+        ({}, {}, "name a router: one of istio, nginx, alb, smi, ambassador, appMesh, traefik, apisix, or plugins"),
         (
             {**ISTIO, "maxTrafficWeight": 1000},
             {},

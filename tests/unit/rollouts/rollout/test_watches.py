@@ -2,22 +2,31 @@
 
 import pytest
 
-from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
+from shipway.api.kinds import APP_MESH_ROUTERS, APP_MESH_SERVICES, HTTP_ROUTES, ROLLOUTS
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.runtime.decision import Indexed
 from shipway.rollouts.rollout.decide import watches_of
 from shipway.rollouts.rollout.watches import WATCHES, named_by
 from tests.unit.rollouts.rollout.sandbox import KEY, Sandbox, rollout
 
-SERVED = {
-    kind: Resource(group, "v1", kind, f"{kind.lower()}s")
+SERVED = [
+    Resource(group, "v1", kind, f"{kind.lower()}s")
     for group, kind in (
         ("networking.istio.io", "VirtualService"),
         ("networking.istio.io", "DestinationRule"),
         ("networking.k8s.io", "Ingress"),
         ("traefik.io", "TraefikService"),
         ("split.smi-spec.io", "TrafficSplit"),
+        ("getambassador.io", "Mapping"),
+        ("appmesh.k8s.aws", "VirtualService"),
+        ("appmesh.k8s.aws", "VirtualRouter"),
+        ("appmesh.k8s.aws", "VirtualNode"),
     )
+]
+APP_MESH = {
+    "virtualService": {"name": "mesh"},
+    "virtualNodeGroup": {"canaryVirtualNodeRef": {"name": "next"}, "stableVirtualNodeRef": {"name": "now"}},
 }
 SUBSETS = {"name": "rule", "canarySubsetName": "canary", "stableSubsetName": "stable"}
 
@@ -26,7 +35,7 @@ class Served(Sandbox):
     """A cluster with all kinds of routers but the old Traefik group."""
 
     def resource_for(self, group: str, kind: str) -> Resource | None:
-        return HTTP_ROUTES if kind == "HTTPRoute" else next((r for r in SERVED.values() if r.group_kind == (group, kind)), None)
+        return HTTP_ROUTES if kind == "HTTPRoute" else next((r for r in SERVED if r.group_kind == (group, kind)), None)
 
 
 def routed_by(**routing: Obj) -> Obj:
@@ -50,6 +59,16 @@ def routed_by(**routing: Obj) -> Obj:
             {"Ingress/shop/main", "Ingress/shop/web-main-canary", "TrafficSplit/shop/web"},
         ),
         (routed_by(traefik={"weightedTraefikServiceName": "t"}), {"TraefikService"}, {"TraefikService/shop/t"}),
+        (
+            routed_by(ambassador={"mappings": ["main"]}),
+            {"Mapping"},
+            {"Mapping/shop/main", "Mapping/shop/main-canary"},
+        ),
+        (
+            routed_by(appMesh=APP_MESH),
+            {"VirtualNode", "VirtualService"},
+            {"VirtualNode/shop/next", "VirtualNode/shop/now", "VirtualService/shop/mesh"},
+        ),
     ],
 )
 def test_only_what_is_named_is_watched(obj: Obj, kinds: set[str], names: set[str]) -> None:
@@ -59,3 +78,18 @@ def test_only_what_is_named_is_watched(obj: Obj, kinds: set[str], names: set[str
     assert {watch.resource.kind for watch in watches_of(seen)} == kinds
     assert {name for name in named_by(sandbox.rollout) if not name.startswith("Service/")} == names
     assert not kinds & {watch.resource.kind for watch in WATCHES}
+
+
+def test_a_virtual_router_is_watched_once_it_is_known_and_wakes_who_names_its_nodes() -> None:
+    provider = {"virtualRouter": {"virtualRouterRef": {"name": "router"}}}
+    service = {"metadata": {"name": "mesh", "namespace": "shop"}, "spec": {"provider": provider}}
+    targets = [{"virtualNodeRef": {"name": name}, "weight": 50} for name in ("next", "now")]
+    route = {"name": "main", "grpcRoute": {"action": {"weightedTargets": targets}}}
+    router = {"metadata": {"name": "router", "namespace": "shop"}, "spec": {"routes": [route]}}
+    sandbox = Served((ROLLOUTS, routed_by(appMesh=APP_MESH)), (APP_MESH_SERVICES, service), (APP_MESH_ROUTERS, router))
+    seen = sandbox.controller.observe(KEY, sandbox)
+    assert seen is not None
+    (watch,) = (watch for watch in watches_of(seen) if watch.resource.kind == "VirtualRouter")
+    woken = {key.value for key in watch.keys(router) if isinstance(key, Indexed)}
+    assert woken == {"VirtualNode/shop/next", "VirtualNode/shop/now"}
+    assert woken <= set(named_by(sandbox.rollout))

@@ -27,22 +27,25 @@ def shared(canary: int, variant: int) -> Split:
     return replace(split(canary), stable=100 - canary - variant, others=others, former=frozenset({"trial-new"}))
 
 
-def look(router: Router, *objs: Obj, managed: tuple[str, ...] = ()) -> Seen:
+def look(router: Router, *objs: Obj, managed: tuple[str, ...] = (), version: str = "") -> Seen:
+    """`version`: the apiVersion in which the cluster serves the router's kinds."""
     found = {ref_of(obj): obj for obj in objs}
-    return Seen({ref: found.get(ref) for ref in router.targets("web", NS, managed)})
+    refs = router.targets("web", NS, managed, found.get)
+    versions = {(ref.group, ref.kind): version or f"{ref.group}/v1" for ref in refs}
+    return Seen({ref: found.get(ref) for ref in refs}, versions=versions)
 
 
-def after(router: Router, wanted: Split, *objs: Obj) -> dict[str, Obj]:
+def after(router: Router, wanted: Split, *objs: Obj, version: str = "") -> dict[str, Obj]:
     """The objects by name once the edits are done; a second look edits nothing."""
-    seen = look(router, *objs, managed=wanted.managed)
+    seen = look(router, *objs, managed=wanted.managed, version=version)
     patched: dict[Ref, Obj | None] = dict(seen.objs)
     for edit in router.edits(seen, wanted):
         ref, live = edit.target, patched[edit.target]
         if edit.obj is not None:
             assert live is None
             meta = {"name": ref.name, "namespace": ref.namespace, **edit.obj["metadata"]}
-            patched[ref] = {"apiVersion": f"{ref.group}/v1", "kind": ref.kind, **edit.obj, "metadata": meta}
+            patched[ref] = {"apiVersion": seen.versions[ref.group, ref.kind], "kind": ref.kind, **edit.obj, "metadata": meta}
         else:
             patched[ref] = None if edit.gone else json_patch(live or {}, list(edit.ops))
-    assert router.edits(Seen(patched), wanted) == ()
+    assert router.edits(Seen(patched, versions=seen.versions), wanted) == ()
     return {ref.name: obj for ref, obj in patched.items() if obj is not None}

@@ -8,6 +8,7 @@ from shipway.api.rollout import HeaderMatch, SetHeaderRoute, StringMatch
 from shipway.kube.objects.patches import json_patch
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.traffic.gateway_api import Config, Split, is_accepted, missing_backends, patch_route, read_config
+from shipway.rollouts.traffic.router import sees_nothing
 
 PLAIN = Config()
 KEY = "rollouts.argoproj.io/gatewayapi-canary"
@@ -173,4 +174,4 @@ def test_configuration_is_read_as_the_plugin_reads_it() -> None:
     config = read_config({"HTTPRoute": "a", "httpRoutes": [{"name": "b"}], "grpcRoute": "c", "nameSpace": "edge", "zzz": 1})
     assert isinstance(config, Config)
     assert config.routes == (("HTTPRoute", "b", False), ("HTTPRoute", "a", True), ("GRPCRoute", "c", True))
-    assert {ref.namespace for ref in config.targets("web", "shop", ())} == {"edge"}
+    assert {ref.namespace for ref in config.targets("web", "shop", (), sees_nothing)} == {"edge"}

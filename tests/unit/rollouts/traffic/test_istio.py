@@ -10,7 +10,7 @@ from shipway.kube.objects.patches import json_patch
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.traffic.istio import Istio, read_config
-from shipway.rollouts.traffic.router import MirrorRoute, Problem, RouteMatch, Seen, Split
+from shipway.rollouts.traffic.router import MirrorRoute, Problem, RouteMatch, Seen, Split, sees_nothing
 
 HOSTS = {"virtualService": {"name": "web"}}
 RULE = {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable"}
@@ -54,7 +54,7 @@ def router(raw: Obj) -> Istio:
 
 def seen(made: Istio, *objs: Obj) -> Seen:
     found = {Ref("networking.istio.io", obj["kind"], NS, obj["metadata"]["name"]): obj for obj in objs}
-    return Seen({ref: found.get(ref) for ref in made.targets("web", NS, ())})
+    return Seen({ref: found.get(ref) for ref in made.targets("web", NS, (), sees_nothing)})
 
 
 def after(raw: Obj, wanted: Split, *objs: Obj) -> list[Obj]:
@@ -130,7 +130,7 @@ def test_subsets_carry_hashes_before_weights_move() -> None:
     live = virtual_service(http=[{"route": [to("web", 100, subset="stable"), to("web", 0, subset="canary"), to("other", 7)]}])
     wanted = split(10, canary_hash="new", stable_hash="old")
     edits = made.edits(seen(made, rule(), live), wanted)
-    assert [(edit.target.kind, edit.later) for edit in edits] == [("DestinationRule", False), ("VirtualService", True)]
+    assert [(edit.target.kind, edit.turn) for edit in edits] == [("DestinationRule", 0), ("VirtualService", 1)]
     patched_rule, patched = after(SUBSETS, wanted, rule(), live)
     assert weights(patched) == [90, 10, 7]
     assert patched_rule["metadata"]["annotations"] == {"argo-rollouts.argoproj.io/managed-by-rollouts": "web"}
@@ -207,7 +207,10 @@ def test_two_rollouts_share_a_virtual_service_without_a_fight() -> None:
 
 def test_several_virtual_services_and_other_namespaces() -> None:
     made = router({"virtualServices": [{"name": "web"}, {"name": "edge.gateways"}]})
-    assert [(ref.namespace, ref.name) for ref in made.targets("web", NS, ())] == [("shop", "web"), ("gateways", "edge")]
+    assert [(ref.namespace, ref.name) for ref in made.targets("web", NS, (), sees_nothing)] == [
+        ("shop", "web"),
+        ("gateways", "edge"),
+    ]
     edge = Ref("networking.istio.io", "VirtualService", "gateways", "edge")
     look = Seen({**seen(made, virtual_service()).objs, edge: virtual_service("edge")})
     assert [edit.target.name for edit in made.edits(look, split(5))] == ["web", "edge"]

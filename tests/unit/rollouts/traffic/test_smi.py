@@ -42,7 +42,9 @@ def test_names_are_given_or_taken_from_the_rollout() -> None:
 
 def test_the_oldest_version_has_weights_as_text() -> None:
     old = made("split.smi-spec.io/v1alpha1", "TrafficSplit", "web", {}, ownerReferences=[OWNER])
-    assert [backend["weight"] for backend in after(Smi(), split(5), old)["web"]["spec"]["backends"]] == ["5", "95"]
+    made_new = after(Smi(), split(5), version="split.smi-spec.io/v1alpha1")
+    for objs in (after(Smi(), split(5), old), made_new):
+        assert [backend["weight"] for backend in objs["web"]["spec"]["backends"]] == ["5", "95"]
 
 
 @pytest.mark.parametrize(
