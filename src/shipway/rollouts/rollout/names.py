@@ -17,6 +17,7 @@ WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
 REACHES = "shipway.dev/reaches"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOTIFIED = "notified.notifications.argoproj.io"
+NOTIFYING = "shipway.dev/notifying"
 EXPERIMENT_NAME = "experiment.argoproj.io/name"
 EXPERIMENT_TEMPLATE = "experiment.argoproj.io/template-name"
 

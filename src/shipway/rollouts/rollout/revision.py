@@ -21,6 +21,7 @@ from shipway.rollouts.rollout.names import (
     HASH_LABEL,
     LAST_APPLIED,
     NOTIFIED,
+    NOTIFYING,
     REACHES,
     REVISION,
     REVISION_HISTORY,
@@ -40,6 +41,7 @@ NOT_COPIED = (
     EPHEMERAL_METADATA,
     REACHES,
     WORKLOAD_GENERATION,
+    NOTIFYING,
 )
 
 
