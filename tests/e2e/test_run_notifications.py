@@ -17,10 +17,9 @@ from shipway.kube.objects.views import annotations_of, dig
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.rollouts.rollout.names import NOTIFIED, NOTIFYING
 from tests.e2e.places import CLOCK, Place
-from tests.sim.test_cookbook import blocks, chapter_of
+from tests.sim.test_cookbook import TELL, blocks, chapter_of
 
 RESOURCES = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
-CHAPTER = "Tell a channel"
 SUBSCRIPTION = re.compile(r"^\$ kubectl annotate rollout web (\S+)=(.*)$", re.MULTILINE)
 
 
@@ -43,7 +42,7 @@ async def ops() -> AsyncGenerator[tuple[str, list[tuple[str, Obj, str]]], None]:
 
 
 def rollout(image: str) -> Obj:
-    notes = dict(SUBSCRIPTION.findall(chapter_of(CHAPTER)))
+    notes = dict(SUBSCRIPTION.findall(chapter_of(TELL)))
     assert len(notes) == 2
     return {
         "apiVersion": ROLLOUTS.api_version,
@@ -67,7 +66,7 @@ async def test_an_abort_is_told_to_both_services_and_not_again_by_the_next_proce
     client = place.client
     web = One(ROLLOUTS, "shop", "web")
     async with ops() as (url, told):
-        (listing,) = blocks(chapter_of(CHAPTER), "yaml")
+        (listing,) = blocks(chapter_of(TELL), "yaml")
         listing = listing.replace("https://ops.example.com/hooks", url).replace("change-me", "t0ps3cret")
         listing = listing.replace("token: $slack-token\n", f"token: $slack-token\n    apiURL: {url}\n")
         for obj in yaml.load_all(listing):

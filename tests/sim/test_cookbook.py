@@ -39,6 +39,8 @@ BLUE_GREEN = "Blue-green with a smoke test"
 FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 """Run by test_cookbook_routers.py."""
 MIGRATE = "Migrate a live service"
+TELL = "Tell a channel"
+"""Run by `tests/e2e/test_run_notifications.py`."""
 """Run by tests/e2e/test_migrate.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
@@ -335,5 +337,5 @@ def test_rehearse_then_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_every_recipe_is_run() -> None:
-    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, MIGRATE, REHEARSE, FOR_EVERY_ROUTER}
+    recipes = {HEADER_TESTS, SMALL_SHARES, BLUE_GREEN, DATADOG, BUDGET, MIGRATE, TELL, REHEARSE, FOR_EVERY_ROUTER}
     assert set(re.findall(r"^## (.*)$", PAGE, re.MULTILINE)) == recipes
