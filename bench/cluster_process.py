@@ -15,7 +15,8 @@ from shipway.base.clock import SystemClock
 async def main(home: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with embedded_cluster(home, SystemClock()):
+    async with embedded_cluster(home, SystemClock()) as cluster:
+        (home / "gateway").write_text(cluster.gateway_url)
         (home / "ready").touch()
         await stop.wait()
 

@@ -7,7 +7,8 @@ import pytest
 
 from shipway.api.kinds import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, SERVICES
 from shipway.base.errors import InvalidInput, NotFound
-from shipway.cli.rollout_migrate import MigrateFlags, migrate_deployment
+from shipway.cli.rollout_migrate import migrate_deployment
+from shipway.cli.rollout_migration import MigrateFlags
 from shipway.cli.session import Session
 from shipway.kube.client.client import Client
 from shipway.kube.objects import yaml

@@ -36,6 +36,8 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, is_deleting, labels_of, name_of
 from shipway.kube.objects.wire import Transport
+from shipway.kube.runtime.controller import Resolver
+from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
@@ -67,6 +69,8 @@ class World:
     `broken` images never become ready. `said` are the plugin's next answers by operation (Successful when there are none left),
     `executed` what it was asked."""
 
+    settings = RolloutSettings(plugins=PLUGINS)
+
     def __init__(self, server: Transport, clock: Clock, wrap: Callable[[Transport, Clock], Transport]) -> None:
         self.clock = clock
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
@@ -92,11 +96,14 @@ class World:
     def make_engine(self) -> Runtime:
         """A fresh process of the engine: nothing remembered."""
         client = Client(self._wrap(self._server, self.clock), manager="shipway")
-        controllers: list[Any] = [*rollout_controllers(RolloutSettings(plugins=PLUGINS)), AnalysisRunController()]
-        resolvers = {MeasureAsk: self._measure, BudgetAsk: self._budget, StepAsk: self._plugin}
-        runtime = Runtime(client, controllers, clock=self.clock, resolvers=resolvers, rng=random.Random(7))
+        controllers: list[Any] = [*rollout_controllers(self.settings), AnalysisRunController()]
+        runtime = Runtime(client, controllers, clock=self.clock, resolvers=self.resolvers(client), rng=random.Random(7))
         count_objects(runtime, RolloutMetrics(RolloutSettings()))
         return runtime
+
+    def resolvers(self, client: Client) -> dict[type[Ask], Resolver]:
+        """What answers the engine's questions to the outside."""
+        return {MeasureAsk: self._measure, BudgetAsk: self._budget, StepAsk: self._plugin}
 
     async def run(self) -> None:
         """The engine, started again after every crash (and when it could not start)."""

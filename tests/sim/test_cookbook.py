@@ -42,6 +42,8 @@ BLUE_GREEN = "Blue-green with a smoke test"
 FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 """Run by test_cookbook_routers.py."""
 MIGRATE = "Migrate a live service"
+TELL = "Tell a channel"
+"""Run by `tests/e2e/test_run_notifications.py`."""
 """Run by tests/e2e/test_migrate.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
@@ -426,6 +428,7 @@ def test_every_recipe_is_run() -> None:
         BY_BUDGET,
         A_B,
         MIGRATE,
+        TELL,
         REHEARSE,
         FOR_EVERY_ROUTER,
     }

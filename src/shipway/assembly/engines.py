@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import structlog
 
+from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
@@ -22,6 +23,7 @@ from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.assembly.neighbours import find_neighbours
+from shipway.assembly.notifying import open_notifier
 from shipway.assembly.rollout_plugins import open_plugins, step_resolver
 from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
 from shipway.base.clock import Clock, SystemClock
@@ -45,6 +47,7 @@ from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.budget.asks import BudgetAsk
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
+from shipway.rollouts.notifications.asks import NotifyAsk
 from shipway.rollouts.rollout.plugin_calls import StepAsk
 from shipway.rollouts.settings import RolloutSettings
 from shipway.server.http import HttpServer
@@ -173,10 +176,12 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             environment=os.environ,
         )
         metric_servers.plugins = plugins
+        notifier = await stack.enter_async_context(open_notifier(client, HttpFetch(session), clock, settings.namespace))
         resolvers: dict[type[Ask], Resolver] = {
             MeasureAsk: metric_servers.measure,
             BudgetAsk: metric_servers.budget,
             StepAsk: step_resolver(plugins),
+            NotifyAsk: notifier.notify,
         }
         means = None
         if {"gitops", "appsets"}.intersection(settings.engines):
@@ -237,5 +242,6 @@ def controllers_of(
     if "rollouts" in settings.engines:
         jobs = os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", "")
         analysis = AnalysisRunController(jobs, settings.instance_id, plugins.metrics)
-        controllers["rollouts"] = [*rollout_controllers(RolloutSettings(settings.instance_id, plugins)), analysis]
+        ours = RolloutSettings(settings.instance_id, plugins, settings.namespace)
+        controllers["rollouts"] = [*rollout_controllers(ours), analysis]
     return controllers

@@ -10,7 +10,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, metadata, name_of, spec_of
-from shipway.rollouts.migration import Seen, Step, obstacles
+from shipway.rollouts.migration import Seen, Step, obstacles, replicas_of
 from shipway.rollouts.rollout.leaving import freed
 from shipway.rollouts.rollout.names import HASH_LABEL
 
@@ -23,8 +23,8 @@ async def look(client: Client, namespace: str, name: str) -> Seen:
     """Raises NotFound without the Deployment."""
     deployment = await client.get(DEPLOYMENTS, namespace, name)
     selector = label_selector_of(spec_of(deployment).get("selector"))
-    sets = (await client.list(REPLICA_SETS, namespace)).items
-    made = [one for one in sets if HASH_LABEL in labels_of(one) and selector.matches(labels_of(one)) and _is_ours(one, name)]
+    sets = (await client.list(REPLICA_SETS, namespace, label_selector=str(selector))).items
+    made = [one for one in sets if HASH_LABEL in labels_of(one) and _is_ours(one, name)]
     services = (await client.list(SERVICES, namespace)).items
     return Seen(deployment, await _maybe(client, ROLLOUTS, namespace, name), services, made)
 
@@ -74,6 +74,9 @@ async def _do(client: Client, place: tuple[str, str], step: Step) -> None:
             await client.patch(ROLLOUTS, namespace, name_of(taker), stays)
             body = {"spec": {"replicas": spec_of(taker).get("replicas", 1)}}
             await client.patch(DEPLOYMENTS, namespace, name_of(deployment), body)
+        case "grow":
+            deployment, taker = step.objs
+            await client.patch(ROLLOUTS, namespace, name_of(taker), {"spec": {"replicas": replicas_of(deployment)}})
         case "leave":
             await client.delete(ROLLOUTS, namespace, name_of(step.objs[0]), propagation="Orphan")
         case "free":

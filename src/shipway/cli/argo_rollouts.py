@@ -63,7 +63,7 @@ REFUSED = tuple(
 """Flags of the plugin that would change who asks whom: refused, because to leave them out would ask somebody else."""
 GROUPS = ("get", "list", "retry", "set", "terminate")
 ABSENT = {
-    "notifications": "notifications are not built yet",
+    "notifications": "templates and triggers cannot be tried out here: subscribe a Rollout, its events say what is wrong",
 }
 COMPLETIONS = {
     "bash": """_argo_rollouts() {

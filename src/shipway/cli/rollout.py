@@ -55,7 +55,7 @@ app.command(
 app.command(
     "shipway.cli.rollout_migrate:migrate_command",
     name="migrate",
-    help="Turn a live Deployment into a Rollout without losing a request, or back. Exit code 1: it did not end well.",
+    help="Turn live Deployments into Rollouts without losing a request, or back. Exit code 1: it did not end well.",
 )
 
 SelectorFlag = Annotated[str, Parameter(name=["--selector", "-l"], show_default=False)]

@@ -1,186 +1,191 @@
-"""`shipway rollout migrate deployment/NAME`: a live Deployment becomes a Rollout, or a Rollout a Deployment again (`--back`).
+"""`shipway rollout migrate deployment/NAME …`: live Deployments become Rollouts, or Rollouts Deployments again (`--back`).
 
-With `--probe` a service is asked all the while, and every request that failed is counted.
+Several go side by side, a few at a time; one that does not get there holds up no other and is named at the end. Where each
+stands is read from the objects, so the same command goes on after Ctrl-C. With `--probe` services are asked all the while, and
+every request that failed is counted.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Literal
+from collections import Counter
+from collections.abc import Sequence
 
-import aiohttp
-from cyclopts import Parameter
 from msgspec import Struct
 
-from shipway.assembly.migrating import check, look, migrate
-from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError
-from shipway.cli.durations import Duration
-from shipway.cli.files import parsed
-from shipway.cli.output import print_lines
+from shipway.api.kinds import DEPLOYMENTS
+from shipway.base.errors import InvalidInput, ShipwayError, verdict
+from shipway.cli.output import print_lines, print_table
+from shipway.cli.probe import Probed, probing
 from shipway.cli.process import configure_logs
+from shipway.cli.rollout_migration import NAME, MigrateFlags, Plan, attempt, check_way, plan, targets
 from shipway.cli.session import Place, Session, connected
-from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.yaml import dump, load
-from shipway.kube.runtime.waiting import TookTooLong
-from shipway.rollouts.migration import Seen, Step, back, replicas_of, rollout_for, service_names_of, there
-from shipway.rollouts.rollout.spec import Invalid, parse
+from shipway.cli.terminal import Progress
+from shipway.kube.objects.views import name_of
+from shipway.kube.objects.yaml import dump
 
-ANSWER_SECONDS = 5.0
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class MigrateFlags:
-    """How the Deployment becomes a Rollout."""
-
-    strategy: Annotated[Path | None, Parameter(name=["--strategy", "-f"])] = None
-    "A YAML file with the strategy (`canary: …` or `blueGreen: …`); without it the Rollout updates as the Deployment did."
-    back: Annotated[bool, Parameter(negative="")] = False
-    "The way back: the Deployment alone again, and the Rollout gone."
-    dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Print every object that would be touched, and write nothing."
-    output: Annotated[Literal["", "yaml"], Parameter(name=["--output", "-o"], show_default=False)] = ""
-    "With --dry-run: yaml prints the Rollout, to be committed."
-    probe: Annotated[str, Parameter(show_default=False)] = ""
-    "A URL that is asked all the while. Exit code 1: a request failed."
-    host: Annotated[str, Parameter(show_default=False)] = ""
-    "The Host header of --probe, where its name does not lead to the service."
-    rate: float = 50.0
-    "Requests a second to --probe."
-    timeout: Duration = 600.0
-    "Give up after this long, in seconds or like 5m; everything stays as it is then, and the same command goes on from there."
+STUCK = 1
+"""The exit code of a migration that came to an end which is not the wanted one."""
 
 
-class Probed(Struct):
-    """Requests so far; `failed`: no answer, a late one, or one of 500 and more."""
-
-    total: int = 0
-    failed: int = 0
-    first: str = ""
-
-
-async def migrate_command(name: str, /, *, flags: MigrateFlags | None = None, place: Place | None = None) -> int:
-    """Turn a live Deployment into a Rollout without losing a request, or back. Exit code 1: it did not end well.
+async def migrate_command(*names: str, flags: MigrateFlags | None = None, place: Place | None = None) -> int:
+    """Turn live Deployments into Rollouts without losing a request, or back. Exit code 1: it did not end well.
 
     Parameters
     ----------
-    name
-        The Deployment: deployment/NAME, or NAME.
+    names
+        The Deployments: deployment/NAME, or NAME.
     """
     configure_logs(quiet=True)
+    flags = flags or MigrateFlags()
+    if flags.at_once < 1:
+        raise InvalidInput("--at-once: give 1 or more")
     async with connected(place) as session:
-        named = name.removeprefix("deployment/").removeprefix("deploy/")
-        return await migrate_deployment(session, named, flags or MigrateFlags())
+        if len(names) == 1 and not flags.selector:
+            return await migrate_deployment(session, _plain(names[0]), flags)
+        return await migrate_deployments(session, await _chosen(session, names, flags), flags)
 
 
 async def migrate_deployment(session: Session, name: str, flags: MigrateFlags) -> int:
-    namespace = session.workload_namespace
-    try:
-        seen = await look(session.client, namespace, name)
-    except NotFound:
-        raise NotFound(f"Deployment {name} not found in namespace {namespace}") from None
-    wanted = _wanted(seen, flags)
+    """One, with every step told."""
+    planned = await plan(session, name, flags)
     if flags.dry_run and flags.output == "yaml":
-        sys.stdout.write(dump(wanted))
+        sys.stdout.write(dump(planned.wanted))
         return 0
-    if not flags.back:
-        await check(session.client, seen, namespace, wanted)
+    await check_way(session, planned)
     if flags.dry_run:
-        print_lines(_touched(seen, wanted, back=flags.back))
+        print_lines(planned.touched())
         return 0
-    async with _probing(flags, session.clock) as probed:
-        last = await _attempt(session, name, wanted, flags)
+    async with probing(targets(flags, [name]), flags.rate, session.clock) as probed:
+        last = await attempt(session, planned, flags.timeout, _tell)
     if isinstance(last, ShipwayError):
         raise last
     if flags.probe:
-        first = f" (the first: {probed.first})" if probed.first else ""
-        print_lines([f"{probed.total} requests, {probed.failed} failed{first}"])
+        print_lines([_counted(probed)])
     return 1 if last.act == "stuck" or probed.failed else 0
 
 
-async def _attempt(session: Session, name: str, wanted: Obj, flags: MigrateFlags) -> Step | ShipwayError:
-    """The last step, or why it did not come to one: whoever probes ends in peace first."""
-    next_step = back if flags.back else partial(there, wanted=wanted)
-    try:
-        async with asyncio.timeout(flags.timeout):
-            return await migrate(session.client, session.clock, (session.workload_namespace, name), next_step, _tell)
-    except TimeoutError:
-        return TookTooLong(f"{name} was not there within {flags.timeout:.0f} s: run the same command again")
-    except ShipwayError as error:
-        return error
+class Failure(Struct, frozen=True):
+    """Why a Deployment did not get there, and the exit code it would have had alone."""
+
+    name: str
+    code: int
+    why: str
 
 
-def _wanted(seen: Seen, flags: MigrateFlags) -> Obj:
-    if seen.rollout is not None and flags.strategy is None:
-        return seen.rollout
-    strategy = parsed(flags.strategy, load) if flags.strategy is not None else None
-    if strategy is not None and not isinstance(strategy, dict):
-        raise InvalidInput(f"{flags.strategy}: give a strategy, canary: … or blueGreen: …")
-    made = rollout_for(seen.deployment, (strategy or {}).get("strategy", strategy))
-    if isinstance(problem := parse(made), Invalid):
-        raise InvalidInput(f"{flags.strategy or 'the strategy'}: {problem}", reason="InvalidSpec")
-    return made
+async def migrate_deployments(session: Session, names: Sequence[str], flags: MigrateFlags) -> int:
+    """Several, a few at a time. The exit code is that of the failures where all have the same, else 1."""
+    plans, failures = await _planned(session, names, flags)
+    if flags.dry_run:
+        _print_plans(plans, flags)
+        return _exit_code(failures)
+    async with probing(targets(flags, list(names)), flags.rate, session.clock) as probed:
+        failures += await _walked(session, plans, flags)
+    kind = "Deployments alone" if flags.back else "Rollouts"
+    missing = f", {len(failures)} are not" if failures else ""
+    print_lines([f"{len(names) - len(failures)} of {len(names)} are {kind} now{missing}"])
+    if flags.probe:
+        print_lines([_counted(probed)])
+    return _exit_code(failures) or (STUCK if probed.failed else 0)
 
 
-def _touched(seen: Seen, wanted: Obj, *, back: bool) -> list[str]:
-    name, count = wanted["metadata"]["name"], replicas_of(seen.deployment)
-    services = service_names_of(seen.rollout or wanted)
-    if back:
-        return [
-            f"Deployment {name}: {count} -> {wanted['spec'].get('replicas', 1)} pods",
-            f"Rollout {name}: deleted, its pods stay until all Services know the Deployment's",
-            *(f"Service {one}: selects all pods again" for one in services),
-            "ReplicaSets of the Rollout: deleted",
-        ]
-    return [
-        f"Rollout {name}: created, {count} pods beside the Deployment's",
-        *(f"Service {one}: selects the Rollout's pods, once all are available" for one in services),
-        f"Deployment {name}: {count} -> 0 pods; its template counts from then on",
-    ]
+def _print_plans(plans: Sequence[Plan], flags: MigrateFlags) -> None:
+    if flags.output == "yaml":
+        sys.stdout.write("---\n".join(dump(one.wanted) for one in plans))
+    else:
+        print_lines([line for one in plans for line in one.touched()])
+
+
+def _exit_code(failures: Sequence[Failure]) -> int:
+    """Names the failures, with the exit code that each would have had alone."""
+    if not failures:
+        return 0
+    rows = [(one.name, str(one.code), one.why) for one in sorted(failures, key=lambda one: one.name)]
+    print_table(("NAME", "EXIT CODE", "WHY"), rows)
+    codes = {one.code for one in failures}
+    return min(codes) if len(codes) == 1 else STUCK
+
+
+async def _planned(session: Session, names: Sequence[str], flags: MigrateFlags) -> tuple[list[Plan], list[Failure]]:
+    """Nothing is touched before all have been looked at."""
+    plans: list[Plan] = []
+    failures: list[Failure] = []
+    for name in names:
+        try:
+            planned = await plan(session, name, flags)
+            await check_way(session, planned)
+            plans.append(planned)
+        except ShipwayError as error:
+            failures.append(_failure(name, error))
+    users = Counter(service for one in plans for service in set(one.services))
+    for one in plans:
+        if service := next((each for each in one.services if users[each] > 1), ""):
+            told = f"Service {service} cannot be that of several Rollouts: write {NAME} in the strategy for what differs"
+            failures.append(_failure(one.name, InvalidInput(told)))
+    failed = {one.name for one in failures}
+    return [one for one in plans if one.name not in failed], failures
+
+
+async def _walked(session: Session, plans: Sequence[Plan], flags: MigrateFlags) -> list[Failure]:
+    room = asyncio.Semaphore(flags.at_once)
+    failures: list[Failure] = []
+    under_way: dict[str, str] = {}
+    done = 0
+
+    async def walk(planned: Plan) -> None:
+        nonlocal done
+        name = planned.name
+        async with room:
+            last = await attempt(session, planned, flags.timeout, lambda says: told(name, says))
+        del under_way[name]
+        if isinstance(last, ShipwayError):
+            failures.append(_failure(name, last))
+        elif last.act == "stuck":
+            failures.append(Failure(name, STUCK, last.says))
+        done += 1
+        progress.show(summary(), "")
+
+    def told(name: str, says: str) -> None:
+        under_way[name] = says
+        progress.show(summary(), f"{name}: {says}")
+
+    def summary() -> str:
+        failed = f", {len(failures)} failed" if failures else ""
+        return f"{done} of {len(plans)} done{failed}; under way: {', '.join(sorted(under_way)) or 'none'}"
+
+    with Progress(sys.stderr) as progress:
+        async with asyncio.TaskGroup() as group:
+            for planned in plans:
+                group.create_task(walk(planned))
+    return failures
+
+
+def _failure(name: str, error: ShipwayError) -> Failure:
+    meaning = verdict(error)
+    return Failure(name, meaning.exit_code, meaning.message)
+
+
+async def _chosen(session: Session, names: Sequence[str], flags: MigrateFlags) -> list[str]:
+    """Those that are named, and those that the selector picks, each once. Raises InvalidInput for none."""
+    chosen = dict.fromkeys(map(_plain, names))
+    if flags.selector:
+        found = await session.client.list(DEPLOYMENTS, session.workload_namespace, label_selector=flags.selector)
+        chosen |= dict.fromkeys(sorted(map(name_of, found.items)))
+        if not found.items:
+            told = f"no Deployment in namespace {session.workload_namespace} has the labels {flags.selector}"
+            raise InvalidInput(f"{told}: look with kubectl get deployments --show-labels")
+    if not chosen:
+        raise InvalidInput("name a Deployment, deployment/NAME, or choose some by their labels with -l")
+    return list(chosen)
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("deployment/").removeprefix("deploy/")
+
+
+def _counted(probed: Probed) -> str:
+    first = f" (the first: {probed.first})" if probed.first else ""
+    return f"{probed.total} requests, {probed.failed} failed{first}"
 
 
 def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-@asynccontextmanager
-async def _probing(flags: MigrateFlags, clock: Clock) -> AsyncGenerator[Probed, None]:
-    probed = Probed()
-    if not flags.probe:
-        yield probed
-        return
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    headers = {"Host": flags.host} if flags.host else {}
-    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http, asyncio.TaskGroup() as group:
-        asking = group.create_task(_ask_on(http, flags, clock, probed, group))
-        try:
-            yield probed
-        finally:
-            asking.cancel()
-
-
-async def _ask_on(
-    http: aiohttp.ClientSession, flags: MigrateFlags, clock: Clock, probed: Probed, group: asyncio.TaskGroup
-) -> None:
-    """At an even pace, whatever the answers take."""
-    while True:
-        group.create_task(_ask(http, flags.probe, probed))
-        await clock.sleep(1 / flags.rate)
-
-
-async def _ask(http: aiohttp.ClientSession, url: str, probed: Probed) -> None:
-    probed.total += 1
-    try:
-        async with http.get(url) as answer:
-            await answer.read()
-            told = "" if answer.status < 500 else f"status {answer.status}"
-    except (aiohttp.ClientError, TimeoutError) as error:
-        told = str(error) or type(error).__name__
-    if told:
-        probed.failed += 1
-        probed.first = probed.first or told

@@ -4,6 +4,9 @@ The Rollout takes its pods from the Deployment (`workloadRef`) and starts them b
 both, since a Service is taken over only once everything behind it is available. Then the Deployment steps aside. It stays, with
 no pods, as the place where the template is written.
 
+What is edited on the way is not lost: a new template is the Rollout's from then on, and the Deployment does not step aside for
+fewer pods than it has.
+
 Where it stands is read from the objects alone, so whoever is killed in the middle is followed by whoever asks again. The way
 back leaves the Rollout's pods at work without their Rollout until the Services know all pods again.
 """
@@ -32,7 +35,7 @@ from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.why import why
 
-Act = Literal["create", "step-aside", "scale-up", "leave", "free", "remove", "wait", "stuck", "done"]
+Act = Literal["create", "grow", "step-aside", "scale-up", "leave", "free", "remove", "wait", "stuck", "done"]
 
 
 class Seen(Struct, frozen=True):
@@ -103,6 +106,9 @@ def there(seen: Seen, wanted: Obj) -> Step:
     pending = [one for one in service_names_of(rollout) if not _is_switched(seen, one)]
     if phase != "Healthy" or pending:
         return Step("wait", f"waiting for Services {', '.join(pending)}" if phase == "Healthy" else why(rollout))
+    if replicas_of(seen.deployment) > (wants := spec_of(rollout).get("replicas", 1)):
+        told = f"Rollout {name}: {wants} -> {replicas_of(seen.deployment)} pods, as the Deployment was scaled up meanwhile"
+        return Step("grow", told, (seen.deployment, rollout))
     if replicas_of(seen.deployment) > 0:
         told = f"Deployment {name} steps aside: {replicas_of(seen.deployment)} -> 0 pods"
         return Step("step-aside", told, (seen.deployment,))

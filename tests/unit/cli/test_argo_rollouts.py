@@ -77,7 +77,14 @@ async def test_it_says_and_does_what_the_plugin_does(shop: Shop, case: Case, cap
         ("lint -f /does/not/exist", ("", "Error: /does/not/exist cannot be read", 1)),
         ("completion tcsh", ("", 'Error: invalid argument "tcsh" for "kubectl-argo-rollouts completion"', 1)),
         ("dashboard -p 99999", ("", "Error: --port 99999 is no port", 1)),
-        ("notifications", ("", "Error: notifications are not built yet", 1)),
+        (
+            "notifications",
+            (
+                "",
+                "Error: templates and triggers cannot be tried out here: subscribe a Rollout, its events say what is wrong",
+                1,
+            ),
+        ),
     ],
 )
 async def test_other_words(shop: Shop, line: str, told: tuple[str, str, int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,8 +122,10 @@ def _health(facts: Facts, conditions: Conditions, *, healthy: bool) -> tuple[Con
 
 
 def _aborted(facts: Facts, conditions: Conditions, moves: Moves) -> tuple[Conditions, tuple[Note, ...]]:
-    message = f"Rollout aborted update to revision {facts.revision}"
-    message += f": {moves.abort}" if moves.abort else ""
+    before = find(conditions, PROGRESSING)
+    timed_out = before.message if before is not None and before.reason == "ProgressDeadlineExceeded" else ""
+    cause = moves.abort or timed_out
+    message = f"Rollout aborted update to revision {facts.revision}" + (f": {cause}" if cause else "")
     after = put(conditions, PROGRESSING, "False", "RolloutAborted", message, facts.now)
     return after, () if after is conditions else (facts.note("RolloutAborted", message, warning=True),)
 

@@ -328,6 +328,8 @@ def test_a_missed_deadline_can_abort() -> None:
     world.wait(601)
     world.settle()
     assert world.status["abort"] is True
+    assert world.status["message"].startswith("RolloutAborted: Rollout aborted update to revision 2: ReplicaSet ")
+    assert world.status["message"].endswith(" has timed out progressing.")
     assert world.weights() == (0, 100)
 
 

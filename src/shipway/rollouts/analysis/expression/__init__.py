@@ -2,12 +2,13 @@
 
     text --lexer--> tokens --parser--> nodes --checker--> typed --evaluator--> value
 
-`evaluate_condition` is the surface, and `evaluate_time` for the ends of a range query. Everything is pure, bounded by a
-step budget, and every refusal is an `ExpressionError` whose message says where: a condition that cannot be evaluated is an
-*errored* measurement, never a failed one.
+`evaluate_condition` is the surface, `evaluate_time` for the ends of a range query, and `evaluate` over other names than
+`result` (`check_syntax` says beforehand whether it can be read). Everything is pure, bounded by a step budget, and every
+refusal is an `ExpressionError` whose message says where: a condition that cannot be evaluated is an *errored* measurement,
+never a failed one.
 """
 
-from shipway.rollouts.analysis.expression.evaluator import evaluate_condition, evaluate_time
+from shipway.rollouts.analysis.expression.evaluator import check_syntax, evaluate, evaluate_condition, evaluate_time
 from shipway.rollouts.analysis.expression.lexer import ExpressionError
 
-__all__ = ["ExpressionError", "evaluate_condition", "evaluate_time"]
+__all__ = ["ExpressionError", "check_syntax", "evaluate", "evaluate_condition", "evaluate_time"]

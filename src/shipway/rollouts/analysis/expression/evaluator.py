@@ -5,7 +5,7 @@ the measured result whatever argument they are given: users' templates rely on i
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import re2
@@ -60,9 +60,19 @@ def evaluate_time(expression: str, now: Instant) -> Instant:
     return Instant(value.at)
 
 
-def _value(expression: str, tree: Node, result: Any, now: Instant | None) -> Any:
+def evaluate(expression: str, names: Mapping[str, Any], now: Instant) -> Any:
+    """The value of an expression over `names` (JSON-like values). Raises ExpressionError."""
+    return _value(expression, parse(expression), None, now, names)
+
+
+def check_syntax(expression: str) -> None:
+    """Raises ExpressionError for what can never be evaluated, whatever the names stand for."""
+    parse(expression)
+
+
+def _value(expression: str, tree: Node, result: Any, now: Instant | None, names: Mapping[str, Any] | None = None) -> Any:
     try:
-        return _Evaluation(result, now).value(tree, {"result": result})
+        return _Evaluation(result, now).value(tree, {"result": result} if names is None else dict(names))
     except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as error:
         raise ExpressionError(f"cannot evaluate {expression!r}: {error}") from error
 

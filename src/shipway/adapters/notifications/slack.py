@@ -1,0 +1,78 @@
+"""`service.slack`: a message to a channel by `chat.postMessage`, of Slack or of whatever speaks the same at `apiURL`.
+
+A template says `attachments` and `blocks` (JSON) under `slack`; its `message` is the text.
+"""
+
+from typing import Any
+
+import orjson
+
+from shipway.adapters.notifications.answers import check_taken, retry_after
+from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
+from shipway.api.notifications import Message
+from shipway.base.errors import Denied, InvalidInput, Unavailable
+from shipway.kube.objects.resource import Obj
+
+API = "https://slack.com/api"
+_LATER = ("ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout")
+_LOGIN = ("not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired")
+
+
+async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
+    """Raises Unavailable, Denied (the token) or InvalidInput."""
+    token = str(settings.get("token") or "")
+    if not token:
+        raise InvalidInput("slack: no token: give service.slack token: $slack-token, and the Secret that key")
+    if not message.recipient:
+        raise InvalidInput("slack: no channel: write it as the value of the subscription")
+    url = f"{str(settings.get('apiURL') or API).rstrip('/')}/chat.postMessage"
+    answer = await fetch(
+        HttpCall(
+            purpose="slack",
+            url=url,
+            method="POST",
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"},
+            body=orjson.dumps(_body(settings, message)),
+            is_insecure=bool(settings.get("insecureSkipVerify")),
+            follows_redirects=False,
+        )
+    )
+    check_taken(answer, "slack", url)
+    _check_word(answer, message.recipient)
+
+
+def _body(settings: Obj, message: Message) -> dict[str, Any]:
+    icon = str(message.form.get("icon") or settings.get("icon") or "")
+    name = message.form.get("username") or settings.get("username")
+    body = {
+        "channel": message.recipient,
+        "text": message.text,
+        "username": name,
+        "icon_emoji" if icon.startswith(":") else "icon_url": icon or None,
+        **{part: _json(message, part) for part in ("attachments", "blocks")},
+    }
+    return {key: value for key, value in body.items() if value}
+
+
+def _json(message: Message, part: str) -> Any:
+    try:
+        return orjson.loads(message.form.get(part) or "null")
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise InvalidInput(f"slack: the template's {part} are no JSON: {error}") from None
+
+
+def _check_word(answer: HttpAnswer, channel: str) -> None:
+    """Slack says in the answer's body what a status says elsewhere."""
+    try:
+        said = orjson.loads(answer.body)
+        word = "" if said.get("ok") else str(said.get("error") or "no word of success")
+    except (orjson.JSONDecodeError, AttributeError):
+        word = "something that is not its JSON: is apiURL right?"
+    if not word:
+        return
+    told = f"slack: channel {channel}: the answer was {word}"
+    if word in _LATER:
+        raise Unavailable(told, after=retry_after(answer))
+    if word in _LOGIN:
+        raise Denied(told)
+    raise InvalidInput(told, reason="NotificationRefused")

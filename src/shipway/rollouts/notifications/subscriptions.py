@@ -1,0 +1,80 @@
+"""Who wants to be told: the annotations of a Rollout, and the subscriptions that the ConfigMap makes for all.
+
+notifications.argoproj.io/subscribe.<trigger>.<service>: recipient;recipient
+notifications.argoproj.io/subscribe.<service>: recipient          (the default triggers)
+notifications.argoproj.io/subscriptions: [{trigger: […], destinations: [{service: …, recipients: […]}]}]
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from shipway.base.errors import InvalidInput
+from shipway.kube.objects import yaml
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import annotations_of, labels_of
+from shipway.rollouts.notifications.settings import NotificationSettings
+
+PREFIX = "notifications.argoproj.io/"
+_ONE, _MANY = f"{PREFIX}subscribe.", f"{PREFIX}subscriptions"
+
+
+class Subscription(Struct, frozen=True, order=True):
+    trigger: str
+    service: str
+    recipient: str
+
+
+class _Destination(Struct):
+    service: str
+    recipients: list[str] = []
+
+
+class _Group(Struct):
+    destinations: list[_Destination]
+    trigger: list[str] = []
+
+
+def subscriptions_of(rollout: Obj, settings: NotificationSettings) -> tuple[Subscription, ...]:
+    """Each once. What cannot be read as a subscription is none."""
+    return tuple(sorted({*_of_annotations(rollout, settings), *_of_all(rollout, settings)}))
+
+
+def may_be_subscribed(rollout: Obj, settings: NotificationSettings) -> bool:
+    """Cheap: most Rollouts of most clusters are not."""
+    return bool(settings.for_all) or any(key.startswith(PREFIX) for key in annotations_of(rollout))
+
+
+def _of_annotations(rollout: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
+    for key, value in annotations_of(rollout).items():
+        if key == _MANY:
+            yield from _grouped(value, settings)
+        elif key.startswith(_ONE):
+            trigger, _, service = key.removeprefix(_ONE).rpartition(".")
+            recipients = [one.strip() for one in value.split(";") if one.strip()] or [""]
+            yield from _each([trigger] if trigger else [], service, recipients, settings)
+
+
+def _grouped(text: str, settings: NotificationSettings) -> Iterator[Subscription]:
+    try:
+        groups = msgspec.convert(yaml.load(text) or [], list[_Group])
+    except (InvalidInput, msgspec.ValidationError):
+        return
+    for group in groups:
+        for destination in group.destinations:
+            yield from _each(group.trigger, destination.service, destination.recipients or [""], settings)
+
+
+def _of_all(rollout: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
+    for subscription in settings.for_all:
+        if subscription.selector.matches(labels_of(rollout)):
+            for service, recipient in subscription.recipients:
+                yield from _each(list(subscription.triggers), service, [recipient], settings)
+
+
+def _each(triggers: list[str], service: str, recipients: list[str], settings: NotificationSettings) -> Iterator[Subscription]:
+    defaults = settings.default_triggers
+    for trigger in triggers or defaults.get(service) or defaults.get("", ()):
+        for recipient in recipients:
+            yield Subscription(trigger, service, recipient)
