@@ -14,7 +14,7 @@ from shipway.assembly.notifying import Notifier
 from shipway.base.clock import Clock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig
+from shipway.kube.objects.views import annotations_of, dig, name_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
@@ -102,7 +102,7 @@ class Saboteur:
                 await self._user.patch(ROLLOUTS, NS, "web", {"status": {"pauseConditions": None}}, subresource="status")
             return
         run = dig(status[0], "canary", "currentBackgroundAnalysisRunStatus", "name")
-        if run:
+        if run in [name_of(one) for one in (await self._user.list(ANALYSIS_RUNS, NS)).items]:
             self.index = index
             said = {"status": {"phase": "Failed", "message": "too many errors"}}
             await self._user.patch(ANALYSIS_RUNS, NS, run, said)
