@@ -41,11 +41,12 @@ class Usage(Struct, frozen=True):
 
 
 class Engines:
-    """`shipway run` as a child; `stop` and `start` again as often as wanted."""
+    """`shipway run` as a child; `stop` and `start` again as often as wanted. `home` is its own; `flags` are for `run`."""
 
-    def __init__(self, kubeconfig: Path, home: Path) -> None:
+    def __init__(self, kubeconfig: Path, home: Path, *flags: str) -> None:
         self._kubeconfig = kubeconfig
         self._home = home
+        self._flags = flags
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -55,7 +56,7 @@ class Engines:
         command = [sys.executable, "-m", "shipway.cli.main", "run", f"--kubeconfig={self._kubeconfig}", "--listen=127.0.0.1:0"]
         with (self._home / "engines.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, f"--cache={self._home / 'cache'}", f"--url-file={url_file}", stdout=log, stderr=log
+                *command, f"--cache={self._home / 'cache'}", f"--url-file={url_file}", *self._flags, stdout=log, stderr=log
             )
         while not url_file.exists():
             await CLOCK.sleep(0.02)
@@ -65,6 +66,14 @@ class Engines:
         if self._process and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()
+
+    async def hear_of_push(self, repo_url: str) -> None:
+        """Tells it of a push, as a webhook does."""
+        body = {"ref": "refs/heads/main", "repository": {"clone_url": repo_url}}
+        headers = {"X-GitHub-Event": "push"}
+        url = f"{self.url}/api/webhook"
+        async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers) as answer:
+            answer.raise_for_status()
 
     async def passes(self, controller: str) -> float:
         """How many passes of a controller have ended."""
@@ -118,9 +127,18 @@ class Monorepo:
 
     async def change(self, number: int, text: str) -> None:
         """A commit to one application."""
+        self._write(number, text)
+        await self._git.commit_and_push(f"Change app-{number:05d}")
+
+    async def change_all(self, count: int, text: str) -> None:
+        """One commit to all applications."""
+        for number in range(count):
+            self._write(number, text)
+        await self._git.commit_and_push("Change all applications")
+
+    def _write(self, number: int, text: str) -> None:
         path = self._directory / "apps" / f"app-{number:05d}" / "all.yaml"
         path.write_text(manifests(number, text))
-        await self._git.commit_and_push(f"Change app-{number:05d}")
 
 
 def manifests(number: int, text: str = "first") -> str:
@@ -209,13 +227,21 @@ async def _embedded(home: Path) -> AsyncIterator[Served]:
         await process.wait()
 
 
+class Prepared(Struct, frozen=True):
+    """A cluster with CRDs and a Git server with the monorepo; no engines and no Application yet."""
+
+    kubeconfig: Path
+    client: Client
+    repo: Monorepo
+    git: GitServer
+
+
 @asynccontextmanager
-async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Client, Monorepo, Engines, GitServer]]:
-    """A cluster with CRDs, a Git server with the monorepo, and the engines started; no Application yet."""
+async def prepared(target: str, home: Path, count: int) -> AsyncIterator[Prepared]:
+    """A monorepo of so many applications and a cluster that waits for them."""
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(a_cluster(target, home))
-        kubeconfig = served.kubeconfig
-        client = Client(HttpTransport(load_kubeconfig(kubeconfig, None)), manager="bench")
+        client = Client(HttpTransport(load_kubeconfig(served.kubeconfig, None)), manager="bench")
         stack.push_async_callback(client.close)
         await install_crds(client)
         for name in ("argocd", NAMESPACE):
@@ -225,16 +251,32 @@ async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Clie
         stack.push_async_callback(git.stop)
         repo = Monorepo(home / "work", git.create("mono"))
         await repo.create(count)
-        engines = Engines(kubeconfig, home)
+        yield Prepared(served.kubeconfig, client, repo, git)
+
+
+@asynccontextmanager
+async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Client, Monorepo, Engines, GitServer]]:
+    """All of that with the engines started; no Application yet."""
+    async with prepared(target, home, count) as ready:
+        engines = Engines(ready.kubeconfig, home)
         await engines.start()
-        stack.push_async_callback(engines.stop)
-        git.notify(f"{engines.url}/api/webhook", "not configured")
-        yield client, repo, engines, git
+        try:
+            ready.git.notify(f"{engines.url}/api/webhook", "not configured")
+            yield ready.client, ready.repo, engines, ready.git
+        finally:
+            await engines.stop()
 
 
 async def first_sync(client: Client, engines: Engines, apps: Sequence[Obj]) -> dict[str, float]:
     """What it costs to have all of them created and Synced: seconds, CPU seconds, megabytes."""
     before, began = engines.usage().cpu, CLOCK.now()
+    await all_created(client, apps)
+    await all_synced(client, len(apps))
+    used = engines.usage()
+    return {"first_sync_seconds": CLOCK.now() - began, "first_sync_cpu_seconds": used.cpu - before, "mb": used.mb}
+
+
+async def all_created(client: Client, apps: Sequence[Obj]) -> None:
     room = asyncio.Semaphore(AT_ONCE)
 
     async def create(app: Obj) -> None:
@@ -244,9 +286,6 @@ async def first_sync(client: Client, engines: Engines, apps: Sequence[Obj]) -> d
     async with asyncio.TaskGroup() as group:
         for app in apps:
             group.create_task(create(app))
-    await all_synced(client, len(apps))
-    used = engines.usage()
-    return {"first_sync_seconds": CLOCK.now() - began, "first_sync_cpu_seconds": used.cpu - before, "mb": used.mb}
 
 
 async def all_synced(client: Client, count: int) -> None:

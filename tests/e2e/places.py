@@ -87,8 +87,9 @@ async def bare_cluster(home: Path) -> AsyncGenerator[tuple[Client, Path], None]:
     await server.close()
 
 
-def config_map(text: str, name: str = "banner") -> str:
-    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{text: {text!r}}}\n"
+def config_map(text: str, name: str = "banner", namespace: str = "") -> str:
+    meta = f"{{name: {name}, namespace: {namespace}}}" if namespace else f"{{name: {name}}}"
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {meta}\ndata: {{text: {text!r}}}\n"
 
 
 async def banner_says(client: Client, text: str) -> None:

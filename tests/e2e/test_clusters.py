@@ -9,16 +9,19 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS
+from shipway.api.clusters import Cluster
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.cluster import embedded_cluster
-from shipway.base.errors import Conflict
+from shipway.assembly.destinations import connected_to
+from shipway.base.errors import Conflict, Denied
 from shipway.cli.app_manifests import show_manifests
 from shipway.cli.app_tree import show_tree
-from shipway.cli.cluster import AddFlags, add_cluster, list_clusters, remove_cluster, show_cluster
+from shipway.cli.cluster import AddFlags, add_cluster, list_clusters, named_cluster, remove_cluster, show_cluster
 from shipway.cli.session import Session
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.reach import Reach
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
@@ -59,6 +62,11 @@ async def refused(client: Client, text: str, *, name: str = "shop-east") -> None
     await wait_until(client, One(APPLICATIONS, "argocd", name), lambda app: says(text)(app or {}), seconds=60)
 
 
+async def refresh(client: Client, name: str) -> None:
+    asked = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+    await client.patch(APPLICATIONS, "argocd", name, asked)
+
+
 def fleet(repo_url: str) -> Obj:
     """One Application for each cluster that the selector picks."""
     template = {
@@ -93,9 +101,7 @@ async def test_from_joining_to_leaving(place: Place, tmp_path: Path, capsys: pyt
         await app_is(place.client, "shop-east", synced_to(await place.head()))
         await banner_says(east.client, "one")
         await place.push({"deploy/banner.yaml": config_map("two")})
-        await place.client.patch(
-            APPLICATIONS, "argocd", "shop-east", {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
-        )
+        await refresh(place.client, "shop-east")
         await banner_says(east.client, "two")
         assert (await place.client.list(CONFIG_MAPS, "shop", field_selector="metadata.name=banner")).items == []
 
@@ -155,3 +161,56 @@ async def test_the_least_rights_of_cluster_add_are_enough_on_a_real_kubernetes(
         await place.client.delete(APPLICATIONS, "argocd", "far")
         await wait_until(place.client, One(APPLICATIONS, "argocd", "far"), lambda app: app is None, seconds=30)
         assert (await there.list(CONFIG_MAPS, f"far-{os.getpid()}", field_selector="metadata.name=banner")).items == []
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.timeout(240)
+@pytest.mark.compat("argocd:destination.clusters.namespaces")
+async def test_a_login_that_may_see_two_namespaces_is_enough_on_a_real_kubernetes(
+    real_control_plane, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a server that knows rights: lists and watches of the whole cluster are refused to this login."""
+    front, back, other = (f"{name}-{os.getpid()}" for name in ("front", "back", "other"))
+    async with a_place(tmp_path) as place, opened(real_control_plane.kubeconfig) as there, place.run() as running:
+        await running.ready()
+        for name in (front, back, other):
+            await there.create(NAMESPACES, namespace(name))
+        session = Session(place.client, CLOCK, "", "default")
+        config = load_kubeconfig(real_control_plane.kubeconfig)
+
+        async def add(*names: str) -> Cluster:
+            flags = AddFlags(name="real", namespace=names, system_namespace=front, upsert=True, yes=True)
+            assert await add_cluster(session, config, there, flags) == 0, capsys.readouterr().err
+            return await named_cluster(session, "real")
+
+        cluster = await add(front, back)
+        assert cluster.reach == Reach(tuple(sorted((front, back))))
+        async with connected_to(cluster, CLOCK, "test") as it:
+            for resource, space in ((CONFIG_MAPS, ""), (NAMESPACES, ""), (CRDS, ""), (CONFIG_MAPS, other)):
+                with pytest.raises(Denied):
+                    await it.list(resource, space)
+        await place.push({"deploy/web.yaml": DEPLOYMENT, "deploy/back.yaml": config_map("behind", "behind", back)})
+        app = application("far", place.copy.url, "deploy")
+        app["spec"]["destination"] = {"name": "real", "namespace": front}
+        app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+        await place.client.create(APPLICATIONS, app)
+        await app_is(place.client, "far", synced_to(await place.head()))
+        drifted = {"data": {"text": "by hand"}}
+        await there.patch(CONFIG_MAPS, back, "behind", drifted, manager="somebody")
+        healed = One(CONFIG_MAPS, back, "behind")
+        await wait_until(there, healed, lambda obj: bool(obj) and obj["data"] == {"text": "behind"}, seconds=30)
+
+        await place.push({"deploy/other.yaml": config_map("farther", "farther", other)})
+        await refresh(place.client, "far")
+        told = f'namespace "{other}" for ConfigMap "farther" is not managed'
+        await refused(place.client, told, name="far")
+        await add(front, back, other)
+        await app_is(place.client, "far", synced_to(await place.head()))
+        assert (await there.get(CONFIG_MAPS, other, "farther"))["data"] == {"text": "farther"}
+        await place.client.delete(APPLICATIONS, "argocd", "far")
+        await wait_until(place.client, One(APPLICATIONS, "argocd", "far"), lambda app: app is None, seconds=30)
+        left = [
+            one["metadata"]["name"] for space in (front, back, other) for one in (await there.list(CONFIG_MAPS, space)).items
+        ]
+        assert set(left) <= {"kube-root-ca.crt"}
+        assert "forbidden" not in running.said

@@ -6,6 +6,7 @@ the product's. A cluster can be told to hang (no answer ever comes) or to be awa
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -86,22 +87,32 @@ class Member:
 
 
 class Doorkeeper:
-    """A transport whose server refuses to list one path."""
+    """A transport whose server refuses to list one path, or everything but what lies in some namespaces.
+
+    `lists` counts by path what was listed, `knocks` what was asked for and refused."""
 
     def __init__(self, server: Transport) -> None:
         self._server = server
         self.refused = ""
+        self.only: tuple[str, ...] | None = None
+        self.knocks: Counter[str] = Counter()
+        self.lists: Counter[str] = Counter()
 
     async def send(self, request: Request) -> Response:
-        if request.method == "GET" and request.path == self.refused:
-            said = {
-                "kind": "Status",
-                "code": 403,
-                "reason": "Forbidden",
-                "message": "configmaps is forbidden: User cannot list",
-            }
+        if (request.method == "GET" and request.path == self.refused) or not self._may(request.path):
+            self.knocks[request.path] += 1
+            kind = request.path.rpartition("/")[2]
+            said = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": f"{kind} is forbidden: User cannot list"}
             return Response(403, {"content-type": "application/json"}, orjson.dumps(said))
+        self.lists[request.path] += "limit" in dict(request.query)
         return await self._server.send(request)
+
+    def _may(self, path: str) -> bool:
+        """As a Role in each of the namespaces allows, and what everybody may."""
+        if self.only is None or path in ("/version", "/api", "/apis"):
+            return True
+        parts = path.split("/namespaces/", 1)[1].split("/") if "/namespaces/" in path else [""]
+        return len(parts) > 1 and parts[0] in self.only
 
     async def close(self) -> None:
         """The server belongs to the test."""

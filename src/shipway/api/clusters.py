@@ -2,7 +2,9 @@
 
     data.name, data.server        what Applications call it; the server is the identity
     data.project                  the AppProject that it belongs to
-    data.namespaces, clusterResources, shard    see `Cluster.notes`
+    data.namespaces               a,b: the only namespaces that are managed; none: all of them
+    data.clusterResources         "true": kinds without a namespace too, where `namespaces` says something
+    data.shard                    see `Cluster.notes`
     data.config                   JSON: how to log in (bearerToken, username and password, tlsClientConfig, execProviderConfig)
 
 A `Cluster` is one such Secret, read. It holds secrets, so it never shows more than its place when it is printed.
@@ -14,11 +16,14 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shipway.api.application import IN_CLUSTER_NAME, IN_CLUSTER_SERVER
 from shipway.api.repositories import SECRET_TYPE
 from shipway.base.errors import InvalidInput
+from shipway.base.names import is_object_name
 from shipway.kube.client.kubeconfig import ClusterConfig, ExecPlugin
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import name_of
@@ -72,6 +77,8 @@ class Cluster(Struct, frozen=True):
     config: ClusterConfig | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()
+    reach: Reach = EVERYWHERE
+    """What of it is managed."""
 
     def __repr__(self) -> str:
         return f"Cluster({self.name!r}, {self.server!r})"
@@ -90,12 +97,11 @@ def parse_cluster(secret: Obj) -> Cluster:
     said = secret_values(secret)
     server = normalized(said.get("server", ""))
     found = Cluster(server, said.get("name", ""), said.get("project", ""), name_of(secret), notes=_notes(said))
-    if found.key == "":
-        return found
     try:
-        return msgspec.structs.replace(found, config=_config(server, said.get("config", "")))
+        found = replace(found, reach=_reach(said))
+        return replace(found, config=_config(server, said.get("config", ""))) if found.key else found
     except InvalidInput as error:
-        return msgspec.structs.replace(found, problem=f"Secret {found.secret}: {error.message}")
+        return replace(found, problem=f"Secret {found.secret}: {error.message}")
 
 
 def normalized(server: str) -> str:
@@ -103,14 +109,16 @@ def normalized(server: str) -> str:
 
 
 def _notes(said: dict[str, str]) -> tuple[str, ...]:
-    notes: list[str] = []
-    if said.get("namespaces"):
-        notes.append("namespaces has no effect: kinds are watched in all namespaces, so the login has to be allowed to")
-    if said.get("clusterResources"):
-        notes.append("clusterResources has no effect: it belongs to namespaces")
-    if said.get("shard"):
-        notes.append("shard has no effect: replicas share Applications, not clusters")
-    return tuple(notes)
+    return ("shard has no effect: replicas share Applications, not clusters",) if said.get("shard") else ()
+
+
+def _reach(said: dict[str, str]) -> Reach:
+    parts = (part.strip() for part in said.get("namespaces", "").split(","))
+    names = tuple(sorted({part for part in parts if part}))
+    for name in names:
+        if not is_object_name(name):
+            raise InvalidInput(f"namespaces: {name!r} is not the name of a namespace: write a,b, and nothing for all of them")
+    return Reach(names, bool(names) and said.get("clusterResources") == "true")
 
 
 def _config(server: str, text: str) -> ClusterConfig:
@@ -181,6 +189,8 @@ def cluster_secret(namespace: str, cluster: Cluster, labels: dict[str, str], ann
         "server": cluster.server,
         "config": msgspec.json.encode(body).decode(),
         "project": cluster.project,
+        "namespaces": ",".join(cluster.reach.namespaces),
+        "clusterResources": "true" if cluster.reach.cluster_resources else "",
     }
     return {
         "apiVersion": "v1",

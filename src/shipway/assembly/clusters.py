@@ -18,13 +18,14 @@ from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.sources import ClusterFacts
 from shipway.assembly.metrics import kube_version, version_told
 from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
+from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.gitops.asks import ClusterAsk, ConnectionAsk, DryRunAsk
 from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.dry_run import dry_run
 from shipway.kube.client.client import Client
 from shipway.kube.client.pacing import Limits
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, uid_of
 from shipway.kube.objects.wire import Request, Response, Transport
@@ -66,7 +67,7 @@ class Clusters:
         self._by_server: defaultdict[str, dict[str, Cluster]] = defaultdict(dict)
         self._versions: dict[str, str] = {}
         self._away: set[str] = set()
-        self._identities: dict[str, str] = {}
+        self._identities: dict[str, tuple[Reach, str]] = {}
         self._rebuilt: list[Callable[[str], object]] = []
         self._listeners: list[Callable[[str], object]] = []
         self._secrets = Informer(client, SECRETS, namespace=namespace, label_selector=CLUSTER_SELECTOR, clock=clock)
@@ -77,10 +78,11 @@ class Clusters:
         await self._secrets.run()
 
     def serve(self, runtime: Runtime) -> None:
-        """From now on `runtime` reaches the clusters; where a Secret says something else it asks again, and where a cluster was
-        built anew it begins again."""
-        runtime.reach_by(self.client)
+        """From now on `runtime` reaches the clusters; where a Secret says something else it asks again and looks as far as that
+        says, and where a cluster was built anew it begins again."""
+        runtime.reach_by(self.client, self.reach)
         self._listeners.append(lambda server: runtime.ask_again([ConnectionAsk(server)]))
+        self._listeners.append(runtime.reach_again)
         self._rebuilt.append(runtime.begin_again)
 
     def client(self, cluster: str) -> Client:
@@ -91,6 +93,13 @@ class Clusters:
             transport = _Following(lambda: self._find(cluster), self._open, lambda: self._clients.pop(cluster, None))
             self._clients[cluster] = Client(transport, user_agent="shipway", manager=self._here.manager)
         return self._clients[cluster]
+
+    def reach(self, cluster: str) -> Reach | None:
+        """How far we look on a cluster; None while no Secret says so. At home our own rights decide, whatever a Secret says."""
+        if not cluster:
+            return EVERYWHERE
+        found = self._by_server.get(cluster)
+        return found[min(found)].reach if found else None
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -112,29 +121,31 @@ class Clusters:
     async def connect(self, ask: ConnectionAsk) -> str:
         """The version of a cluster that answers and lets us look. Raises what is wrong."""
         try:
-            seen = await self._probed(ask)
+            reach = (await self._find(ask.cluster)).reach if ask.cluster else EVERYWHERE
+            seen = await self._probed(ask, reach)
         except ShipwayError:
             self._away.add(ask.cluster)
             raise
         self._versions[ask.cluster] = seen.version
         self._away.discard(ask.cluster)
-        self._recognize(ask.cluster, seen.identity)
+        if seen.identity:
+            self._recognize(ask.cluster, reach, seen.identity)
         return seen.version
 
-    def _recognize(self, server: str, identity: str) -> None:
+    def _recognize(self, server: str, reach: Reach, identity: str) -> None:
         """A cluster that was built anew at its old address counts versions anew: no watch of the old one would ever tell."""
-        before = self._identities.get(server)
-        self._identities[server] = identity
-        if before is not None and before != identity:
+        before, now = self._identities.get(server), (reach, identity)
+        self._identities[server] = now
+        if before is not None and before[0] == reach and before != now:
             log.warning("cluster_rebuilt", cluster=server)
             for listener in self._rebuilt:
                 listener(server)
 
-    async def _probed(self, ask: ConnectionAsk) -> "Seen":
+    async def _probed(self, ask: ConnectionAsk, reach: Reach) -> "Seen":
         for attempt in range(1, PROBES + 1):
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
-                    return await probe(self.client(ask.cluster))
+                    return await probe(self.client(ask.cluster), reach)
             except TimeoutError:
                 if attempt == PROBES:
                     told = f"{ask.cluster} did not answer within {PROBE_SECONDS:.0f} s, {PROBES} times"
@@ -199,18 +210,25 @@ class Clusters:
 
 
 class Seen(Struct, frozen=True):
-    """What a cluster that answers says it is. `identity`: the uid of its first namespace, which lives as long as it does."""
+    """What a cluster that answers says it is. `identity`: the uid of a namespace that lives as long as it does, "" where we may
+    not see one."""
 
     version: str
     identity: str
 
 
-async def probe(client: Client) -> Seen:
-    """A look at a cluster that lets us list its namespaces: without that nothing can be managed there."""
+async def probe(client: Client, reach: Reach = EVERYWHERE) -> Seen:
+    """A look at a cluster that lets us list its namespaces: without that nothing can be managed there, unless `reach` says
+    that others are none of our business."""
     version = await kube_version(client)
-    only = f"metadata.name={SYSTEM}"
-    found = (await client.list(NAMESPACES, field_selector=only, metadata_only=True)).items
-    return Seen(version, uid_of(found[0]) if found else "")
+    if reach.covers(NAMESPACES):
+        only = f"metadata.name={SYSTEM}"
+        found = (await client.list(NAMESPACES, field_selector=only, metadata_only=True)).items
+        return Seen(version, uid_of(found[0]) if found else "")
+    try:
+        return Seen(version, uid_of(await client.get(NAMESPACES, "", reach.namespaces[0])))
+    except (Denied, NotFound):
+        return Seen(version, "")
 
 
 class _Following:

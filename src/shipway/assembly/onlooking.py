@@ -26,6 +26,7 @@ from shipway.gitops.asks import ChangesAsk, HeadAsk, HealthAsk, JqPathsAsk, Rend
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import status_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
@@ -154,8 +155,8 @@ class _Supposed:
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         return self._world.resource_for(group, kind, cluster)
 
-    def has_discovered(self, cluster: str) -> bool:
-        return self._world.has_discovered(cluster)
+    def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
+        return self._world.has_discovered(cluster, reach)
 
     def served(self) -> tuple[Resource, ...]:
         return self._world.served()

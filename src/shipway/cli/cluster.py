@@ -18,12 +18,14 @@ from shipway.assembly.clusters import PROBE_SECONDS, probe
 from shipway.assembly.destinations import applications_at, cluster_secrets, connected_to
 from shipway.assembly.joining import Joining, described, join, wanted_there
 from shipway.base.errors import Conflict, InvalidInput, NotFound, ShipwayError
+from shipway.base.names import is_object_name
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, print_table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import MANAGER, Place, Session, connected
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import ClusterConfig, load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.reach import Reach
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of
 from shipway.kube.objects.yaml import dump
@@ -58,6 +60,10 @@ class AddFlags:
     "A label of the Secret, like env=prod, for generators to select by; may be given again."
     annotation: Texts = ()
     "An annotation of the Secret; may be given again."
+    namespace: Texts = ()
+    "A namespace of the cluster that is to be managed; may be given again. Without, all of them are."
+    cluster_resources: Annotated[bool, Parameter(negative="")] = False
+    "With --namespace: objects that have no namespace are to be managed too."
     system_namespace: str = "kube-system"
     "Where the service account lives on the cluster."
     admin: Annotated[bool, Parameter(negative="")] = False
@@ -148,17 +154,18 @@ async def show_cluster(session: Session, which: str, output: Output = "table") -
 
 
 async def add_cluster(session: Session, config: ClusterConfig, there: Client, flags: AddFlags) -> int:
-    joining = Joining(flags.system_namespace, flags.admin)
+    joining = Joining(flags.system_namespace, flags.admin, _reach(flags))
     labels, annotations = _pairs("--label", flags.label), _pairs("--annotation", flags.annotation)
     name = flags.name or config.context
     taken = [one for one in await known_clusters(session) if one.name == name and one.server != config.server]
     if taken:
         raise Conflict(f"{taken[0].server} is called {name} already: say another --name", reason="NameTaken")
     if not flags.yes:
-        shown = cluster_secret(session.application_namespace, described(config, name, "(the token)", flags.project), labels, {})
+        cluster = described(config, name, "(the token)", flags.project, joining.reach)
+        shown = cluster_secret(session.application_namespace, cluster, labels, {})
         print_lines(_review(config, joining, shown))
         return 0
-    cluster = described(config, name, await join(there, session.clock, joining), flags.project)
+    cluster = described(config, name, await join(there, session.clock, joining), flags.project, joining.reach)
     state = await _state(session, cluster)
     if state.status == "Failed":
         print(f"error: with the new account: {state.message}. No Secret was written.", file=sys.stderr)
@@ -167,6 +174,15 @@ async def add_cluster(session: Session, config: ClusterConfig, there: Client, fl
     await _write(session, secret, upsert=flags.upsert)
     print_lines([f"secret/{name_of(secret)} written for {cluster.server} ({name}, {state.version})"])
     return 0
+
+
+def _reach(flags: AddFlags) -> Reach:
+    for name in flags.namespace:
+        if not is_object_name(name):
+            raise InvalidInput(f"--namespace {name!r} is not the name of a namespace")
+    if flags.cluster_resources and not flags.namespace:
+        raise InvalidInput("--cluster-resources goes with --namespace: without, everything is managed anyway")
+    return Reach(tuple(sorted(set(flags.namespace))), flags.cluster_resources)
 
 
 async def remove_cluster(session: Session, which: str, *, force: bool = False) -> int:
@@ -233,7 +249,7 @@ async def _version(session: Session, cluster: Cluster) -> str:
     if cluster.key == "":
         return (await probe(session.client)).version
     async with connected_to(cluster, session.clock, MANAGER) as there:
-        return (await probe(there)).version
+        return (await probe(there, cluster.reach)).version
 
 
 async def _write(session: Session, secret: Obj, *, upsert: bool) -> None:
@@ -278,7 +294,9 @@ def _print(states: Sequence[State], output: Output, document: Obj) -> None:
 
 def _row(state: State) -> tuple[str, ...]:
     one = state.cluster
-    return (one.server, one.name, state.version, state.status, state.message, one.project)
+    count = len(one.reach.namespaces)
+    server = f"{one.server} ({count} namespaces)" if count else one.server
+    return (server, one.name, state.version, state.status, state.message, one.project)
 
 
 def _document(state: State) -> Obj:
@@ -290,6 +308,8 @@ def _document(state: State) -> Obj:
         "server": one.server,
         "name": one.name,
         "project": one.project,
+        "namespaces": list(one.reach.namespaces),
+        "clusterResources": one.reach.cluster_resources,
         "secret": one.secret,
         "login": login,
         "serverVersion": state.version,

@@ -90,7 +90,7 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
         raise InvalidInput(f"no Application goes to {which}: there is nothing to restore")
     began = session.clock.elapsed()
     async with connected_to(cluster, session.clock, MANAGER) as there:
-        await probe(there)
+        await probe(there, cluster.reach)
         with suppress(TimeoutError), Progress(sys.stderr) as progress:
             async with asyncio.timeout(seconds):
                 show = _shown_on(progress, cluster)

@@ -23,6 +23,7 @@ from shipway.gitops.scope import Scope
 from shipway.gitops.tracking import tracking_id
 from shipway.kube.objects.client_side import duplicate_key
 from shipway.kube.objects.pruning import prune
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of, split_api_version
 from shipway.kube.objects.schema import builtin_schema
 from shipway.kube.objects.views import annotations_of, copy_obj, name_of, namespace_of
@@ -80,6 +81,8 @@ class Terms(Struct, frozen=True):
     scope: Scope = Scope()
     cluster: str = ""
     """Where the objects belong, as `Resource.cluster` says it."""
+    reach: Reach = EVERYWHERE
+    """What of the cluster is managed."""
 
 
 def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, origins: Sequence[str] = ()) -> Prepared:
@@ -102,6 +105,8 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             continue
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
+        if refusal := refusal_beyond(terms.reach, ready):
+            raise InvalidInput(refusal)
         twice = _duplicate_key(ready)
         if twice:
             warnings.append(("ClientSideApplyWarning", _twice_told(ready, twice, place)))
@@ -123,6 +128,18 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
     return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks))
+
+
+def refusal_beyond(reach: Reach, obj: Obj) -> str:
+    """Why an object is none of those that may be managed, as Argo CD says it; "" where it is one."""
+    namespace, what = namespace_of(obj), f'{obj["kind"]} "{name_of(obj)}"'
+    if reach.includes(namespace):
+        return ""
+    says = f"the Secret of the cluster names the namespaces {', '.join(reach.namespaces)}"
+    if not namespace:
+        told = f"cluster level {what} can not be managed when in namespaced mode"
+        return f"Failed to load live state: {told}: {says} and no clusterResources"
+    return f'Failed to load live state: namespace "{namespace}" for {what} is not managed: {says}'
 
 
 def _repeated(ref: Ref, times: int) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from shipway.api.kinds import REPLICA_SETS
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.kube.objects.patches import json_patch, merge_patch
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, metadata, name_of, namespace_of
 from shipway.kube.runtime.controller import Controller, ObjectKey
@@ -76,7 +77,7 @@ class PlayedCluster:
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
         return self._kinds.get((group, kind))
 
-    def has_discovered(self, cluster: str) -> bool:
+    def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
         return True
 
     def refusal(self, resource: Resource) -> str:

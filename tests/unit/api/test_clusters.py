@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from shipway.api.clusters import parse_cluster
+from shipway.api.clusters import cluster_secret, parse_cluster
 from shipway.kube.client.kubeconfig import ExecPlugin
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj
 
 PEM = base64.b64encode(b"-----BEGIN").decode()
@@ -63,8 +64,36 @@ def test_what_cannot_be_used_is_named_with_its_secret(config: Any, fields: dict[
 
 def test_what_has_no_effect_is_told() -> None:
     cluster = parse_cluster(secret(namespaces="a,b", clusterResources="true", shard="2"))
-    assert [note.partition(" ")[0] for note in cluster.notes] == ["namespaces", "clusterResources", "shard"]
+    assert [note.partition(" ")[0] for note in cluster.notes] == ["shard"]
     assert not cluster.problem
+
+
+@pytest.mark.compat("argocd:destination.clusters.namespaces")
+@pytest.mark.parametrize(
+    ("fields", "reach"),
+    [
+        ({}, EVERYWHERE),
+        ({"clusterResources": "true"}, EVERYWHERE),
+        ({"namespaces": " "}, EVERYWHERE),
+        ({"namespaces": "b, a,,b"}, Reach(("a", "b"))),
+        ({"namespaces": "a", "clusterResources": "true"}, Reach(("a",), cluster_resources=True)),
+        ({"namespaces": "a", "clusterResources": "yes"}, Reach(("a",))),
+    ],
+)
+@pytest.mark.parametrize("server", ["https://east:6443", "https://kubernetes.default.svc"])
+def test_which_namespaces_are_managed_is_read(fields: dict[str, str], reach: Reach, server: str) -> None:
+    cluster = parse_cluster(secret(server=server, **fields))
+    assert (cluster.reach, cluster.problem, cluster.notes) == (reach, "", ())
+    again = cluster_secret("argocd", cluster, {}, {})
+    assert parse_cluster(again).reach == reach
+
+
+@pytest.mark.parametrize("server", ["https://east:6443", "https://kubernetes.default.svc"])
+@pytest.mark.parametrize("written", ["*", "a,../b", "A"])
+def test_what_is_no_name_of_a_namespace_opens_none(server: str, written: str) -> None:
+    cluster = parse_cluster(secret(server=server, namespaces=written))
+    assert cluster.problem.startswith("Secret cluster-east: namespaces: ")
+    assert cluster.problem.endswith("is not the name of a namespace: write a,b, and nothing for all of them")
 
 
 def test_a_secret_may_describe_the_cluster_that_we_live_in() -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from shipway.assembly.joining import MANAGES, RIGHTS, Joining, secret_name, wanted_there
+import pytest
+
+from shipway.assembly.joining import MANAGES, RIGHTS, WITHOUT_NAMESPACE, Joining, secret_name, wanted_there
+from shipway.kube.objects.reach import Reach
 from shipway.kube.objects.yaml import load_all
 
 MANAGED = Path(__file__).parents[3] / "deploy" / "managed.yaml"
@@ -16,6 +19,25 @@ def test_the_rights_are_those_that_an_installation_begins_with() -> None:
     assert ours == [*common["rules"], {**definitions, "verbs": ["list", "watch"]}]
     assert not any("*" in str(obj.get("rules")) for _, obj in wanted_there(Joining()))
     assert any("*" in str(obj.get("rules")) for _, obj in wanted_there(Joining(is_admin=True)))
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+@pytest.mark.parametrize("cluster_resources", [False, True])
+def test_rights_in_some_namespaces_are_roles_there(is_admin: bool, cluster_resources: bool) -> None:
+    made = wanted_there(Joining("ops", is_admin, Reach(("a", "b"), cluster_resources)))
+    places = [(obj["kind"], obj["metadata"].get("namespace", "")) for _, obj in made]
+    roles = [(kind, space) for space in ("a", "b") for kind in ("Role", "RoleBinding")]
+    cluster_roles = [("ClusterRole", ""), ("ClusterRoleBinding", "")] if cluster_resources else []
+    assert places == [("ServiceAccount", "ops"), ("Secret", "ops"), *roles, *cluster_roles]
+    subjects = [obj["subjects"] for _, obj in made if "subjects" in obj]
+    assert all(one == [{"kind": "ServiceAccount", "name": "shipway-manager", "namespace": "ops"}] for one in subjects)
+    spoken_of = {
+        kind: {plural for _, obj in made if obj["kind"] == kind for rule in obj["rules"] for plural in rule["resources"]}
+        for kind in ("Role", "ClusterRole")
+    }
+    everything = {plural for _, plurals, _ in RIGHTS for plural in plurals}
+    assert spoken_of["Role"] == ({"*"} if is_admin else everything - set(WITHOUT_NAMESPACE))
+    assert spoken_of["ClusterRole"] == (set(WITHOUT_NAMESPACE) if cluster_resources else set())
 
 
 def test_secrets_of_two_servers_have_two_names_that_an_object_can_have() -> None:

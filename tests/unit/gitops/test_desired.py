@@ -10,6 +10,7 @@ from shipway.gitops import source
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.desired import Terms, keyed_hash, prepare
 from shipway.gitops.tracking import instance_key, instance_name, tracked_by, tracking_id
+from shipway.kube.objects.reach import Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.controller import ObjectKey
 
@@ -59,6 +60,28 @@ def test_a_stated_namespace_stays_and_a_cluster_scoped_object_has_none() -> None
     )
     assert stated["metadata"]["namespace"] == "here"
     assert "namespace" not in scoped["metadata"]
+
+
+@pytest.mark.compat("argocd:destination.clusters.namespaces")
+@pytest.mark.parametrize(
+    ("reach", "wanted", "told"),
+    [
+        (Reach(("there",)), obj(), ""),
+        (Reach(("there",), cluster_resources=True), obj("Namespace"), ""),
+        (Reach(("a", "b")), obj(), 'namespace "there" for ConfigMap "a" is not managed: the Secret of the cluster names'),
+        (Reach(("there",)), obj("Namespace"), 'cluster level Namespace "a" can not be managed when in namespaced mode: '),
+    ],
+)
+def test_what_lies_outside_of_what_is_managed_is_refused_in_argo_cds_words(reach: Reach, wanted: Obj, told: str) -> None:
+    def prepared() -> int:
+        return len(prepare([wanted], Terms("shop", "there", reach=reach), lambda _, kind: KINDS.get(kind)).objects)
+
+    if not told:
+        assert prepared() == 1
+        return
+    with pytest.raises(InvalidInput) as refused:
+        prepared()
+    assert refused.value.message.startswith(f"Failed to load live state: {told}")
 
 
 def test_string_data_of_a_secret_becomes_data() -> None:

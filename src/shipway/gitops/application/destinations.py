@@ -14,6 +14,9 @@ from shipway.api.clusters import CLUSTER, HERE, Cluster, normalized, parse_clust
 from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.api.repositories import SECRET_TYPE
 from shipway.gitops.asks import ConnectionAsk
+from shipway.gitops.desired import refusal_beyond
+from shipway.gitops.source import sync_options
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import dig, labels_of, name_of, resource_version_of
@@ -37,9 +40,15 @@ class Place(Struct, frozen=True):
         """The cluster of every kind and action of the application."""
         return self.cluster.key if self.cluster else ""
 
+    @property
+    def reach(self) -> Reach:
+        """What of the cluster is managed."""
+        return self.cluster.reach if self.cluster else EVERYWHERE
+
     def seen(self, world: World, kinds: Sequence[Resource]) -> tuple["Place", bool]:
         """The place, and whether all of the kinds there are known. It is away too where one of them may not be listed."""
-        if self.cluster is None or self.away or not world.has_discovered(self.key):
+        watched = self.reach if self.key else EVERYWHERE
+        if self.cluster is None or self.away or not world.has_discovered(self.key, watched):
             return self, False
         waiting = [kind for kind in kinds if not world.is_synced(kind)]
         refused = next((kind for kind in waiting if world.refusal(kind)), None)
@@ -93,7 +102,8 @@ def place_among(app: Obj, found: Sequence[Cluster]) -> Place:
     if bool(server) == bool(name):
         return Place(HERE)  # `check_destination` refuses it
     if server == IN_CLUSTER_SERVER or (name == IN_CLUSTER_NAME and not found):
-        return Place(next(iter(found), HERE))
+        here = next(iter(found), HERE)
+        return Place(None, here.problem) if here.problem else Place(here)
     problem = _problem(server, name, found)
     return Place(None, problem) if problem else Place(found[0])
 
@@ -107,6 +117,14 @@ def is_home(app: Obj) -> bool:
 def cluster_of(spec: ApplicationSpec) -> str:
     """What `Resource.cluster` says of the destination of a spec that `told_in` has given both spellings."""
     return "" if spec.destination.server == IN_CLUSTER_SERVER else spec.destination.server
+
+
+def namespace_problem(spec: ApplicationSpec, reach: Reach) -> str:
+    """Why the labels and annotations that an application wants on its namespace cannot be put there; "" where they can."""
+    wants = spec.sync_policy is not None and spec.sync_policy.managed_namespace_metadata is not None
+    if not wants or sync_options(spec).get("CreateNamespace") != "true":
+        return ""
+    return refusal_beyond(reach, {"kind": "Namespace", "metadata": {"name": spec.destination.namespace}})
 
 
 def destinations_of(app: Obj) -> Iterable[str]:

@@ -15,9 +15,11 @@ from shipway.kube.objects.views import annotations_of, dig, labels_of
 def namespace_item(observed: Observed, options: dict[str, str], live: Mapping[Ref, Live]) -> Item | None:
     """What has to be applied before everything else; None where the namespace is as it should be or Git brings it.
 
-    It is neither tracked nor deleted with the application.
+    It is neither tracked nor deleted with the application. Where namespaces are not managed, it counts as being there.
     """
     spec, target = observed.spec, observed.sync_target
+    if not observed.place.reach.covers(NAMESPACES):
+        return None
     if spec is None or target is None or options.get("CreateNamespace") != "true" or not spec.destination.namespace:
         return None
     name = spec.destination.namespace

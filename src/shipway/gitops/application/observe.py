@@ -21,7 +21,7 @@ from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
 from shipway.gitops.application.checks import checks_of, unproven
-from shipway.gitops.application.destinations import Place, Places, cluster_of
+from shipway.gitops.application.destinations import Place, Places, cluster_of, namespace_problem
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
@@ -106,6 +106,15 @@ class Observed(Struct, frozen=True):
         return self.status.get("operationState") or {}
 
 
+class _Subject(Struct, frozen=True):
+    """Whose sources are looked at, and on what terms."""
+
+    app: Obj
+    spec: ApplicationSpec
+    project: ReadProject
+    terms: Terms
+
+
 class _Read(Struct, frozen=True):
     """One version of `argocd-cm`, read."""
 
@@ -157,17 +166,16 @@ class Observer:
         read, has_project = self._project(world, key, spec, stance)
         place = self._places.of(app, world)
         spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
-        look = partial(self._target, world, app, spec, read) if spec else None
-        target = look(hold.pinned if hold else wanted_of(app), hold) if look else None
+        subject = _Subject(app, spec, read, self._terms(world, app, spec, place)) if spec else None
+        target = self._target(world, subject, hold.pinned if hold else wanted_of(app), hold) if subject else None
         target = self._tracked(key, target, app) if target else None
-        send = partial(self._sent, world, app, spec, read) if spec else None
-        sync_target = self._sync_target(app, operation, target, look, send) if look and send else None
+        sync_target = self._sync_target(world, subject, operation, target) if subject else None
         kinds = self._kinds(world, app, place, target, sync_target)
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec), as_user=self._acting(world, app, spec, read).user)
-        live = self._live(world, kinds, context.instance, target, sync_target) if is_listed else ()
+        live = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
@@ -252,30 +260,26 @@ class Observer:
             self._read_customizations = _read(version, config_map)
         return self._read_customizations
 
-    def _target(
-        self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, wanted: Pinned, hold: Hold | None = None
-    ) -> Target:
-        terms = self._terms(world, app, spec)
-        around = Surroundings(_facts_of(spec, project.spec), terms.cluster, self._read_settings(world).kustomize)
-        target = target_of(world, app, wanted, around)
+    def _target(self, world: World, of: _Subject, wanted: Pinned, hold: Hold | None = None) -> Target:
+        around = Surroundings(_facts_of(of.spec, of.project.spec), of.terms.cluster, self._read_settings(world).kustomize)
+        target = target_of(world, of.app, wanted, around)
         if hold is not None and target.error:
-            ask = RecallAsk(uid_of(app), hold.pinned.identity)
+            ask = RecallAsk(uid_of(of.app), hold.pinned.identity)
             target = recalled(target, ask, world.answer(ask))
-        target = prepared(target, self._preparations, world, terms, self._ignore_rules(world, spec))
-        checks = checks_of(world, target, project, app, spec.destination)
-        problem = self._acting(world, app, spec, project).problem
+        target = prepared(target, self._preparations, world, of.terms, self._ignore_rules(world, of.spec))
+        checks = checks_of(world, target, of.project, of.app, of.spec.destination)
+        problem = self._acting(world, of.app, of.spec, of.project).problem
+        target = replace(target, problem=target.problem or namespace_problem(of.spec, of.terms.reach))
         return replace(target, checks=checks.with_problem("ComparisonError", problem))
 
-    def _sent(
-        self, world: World, app: Obj, spec: ApplicationSpec, project: ReadProject, manifests: tuple[str, ...], tracked: Target
-    ) -> Target:
+    def _sent(self, world: World, of: _Subject, manifests: tuple[str, ...], tracked: Target) -> Target:
         """What a client sent. Nobody can tell who signed or changed that."""
-        terms, rules = self._terms(world, app, spec), self._ignore_rules(world, spec)
-        target = prepared(sent(manifests, tracked), self._preparations, world, terms, rules)
-        problem = self._acting(world, app, spec, project).problem or unproven(project, tracked)
+        target = sent(manifests, tracked)
+        target = prepared(target, self._preparations, world, of.terms, self._ignore_rules(world, of.spec))
+        problem = self._acting(world, of.app, of.spec, of.project).problem or unproven(of.project, tracked)
         return replace(target, checks=Checks().with_problem("ComparisonError", problem))
 
-    def _terms(self, world: World, app: Obj, spec: ApplicationSpec) -> Terms:
+    def _terms(self, world: World, app: Obj, spec: ApplicationSpec, place: Place) -> Terms:
         options = sync_options(spec)
         return Terms(
             instance_name(key_of(app), self._settings.namespace),
@@ -284,6 +288,7 @@ class Observer:
             server_side=options.get("ServerSideApply") != "false",
             scope=self._read_settings(world).scope,
             cluster=cluster_of(spec),
+            reach=place.reach,
         )
 
     def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
@@ -307,26 +312,19 @@ class Observer:
             self._trees[key] = trees
         return replace(target, is_news=key in self._trees and self._trees[key] != trees)
 
-    def _sync_target(
-        self,
-        app: Obj,
-        operation: Operation | None,
-        target: Target | None,
-        look: Callable[[Pinned], Target],
-        send: Callable[[tuple[str, ...], Target], Target],
-    ) -> Target | None:
+    def _sync_target(self, world: World, of: _Subject, operation: Operation | None, target: Target | None) -> Target | None:
         """What the operation applies: what it sends, else the revisions it has begun with, else those it names, else the
         tracked ones."""
         if operation is None or operation.sync is None or target is None:
             return None
         if operation.sync.manifests:
-            return send(operation.sync.manifests, target)
-        state = status_of(app).get("operationState") or {}
-        begun = belongs(state, app.get("operation"))
+            return self._sent(world, of, operation.sync.manifests, target)
+        state = status_of(of.app).get("operationState") or {}
+        begun = belongs(state, of.app.get("operation"))
         wanted = operation_wants(target.wanted, operation.sync, (state.get("syncResult") or {}) if begun else {})
         revisions = target.at.revisions if target.at else ()
         is_tracked = wanted == target.wanted or (wanted.sources == target.wanted.sources and wanted.revisions == revisions)
-        return target if is_tracked else look(wanted)
+        return target if is_tracked else self._target(world, of, wanted)
 
     def _context(
         self,
@@ -366,18 +364,21 @@ class Observer:
             indexes[CLAIMS] = claim_keys
         return Watch(resource, self._keys, indexes, keep_managed_fields=True)
 
-    def _live(self, world: World, kinds: Sequence[Resource], instance: str, *targets: Target | None) -> tuple[Live, ...]:
-        """What the application tracks, and what is there under a name that Git wants."""
+    def _live(
+        self, world: World, place: Place, kinds: Sequence[Resource], instance: str, *targets: Target | None
+    ) -> tuple[Live, ...]:
+        """What the application tracks, and what is there under a name that Git wants, as far as it is managed there."""
         found: dict[Ref, Live] = {}
         for resource in kinds:
             for obj in world.indexed(resource, INDEX, instance):
-                found.setdefault(ref_of(obj), Live(obj, resource))
+                if place.reach.includes(namespace_of(obj)):
+                    found.setdefault(ref_of(obj), Live(obj, resource))
         served = {resource.group_kind: resource for resource in kinds}
         wanted = {desired.ref for target in targets if target for desired in target.prepared.everything}
         for ref in wanted - found.keys():
             resource = served.get((ref.group, ref.kind))
             obj = world.get(resource, ref.namespace, ref.name) if resource and ref.name else None
-            if resource and obj is not None:
+            if resource and obj is not None and place.reach.includes(ref.namespace):
                 found[ref] = Live(obj, resource)
         me = ref_of_application(instance_key(instance, self._settings.namespace))
         is_here = me in found and not found[me].resource.cluster

@@ -86,9 +86,9 @@ class Client:
         except Expired:
             return await self._pages(resource, namespace, query, accept, keep)
 
-    async def try_list(self, resource: Resource) -> None:
-        """Raises what listing a kind in all namespaces would raise; asks for one object."""
-        answer = await self.raw("GET", resource.path(), query=[("limit", "1")], headers={"accept": _METADATA_LIST})
+    async def try_list(self, resource: Resource, namespace: str = "") -> None:
+        """Raises what listing a kind would raise; asks for one object."""
+        answer = await self.raw("GET", resource.path(namespace), query=[("limit", "1")], headers={"accept": _METADATA_LIST})
         ensure_ok(answer, f"list {resource.plural}")
 
     async def watch(

@@ -6,7 +6,7 @@ object under is computed when it arrives. Whoever is given an object never chang
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 
 import orjson
 from msgspec import Struct
@@ -133,10 +133,12 @@ class CacheStore:
         self._decoded.pop(gone.place, None)
         return obj
 
-    def replace(self, objects: Iterable[Stored]) -> Changes:
-        """Makes `objects` the whole content at once; then gives (old, new) of whatever really changed, one by one."""
+    def replace(self, objects: Iterable[Stored], namespace: str = "") -> Changes:
+        """Makes `objects` the whole content at once, or that of one namespace; then gives (old, new) of whatever really
+        changed, one by one."""
         fresh = {one.place: one for one in objects}
-        known = {one.place: one for of_namespace in self._objects.values() for one in of_namespace.values()}
+        parts = [self._objects.get(namespace, {})] if namespace else self._objects.values()
+        known = {one.place: one for of_namespace in parts for one in of_namespace.values()}
         gone = [self._take_out(place) for place in known if place not in fresh]
         changed = [one for one in fresh.values() if one.place not in known or known[one.place].version != one.version]
         for one in changed:
@@ -144,6 +146,12 @@ class CacheStore:
             if self._indexes:
                 self._file(one.place, orjson.loads(one.raw))
         return self._told(gone, [(known.get(one.place), one) for one in changed])
+
+    def keep_only(self, namespaces: Container[str]) -> Changes:
+        """Forgets what lies in other namespaces; then gives (old, None) of it, one by one."""
+        others = [space for space in self._objects if space not in namespaces]
+        places = [one.place for space in others for one in self._objects[space].values()]
+        return self._told([self._take_out(place) for place in places], ())
 
     def _told(self, gone: Sequence[Stored | None], changed: Sequence[tuple[Stored | None, Stored]]) -> Changes:
         for one in gone:

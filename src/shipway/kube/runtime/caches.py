@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -17,9 +18,11 @@ from msgspec import Struct
 from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.client.client import Client
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Answer, Ask, Watch
-from shipway.kube.runtime.informer import LONGEST_PAUSE, Informer
+from shipway.kube.runtime.feed import LONGEST_PAUSE
+from shipway.kube.runtime.informer import Informer
 
 log = structlog.get_logger()
 
@@ -27,6 +30,8 @@ InformerKey = tuple[Resource, str, str, str, bool, bool]
 CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 REDISCOVER_AFTER = 0.2
 """Seconds to wait for more CRDs before asking the server again what it serves."""
+REDISCOVER_EVERY = 60.0
+"""Seconds between two such questions to a server whose CRDs are not ours to watch."""
 
 
 class OnEvent(Protocol):
@@ -42,10 +47,12 @@ def informer_key(watch: Watch) -> InformerKey:
 
 
 class Kinds:
-    """What one server serves, by group and kind at the preferred version."""
+    """What one server serves, by group and kind at the preferred version, and how far we look there."""
 
-    def __init__(self, client: Client, clock: Clock, cluster: str = "") -> None:
+    def __init__(self, client: Client, clock: Clock, cluster: str = "", reach: Reach | None = EVERYWHERE) -> None:
         self.is_known = False
+        self.reach = reach
+        """None: not known yet."""
         self._client = client
         self._cluster = cluster
         self._clock = clock
@@ -76,6 +83,14 @@ class Kinds:
         if self.is_known and fresh == self._by_kind:
             return
         self._by_kind, self.is_known = fresh, True
+        self._wake_missed()
+
+    def reach_to(self, reach: Reach | None) -> None:
+        """From now on we look so far; whoever missed something is woken."""
+        self.reach = reach
+        self._wake_missed()
+
+    def _wake_missed(self) -> None:
         missed, self._missed = self._missed, {}
         for wake in missed.values():
             wake()
@@ -93,12 +108,22 @@ class Kinds:
                 log.warning("discovery_failed", cluster=self._cluster, reason=error.reason, message=error.message)
                 self._stale.set()
                 await self._clock.sleep(min(LONGEST_PAUSE, REDISCOVER_AFTER * 5 * 2 ** min(failures - 1, 5)))
-            await self._stale.wait()
+            await self._until_stale()
             await self._clock.sleep(REDISCOVER_AFTER)
+
+    async def _until_stale(self) -> None:
+        """Until a CRD event says so; where none can come, until it is time."""
+        is_told = self.reach is None or self.reach.covers(CRDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if is_told else REDISCOVER_EVERY):
+                await self._stale.wait()
 
 
 Open = Callable[[str], Client]
 """A client of the cluster at a server URL. It never fails: what is wrong, each request says."""
+
+ReachOf = Callable[[str], Reach | None]
+"""How far one looks on a cluster; None while that is not known."""
 
 
 def _no_other(cluster: str) -> Client:
@@ -122,6 +147,7 @@ class Caches:
     def __init__(self, client: Client, clock: Clock, rng: random.Random | None = None) -> None:
         self._members = {"": _Member(client, Kinds(client, clock))}
         self.open_cluster: Open = _no_other
+        self.reach_of: ReachOf = lambda _: EVERYWHERE
         self._clock = clock
         self._rng = rng
         self._informers: dict[InformerKey, Informer] = {}
@@ -179,6 +205,7 @@ class Caches:
                 clock=self._clock,
                 rng=self._rng,
             )
+            informer.cover(self._covered(key))
             self._start(key)
             self._whole_changed(key)
         for name, index in watch.indexes.items():
@@ -230,6 +257,30 @@ class Caches:
                     task.cancel()
                 self._start(key)
 
+    def reach_again(self, cluster: str) -> None:
+        """One looks farther there now, or less far: lists what is new and forgets what is left, without asking for the rest."""
+        member = self._members.get(cluster)
+        if member is None or member.kinds.reach == self.reach_of(cluster):
+            return
+        member.kinds.reach_to(self.reach_of(cluster))
+        member.kinds.is_stale()
+        for key, informer in list(self._informers.items()):
+            if key[0].cluster == cluster:
+                informer.cover(self._covered(key))
+
+    async def try_list(self, resource: Resource) -> None:
+        """Raises what listing a kind wherever we look would raise."""
+        for namespace in self._places(resource):
+            await self.client(resource.cluster).try_list(resource, namespace)
+
+    def _covered(self, key: InformerKey) -> tuple[str, ...] | None:
+        """The namespaces that an informer covers."""
+        return None if self.reach_of(key[0].cluster) is None else self._places(key[0], key[1])
+
+    def _places(self, resource: Resource, namespace: str = "") -> tuple[str, ...]:
+        reach = self.reach_of(resource.cluster)
+        return reach.places(resource, namespace) if reach is not None else ()
+
     def _whole_changed(self, key: InformerKey) -> None:
         resource, *selectors, metadata_only, _ = key
         if any(selectors) or metadata_only:
@@ -242,7 +293,7 @@ class Caches:
         member = self._members.get(cluster)
         if member is None:
             client = self.open_cluster(cluster)
-            member = self._members[cluster] = _Member(client, Kinds(client, self._clock, cluster))
+            member = self._members[cluster] = _Member(client, Kinds(client, self._clock, cluster, self.reach_of(cluster)))
             self._discover(cluster)
         return member
 
@@ -297,6 +348,8 @@ class ControllerWatches:
         self._by_key: dict[InformerKey, Informer] = {}
         self._by_resource: dict[Resource, list[Informer]] = {}
         self._needs: dict[Hashable, dict[InformerKey, None]] = {}
+        self._awaited: set[InformerKey] = set()
+        """Of which we shall be told that they have listed everything."""
 
     @property
     def informers(self) -> Sequence[Informer]:
@@ -312,6 +365,7 @@ class ControllerWatches:
         for key, watch in wanted.items():
             if key not in before:
                 self._add(who, key, watch)
+            self._await(key)
         for key in [key for key in before if key not in wanted]:
             if self._caches.release((self._name, who), key):
                 self._drop(key)
@@ -327,15 +381,21 @@ class ControllerWatches:
         self._by_key[key] = informer
         self._by_resource.setdefault(watch.resource, []).append(informer)
         informer.on_event(lambda old, new: self._on_event(informer, watch, old, new))
-        if not informer.synced.is_set():
+
+    def _await(self, key: InformerKey) -> None:
+        informer = self._by_key[key]
+        if key not in self._awaited and not informer.synced.is_set():
+            self._awaited.add(key)
             informer.on_synced(lambda: self._synced(key))
 
     def _synced(self, key: InformerKey) -> None:
+        self._awaited.discard(key)
         for who in [who for who, needed in self._needs.items() if key in needed and who != FOR_GOOD]:
             self._wake(who)
 
     def _drop(self, key: InformerKey) -> None:
         informer = self._by_key.pop(key, None)
+        self._awaited.discard(key)
         if informer is None:
             return
         left = [other for other in self._by_resource[key[0]] if other is not informer]
@@ -364,7 +424,7 @@ class PassWorld:
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
         """Two caches of one kind move independently: what the one that has seen more does not have is gone."""
         informers = self._watches.of(resource)
-        for informer in informers if len(informers) < 2 else sorted(informers, key=lambda one: -one.highest):
+        for informer in informers if len(informers) < 2 else sorted(informers, key=lambda one: -one.highest(namespace)):
             found = informer.get(namespace, name)
             if found is not None or not informer.is_partial:
                 return found
@@ -404,11 +464,12 @@ class PassWorld:
             self._miss(kinds)
         return found
 
-    def has_discovered(self, cluster: str) -> bool:
+    def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
         kinds = self._kinds_of(cluster)
-        if kinds is not None and not kinds.is_known:
-            self._miss(kinds)
-        return kinds is not None and kinds.is_known
+        if kinds is None or (kinds.is_known and kinds.reach == reach):
+            return kinds is not None
+        self._miss(kinds)
+        return False
 
     def served(self) -> tuple[Resource, ...]:
         kinds = self._kinds_of("")

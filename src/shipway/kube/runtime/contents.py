@@ -130,7 +130,7 @@ class Contents:
             async with gate:
                 try:
                     if self._caches.whole(resource) is None:
-                        await self._caches.client(self._cluster).try_list(resource)
+                        await self._caches.try_list(resource)
                 except ShipwayError as error:
                     self._unseen[resource] = error
                 else:

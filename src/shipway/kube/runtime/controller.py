@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 
 from shipway.base.clock import Instant
+from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.runtime.decision import Answer, Ask, Conclusion, Decision, Outcome, Watch
@@ -61,8 +62,9 @@ class World(Protocol):
         """The served resource of a group and kind at its preferred version, from discovery; None if unknown."""
         ...
 
-    def has_discovered(self, cluster: str) -> bool:
-        """Whether it is known what the cluster serves: before that, an unknown kind means nothing."""
+    def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
+        """Whether it is known what the cluster serves, and we look as far there as `reach` says: before that, an unknown kind
+        means nothing, and no object either."""
         ...
 
     def served(self) -> tuple[Resource, ...]:

@@ -1,42 +1,24 @@
 """An informer keeps a copy of one kind's objects in memory and tells subscribers what changed.
 
-It lists once, then watches from the list's version with bookmarks. A watch that ends is taken up where it was; one whose
-version is too old (410) means listing again, and then only what really changed is told. There is no periodic resync: a
-missed event cannot be repaired by repeating known ones. A server that does not answer is asked again with growing, jittered
-pauses.
-
-Versions of one kind are handed out in rising order and watched in that order. So the highest version met so far says of
-any write whether the cache already contains it, or its end (`has_seen`).
+What it holds comes from one feed (`feed.py`) for all namespaces, or from one for each of those that it covers. When a feed
+lists again, only what really changed is told; when a namespace is not covered any more, what lay there is told as gone.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypedDict, Unpack
 
-import structlog
-
 from shipway.base.clock import Clock
-from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
 from shipway.kube.client.client import Client
-from shipway.kube.client.errors import Expired
 from shipway.kube.client.watching import WatchEvent
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of, uid_of
-from shipway.kube.runtime.cache_store import CacheStore, IndexFunction, Stored, stored
-
-log = structlog.get_logger()
+from shipway.kube.runtime.cache_store import CacheStore, Changes, IndexFunction, Stored, stored
+from shipway.kube.runtime.feed import Feed, Part
 
 OnChange = Callable[[Obj | None, Obj | None], None]
 """Called with (old, new): old is None for a new object, new for one that is gone. Must not wait."""
-
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 30.0
-UNSERVED_PAUSE = 3.0
-SHORT_WATCH = 1.0
-"""Seconds: a watch that ends sooner did not help, so the next one waits a moment."""
-WATCH_SECONDS = 300.0
 
 
 class Scope(TypedDict, total=False):
@@ -63,27 +45,21 @@ class Informer:
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
+        """Everything that it covers has been listed."""
         self.told = 0
         """Changes that the server told since the start, bookmarks left out."""
-        self.listed_at: float | None = None
-        """When everything was listed last, by `Clock.elapsed`."""
-        self.is_connected = False
-        self.refusal = ""
-        """Why we may not list it; "" as far as nobody refuses."""
         self._client = client
-        self._namespace = scope.get("namespace", "")
-        self._label_selector = scope.get("label_selector", "")
-        self._field_selector = scope.get("field_selector", "")
-        self._metadata_only = scope.get("metadata_only", False)
+        self._scope = scope
         self._keep_managed_fields = scope.get("keep_managed_fields", False)
         self._clock = clock
         self._rng = rng or random.Random()
         self._store = CacheStore()
         self._subscribers: list[OnChange] = []
         self._until_synced: list[Callable[[], None]] = []
-        self._version = ""
-        self.highest = -1
-        """The latest version of the kind that the cache has seen."""
+        self._feeds: dict[str, Feed] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.cover((scope.get("namespace", "") if resource.namespaced else "",))
 
     def get(self, namespace: str, name: str) -> Obj | None:
         return self._store.get(namespace, name)
@@ -102,12 +78,27 @@ class Informer:
 
     @property
     def is_partial(self) -> bool:
-        """Whether it holds only the objects of one namespace, or that a selector chooses."""
-        return bool(self._namespace or self._label_selector or self._field_selector)
+        """Whether it was asked for only the objects of one namespace, or those that a selector chooses."""
+        return any(self._scope.get(name) for name in ("namespace", "label_selector", "field_selector"))
 
     @property
     def is_metadata_only(self) -> bool:
-        return self._metadata_only
+        return self._scope.get("metadata_only", False)
+
+    @property
+    def is_connected(self) -> bool:
+        return all(feed.is_connected for feed in self._feeds.values())
+
+    @property
+    def refusal(self) -> str:
+        """Why we may not list some of it; "" as far as nobody refuses."""
+        return next((feed.refusal for feed in self._feeds.values() if feed.refusal), "")
+
+    @property
+    def listed_at(self) -> float | None:
+        """Since when all of it is listed, by `Clock.elapsed`."""
+        times = [feed.listed_at for feed in self._feeds.values()]
+        return None if not times or None in times else min(time for time in times if time is not None)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -123,7 +114,7 @@ class Informer:
         self._subscribers = [one for one in self._subscribers if one != callback]
 
     def on_synced(self, callback: Callable[[], None]) -> None:
-        """Calls back once, after the first list; at once if that has happened."""
+        """Calls back once, as soon as everything is listed; at once if it is."""
         if self.synced.is_set():
             callback()
         else:
@@ -133,74 +124,75 @@ class Informer:
         """Whether the object is in the cache."""
         return self._store.version_of(namespace, name) is not None
 
+    def highest(self, namespace: str) -> int:
+        """The latest version of the kind that the cache has seen of a namespace; -1 for none."""
+        feed = self._feed_of(namespace)
+        return feed.highest if feed else -1
+
     def has_seen(self, namespace: str, name: str, version: str) -> bool:
-        """Whether the object at `version`, a later one or its deletion has reached the cache."""
+        """Whether the object at `version`, a later one or its deletion has reached the cache; of what is not covered nothing
+        ever will, so there is nothing to wait for."""
+        if self._feed_of(namespace) is None:
+            return True
         if version.isdecimal():
-            return int(version) <= self.highest
+            return int(version) <= self.highest(namespace)
         return self._store.version_of(namespace, name) == version
 
     def forget_version(self) -> None:
         """What was watched is not what is there now: the next `run` lists first, and tells what is different."""
-        self._version = ""
+        for feed in self._feeds.values():
+            feed.forget_version()
+
+    def cover(self, namespaces: Sequence[str] | None) -> None:
+        """From now on holds what lies in these namespaces ("" stands for all of them), and tells what lay in others as gone.
+        None: which ones is not known yet."""
+        wanted = namespaces or ()
+        for left in [one for one in self._feeds if one not in wanted]:
+            del self._feeds[left]
+            if task := self._tasks.pop(left, None):
+                task.cancel()
+        for added in [one for one in wanted if one not in self._feeds]:
+            scope = self._scope
+            part = Part(
+                self.resource,
+                added,
+                scope.get("label_selector", ""),
+                scope.get("field_selector", ""),
+                scope.get("metadata_only", False),
+            )
+            self._feeds[added] = Feed(self._client, part, self, self._clock, self._rng)
+            self._start(added)
+        if "" not in wanted:
+            self._tell_all(self._store.keep_only(wanted))
+        self.synced.clear()
+        if namespaces is not None:
+            self._look_whether_synced(iter(()))
 
     async def run(self) -> None:
         """Lists and watches until cancelled. Only bugs escape."""
-        failures = 0
-        while True:
-            started = self._clock.elapsed()
+        async with asyncio.TaskGroup() as group:
+            self._group, self._tasks = group, {}
             try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-                failures = 0 if self._clock.elapsed() - started >= SHORT_WATCH else failures + 1
-            except Expired:
-                self._version = ""
-                failures += 1
-            except ShipwayError as error:
-                self.is_connected = not isinstance(error, Unavailable)
-                self.refusal = error.message if isinstance(error, Denied) else self.refusal
-                failures = 1 if self._clock.elapsed() - started >= LONGEST_PAUSE else failures + 1
-                self._report(error, failures)
-                await self._clock.sleep(self._pause(error, failures))
-                continue
-            if failures > 1:
-                await self._clock.sleep(self._pause(None, failures - 1))
+                for namespace in self._feeds:
+                    self._start(namespace)
+                await asyncio.get_running_loop().create_future()
+            finally:
+                if self._group is group:
+                    self._group = None
 
-    async def _list(self) -> None:
-        listing = await self._client.list(
-            self.resource, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector,
-            metadata_only=self._metadata_only, keep=self._stored,
-        )  # fmt: skip
-        changes = self._store.replace(listing.items)
-        self.listed_at, self.is_connected, self.refusal = self._clock.elapsed(), True, ""
-        self.highest = -1  # a restored server may count from a lower version
-        self._met(listing.resource_version)
-        self.synced.set()
-        for old, new in changes:
-            if old is not None and new is not None and uid_of(old) != uid_of(new):
-                self._tell(old, None)
-                old = None
-            self._tell(old, new)
-        waiting, self._until_synced = self._until_synced, []
-        for callback in waiting:
-            callback()
+    def keep(self, obj: Obj) -> Stored:
+        """What is kept of a listed object."""
+        return stored(self._slim(obj))
 
-    async def _watch(self) -> None:
-        stream = self._client.watch(
-            self.resource, self._namespace, resource_version=self._version, label_selector=self._label_selector,
-            field_selector=self._field_selector, metadata_only=self._metadata_only,
-            timeout_seconds=WATCH_SECONDS * self._rng.uniform(1.0, 2.0),
-        )  # fmt: skip
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._take(event)
+    def listed(self, feed: Feed, objects: Sequence[Stored]) -> None:
+        """A feed has listed its part."""
+        if self._feeds.get(feed.part.namespace) is not feed:
+            return  # it is not covered any more
+        self._look_whether_synced(self._store.replace(objects, feed.part.namespace))
 
-    def _take(self, event: WatchEvent) -> None:
+    def took(self, event: WatchEvent) -> None:
+        """A feed was told of one object."""
         obj = event.obj
-        self._met(resource_version_of(obj))
-        self.is_connected = True
-        if event.type == "BOOKMARK":
-            return
         self.told += 1
         if event.type == "DELETED":
             gone = self._store.remove(namespace_of(obj), name_of(obj))
@@ -211,13 +203,23 @@ class Informer:
             slim = self._slim(obj)
             self._tell(self._store.put(slim), slim)
 
-    def _met(self, version: str) -> None:
-        self._version = version or self._version
-        if version.isdecimal():
-            self.highest = max(self.highest, int(version))
+    def _start(self, namespace: str) -> None:
+        if self._group is not None:
+            self._tasks[namespace] = self._group.create_task(self._feeds[namespace].run())
 
-    def _stored(self, obj: Obj) -> Stored:
-        return stored(self._slim(obj))
+    def _feed_of(self, namespace: str) -> Feed | None:
+        return self._feeds.get(namespace) or self._feeds.get("")
+
+    def _look_whether_synced(self, changes: Changes) -> None:
+        """Tells the changes once it stands fast whether everything is listed now, and who waits for that last."""
+        is_complete = all(feed.is_listed for feed in self._feeds.values())
+        if is_complete:
+            self.synced.set()
+        self._tell_all(changes)
+        if is_complete:
+            waiting, self._until_synced = self._until_synced, []
+            for callback in waiting:
+                callback()
 
     def _slim(self, obj: Obj) -> Obj:
         """Freshly decoded objects are ours to change: managedFields are a third of many and few read them."""
@@ -225,20 +227,13 @@ class Informer:
             meta.pop("managedFields", None)
         return obj
 
+    def _tell_all(self, changes: Changes) -> None:
+        for old, new in changes:
+            if old is not None and new is not None and uid_of(old) != uid_of(new):
+                self._tell(old, None)
+                old = None
+            self._tell(old, new)
+
     def _tell(self, old: Obj | None, new: Obj | None) -> None:
         for subscriber in self._subscribers:
             subscriber(old, new)
-
-    def _pause(self, error: ShipwayError | None, failures: int) -> float:
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
-        if isinstance(error, Denied):
-            pause = LONGEST_PAUSE
-        elif isinstance(error, NotFound):
-            # The kind is not served yet; whoever installs it does not want to wait for us.
-            pause = min(pause, UNSERVED_PAUSE)
-        after = error.after if isinstance(error, Unavailable) and error.after else 0.0
-        return max(after, pause) * self._rng.uniform(1.0 if after else 0.75, 1.25)
-
-    def _report(self, error: ShipwayError, failures: int) -> None:
-        level = log.info if isinstance(error, NotFound) else log.warning
-        level("watch_interrupted", kind=self.resource.plural, reason=error.reason, message=error.message, failures=failures)

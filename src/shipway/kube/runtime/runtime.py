@@ -12,7 +12,7 @@ from typing import Any
 from shipway.base.clock import Clock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Resource
-from shipway.kube.runtime.caches import Caches, Open
+from shipway.kube.runtime.caches import Caches, Open, ReachOf
 from shipway.kube.runtime.contents import Contents, Listener, Part
 from shipway.kube.runtime.controller import Controller, Resolver
 from shipway.kube.runtime.decision import Ask, Watch
@@ -92,9 +92,14 @@ class Runtime:
         """From now on `at_hand` says what is known of an immutable ask without asking; None where nothing is."""
         self._lanes.at_hand = at_hand
 
-    def reach_by(self, open_cluster: Open) -> None:
-        """From now on `open_cluster` gives the client of another cluster, by the server URL that a `Resource` names."""
-        self._caches.open_cluster = open_cluster
+    def reach_by(self, open_cluster: Open, reach_of: ReachOf) -> None:
+        """From now on `open_cluster` gives the client of another cluster, by the server URL that a `Resource` names, and
+        `reach_of` says how far we look there."""
+        self._caches.open_cluster, self._caches.reach_of = open_cluster, reach_of
+
+    def reach_again(self, cluster: str) -> None:
+        """`reach_of` may say something else of the cluster now."""
+        self._caches.reach_again(cluster)
 
     def begin_again(self, cluster: str) -> None:
         """Another cluster answers where this one did: nothing that was known of it holds."""

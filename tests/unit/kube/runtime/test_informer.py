@@ -6,11 +6,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from shipway.api.kinds import CONFIG_MAPS
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
-from shipway.kube.objects.views import name_of, resource_version_of
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.awaited import Awaited, is_seen
 from shipway.kube.runtime.informer import Informer
@@ -81,8 +85,8 @@ class Scene:
         self.told: list[tuple[str, str | None, str | None]] = []
         self.informer.on_event(lambda old, new: self.told.append(_said(old, new)))
 
-    async def put(self, name: str, value: str, **labels: str) -> dict[str, Any]:
-        meta = {"namespace": "default", "name": name, "labels": labels}
+    async def put(self, name: str, value: str, namespace: str = "default", **labels: str) -> dict[str, Any]:
+        meta = {"namespace": namespace, "name": name, "labels": labels}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"v": value}}
         return await self.user.apply(CONFIG_MAPS, body, manager="test")
 
@@ -91,6 +95,10 @@ class Scene:
 
     def names(self) -> list[str]:
         return sorted(name_of(o) for o in self.informer.list("default"))
+
+
+def place_of(obj: Obj) -> tuple[str, str]:
+    return namespace_of(obj), name_of(obj)
 
 
 def _said(old: dict[str, Any] | None, new: dict[str, Any] | None) -> tuple[str, str | None, str | None]:
@@ -315,3 +323,74 @@ def test_a_cache_of_a_part_is_not_waited_for_beside_the_whole() -> None:
             running.cancel()
 
     play(story, field_selector="metadata.name=first")
+
+
+SPACES = ("default", "kube-public", "kube-system")
+
+
+@given(
+    st.lists(st.sampled_from([("",), (), SPACES[:1], SPACES[1:], SPACES]), min_size=1, max_size=5),
+    st.lists(st.sampled_from(SPACES), max_size=4),
+)
+@settings(max_examples=40)
+def test_it_holds_what_lies_in_the_namespaces_it_covers_and_has_told_just_that(
+    covers: list[tuple[str, ...]], writes: list[str]
+) -> None:
+    """Whatever it covered before; what is written meanwhile is there too."""
+
+    async def story(scene: Scene) -> None:
+        told: dict[tuple[str, str], str] = {}
+        informer = scene.informer
+
+        def follow(old: Obj | None, new: Obj | None) -> None:
+            known = told.pop(place_of(old), None) if old else None
+            assert known == (resource_version_of(old) if old else None)
+            if new is not None:
+                assert place_of(new) not in told
+                told[place_of(new)] = resource_version_of(new)
+
+        informer.on_event(follow)
+        for number, covered in enumerate(covers):
+            informer.cover(covered)
+            for space in writes:
+                await scene.put(f"w{number}", "1", namespace=space)
+            await informer.synced.wait()
+        await scene.clock.sleep(1)
+        there = (await scene.user.list(CONFIG_MAPS)).items
+        wanted = {place_of(one): resource_version_of(one) for one in there if {"", namespace_of(one)} & set(covers[-1])}
+        assert told == {place_of(one): resource_version_of(one) for one in informer.list()} == wanted
+
+    play(story)
+
+
+def test_namespaces_are_listed_one_by_one_and_a_new_one_alone() -> None:
+    async def story(scene: Scene) -> None:
+        scene.informer.cover(("default", "kube-public"))
+        assert not scene.informer.synced.is_set(), "what lies there is not known yet"
+        await scene.informer.synced.wait()
+        before = scene.wire.lists
+        waited: list[bool] = []
+        scene.informer.cover(("default", "kube-public", "kube-system"))
+        scene.informer.on_synced(lambda: waited.append(True))
+        assert (scene.informer.synced.is_set(), waited) == (False, [])
+        await scene.clock.sleep(1)
+        assert (scene.informer.synced.is_set(), waited) == (True, [True])
+        assert scene.wire.lists == before + 1
+        scene.informer.cover(("kube-system",))
+        assert scene.informer.synced.is_set() and scene.names() == []
+        written = await scene.put("second", "1")
+        assert scene.informer.has_seen("default", "second", resource_version_of(written)), "nobody will ever tell"
+        assert scene.told[-1] == ("first", "1", None)
+        assert scene.wire.lists == before + 1
+
+    play(story)
+
+
+def test_while_nobody_knows_what_to_cover_nothing_is_known() -> None:
+    async def story(scene: Scene) -> None:
+        scene.informer.cover(None)
+        assert not scene.informer.synced.is_set() and scene.names() == []
+        scene.informer.cover(())
+        assert scene.informer.synced.is_set()
+
+    play(story)
