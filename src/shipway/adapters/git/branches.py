@@ -183,7 +183,7 @@ class _Attempt(Struct, frozen=True):
 
     def _empty_commit(self, repository: pygit2.Repository) -> str:
         tree = repository.TreeBuilder().write()
-        return self._commit(repository, tree, f"Initial commit for {self.wanted.base or self.wanted.branch}", [])
+        return self._commit(repository, tree, f"Initial commit for {self.wanted.base or self.wanted.branch}\n", [])
 
     def _commit(self, repository: pygit2.Repository, tree: pygit2.Oid, message: str, parents: Sequence[str]) -> str:
         who = self._signature()
