@@ -100,9 +100,12 @@ async def wish(place: Place, name: str) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.compat(
-    "argocd:spec.sourceHydrator", "argocd:status.sourceHydrator", "argocd:annotation.hydrate", "argocd:repository.write"
+    "argocd:spec.sourceHydrator",
+    "argocd:status.sourceHydrator",
+    "argocd:annotation.hydrate",
+    "argocd:repository.write",
+    "argocd:cm.sourceHydrator",
 )
-@pytest.mark.compat("argocd:cm.sourceHydrator")
 async def test_applications_are_rendered_into_one_branch_and_synced_from_it(place: Place) -> None:
     """From a missing login to the second push; whoever reads needs no login, whoever pushes does."""
     writer = basic("robot", PASSWORD)
