@@ -98,6 +98,21 @@ async def wish(place: Place, name: str) -> None:
     await place.client.patch(APPLICATIONS, "argocd", name, {"metadata": {"annotations": {HYDRATE: "normal"}}})
 
 
+async def words_are_those_of(place: Place, branch: Branch) -> None:
+    """What `argocd-cm` says of messages, README.md and the author counts from the next commit on."""
+    settings = {
+        "commit.author.name": "Robot",
+        "sourceHydrator.commitMessageTemplate": "{{ .metadata.drySha | trunc 7 }} of {{ .metadata.author }}",
+        "sourceHydrator.readmeMessageTemplate": "# From {{ .DrySHA }}\n",
+    }
+    meta = {"name": "argocd-cm", "namespace": "argocd"}
+    await place.client.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": settings})
+    dry = await place.push({"deploy/banner.yaml": config_map("three")})
+    await app_is(place.client, "banner", hydrated_from(dry))
+    assert branch.messages[0] == f"{dry[:7]} of Dev <dev@example.com>\n"
+    assert branch.file("apps/banner/README.md") == f"# From {dry}\n"
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.compat(
     "argocd:spec.sourceHydrator",
@@ -159,17 +174,7 @@ async def test_applications_are_rendered_into_one_branch_and_synced_from_it(plac
         await app_is(place.client, "banner", hydrated_from(dry))
         assert len(branch.messages) == 4
 
-        settings = {
-            "commit.author.name": "Robot",
-            "sourceHydrator.commitMessageTemplate": "{{ .metadata.drySha | trunc 7 }} of {{ .metadata.author }}",
-            "sourceHydrator.readmeMessageTemplate": "# From {{ .DrySHA }}\n",
-        }
-        meta = {"name": "argocd-cm", "namespace": "argocd"}
-        await place.client.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": settings})
-        dry = await place.push({"deploy/banner.yaml": config_map("three")})
-        await app_is(place.client, "banner", hydrated_from(dry))
-        assert branch.messages[0] == f"{dry[:7]} of Dev <dev@example.com>\n"
-        assert branch.file("apps/banner/README.md") == f"# From {dry}\n"
+        await words_are_those_of(place, branch)
         kept = [[(await place.client.list(kind)).items] for kind in (APPLICATIONS, EVENTS)]
         await running.end()
     assert "s3cr3t" not in running.said + orjson.dumps(kept).decode()

@@ -91,12 +91,15 @@ def disputes(claims: Sequence[Claim]) -> dict[ObjectKey, str]:
         at[claim.path].append(claim)
     found: dict[ObjectKey, str] = {}
     for claim in claims:
-        for path in _up_from(claim.path):
-            for other in at.get(path, ()):
-                if other.app != claim.app and (path == claim.path or other.is_ours != claim.is_ours):
-                    found[claim.app] = f"app {other.app} hydrator use the same destination: {path}"
-                    found[other.app] = f"app {claim.app} hydrator use the same destination: {path}"
+        for other in (other for path in _up_from(claim.path) for other in at.get(path, ()) if _collide(claim, other)):
+            found[claim.app] = f"app {other.app} hydrator use the same destination: {other.path}"
+            found[other.app] = f"app {claim.app} hydrator use the same destination: {other.path}"
     return found
+
+
+def _collide(claim: Claim, above: Claim) -> bool:
+    """Whether a folder and the one that it is, or that it lies in, may not both be written to."""
+    return above.app != claim.app and (above.path == claim.path or above.is_ours != claim.is_ours)
 
 
 def _up_from(path: str) -> Iterable[str]:
