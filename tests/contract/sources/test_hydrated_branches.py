@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from shipway.adapters.git.branches import NOTES, Branches
 from shipway.adapters.git.mirrors import EVERYWHERE, Reach
 from shipway.api.hydration import BranchCommit, Folder
-from shipway.api.repositories import Credentials
+from shipway.api.repositories import Credentials, GitHubApp
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.demo.git_server import GitServer
@@ -188,6 +188,9 @@ async def test_without_a_login_that_may_push_it_is_said_which_is_missing(place: 
     with pytest.raises(Unavailable, match="secret-type: repository-write") as caught:
         await place.branches().commit(place.wanted("1" * 40, web="one"))
     assert "p4ss" not in caught.value.message
+    place.login = Credentials(github_app=GitHubApp("1", "2", "no key"))
+    with pytest.raises(Unavailable, match="githubAppPrivateKey is no RSA private key"):  # a Secret that can be mended
+        await place.branches().commit(place.wanted("1" * 40, web="one"))
     place.login = WRITER
     await place.branches().commit(place.wanted("1" * 40, web="one"))
     assert secrets_in(place.home, PASSWORD) == []

@@ -78,7 +78,7 @@ class Branches:
     async def commit(self, wanted: BranchCommit) -> str:
         """The commit of the branch that holds what is wanted; pushed before this returns.
 
-        Raises `InvalidInput` (InvalidRepository, InvalidLogin, InvalidBranch), `Unavailable` (PushRefused, PushOvertaken, and
+        Raises `InvalidInput` (InvalidRepository, InvalidBranch), `Unavailable` (InvalidLogin, PushRefused, PushOvertaken, and
         as a fetch does) with the remote's words and without a login.
         """
         for branch in (wanted.branch, wanted.base or wanted.branch):
@@ -101,8 +101,11 @@ class Branches:
     async def _access(self, wanted: BranchCommit) -> Access:
         remote = parse_remote(wanted.repo_url)
         refuse_local(remote, self._reach)
-        credentials = self._credentials(remote.key, wanted.project).at(remote.username, remote.password)
-        return Access(remote.address, await self._tokens.login(credentials, remote.address))
+        try:
+            credentials = self._credentials(remote.key, wanted.project).at(remote.username, remote.password)
+            return Access(remote.address, await self._tokens.login(credentials, remote.address))
+        except InvalidInput as error:  # of a Secret, which may be mended without a word of it in what is wanted
+            raise Unavailable(error.message, after=AWAY_FOR, reason=error.reason) from None
 
     def _prepare(self) -> None:
         if not self._is_prepared:

@@ -9,6 +9,7 @@ An Application knows its group from its own spec, so nobody ever looks at all of
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -108,6 +109,7 @@ def _up_from(path: str) -> Iterable[str]:
         path = posixpath.dirname(path)
 
 
+@lru_cache(maxsize=4096)
 def _spelt(url: str) -> str:
     text = url.strip().rstrip("/").removesuffix(".git")
     if "://" not in text:

@@ -121,9 +121,14 @@ class Observer:
         argo_cd = live_argo_cd(world)
         writers = [app for app in world.indexed(APPLICATIONS, BY_BRANCH, key.place) if self._is_ours(app, argo_cd)]
         writers.sort(key=key_of)
+        members = tuple(Member(app, None) for app in writers if group_of(app) == key)
+        if not members:
+            return None
+        observed = _looked_up(key, members, world)
+        if all(member.is_settled(observed.dry_sha) for member in members):
+            return observed  # as nearly always: whatever else happens to one of many costs a glance at each
         disputed = disputes([_claim(app, key) for app in writers])
-        members = [self._read(app, world, disputed) for app in writers if group_of(app) == key]
-        return self._asked(key, members, world) if members else None
+        return self._asked(observed, [self._read(member.app, world, disputed) for member in members], world)
 
     def _is_ours(self, app: Obj, argo_cd: str) -> bool:
         if is_deleting(app) or not self._settings.serves(namespace_of(app)):
@@ -146,35 +151,27 @@ class Observer:
         around = Surroundings(facts_of(spec, project.spec), cluster_of(spec), self._installation.said(world).kustomize)
         return _Read(replace(member, problem=refused[0] if refused else problem), around)
 
-    def _asked(self, key: GroupKey, read: Sequence["_Read"], world: World) -> Observed:
-        first = read[0].member
-        projects = {spec_of(one.member.app).get("project") or DEFAULT for one in read}
-        project = projects.pop() if len(projects) == 1 else ""
-        dry_repo = str(first.hydrator["drySource"]["repoURL"])
-        head_ask = HeadAsk(HeadRequest(dry_repo, key.dry_revision, canonical({"hydrates": key.branch}), project))
-        head = world.answer(head_ask)
-        dry_sha = head.value.commit if head and head.value else ""
-        members = tuple(one.member for one in read)
-        observed = Observed(key, members, head_ask, head, None, None)
-        if not dry_sha or all(member.is_settled(dry_sha) for member in members) or any(member.problem for member in members):
+    def _asked(self, observed: Observed, read: Sequence["_Read"], world: World) -> Observed:
+        observed = replace(observed, members=tuple(one.member for one in read))
+        if not observed.dry_sha or any(member.problem for member in observed.members):
             return observed
-        observed = replace(observed, members=tuple(_rendered(one, dry_sha, world) for one in read))
+        observed = replace(observed, members=tuple(_rendered(one, observed.dry_sha, world) for one in read))
         if not all(member.target and member.target.is_known for member in observed.members):
             return observed
-        ask = HydrateAsk(self._request(observed, dry_repo, project, world))
+        ask = HydrateAsk(self._request(observed, world))
         return replace(observed, ask=ask, answer=world.answer(ask))
 
-    def _request(self, observed: Observed, dry_repo: str, project: str, world: World) -> HydrationRequest:
-        members = observed.members
+    def _request(self, observed: Observed, world: World) -> HydrationRequest:
+        members, asked = observed.members, observed.head_ask.request
         synced = [one.spec.source_hydrator for one in members if one.spec and one.spec.source_hydrator]
         bases = {one.sync_source.target_branch for one in synced}
         return HydrationRequest(
-            dry_repo_url=dry_repo,
+            dry_repo_url=asked.repo_url,
             dry_sha=observed.dry_sha,
             repo_url=synced[0].repo_url,
             branch=observed.key.branch,
             base=bases.pop() if len(bases) == 1 else "",
-            project=project,
+            project=asked.project,
             folders=tuple(sorted((_folder(one) for one in members), key=lambda folder: folder.path)),
             settings=self._installation.said(world).commits,
         )
@@ -185,6 +182,15 @@ class _Read(Struct, frozen=True):
 
     member: Member
     around: Surroundings | None = None
+
+
+def _looked_up(key: GroupKey, members: tuple[Member, ...], world: World) -> Observed:
+    """The group, and where its source stands."""
+    projects = {spec_of(one.app).get("project") or DEFAULT for one in members}
+    project = projects.pop() if len(projects) == 1 else ""
+    dry_repo = str(members[0].hydrator["drySource"]["repoURL"])
+    head_ask = HeadAsk(HeadRequest(dry_repo, key.dry_revision, canonical({"hydrates": key.branch}), project))
+    return Observed(key, members, head_ask, world.answer(head_ask), None, None)
 
 
 def _rendered(read: _Read, dry_sha: str, world: World) -> Member:
