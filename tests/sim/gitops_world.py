@@ -15,17 +15,19 @@ from prometheus_client import generate_latest
 from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
 from shipway.api.crds import load_crds
+from shipway.api.hydration import Hydrated
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
 from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered, SourceType
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.base.clock import Clock, Instant, LoopClock
-from shipway.base.errors import NotFound, ShipwayError
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
 from shipway.gitops.asks import (
     HeadAsk,
     HealthAsk,
+    HydrateAsk,
     JqPathsAsk,
     KeepAsk,
     KnownHeadAsk,
@@ -152,6 +154,10 @@ def _is_told(fact: Fact, ask: RenderAsk) -> bool:
     return told[fact]
 
 
+async def _pushes_nothing(ask: HydrateAsk) -> Hydrated:
+    raise InvalidInput(f"no test expects a push to {ask.request.repo_url}")
+
+
 class Recording:
     """A transport that remembers the writes that went through it; dry runs do not count."""
 
@@ -192,6 +198,7 @@ class World:
         self.clock = clock
         self._make_clusters = clusters
         self._settings = settings
+        self.hydrate: Callable[[HydrateAsk], Awaitable[Hydrated]] = _pushes_nothing
         self.shadows = Shadows()
         self.clusters, self.runtime = self.make_engine()
         self.crashes = 0
@@ -212,6 +219,9 @@ class World:
             await self.clock.sleep(2.0)
             return await self.repositories[ask.request.repo_url].known_head(ask)
 
+        async def hydrate(ask: HydrateAsk) -> Hydrated:
+            return await self.hydrate(ask)
+
         async def render(ask: RenderAsk) -> Rendered:
             return await self.repositories[ask.request.repo_url].render(ask)
 
@@ -225,6 +235,7 @@ class World:
             JqPathsAsk: selected_by_jq,
             KeepAsk: self.repository.keep,
             RecallAsk: self.repository.recall,
+            HydrateAsk: hydrate,
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
         clusters.serve(runtime)

@@ -290,14 +290,28 @@ def test_a_list_that_cannot_work_is_an_invalid_spec(sources: list[Obj], message:
     simulate(story, [config()])
 
 
-@pytest.mark.compat("argocd:spec.sourceHydrator", "argocd:status.sourceHydrator")
-def test_a_hydrated_source_is_refused_by_name() -> None:
+@pytest.mark.parametrize(
+    ("part", "field", "message"),
+    [
+        ("drySource", "repoURL", "spec.sourceHydrator.drySource.repoURL is required"),
+        ("drySource", "path", "spec.sourceHydrator.drySource.path is required"),
+        ("syncSource", "path", "spec.sourceHydrator.syncSource.path is required"),
+        ("syncSource", "targetBranch", "spec.sourceHydrator.syncSource.targetBranch is required"),
+        ("hydrateTo", "targetBranch", "spec.sourceHydrator.hydrateTo.targetBranch is required"),
+    ],
+)
+@pytest.mark.compat("argocd:spec.sourceHydrator")
+def test_a_hydrator_that_says_too_little_is_an_invalid_spec(part: str, field: str, message: str) -> None:
     async def story(there: World) -> None:
-        dry = {"repoURL": REPO, "targetRevision": "main", "path": "deploy"}
-        hydrator = {"drySource": dry, "syncSource": {"targetBranch": "env", "path": "deploy"}}
+        hydrator = {
+            "drySource": {"repoURL": REPO, "targetRevision": "main", "path": "deploy"},
+            "syncSource": {"targetBranch": "env", "path": "deploy"},
+            "hydrateTo": {"targetBranch": "next"},
+        }
+        del hydrator[part][field]
         await there.user.create(APPLICATIONS, application(sourceHydrator=hydrator))
         app = await there.until(lambda app: "InvalidSpecError" in condition_types(app))
-        assert "spec.sourceHydrator" in app["status"]["conditions"][0]["message"]
+        assert app["status"]["conditions"][0]["message"] == message
         with pytest.raises(NotFound):
             await there.user.get(CONFIG_MAPS, "shop", "settings")
 

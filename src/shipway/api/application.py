@@ -53,6 +53,38 @@ class Source(Struct, frozen=True):
     plugin: dict[str, Any] | None = None
 
 
+class SyncSource(Struct, frozen=True):
+    """Where rendered manifests are kept and synced from. `repo_url` "": the repository that they are rendered from."""
+
+    repo_url: str = field(name="repoURL", default="")
+    target_branch: str = field(name="targetBranch", default="")
+    path: str = ""
+
+
+class HydrateTo(Struct, frozen=True, rename="camel"):
+    """The branch that they are written to where that is another one: somebody moves them on from there."""
+
+    target_branch: str = ""
+
+
+class SourceHydrator(Struct, frozen=True, rename="camel"):
+    """A source that is rendered into a branch, and the branch that is synced from."""
+
+    dry_source: Source = Source()
+    sync_source: SyncSource = SyncSource()
+    hydrate_to: HydrateTo | None = None
+
+    @property
+    def repo_url(self) -> str:
+        """The repository that is written to."""
+        return self.sync_source.repo_url or self.dry_source.repo_url
+
+    @property
+    def branch(self) -> str:
+        """The branch that is written to."""
+        return self.hydrate_to.target_branch if self.hydrate_to else self.sync_source.target_branch
+
+
 class Automated(Struct, frozen=True, rename="camel"):
     """Present means on, unless `enabled` is false."""
 
@@ -110,10 +142,17 @@ class ApplicationSpec(Struct, frozen=True, rename="camel"):
     project: str = ""
     source: Source | None = None
     sources: tuple[Source, ...] | None = None
-    source_hydrator: dict[str, Any] | None = None
+    source_hydrator: SourceHydrator | None = None
     sync_policy: SyncPolicy | None = None
     ignore_differences: tuple[IgnoreDifference, ...] | None = None
     revision_history_limit: int | None = None
+
+    @property
+    def repo_urls(self) -> tuple[str, ...]:
+        """Every repository that counts: of a hydrator alone where there is one, else of the list, else of the one source."""
+        if self.source_hydrator:
+            return tuple(dict.fromkeys((self.source_hydrator.dry_source.repo_url, self.source_hydrator.repo_url)))
+        return tuple(source.repo_url for source in (self.source, *(self.sources or ())) if source)
 
 
 class SyncResource(Struct, frozen=True):

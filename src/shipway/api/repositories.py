@@ -1,4 +1,5 @@
-"""What Argo CD users write about their repositories: Secrets labelled `repository` (one URL) and `repo-creds` (a prefix).
+"""What Argo CD users write about their repositories: Secrets labelled `repository` (one URL) and `repo-creds` (a prefix), and
+`repository-write` and `repo-write-creds` for whoever pushes rendered manifests.
 
 A `Repository` is one such Secret, read. `Credentials` are what an adapter needs to log in at one URL, put together from the
 Secrets that fit. Both hold secrets, so they never show more than their place when they are printed.
@@ -16,6 +17,7 @@ from shipway.kube.objects.views import labels_of, name_of
 
 SECRET_TYPE = "argocd.argoproj.io/secret-type"
 REPOSITORY, TEMPLATE = "repository", "repo-creds"
+WRITE_REPOSITORY, WRITE_TEMPLATE = "repository-write", "repo-write-creds"
 
 TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("", "0", "f", "F", "FALSE", "false", "False")
 _APP_FIELDS = ("githubAppID", "githubAppInstallationID", "githubAppPrivateKey")
@@ -110,7 +112,8 @@ class Credentials(Struct, frozen=True):
 
 
 class Repository(Struct, frozen=True):
-    """One Secret about repositories. `problem` says why it cannot be used, "" if it can; `project` "" serves all."""
+    """One Secret about repositories. `problem` says why it cannot be used, "" if it can; `project` "" serves all. `writes`: it
+    is for pushing, and for nothing else."""
 
     url: str
     secret: str
@@ -121,6 +124,7 @@ class Repository(Struct, frozen=True):
     project: str = ""
     credentials: Credentials = Credentials()
     problem: str = ""
+    writes: bool = False
 
     def __repr__(self) -> str:
         return f"Repository(Secret {self.secret})"
@@ -135,7 +139,7 @@ def parse_repository(secret: Obj) -> Repository | None:
     kind = labels_of(secret).get(SECRET_TYPE)
     values = secret_values(secret)
     url = values.get("url", "").strip()
-    if kind not in (REPOSITORY, TEMPLATE) or not url:
+    if kind not in (REPOSITORY, TEMPLATE, WRITE_REPOSITORY, WRITE_TEMPLATE) or not url:
         return None
     name = name_of(secret)
     flags = ("insecure", "insecureIgnoreHostKey", "forceHttpBasicAuth", "enableLfs")
@@ -154,7 +158,8 @@ def parse_repository(secret: Obj) -> Repository | None:
     return Repository(
         url=url,
         secret=name,
-        is_template=kind == TEMPLATE,
+        is_template=kind in (TEMPLATE, WRITE_TEMPLATE),
+        writes=kind in (WRITE_REPOSITORY, WRITE_TEMPLATE),
         name=values.get("name", ""),
         type=values.get("type") or "git",
         is_oci=values.get("type") == "oci" or _is_on(values.get("enableOCI", "")),

@@ -17,6 +17,7 @@ from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
+from shipway.assembly.hydrating import Hydrating
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_gitops
 from shipway.assembly.pushes import Pushes
@@ -30,6 +31,7 @@ from shipway.gitops.asks import (
     ChangesAsk,
     HeadAsk,
     HealthAsk,
+    HydrateAsk,
     JqPathsAsk,
     KeepAsk,
     KnownHeadAsk,
@@ -77,6 +79,7 @@ class GitMeans(Struct, frozen=True):
     deployments: Deployments
     lookout: Lookout
     webhook_secrets: WebhookSecrets
+    hydrating: Hydrating
 
     @staticmethod
     @asynccontextmanager
@@ -99,7 +102,8 @@ class GitMeans(Struct, frozen=True):
             deployments = await stack.enter_async_context(opened_history)
             told = WebhookSecrets(client, clock, settings.namespace)
             lookout = Lookout(clock, settings.namespace)
-            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told)
+            hydrating = Hydrating.open(settings.cache, clock, sources, factories.templates, allow_local=settings.allow_local)
+            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating)
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -113,6 +117,7 @@ class GitMeans(Struct, frozen=True):
             JqPathsAsk: self.scripts.jq_paths,
             KeepAsk: self.deployments.keep,
             RecallAsk: self.deployments.recall,
+            HydrateAsk: self.hydrating.hydrate,
             PathsAsk: self.scripts.jq_paths,
             **self.factories.resolvers,
             **self.clusters.resolvers,
@@ -138,6 +143,7 @@ class FromGit:
         self._runtime = runtime
         self._pushes = Pushes(means.sources.mirrors.changed, means.sources.look, self._ask_all_about)
         means.repositories.on_change(self._logins_changed)
+        means.hydrating.on_push(self._pushes.look_at)
 
     async def count(self, settings: GitOpsSettings, clock: Clock) -> None:
         """Has applications, repositories and clusters counted."""

@@ -5,7 +5,7 @@ another, so one that hangs delays only its own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from shipway.adapters.git.urls import place_of
@@ -31,8 +31,15 @@ class Pushes:
 
     def told(self, event: PushEvent) -> int:
         """A push happened. Returns how many repositories are looked at for it."""
-        follows = partial(may_follow, refs=event.refs)
-        urls = [url for repo_url in event.repo_urls for url in self._changed(repo_url, follows)]
+        return self._look_at(event.repo_urls, event.refs)
+
+    def look_at(self, repo_url: str, refs: Sequence[str]) -> None:
+        """We pushed ourselves."""
+        self._look_at((repo_url,), refs)
+
+    def _look_at(self, repo_urls: Sequence[str], refs: Sequence[str]) -> int:
+        follows = partial(may_follow, refs=refs)
+        urls = [url for repo_url in repo_urls for url in self._changed(repo_url, follows)]
         for url in dict.fromkeys(urls):
             if url in self._pending:
                 self._pending[url].set()

@@ -1,10 +1,10 @@
 """What the cluster says about repositories: how to log in, which hosts are known, how often to look. Watched, so a new or
 changed Secret is used at once and a removed one is forgotten.
 
-Argo CD's names: Secrets labelled `repository` and `repo-creds`, the ConfigMaps `argocd-ssh-known-hosts-cm`,
-`argocd-tls-certs-cm` and `argocd-gpg-keys-cm`, the timeouts of `argocd-cm`. A repository's own Secret comes first; what it says
-of no login is lent by the template with the longest prefix. A prefix names whole hosts: `https://git.example` is none of
-`https://git.example.evil/x`.
+Argo CD's names: Secrets labelled `repository` and `repo-creds` (`repository-write` and `repo-write-creds` for pushing), the
+ConfigMaps `argocd-ssh-known-hosts-cm`, `argocd-tls-certs-cm` and `argocd-gpg-keys-cm`, the timeouts of `argocd-cm`. A
+repository's own Secret comes first; what it says of no login is lent by the template with the longest prefix. A prefix names
+whole hosts: `https://git.example` is none of `https://git.example.evil/x`.
 """
 
 import asyncio
@@ -18,7 +18,17 @@ from msgspec.structs import replace
 
 from shipway.adapters.git.urls import normalize, redact
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
-from shipway.api.repositories import FALSE, REPOSITORY, SECRET_TYPE, TEMPLATE, Credentials, Repository, parse_repository
+from shipway.api.repositories import (
+    FALSE,
+    REPOSITORY,
+    SECRET_TYPE,
+    TEMPLATE,
+    WRITE_REPOSITORY,
+    WRITE_TEMPLATE,
+    Credentials,
+    Repository,
+    parse_repository,
+)
 from shipway.assembly.polling import TIMEOUT, Polling, read_polling
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import InvalidInput, Unavailable
@@ -29,7 +39,7 @@ from shipway.kube.runtime.informer import Informer
 
 log = structlog.get_logger()
 
-SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE})"
+SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE},{WRITE_REPOSITORY},{WRITE_TEMPLATE})"
 KNOWN_HOSTS, CERTIFICATES, SETTINGS = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-cm"
 GPG_KEYS = "argocd-gpg-keys-cm"
 PARAMETERS, SUBMODULES = "argocd-cmd-params-cm", "reposerver.enable.git.submodule"
@@ -96,6 +106,7 @@ class Repositories:
         self._namespace = namespace
         self._clock = clock
         self._logins = Logins()
+        self._write_logins = Logins()
         self._polling = Polling()
         self._listeners: list[Callable[[Concerns], None]] = []
         self._secrets = Informer(client, SECRETS, namespace=namespace, label_selector=SELECTOR, clock=clock)
@@ -128,7 +139,7 @@ class Repositories:
             ) from None
 
     def known(self) -> list[Repository]:
-        """Every Secret about repositories, by URL."""
+        """Every Secret about repositories, by URL; none of those that are for pushing."""
         return self._logins.all()
 
     def assume(self, repository: Repository) -> None:
@@ -141,9 +152,16 @@ class Repositories:
 
     def credentials(self, url: str, project: str = "") -> Credentials:
         """How to log in at `url` now. Raises InvalidInput (InvalidLogin) for a Secret that cannot be used."""
+        return self._at_host(self._logins.credentials(url, project), url)
+
+    def write_credentials(self, url: str, project: str = "") -> Credentials:
+        """The same for pushing: a login for reading is none for writing."""
+        return self._at_host(self._write_logins.credentials(url, project), url)
+
+    def _at_host(self, credentials: Credentials, url: str) -> Credentials:
         known = self._data(KNOWN_HOSTS)
         return replace(
-            self._logins.credentials(url, project),
+            credentials,
             known_hosts=known.get("ssh_known_hosts") if known is not None else None,
             ca_bundle=(self._data(CERTIFICATES) or {}).get(urlsplit(normalize(url)).hostname or "", ""),
         )
@@ -176,12 +194,15 @@ class Repositories:
         ]
         before, after = read
         if before is not None:
-            self._logins.remove(before)
+            self._among(before).remove(before)
         if after is not None:
-            self._logins.put(after)
-        concerned = [one for one in (before, after) if one is not None]
+            self._among(after).put(after)
+        concerned = [one for one in (before, after) if one is not None and not one.writes]
         if concerned and before != after:
             self._tell(lambda url: any(_serves(one, url) for one in concerned))
+
+    def _among(self, one: Repository) -> Logins:
+        return self._write_logins if one.writes else self._logins
 
     def _map_changed(self, old: Obj | None, new: Obj | None) -> None:
         obj = new or old or {}

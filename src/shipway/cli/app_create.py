@@ -172,7 +172,7 @@ def _checked(app: Obj, name: str, namespace: str) -> Obj:
         raise InvalidInput("say the Application's name: shipway app create NAME, or a file that names it")
     whole = completed(app, named, namespace or namespace_of(app) or ARGOCD)
     spec: ApplicationSpec = parse_spec(whole)
-    if not spec_of(whole).get("source") and not spec_of(whole).get("sources"):
+    if not any(spec_of(whole).get(field) for field in ("source", "sources", "sourceHydrator")):
         raise InvalidInput("say where its manifests are: --repo and --path, or --repo and --helm-chart")
     check_spec(spec)
     return whole

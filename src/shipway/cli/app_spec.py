@@ -131,8 +131,10 @@ def overlaid(spec: Obj, stated: Obj) -> Obj:
     """A spec with what flags state over it. Parameters, images and sync options take the place of those of their own name and
     stand beside the others; every other list is replaced.
 
-    Raises InvalidInput where flags speak of one source and there are several.
+    Raises InvalidInput where flags speak of one source and there are several, or a hydrator.
     """
+    if spec.get("sourceHydrator") and stated.get("source"):
+        raise InvalidInput("its source is rendered into a branch: change spec.sourceHydrator in its manifest")
     if spec.get("sources") and stated.get("source"):
         raise InvalidInput(
             "it has several sources, and which one is meant would be a guess: change spec.sources in its manifest"

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from shipway.base.clock import Instant
 from shipway.cli.output import MOODS, PLAIN, Column, Paint, age, since, table
 from shipway.gitops.annotations import HOLD
+from shipway.gitops.pinned import spec_sources
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, spec_of, status_of
+from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, status_of
 
 HISTORY_HEADINGS = ("ID", "DEPLOYED AT", "AGE", "REVISION", "BY")
 RESULT_HEADINGS = ("KIND", "NAMESPACE", "NAME", "RESULT", "MESSAGE")
@@ -39,7 +40,7 @@ def _sync(app: Obj) -> str:
 
 def sources_of(app: Obj) -> Sequence[Obj]:
     """All sources; never empty."""
-    return spec_of(app).get("sources") or [spec_of(app).get("source") or {}]
+    return spec_sources(app)[0]
 
 
 def target_of(source: Obj) -> str:

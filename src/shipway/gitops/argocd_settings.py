@@ -25,6 +25,10 @@ READ = (
     "kustomize.buildOptions",
     "kustomize.buildOptions.*",
     "kustomize.path.*",
+    "sourceHydrator.commitMessageTemplate",
+    "sourceHydrator.readmeMessageTemplate",
+    "commit.author.name",
+    "commit.author.email",
 )
 OF_THE_API_SERVER = (
     "url",

@@ -8,6 +8,7 @@
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
     ConnectionAsk standing   lane: the cluster's own -> its version
     OrphansAsk    standing   lane: the cluster       -> frozenset of Ref: what belongs to no Application
+    HydrateAsk    immutable  lane: the repository    -> api.hydration.Hydrated; it pushes
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
@@ -19,6 +20,7 @@ import msgspec
 import orjson
 
 from shipway.api.commits import ChangesRequest, SignatureRequest
+from shipway.api.hydration import HydrationRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.gitops.scope import Scope
 from shipway.kube.objects.resource import Obj, Resource
@@ -61,6 +63,19 @@ class RenderAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"render {self.request.repo_url}"
+
+
+class HydrateAsk(Ask, frozen=True):
+    """At which commit does the branch hold what this renders to? It is pushed where it does not hold it yet."""
+
+    acts: ClassVar[bool] = True
+    at_once: ClassVar[int] = 1
+    """Branches of one repository share the ref of the notes."""
+    request: HydrationRequest
+
+    @property
+    def lane(self) -> str:
+        return f"hydrate {self.request.repo_url}"
 
 
 class SignatureAsk(Ask, frozen=True):

@@ -13,9 +13,9 @@ from msgspec import Struct
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.pinned import Pinned, pinned_in
+from shipway.gitops.pinned import Pinned, pinned_in, spec_sources
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, name_of, spec_of
+from shipway.kube.objects.views import annotations_of, name_of
 
 CONDITION = "HeldWarning"
 """The condition of a held Application; what Argo CD's clients show of a type that ends so is a warning."""
@@ -86,7 +86,7 @@ def hold_at(entry: Obj, *, since: str, until: str = "", by: str = "", reason: st
 
 def hold_on(app: Obj, revision: str, *, since: str, until: str, by: str = "", reason: str = "") -> Hold:
     """The hold that follows another revision of an Application's one source: a branch, tag, range or commit."""
-    source = {**(spec_of(app).get("source") or {}), "targetRevision": revision}
+    source = {**spec_sources(app)[0][0], "targetRevision": revision}
     return Hold(id=-1, since=since, revision=revision, source=source, until=until, by=by, reason=reason)
 
 

@@ -1,6 +1,7 @@
 """Sources at revisions, and the two ways Argo CD spells them.
 
-An Application has one source (`spec.source`) or a list (`spec.sources`, which wins). Whatever tells of revisions has a field
+An Application has one source (`spec.source`) or a list (`spec.sources`, which wins); where a `spec.sourceHydrator` wins over
+both, its one source is the branch that it syncs from. Whatever tells of revisions has a field
 for either: `revision` and `source`, or `revisions` and `sources` in the order of the spec. Everything that reads or writes
 such a pair goes through here.
 """
@@ -55,8 +56,20 @@ def pinned_in(told: Mapping[str, Any]) -> Pinned:
 def spec_sources(app: Obj) -> tuple[tuple[Obj, ...], bool]:
     """The sources as the user wrote them, and whether they are a list."""
     spec = app.get("spec") or {}
+    if spec.get("sourceHydrator"):
+        return (_synced_by(spec["sourceHydrator"]),), False
     listed: list[Obj] = spec.get("sources") or []
     return (tuple(listed), True) if listed else ((spec.get("source") or {},), False)
+
+
+def _synced_by(hydrator: Obj) -> Obj:
+    """The source that an Application with a hydrator is synced from."""
+    dry, synced = hydrator.get("drySource") or {}, hydrator.get("syncSource") or {}
+    return {
+        "repoURL": synced.get("repoURL") or dry.get("repoURL") or "",
+        "path": synced.get("path") or "",
+        "targetRevision": synced.get("targetBranch") or "",
+    }
 
 
 def revisions_in(told: Mapping[str, Any]) -> tuple[str, ...]:

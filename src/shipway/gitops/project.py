@@ -70,11 +70,10 @@ def _bad_patterns(project: ProjectSpec) -> Iterator[str]:
 def refusals(project: ProjectSpec, name: str, spec: ApplicationSpec, owner: str = "") -> tuple[str, ...]:
     """Why the project does not allow this application; empty when it does. `owner`: the project that the cluster belongs to."""
     found: list[str] = []
-    sources = [source for source in (spec.source, *(spec.sources or ())) if source]
-    for source in sources:
-        if not _permits_text(source.repo_url, project.source_repos or (), "/"):
-            whose = _whose(project, "sourceRepos", partial(_denies_repository, source.repo_url))
-            found.append(f"application repo {source.repo_url} is not permitted in project '{name}'{whose}")
+    for repo_url in spec.repo_urls:
+        if not _permits_text(repo_url, project.source_repos or (), "/"):
+            whose = _whose(project, "sourceRepos", partial(_denies_repository, repo_url))
+            found.append(f"application repo {repo_url} is not permitted in project '{name}'{whose}")
     where = spec.destination.server or spec.destination.name
     if not _permits_destination(spec.destination, project.destinations or (), spec.destination.namespace):
         whose = _whose(project, "destinations", partial(_denies_destination, spec.destination, spec.destination.namespace))

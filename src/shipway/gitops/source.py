@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from shipway.api.application import IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source
+from shipway.api.application import IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source, SourceHydrator
 from shipway.api.sources import ClusterFacts, Head, HeadRequest, KustomizeSettings, Lent, ProjectFacts, RenderRequest
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
@@ -45,8 +45,8 @@ def check_spec(spec: ApplicationSpec) -> None:
     """Raises InvalidInput (InvalidSpecError) for what cannot work and for what is not supported yet."""
     check_destination(spec.destination)
     if spec.source_hydrator:
-        raise _refusal("spec.sourceHydrator is not supported yet: name the rendered branch in spec.source")
-    if spec.sources:
+        _check_hydrator(spec.source_hydrator)
+    elif spec.sources:
         _check_refs(spec.sources)
         for index, source in enumerate(spec.sources):
             _check_source(source, f"spec.sources[{index}]", is_plural=True)
@@ -67,6 +67,22 @@ def _check_source(source: Source, where: str, *, is_plural: bool) -> None:
     if not source.path and not source.chart and not (is_plural and source.ref):
         needed = "path, chart or ref" if is_plural else "path or chart"
         raise _refusal(f"{where}.{needed} is required: say which folder of the repository holds the manifests")
+
+
+def _check_hydrator(hydrator: SourceHydrator) -> None:
+    dry, synced = hydrator.dry_source, hydrator.sync_source
+    needed = {
+        "drySource.repoURL": dry.repo_url,
+        "drySource.path": dry.path,
+        "syncSource.targetBranch": synced.target_branch,
+        "syncSource.path": synced.path,
+        "hydrateTo.targetBranch": hydrator.branch,
+    }
+    for field, value in needed.items():
+        if not value:
+            raise _refusal(f"spec.sourceHydrator.{field} is required")
+    if dry.chart or dry.ref:
+        raise _refusal("spec.sourceHydrator.drySource is a folder of a Git repository: `chart` and `ref` have no meaning there")
 
 
 def _check_refs(sources: Sequence[Source]) -> None:

@@ -27,7 +27,9 @@ WARNINGS = (
     DEPENDENCY,
     "ClientSideApplyWarning",
 )
-EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD, CHANGE_RIGHTS})
+HYDRATION = "HydrationError"
+"""What a hydrator writes could not be written."""
+EVALUATED = frozenset({*ERROR_CONDITIONS, *WARNINGS, HELD, CHANGE_RIGHTS, HYDRATION})
 
 
 REVISIONS = ("revision", "revisions")

@@ -21,6 +21,7 @@ from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.hold import hold_of, sentence
 from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.pinned import revisions_in
+from shipway.gitops.status import HYDRATION
 from shipway.gitops.sync.tasks import images_of
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
@@ -58,6 +59,9 @@ def _error(app: Obj, _: Sequence[Obj]) -> str:
     conditions = {c.get("type"): c.get("message", "") for c in status_of(app).get("conditions") or []}
     if "InvalidSpecError" in conditions:
         return f"cannot be synced: {_ended(conditions['InvalidSpecError'])} Nothing live is touched until that is mended."
+    if HYDRATION in conditions:  # a branch that was never written to cannot be compared with either
+        what = _ended(conditions[HYDRATION])
+        return f"is not rendered into its branch: {what} What runs stays as it is until that is mended."
     if "ComparisonError" in conditions:
         what = _ended(conditions["ComparisonError"])
         return f"cannot be compared with Git: {what} What runs stays as it is until that is mended."

@@ -165,6 +165,28 @@ async def test_a_secret_counts_at_once_and_is_forgotten_at_once(cluster: Cluster
     assert cluster.repositories.credentials(ssh) == Credentials()
 
 
+@pytest.mark.compat("argocd:repository.write")
+async def test_a_login_for_pushing_is_none_for_reading_and_the_other_way_round(cluster: Cluster) -> None:
+    web, other, _ = cluster.urls
+    there = cluster.repositories
+    await cluster.client.create(
+        SECRETS, cluster.body("w", {"url": web, "password": "w", "project": "shop"}, "repository-write")
+    )
+    await cluster.client.create(SECRETS, cluster.body("t", {"url": "https://git.example", "password": "t"}, "repo-write-creds"))
+    await eventually(
+        lambda: there.write_credentials(other).password == "t" and there.write_credentials(web, "shop").password == "w"
+    )
+    assert there.write_credentials(web).password == "t"  # the Secret of one project serves no other
+    assert (there.credentials(web, "shop"), there.known()) == (Credentials(), [])
+    await cluster.client.create(SECRETS, cluster.body("r", {"url": other, "password": "r"}))
+    assert await cluster.next() == [other]  # whoever reads hears of logins for reading alone
+    assert (there.credentials(other).password, there.write_credentials(other).password) == ("r", "t")
+    change = {"metadata": {"labels": {"argocd.argoproj.io/secret-type": "repository-write"}}}
+    await cluster.client.patch(SECRETS, "argocd", "r", change)
+    assert await cluster.next() == [other]
+    assert (there.credentials(other), there.write_credentials(other).password) == (Credentials(), "r")
+
+
 async def test_secrets_of_other_namespaces_say_nothing(cluster: Cluster) -> None:
     body = cluster.body("web", {"url": cluster.urls[0], "password": "x"})
     body["metadata"] = {**body["metadata"], "namespace": "elsewhere"}  # type: ignore[dict-item]

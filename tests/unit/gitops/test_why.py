@@ -98,6 +98,11 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
             "What runs stays as it is until that is mended.",
         ),
         (
+            app("Unknown", conditions=conditions("HydrationError", "Failed to hydrate: GH006: Protected branch")),
+            "shop-web is not rendered into its branch: Failed to hydrate: GH006: Protected branch. "
+            "What runs stays as it is until that is mended.",
+        ),
+        (
             app("OutOfSync", conditions=conditions("ChangeRightsError", "commit abc1234 by eve@x changes a")),
             "shop-web is OutOfSync and not synced: commit abc1234 by eve@x changes a. What runs stays as it is.",
         ),

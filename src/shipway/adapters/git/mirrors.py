@@ -28,9 +28,10 @@ from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
 from shipway.api.commits import ChangesRequest, Committed, Signature, SignatureRequest
+from shipway.api.hydration import DryCommit
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, Named, PathTree
-from shipway.base.clock import Clock
+from shipway.base.clock import Clock, Instant, rfc3339
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
 
@@ -62,6 +63,15 @@ class Reach(Struct, frozen=True):
 
 
 EVERYWHERE = Reach()
+
+
+def refuse_local(remote: Remote, reach: Reach) -> None:
+    """Raises `InvalidInput` (InvalidRepository) for a repository of this machine where those are out of reach."""
+    if remote.key.startswith("file:") and not reach.has_local:
+        raise InvalidInput(
+            f"repository {redact(remote.address)} lies on this machine, which is not allowed here: use http, https or ssh",
+            reason="InvalidRepository",
+        )
 
 
 class Mirrors:
@@ -300,6 +310,16 @@ class Mirrors:
             return False
         return older == newer or mirror.repository().descendant_of(newer, older)
 
+    def dry_commit(self, repo_url: str, commit: str) -> DryCommit:
+        """Who wrote a commit of the mirror, when, and what it says. Raises `Unavailable` when it is not there."""
+        repository = self._holding(repo_url, commit).repository()
+        try:
+            found = repository[commit].peel(pygit2.Commit)
+        except (KeyError, ValueError):
+            raise _not_mirrored(commit) from None
+        author = f"{_text(found.author.raw_name)} <{_text(found.author.raw_email)}>"
+        return DryCommit(author, rfc3339(Instant(float(found.author.time))), _text(found.raw_message))
+
     def tries(self, repo_url: str) -> Tries:
         """How often the remote was asked, for metrics and tests."""
         return self._mirror(repo_url).tries
@@ -317,11 +337,7 @@ class Mirrors:
 
     def _mirror(self, repo_url: str, project: str = "") -> Mirror:
         remote = parse_remote(repo_url)
-        if remote.key.startswith("file:") and not self._reach.has_local:
-            raise InvalidInput(
-                f"repository {redact(repo_url)} lies on this machine, which is not allowed here: use http, https or ssh",
-                reason="InvalidRepository",
-            )
+        refuse_local(remote, self._reach)
         found = self._mirrors.get((remote.key, project))
         if found is None:
             self._git.prepare()
@@ -420,7 +436,11 @@ def _root_of(repository: pygit2.Repository, commit: str) -> str:
     try:
         return tree_oid(repository, commit)
     except (KeyError, ValueError):
-        raise Unavailable(f"commit {commit[:12]} is not in the mirror", reason="NotMirrored") from None
+        raise _not_mirrored(commit) from None
+
+
+def _not_mirrored(commit: str) -> Unavailable:
+    return Unavailable(f"commit {commit[:12]} is not in the mirror", reason="NotMirrored")
 
 
 def _bound(remembered: OrderedDict) -> None:  # pyright: ignore[reportMissingTypeArgument]

@@ -16,45 +16,41 @@ from msgspec.structs import replace
 from shipway.api.application import ApplicationSpec, IgnoreDifference, Operation, ProjectSpec
 from shipway.api.clusters import HERE
 from shipway.api.handed_over import CLAIMANT_KINDS, CLAIMS, Claim, claim_key, claim_keys, claims_of, places_of
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
-from shipway.api.sources import KustomizeSettings, PathTree, ProjectFacts
+from shipway.api.kinds import APPLICATIONS, NAMESPACES
+from shipway.api.sources import PathTree
 from shipway.gitops.adoption import FORMER
 from shipway.gitops.annotations import DEPENDS_ON, MIGRATION_MANAGER
 from shipway.gitops.application.checks import checks_of, unproven
 from shipway.gitops.application.destinations import Place, Places, cluster_of, namespace_problem
+from shipway.gitops.application.installation import Installation, facts_of
 from shipway.gitops.application.judgements import Judgements
 from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.application.projects import Projects, ReadProject
+from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Surroundings, Target, prepared, recalled, sent, target_of
 from shipway.gitops.application.written import written_on
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
-from shipway.gitops.compare_options import read_compare_options
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
-from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
+from shipway.gitops.customizations import Customizations
 from shipway.gitops.dependencies import Dependencies, look_at
 from shipway.gitops.desired import Desired, Terms
 from shipway.gitops.family import Family, ancestors, circle, ref_of_application
-from shipway.gitops.global_projects import GlobalProject, names_inherited, read_global_projects
 from shipway.gitops.handover import OURS, Stance, live_argo_cd, stance_towards
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold
-from shipway.gitops.ignore import rules_in
-from shipway.gitops.impersonation import Acting, Impersonation, acting_for, read_impersonation
+from shipway.gitops.impersonation import Acting, acting_for
 from shipway.gitops.kinds import known_kinds, wanted_kinds
-from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
-from shipway.gitops.scope import Scope, read_scope
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import INDEX, instance_key, instance_name, keys_of_tracked, tracked_by
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
-from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of, uid_of
+from shipway.kube.objects.views import annotations_of, dig, namespace_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 
@@ -115,46 +111,22 @@ class _Subject(Struct, frozen=True):
     terms: Terms
 
 
-class _Read(Struct, frozen=True):
-    """One version of `argocd-cm`, read."""
-
-    version: tuple[str, str]
-    said: Customizations
-    ignored: tuple[IgnoreDifference, ...]
-    scope: Scope
-    kustomize: KustomizeSettings
-    global_projects: tuple[GlobalProject, ...]
-    impersonation: Impersonation
-
-
-def _read(version: tuple[str, str], config_map: Obj | None) -> _Read:
-    said = read_customizations(config_map)
-    ignored, problems = rules_in(said)
-    settings: dict[str, str] = (config_map or {}).get("data") or {}
-    scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
-    global_projects, unread = read_global_projects(settings)
-    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong, *unread))
-    kustomize, impersonation = read_kustomize(settings), read_impersonation(settings)
-    return _Read(version, said, (*ignored, *overlooked), scope, kustomize, global_projects, impersonation)
-
-
 class Observer:
     """Looks at the world for one installation. Holds settings, and memories that may be dropped at any moment."""
 
     def __init__(self, settings: GitOpsSettings) -> None:
         self._settings = settings
+        self._installation = Installation(settings)
         self._preparations = Preparations()
-        self._projects = Projects()
         self._places = Places()
         self._orphan_counts = OrphanCounts()
         self._trees: dict[ObjectKey, tuple[tuple[PathTree, ...], ...]] = {}
         self._judgements: defaultdict[ObjectKey, Judgements] = defaultdict(Judgements)
         self._keys = keys_of_tracked(settings.namespace)
-        self._read_customizations = _read(("", ""), None)
 
     def lends(self, project: str) -> bool:
         """Whether other projects may inherit from this one, by the settings that were read last."""
-        return any(one.name == project for one in self._read_customizations.global_projects)
+        return self._installation.lends(project)
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
         app = world.get(APPLICATIONS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
@@ -163,7 +135,7 @@ class Observer:
         said = written_on(app)
         spec, operation, hold = said.spec, said.operation, said.hold
         stance = stance_towards(app, self._settings, live_argo_cd(world))
-        read, has_project = self._project(world, key, spec, stance)
+        read, has_project = self._installation.project(world, key, spec, stance)
         place = self._places.of(app, world)
         spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
         subject = _Subject(app, spec, read, self._terms(world, app, spec, place)) if spec else None
@@ -184,7 +156,7 @@ class Observer:
             sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
-        orphaned = self._orphan_counts.look(world, place, spec, read, self._read_settings(world).scope)
+        orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
         asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
         return Observed(
             key=key,
@@ -198,7 +170,7 @@ class Observer:
             has_project=has_project,
             target=target,
             comparison=comparison,
-            customizations=self._read_settings(world).said,
+            customizations=self._installation.said(world).said,
             operation=operation,
             operation_error=said.operation_error,
             sync_target=sync_target,
@@ -237,31 +209,8 @@ class Observer:
         self._trees.pop(key, None)
         self._judgements.pop(key, None)
 
-    def _project(self, world: World, key: ObjectKey, spec: ApplicationSpec | None, stance: Stance) -> tuple[ReadProject, bool]:
-        """The project as the application may use it, and whether it exists. Who only looks takes the default one for made."""
-        name = (spec.project if spec else "") or DEFAULT
-        found = world.get(APP_PROJECTS, self._settings.namespace, name)
-        if found is None and name == DEFAULT and stance.kind == "report":
-            found = default_project(self._settings.namespace)
-        if found is None:
-            self._projects.forget(name)
-            return ReadProject(None, f"Application referencing project {name} which does not exist"), False
-        parents = names_inherited(found, self._read_settings(world).global_projects)
-        there = (world.get(APP_PROJECTS, self._settings.namespace, one) for one in parents)
-        project = self._projects.with_parents(found, [one for one in there if one is not None])
-        refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
-        return (ReadProject(None, refusal) if project.spec and refusal else project), True
-
-    def _read_settings(self, world: World) -> _Read:
-        """Read once for each version of `argocd-cm`."""
-        config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
-        version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
-        if self._read_customizations.version != version:
-            self._read_customizations = _read(version, config_map)
-        return self._read_customizations
-
     def _target(self, world: World, of: _Subject, wanted: Pinned, hold: Hold | None = None) -> Target:
-        around = Surroundings(_facts_of(of.spec, of.project.spec), of.terms.cluster, self._read_settings(world).kustomize)
+        around = Surroundings(facts_of(of.spec, of.project.spec), of.terms.cluster, self._installation.said(world).kustomize)
         target = target_of(world, of.app, wanted, around)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(of.app), hold.pinned.identity)
@@ -286,21 +235,21 @@ class Observer:
             spec.destination.namespace,
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
-            scope=self._read_settings(world).scope,
+            scope=self._installation.said(world).scope,
             cluster=cluster_of(spec),
             reach=place.reach,
         )
 
     def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
         """As whom the application is synced."""
-        said = self._read_settings(world).impersonation
+        said = self._installation.said(world).impersonation
         if spec is None or project.spec is None:
             return Acting()
         return acting_for(said, project.spec, spec.project or DEFAULT, spec.destination, namespace_of(app))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""
-        return (*((spec.ignore_differences or ()) if spec else ()), *self._read_settings(world).ignored)
+        return (*((spec.ignore_differences or ()) if spec else ()), *self._installation.said(world).ignored)
 
     def _tracked(self, key: ObjectKey, target: Target, app: Obj) -> Target:
         """Remembers what the sources read at the revisions that the status names, to tell a commit that changed it."""
@@ -350,7 +299,7 @@ class Observer:
         wanted = known_kinds(app)
         for target in targets:
             wanted |= wanted_kinds(target.prepared.everything) if target else set()
-        scope = self._read_settings(world).scope
+        scope = self._installation.said(world).scope
         find = partial(world.resource_for, cluster=place.key)
         served = [find(group, kind) for group, kind in sorted(wanted) if not scope.leaves_out(group, kind, place.key)]
         claimants = [find(group, kind) for group, kind in CLAIMANT_KINDS]
@@ -383,7 +332,7 @@ class Observer:
         me = ref_of_application(instance_key(instance, self._settings.namespace))
         is_here = me in found and not found[me].resource.cluster
         itself = (replace(found.pop(me), own_health=None, is_judged=False),) if is_here else ()
-        said = self._read_settings(world).said
+        said = self._installation.said(world).said
         return (*(_scripted(one, said, world) for one in found.values()), *(one for one in itself if me in wanted))
 
     def _compare(
@@ -468,10 +417,6 @@ def _claims(world: World, desired: Desired) -> tuple[Claim, ...]:
             for claimant in world.indexed(resource, CLAIMS, claim_key(place)) if resource else ():
                 found += [claim for claim in claims_of(claimant) if claim.target == place]
     return tuple(found)
-
-
-def _facts_of(spec: ApplicationSpec, project: ProjectSpec | None) -> ProjectFacts:
-    return ProjectFacts(spec.project or DEFAULT, tuple(project.source_repos or ()) if project else ())
 
 
 def _destination_namespace(world: World, place: Place, spec: ApplicationSpec | None) -> Obj | None:

@@ -8,11 +8,13 @@ from shipway.base.clock import Instant, parse_rfc3339, rfc3339_micro
 from shipway.gitops.annotations import REFRESH, REFRESHING
 from shipway.gitops.application.observe import Observed
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of
+from shipway.kube.objects.views import annotations_of, dig
 from shipway.kube.runtime.decision import Ask
 
 PATIENCE = 0.2
 """Seconds until a pass looks again whether the answer has come."""
+_SPELT_IN = 1.0
+"""Seconds to which a status says when something ended."""
 
 
 def refresh_change(observed: Observed, now: Instant) -> Obj:
@@ -41,4 +43,16 @@ def refresh_wake(observed: Observed, now: Instant) -> Instant | None:
 def asked_again(observed: Observed, now: Instant) -> tuple[Ask, ...]:
     """The questions to put anew in this pass."""
     is_new = REFRESHING in refresh_change(observed, now) and not _is_refreshed(observed)
-    return observed.target.head_asks if observed.target and is_new else ()
+    return observed.target.head_asks if observed.target and (is_new or _was_hydrated(observed)) else ()
+
+
+def _was_hydrated(observed: Observed) -> bool:
+    """The branch that is synced from was written to since it was looked at, maybe by another replica, which tells nobody."""
+    hydrator = observed.spec.source_hydrator if observed.spec else None
+    operation: Obj = dig(observed.status, "sourceHydrator", "currentOperation", default={})
+    if observed.target is None or hydrator is None or hydrator.hydrate_to or operation.get("phase") != "Hydrated":
+        return False
+    at, ended = observed.target.at, str(operation.get("finishedAt") or "")
+    if not ended or (at is not None and at.revisions == (operation.get("hydratedSHA"),)):
+        return False
+    return 0.0 < observed.target.asked_at < parse_rfc3339(ended) + _SPELT_IN

@@ -14,6 +14,7 @@ from shipway.gitops.comparison import Item, health_of_all
 from shipway.gitops.hold import CONDITION, sentence
 from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.project import DEFAULT, refusals
+from shipway.gitops.status import HYDRATION
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.objects.views import condition_of, dig
 
@@ -33,8 +34,15 @@ class Verdict(Struct, frozen=True):
 def verdict_of(observed: Observed, now: Instant) -> Verdict:
     """Sync state, health and conditions."""
     verdict = _judged(observed, now)
-    others = [one for one in verdict.conditions if one[0] != ORPHANED]
-    return replace(verdict, conditions=(*others, *_orphaned(observed)))
+    others = [one for one in verdict.conditions if one[0] not in (ORPHANED, HYDRATION)]
+    return replace(verdict, conditions=(*others, *_orphaned(observed), *_hydration(observed)))
+
+
+def _hydration(observed: Observed) -> list[tuple[str, str]]:
+    """Why what its source renders to is not in the branch that it is synced from; what is there is synced all the same."""
+    operation: Obj = dig(observed.status, "sourceHydrator", "currentOperation", default={})
+    is_told = observed.spec is not None and observed.spec.source_hydrator is not None and operation.get("phase") == "Failed"
+    return [(HYDRATION, str(operation.get("message")))] if is_told else []
 
 
 def _orphaned(observed: Observed) -> list[tuple[str, str]]:
