@@ -151,7 +151,7 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
     facts = with_rules(facts)
     if facts.spec.replicas is None:
         return RolloutDecision(watches=watches, change=change_of(seen.rollout, {"spec": {"replicas": 1}}, None))
-    if (pinning := plan_pin(facts)) is not None:
+    if not facts.refusal and (pinning := plan_pin(facts)) is not None:
         return RolloutDecision(watches=watches, change=change_of(seen.rollout, pinning.root, None), notes=pinning.notes)
     if (undeclared := plugin_problem(facts)) is not None:
         return _invalid(seen, undeclared, now, watches, recheck=False)

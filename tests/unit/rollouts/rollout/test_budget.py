@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import ANALYSIS_RUNS
+from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.views import dig
@@ -17,7 +17,8 @@ from shipway.rollouts.rollout.names import STRATEGY, STRATEGY_BY_BUDGET
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.view import Family, view_of
 from shipway.rollouts.why import why
-from tests.unit.rollouts.rollout.sandbox import NS, START, Sandbox, blue_green, deployed, plain, routed
+from tests.unit.rollouts.rollout.ruled import rule, ruled, updating
+from tests.unit.rollouts.rollout.sandbox import NS, START, Sandbox, blue_green, deployed, plain, routed, template
 
 POLICY = """
 objectives: [{serviceLevelObjective: checkout}]
@@ -308,3 +309,15 @@ def test_time_is_not_looked_at() -> None:
     world.wait(365 * 86400)
     world.settle()
     assert (world.status["phase"], world.now > START) == ("Paused", True)
+
+
+def test_a_version_that_verification_rules_hold_back_takes_no_steps_before_it_may_begin() -> None:
+    world = ruled(rule("org", "smoke"), steps=OWN)
+    annotated(world)
+    measured(world, 0.8)
+    updating(world)
+    assert "waits" in world.status["message"]
+    assert pinned_of(world.rollout) is None
+    world.put(ANALYSIS_TEMPLATES, template("smoke"))
+    world.settle()
+    assert pinned(world).pace == "fast"
