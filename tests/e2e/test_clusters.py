@@ -179,7 +179,7 @@ async def test_a_login_that_may_see_two_namespaces_is_enough_on_a_real_kubernete
         config = load_kubeconfig(real_control_plane.kubeconfig)
 
         async def add(*names: str) -> Cluster:
-            flags = AddFlags(name="real", namespace=names, system_namespace=front, upsert=True, yes=True)
+            flags = AddFlags(name="real", managed_namespace=names, system_namespace=front, upsert=True, yes=True)
             assert await add_cluster(session, config, there, flags) == 0, capsys.readouterr().err
             return await named_cluster(session, "real")
 

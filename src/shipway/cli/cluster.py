@@ -60,10 +60,10 @@ class AddFlags:
     "A label of the Secret, like env=prod, for generators to select by; may be given again."
     annotation: Texts = ()
     "An annotation of the Secret; may be given again."
-    namespace: Texts = ()
+    managed_namespace: Texts = ()
     "A namespace of the cluster that is to be managed; may be given again. Without, all of them are."
     cluster_resources: Annotated[bool, Parameter(negative="")] = False
-    "With --namespace: objects that have no namespace are to be managed too."
+    "With --managed-namespace: objects that have no namespace are to be managed too."
     system_namespace: str = "kube-system"
     "Where the service account lives on the cluster."
     admin: Annotated[bool, Parameter(negative="")] = False
@@ -177,12 +177,12 @@ async def add_cluster(session: Session, config: ClusterConfig, there: Client, fl
 
 
 def _reach(flags: AddFlags) -> Reach:
-    for name in flags.namespace:
+    for name in flags.managed_namespace:
         if not is_object_name(name):
-            raise InvalidInput(f"--namespace {name!r} is not the name of a namespace")
-    if flags.cluster_resources and not flags.namespace:
-        raise InvalidInput("--cluster-resources goes with --namespace: without, everything is managed anyway")
-    return Reach(tuple(sorted(set(flags.namespace))), flags.cluster_resources)
+            raise InvalidInput(f"--managed-namespace {name!r} is not the name of a namespace")
+    if flags.cluster_resources and not flags.managed_namespace:
+        raise InvalidInput("--cluster-resources goes with --managed-namespace: without, everything is managed anyway")
+    return Reach(tuple(sorted(set(flags.managed_namespace))), flags.cluster_resources)
 
 
 async def remove_cluster(session: Session, which: str, *, force: bool = False) -> int:

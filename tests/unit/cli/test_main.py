@@ -1,11 +1,12 @@
 """The whole command line: flags, exit codes, errors, against an embedded API server over HTTP."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cyclopts import App
 
 from shipway.api.kinds import APPLICATIONS
 from shipway.cli.main import build_app, run
@@ -165,3 +166,20 @@ def test_the_guide_names_every_command() -> None:
     assert len(nouns["rollout"]) > 10
     assert missing == []
     assert MIDDLE.replace("because", "web waits at step 2 of 4 for somebody to promote it; then comes setWeight: 60.") in guide
+
+
+def commands(app: App) -> Iterator[App]:
+    """Every command that does something."""
+    for name in app:
+        if not name.startswith("-"):
+            if app[name].default_command is not None:
+                yield app[name]
+            yield from commands(app[name])
+
+
+def test_no_command_has_one_flag_with_two_meanings() -> None:
+    found = list(commands(build_app()))
+    assert len(found) > 50
+    for command in found:
+        flags = [flag for one in command.assemble_argument_collection() for flag in one.names if flag != "*"]
+        assert len(flags) == len(set(flags)), (command.name, sorted(flags))
