@@ -192,3 +192,8 @@ def test_the_same_message_is_the_same_ask_whatever_it_says() -> None:
     message = Pending("k", "on-x", "ops")
     assert {NotifyAsk("u", message, b"1"), NotifyAsk("u", message, b"2")} == {NotifyAsk("u", message, b"3")}
     assert NotifyAsk("v", message, b"") != NotifyAsk("u", message, b"")
+
+
+def test_services_do_not_wait_for_one_another() -> None:
+    lanes = {NotifyAsk("u", Pending("k", "on-x", service), b"").lane for service in ("ops", "slack", "ops")}
+    assert lanes == {"notify ops", "notify slack"}
