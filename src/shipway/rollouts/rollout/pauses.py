@@ -12,13 +12,17 @@ from shipway.base.clock import Instant, rfc3339
 
 
 class Moves(Struct, frozen=True):
-    """`abort` is the message of an abort decided in this pass; `lift` takes a standing abort back; `clear` ends all pauses."""
+    """`abort` is the message of an abort decided in this pass; `lift` takes a standing abort back; `clear` ends all pauses.
+
+    `resumed`: a person has ended a pause, and this pass could not yet go on: the next one is to know.
+    """
 
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     clear: bool = False
     abort: str | None = None
     lift: bool = False
+    resumed: bool = False
 
     def merged(self, other: "Moves") -> "Moves":
         return Moves(
@@ -27,6 +31,7 @@ class Moves(Struct, frozen=True):
             clear=self.clear or other.clear,
             abort=self.abort if self.abort is not None else other.abort,
             lift=self.lift or other.lift,
+            resumed=self.resumed or other.resumed,
         )
 
 
@@ -44,7 +49,7 @@ def apply_moves(before: RolloutStatus, after: RolloutStatus, moves: Moves, now: 
     known = {pause.reason for pause in before.pause_conditions}
     added = tuple(PauseCondition(reason, rfc3339(now)) for reason in dict.fromkeys(moves.add) if reason not in known)
     pauses = () if moves.clear else (*kept, *added)
-    controller_pause = bool(pauses) and (before.controller_pause or bool(added))
+    controller_pause = before.controller_pause or bool(added) if pauses else moves.resumed and not moves.clear
     return _with(after, abort=False, aborted_at=None, pauses=pauses, controller_pause=controller_pause)
 
 

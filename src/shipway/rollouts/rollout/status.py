@@ -124,7 +124,7 @@ def _walked(facts: Facts, status: RolloutStatus, moves: Moves, runs: Runs, traff
     step = facts.step
     if step is None or facts.spec.paused or scaled or moves.add or (facts.is_gated and facts.index >= facts.gate > 0):
         index = facts.index if facts.canary.steps else None
-        return settled(facts, replace(status, current_step_index=index), moves)
+        return settled(facts, replace(status, current_step_index=index), moves.merged(Moves(resumed=_is_resumed(facts))))
     move = move_of(step, _step_facts(facts, runs, traffic))
     if move == "pause":
         moves = moves.merged(Moves(add=(PAUSE_STEP,)))
@@ -137,6 +137,12 @@ def _walked(facts: Facts, status: RolloutStatus, moves: Moves, runs: Runs, traff
     note = facts.note("RolloutStepCompleted", text)
     moves = moves.merged(Moves(drop=(PAUSE_STEP,)))
     return settled(facts, replace(status, canary=canary, current_step_index=index), moves, (note,))
+
+
+def _is_resumed(facts: Facts) -> bool:
+    """Whether a person has ended the pause of the current step."""
+    is_at_pause = facts.step is not None and facts.step.pause is not None
+    return is_at_pause and facts.status.controller_pause and not facts.status.pause_conditions
 
 
 def _step_facts(facts: Facts, runs: Runs, traffic: Traffic) -> StepFacts:

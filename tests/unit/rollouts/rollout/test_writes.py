@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import copy_obj
-from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, plain, routed
+from tests.unit.rollouts.rollout.sandbox import Crash, Sandbox, deployed, plain, routed
 
 PAUSE: Obj = {"pause": {}}
 
@@ -140,3 +142,21 @@ def test_nothing_is_scaled_down_before_a_promotion_is_written() -> None:
     world.on_write = look
     world.settle()
     assert all(gone)
+
+
+@pytest.mark.parametrize("make", [plain, routed], ids=["by pods", "routed"])
+def test_a_promotion_outlives_a_process_that_dies_with_the_pods_half_scaled(make: Any) -> None:
+    """The person's word is one cleared list; what follows from it is scaled before it is written."""
+    world = deployed(make({"setWeight": 25}, {"pause": {}}, {"setWeight": 75}, {"pause": {}}))
+    world.set_image("shop/web:v2")
+    world.settle()
+    assert world.status["currentStepIndex"] == 1
+    world.patch_status(pauseConditions=None)
+    world.crash_after = 1
+    with pytest.raises(Crash):
+        for _ in range(5):
+            world.reconcile()
+    world.crash_after = None
+    world.settle()
+    assert world.status["currentStepIndex"] == 3
+    assert [note.reason for note in world.events].count("RolloutPaused") == 2
