@@ -53,6 +53,11 @@ def walk(world: Sandbox) -> None:
     world.settle(80)
 
 
+def another(tag: str) -> Callable[[Sandbox], None]:
+    """Somebody wants another version, or one of before."""
+    return lambda world: world.set_image(f"shop/web:{tag}")
+
+
 def resume(world: Sandbox) -> None:
     """What is waited for happens: the pause ends, the runs succeed."""
     world.finish_run("Successful")
@@ -101,7 +106,7 @@ events = st.one_of(
     st.just(resume),
     st.lists(st.integers(0, 4), min_size=1, max_size=3).map(pods),
     st.integers(0, 6).map(crash_in_a_pass),
-    st.sampled_from(["v1", "v2", "v3"]).map(lambda tag: lambda world: world.set_image(f"shop/web:{tag}")),
+    st.sampled_from(["v1", "v2", "v3"]).map(another),
     st.integers(1, 7).map(lambda count: lambda world: world.edit(replicas=count)),
     st.sampled_from([1, 12, 40, 700]).map(lambda seconds: lambda world: world.wait(seconds)),
     st.sampled_from(["Successful", "Failed", "Error", "Inconclusive", "Running"]).map(
@@ -117,7 +122,7 @@ events = st.one_of(
 
 def begun(history: list[Callable[[Sandbox], None]]) -> list[Callable[[Sandbox], None]]:
     """The history with an update under way before it."""
-    return [lambda world: world.set_image("shop/web:v2"), walk, *history]
+    return [another("v2"), walk, *history]
 
 
 histories = st.lists(events, max_size=25).map(begun)
@@ -232,6 +237,7 @@ class Counter:
 
 @lawful
 @given(plain_steps, histories, st.sampled_from([("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (0, "100%")]))
+@example([{"setWeight": 33}, {"pause": {}}], begun([another("v1"), *[pass_once] * 3]), (1, 0))
 def test_without_a_router_every_history_ends_too_and_enough_pods_answer_on_the_way(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]], bounds: tuple[int | str, int | str]
 ) -> None:
@@ -383,6 +389,7 @@ def take_the_router_out(world: Sandbox) -> None:
 @given(plain_steps, histories, histories)
 @example(DOWN_AGAIN, begun([pods([1])]), begun([]))
 @example(DOWN_AGAIN, begun([pods([1]), resume]), begun([]))
+@example(DOWN_AGAIN[:2], begun([another("v3"), walk, pods([0, 0, 1])]), begun([]))
 def test_a_router_may_be_taken_out_at_any_moment(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]], rest: list[Callable[[Sandbox], None]]
 ) -> None:

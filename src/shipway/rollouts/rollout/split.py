@@ -142,10 +142,17 @@ def _stable_can_carry(facts: Facts, weight: int) -> bool:
     if facts.stable is None:
         return False
     if facts.aborted:
-        return facts.stable.available > 0 or (facts.new is None or facts.new.available == 0)
-    if facts.roles.is_updating and (facts.new is None or facts.new.available == 0):
+        return facts.stable.available > 0 or not _others_answer(facts)
+    if facts.roles.is_updating and not _others_answer(facts):
         return True
     return facts.stable.available >= weight * facts.replicas // facts.most
+
+
+def _others_answer(facts: Facts) -> bool:
+    """Whether the new version answers, or the one that the routers lead to beside stable: after a change of plan another one."""
+    led = facts.status.canary.weights.canary.pod_template_hash if facts.status.canary.weights is not None else ""
+    wanted = {led, facts.new.hash if facts.new is not None else ""}
+    return any(rs.available > 0 for rs in facts.roles.all if rs.hash in wanted and rs.hash != facts.status.stable_rs)
 
 
 def _awaits_selector(facts: Facts, wanted: _Wanted, switched: dict[str, str]) -> bool:
