@@ -149,7 +149,7 @@ def _stable_can_carry(facts: Facts, weight: int) -> bool:
 
 
 def _others_answer(facts: Facts) -> bool:
-    """Whether the new version answers, or the one that the routers lead to beside stable: after a change of plan another one."""
+    """Whether the new version answers, or the one beside stable that routers lead to, which may be another."""
     led = facts.status.canary.weights.canary.pod_template_hash if facts.status.canary.weights is not None else ""
     wanted = {led, facts.new.hash if facts.new is not None else ""}
     return any(rs.available > 0 for rs in facts.roles.all if rs.hash in wanted and rs.hash != facts.status.stable_rs)
