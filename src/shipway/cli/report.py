@@ -1,4 +1,7 @@
-"""`shipway report`: what many Applications have in common. Everything is read as the engine reads it; nothing is written."""
+"""`shipway report`: what many Applications have in common, and from what Rollouts kept their users. Nothing is written.
+
+Everything is read as the engine reads it.
+"""
 
 import sys
 from pathlib import Path
@@ -20,7 +23,12 @@ from shipway.gitops.value_report import Chart, Report, Service, report_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 
-app = App(name="report", version_flags=(), help="Reports over many Applications.")
+app = App(name="report", version_flags=(), help="Reports over many Applications or Rollouts.")
+app.command(
+    "shipway.cli.prevented:prevented_command",
+    name="prevented",
+    help="Report the versions that analyses threw out, with what they measured.",
+)
 WIDEST = 60
 LeastFlag = Annotated[int, Parameter(validator=validators.Number(gte=2))]
 

@@ -25,6 +25,7 @@ from shipway.kube.objects.views import condition_of, dig, labels_of, name_of, na
 from shipway.kube.runtime.decision import Note
 from shipway.kube.runtime.informer import OnChange
 from shipway.kube.runtime.metrics import PassListener
+from shipway.rollouts.prevented import cause_of_abort
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, INVALID_SPEC, PROGRESSING
 from shipway.rollouts.settings import RolloutSettings
 
@@ -103,6 +104,7 @@ class RolloutMetrics(Collector, PassListener):
         self._figures: dict[tuple[Resource, str, str], Figures] = {}
         self._passes: dict[str, dict[tuple[str, str], _Passes]] = {controller: {} for controller in CONTROLLERS}
         self._events: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+        self._prevented: Counter[tuple[str, str]] = Counter()
 
     def on_change_of(self, resource: Resource) -> OnChange:
         """The listener for changes of one of the `followed` kinds."""
@@ -114,6 +116,8 @@ class RolloutMetrics(Collector, PassListener):
             key = (resource, namespace_of(about), name_of(about))
             if new is not None and self._is_ours(resource, new):
                 self._figures[key] = figures_of(resource, new)
+                if resource == ROLLOUTS:
+                    self._prevented[key[1:]] += old is not None and not cause_of_abort(old) and bool(cause_of_abort(new))
                 return
             self._figures.pop(key, None)
             for controller, (kind, _) in CONTROLLERS.items():
@@ -121,6 +125,7 @@ class RolloutMetrics(Collector, PassListener):
                     self._passes[controller].pop(key[1:], None)
             if resource == ROLLOUTS:
                 self._events.pop(key[1:], None)
+                self._prevented.pop(key[1:], None)
 
         return on_change
 
@@ -151,6 +156,12 @@ class RolloutMetrics(Collector, PassListener):
             for labels, count in counts.items():
                 events.add_metric((*where, *labels), count)
         yield events
+        prevented = CounterMetricFamily(
+            "shipway_prevented_incidents_total", "Versions that were thrown out without a person's word", labels=list(NAMED)
+        )
+        for where, count in self._prevented.items():
+            prevented.add_metric(where, count)
+        yield prevented
 
     def _passes_of(self, controller: str, key: Any) -> _Passes | None:
         """Only of objects that are there: the pass that meets the end of one must not bring its series back."""

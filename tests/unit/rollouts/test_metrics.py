@@ -50,6 +50,7 @@ def test_a_rollout_in_the_middle_of_an_update() -> None:
         'rollout_phase{name="web",namespace="shop",phase="Paused",strategy="canary"} 1.0',
         'rollout_phase{name="web",namespace="shop",phase="Completed",strategy="canary"} 0.0',
         'analysis_template_info{name="errors",namespace="shop"} 1.0',
+        'shipway_prevented_incidents_total{name="web",namespace="shop"} 0.0',
         'analysis_template_metric_info{metric="errors",name="errors",namespace="shop",type="WebMetric"} 1.0',
     } == {line for line in lines if not line.startswith("rollout_phase") or "Paused" in line or "Completed" in line}
 
