@@ -31,6 +31,29 @@ class Signature(Struct, frozen=True):
         return self.keys[0] if self.keys else ""
 
 
+class HistoryRequest(Struct, frozen=True):
+    """The same of a commit and all that led to it. `gpg` and `ssh`: the keys that count (see `is_made_by`)."""
+
+    repo_url: str
+    commit: str
+    tag: str = ""
+    gpg: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+
+
+class Doubt(Struct, frozen=True):
+    """A commit (or the tag that led to one) that no key that counts has signed, and who wrote it (`name <address>`)."""
+
+    revision: str
+    author: str
+    signature: Signature
+
+
+def is_made_by(signature: Signature, gpg: tuple[str, ...], ssh: tuple[str, ...]) -> bool:
+    """Whether one of the keys made it: OpenPGP keys by the end of their fingerprint, SSH keys as `type base64`."""
+    return any(key in ssh or key.upper().endswith(gpg) for key in signature.keys)
+
+
 class ChangesRequest(Struct, frozen=True):
     """What was committed from `since` to `until`, of `paths` ("" = all) and the files that say who owns what.
 

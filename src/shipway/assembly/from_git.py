@@ -31,6 +31,7 @@ from shipway.gitops.asks import (
     ChangesAsk,
     HeadAsk,
     HealthAsk,
+    HistoryAsk,
     HydrateAsk,
     JqPathsAsk,
     KeepAsk,
@@ -111,6 +112,7 @@ class GitMeans(Struct, frozen=True):
             HeadAsk: self.sources.head,
             KnownHeadAsk: self.sources.known_head,
             SignatureAsk: self.sources.signature,
+            HistoryAsk: self.sources.doubts,
             ChangesAsk: self.sources.changes,
             RenderAsk: self.sources.render,
             HealthAsk: self.scripts.health,
@@ -171,7 +173,7 @@ class FromGit:
     def _logins_changed(self, concerns: Concerns) -> None:
         """Another login, or key that may have signed, counts for these repositories: whoever waits for one looks again."""
         self._runtime.refresh(
-            lambda ask: isinstance(ask, HeadAsk | ListingAsk | SignatureAsk) and concerns(ask.request.repo_url)
+            lambda ask: isinstance(ask, HeadAsk | ListingAsk | SignatureAsk | HistoryAsk) and concerns(ask.request.repo_url)
         )
 
 

@@ -22,7 +22,7 @@ from shipway.base.clock import Instant, SystemClock, rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import ChangesAsk, HeadAsk, HealthAsk, JqPathsAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HeadAsk, HealthAsk, HistoryAsk, JqPathsAsk, RenderAsk, SignatureAsk
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
@@ -62,6 +62,7 @@ async def look(
             HeadAsk: sources.head,
             RenderAsk: sources.render,
             SignatureAsk: sources.signature,
+            HistoryAsk: sources.doubts,
             ChangesAsk: sources.changes,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,

@@ -23,7 +23,7 @@ from shipway.adapters.plugins.engine import SECONDS, PluginEngine
 from shipway.adapters.render.directory import DirectoryEngine
 from shipway.adapters.render.renderer import Renderer
 from shipway.adapters.render.store import RenderStore
-from shipway.api.commits import Committed, Signature
+from shipway.api.commits import Committed, Doubt, Signature
 from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import Head, HeadRequest, PathTree, ProjectFacts, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
@@ -33,7 +33,7 @@ from shipway.assembly.rollout_plugins import hidden_from_plugins
 from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError
 from shipway.base.semver import parse_range
-from shipway.gitops.asks import ChangesAsk, HeadAsk, KnownHeadAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, KnownHeadAsk, RenderAsk, SignatureAsk
 from shipway.kube.runtime.decision import Ask
 from shipway.workers.pool import WorkerPool
 
@@ -199,6 +199,11 @@ class Sources:
         """Who signed a commit, by the keys that are known now."""
         await self.repositories.synced()
         return await self.mirrors.signature(ask.request, self.repositories.gpg_keys)
+
+    async def doubts(self, ask: HistoryAsk) -> tuple[Doubt, ...]:
+        """Whom nobody vouches for among those who led to a commit, by the keys that are known now."""
+        await self.repositories.synced()
+        return await self.mirrors.doubts(ask.request, self.repositories.gpg_keys)
 
     async def changes(self, ask: ChangesAsk) -> tuple[Committed, ...]:
         return await self.mirrors.changes(ask.request)

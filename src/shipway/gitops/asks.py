@@ -4,6 +4,7 @@
     KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
     RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
     SignatureAsk  standing   lane: its mirror        -> api.commits.Signature
+    HistoryAsk    standing   lane: its mirror        -> tuple of api.commits.Doubt
     ChangesAsk    standing   lane: its mirror        -> tuple of api.commits.Committed
     ClusterAsk    standing   lane: the cluster       -> api.sources.ClusterFacts
     ConnectionAsk standing   lane: the cluster's own -> its version
@@ -19,7 +20,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import orjson
 
-from shipway.api.commits import ChangesRequest, SignatureRequest
+from shipway.api.commits import ChangesRequest, HistoryRequest, SignatureRequest
 from shipway.api.hydration import HydrationRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.gitops.scope import Scope
@@ -83,6 +84,17 @@ class SignatureAsk(Ask, frozen=True):
 
     standing: ClassVar[bool] = True
     request: SignatureRequest
+
+    @property
+    def lane(self) -> str:
+        return f"signatures {self.request.repo_url}"
+
+
+class HistoryAsk(Ask, frozen=True):
+    """Which commits that led to this one has no key that counts signed? Standing, since the keys that are known change."""
+
+    standing: ClassVar[bool] = True
+    request: HistoryRequest
 
     @property
     def lane(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from shipway.api.application import ProjectSpec
-from shipway.api.commits import Signature
+from shipway.api.commits import Doubt, Signature, is_made_by
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import ALLOWED_SIGNERS
 from shipway.gitops.source_integrity import GitPolicy, integrity_problems, policies_of
@@ -36,20 +36,24 @@ class SignaturePolicy(Struct, frozen=True):
     """What is said of single repositories, before the rest."""
     is_of_git: bool = False
     """It asks nothing of charts and artifacts."""
+    is_strict: bool = False
+    """It asks for the signatures of all that led to a commit, too."""
 
     def of(self, repo_url: str) -> "SignaturePolicy":
         """What counts for a repository. Either kind of key is enough where one is asked for."""
         found = next((one.gpg for one in self.policies if one.speaks_of(repo_url)), None)
         if found is None:
             return SignaturePolicy(self.gpg, self.ssh)
-        return SignaturePolicy() if found.mode == "none" else SignaturePolicy(_ends(found.keys), self.ssh, is_of_git=True)
+        if found.mode == "none":
+            return SignaturePolicy()
+        return SignaturePolicy(_ends(found.keys), self.ssh, is_of_git=True, is_strict=found.mode == "strict")
 
     @property
     def is_required(self) -> bool:
         return bool(self.gpg or self.ssh)
 
     def allows(self, signature: Signature) -> bool:
-        return any(key in self.ssh or key.upper().endswith(self.gpg) for key in signature.keys)
+        return is_made_by(signature, self.gpg, self.ssh)
 
 
 def key_problems(project: ProjectSpec) -> Iterator[str]:
@@ -92,6 +96,17 @@ def refusal_of_signature(policy: SignaturePolicy, signature: Signature, revision
             return f"Found signature made with {made}, but verification result was invalid: '{signature.message}'"
         case _:
             return f"Could not verify commit signature on revision '{revision}': {signature.message}"
+
+
+def refusal_of_history(doubts: Sequence[Doubt]) -> str:
+    """Why a revision may not be synced for what led to it; "" when it may. A key is told of once (Argo CD's words)."""
+    told: dict[str, str] = {}
+    for doubt in doubts:
+        signature = doubt.signature
+        what = {"none": "unsigned", "good": "signed with a key that is not allowed"}.get(signature.result, signature.message)
+        sentence = f"Failed verifying revision {doubt.revision} by '{doubt.author}': {what} (key_id={_shown(signature)})"
+        told.setdefault(signature.key or doubt.revision, sentence)
+    return ". ".join(told.values())
 
 
 def unsigned(revision: str) -> str:

@@ -7,8 +7,8 @@
       - repos: ["*"]
         gpg: {mode: head, keys: [4AEE18F83AFDEB23]}
 
-It speaks of Git alone: charts and artifacts are not asked. `strict` (every commit since the beginning, or since a sealed one)
-is refused by name, as is whatever is not known: nothing may pass for verified that was not.
+It speaks of Git alone: charts and artifacts are not asked. What is not known is refused by name: nothing may pass for verified
+that was not.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,8 @@ from shipway.base.globs import compile_glob, glob_problem
 
 
 class GpgPolicy(Struct, frozen=True, forbid_unknown_fields=True):
-    """`none` asks for no signature, `head` for one of the revision that is synced."""
+    """`none` asks for no signature, `head` for one of the revision that is synced, `strict` for one of every commit that led
+    there, since the beginning or since those that seal what was before."""
 
     mode: Literal["none", "head", "strict"]
     keys: tuple[str, ...] = ()
@@ -66,9 +67,7 @@ def integrity_problems(spec: ProjectSpec) -> Iterator[str]:
         return
     for index, policy in enumerate(policies):
         where = f"sourceIntegrity.git.policies[{index}]"
-        if policy.gpg.mode == "strict":
-            yield f"{where}.gpg.mode: strict is not supported: say head, which verifies the revision that is synced"
-        if policy.gpg.mode == "head" and not policy.gpg.keys:
+        if policy.gpg.mode != "none" and not policy.gpg.keys:
             yield f"{where}.gpg.keys: without a key nothing could be synced: name one, or say mode none"
         for pattern in policy.repos:
             if told := _bad_pattern(pattern):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pygit2
 import pytest
 
+from shipway.adapters.git.history import Histories
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.api.commits import Signature, SignatureRequest
+from shipway.api.commits import Doubt, HistoryRequest, Signature, SignatureRequest
 from shipway.api.sources import HeadRequest
 from shipway.base.clock import SystemClock
 from tests.repository import WorkingCopy, seed
@@ -129,3 +130,78 @@ async def test_a_damaged_signature_is_unknown(look: Look, shop: WorkingCopy, tmp
         shop.git("reset", "-q", "--hard", shop.git("hash-object", "-t", "commit", "-w", "forged"))
         found = await look.at("main")
         assert found.result == "unknown" and found.message, found
+
+
+class LookBack(Look):
+    """Asks for all that led to a revision."""
+
+    async def doubts(self, keyring: dict[str, str], *keys: str) -> list[str]:
+        """The subjects of the commits that are doubted, newest first."""
+        self.copy.push("main", "--tags")
+        head = await self.mirrors.head(HeadRequest(self.copy.url, "main", b"{}"))
+        request = HistoryRequest(self.copy.url, head.commit, gpg=tuple(key[-16:] for key in keys))
+        found = await self.mirrors.doubts(request, keyring)
+        return [self.copy.git("log", "-1", "--format=%s", one.revision) for one in found]
+
+
+@pytest.fixture
+def look_back(tmp_path: Path, shop: WorkingCopy) -> LookBack:
+    return LookBack(tmp_path / "home", shop)
+
+
+def commit(copy: WorkingCopy, message: str) -> None:
+    copy.git("commit", "-q", "--allow-empty", "-m", message)
+
+
+async def test_every_commit_of_a_history_counts_until_one_seals_what_was_before(
+    look_back: LookBack, shop: WorkingCopy, keys: GpgKeys, dev: str
+) -> None:
+    first = shop.git("log", "-1", "--format=%s")
+    ring = {"dev": keys.armored(dev)}
+    commit(shop, "by nobody\n\nArgocd-gpg-seal: nothing, for it is not signed")
+    keys.sign_for(shop, dev)
+    commit(shop, "by dev")
+    assert await look_back.doubts(ring, dev) == ["by nobody", first]
+    commit(shop, "sealed\n\nArgocd-GPG-seal: reviewed")
+    commit(shop, "after the seal")
+    assert await look_back.doubts(ring, dev) == []
+    assert await look_back.doubts({}, dev) == ["after the seal", "sealed", "by dev", "by nobody", first]
+
+
+async def test_a_seal_by_a_key_that_is_not_allowed_seals_nothing_and_a_merge_brings_its_own_doubts(
+    look_back: LookBack, shop: WorkingCopy, keys: GpgKeys, dev: str
+) -> None:
+    other = keys.make("retired@example.com")
+    ring = {"dev": keys.armored(dev), "other": keys.armored(other)}
+    keys.sign_for(shop, dev)
+    commit(shop, "sealed\n\nArgocd-gpg-seal: the beginning")
+    keys.sign_for(shop, other)
+    commit(shop, "by other\n\nArgocd-gpg-seal: trust me")
+    assert await look_back.doubts(ring, dev) == ["by other"]
+    assert await look_back.doubts(ring, dev, other) == []
+    assert await look_back.doubts(ring, dev) == ["by other"], "what other keys prove is not proven by this one"
+    keys.sign_for(shop, dev)
+    shop.git("checkout", "-q", "-b", "side")
+    shop.git("-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "on the side")
+    shop.git("checkout", "-q", "main")
+    commit(shop, "on main")
+    shop.git("merge", "-q", "--no-ff", "-m", "merged", "side")
+    assert await look_back.doubts(ring, dev, other) == ["on the side"]
+
+
+async def test_what_is_proven_is_not_verified_again(shop: WorkingCopy, keys: GpgKeys, dev: str) -> None:
+    histories = Histories()
+
+    async def doubts() -> tuple[Doubt, ...]:
+        repository = pygit2.Repository(str(shop.path))
+        request = HistoryRequest(shop.url, str(repository.head.target), gpg=(dev[-16:],))
+        return await histories.doubts(repository, request, ring)
+
+    ring = {"dev": keys.armored(dev)}
+    keys.sign_for(shop, dev)
+    commit(shop, "sealed\n\nArgocd-gpg-seal: the beginning")
+    for number in range(5):
+        commit(shop, f"change {number}")
+    assert (await doubts(), histories.verified) == ((), 6)
+    commit(shop, "one more")
+    assert (await doubts(), histories.verified) == ((), 7)

@@ -98,12 +98,8 @@ def test_the_default_project_allows_everything() -> None:
         ({"sourceNamespaces": ["/(/"]}, "spec.sourceNamespaces: '/(/' is not a valid regular expression"),
         ({"signatureKeys": [{"keyID": "x"}]}, "spec.signatureKeys[0].keyID: 'x' is no id of an OpenPGP key"),
         (
-            {
-                "sourceIntegrity": {
-                    "git": {"policies": [{"repos": ["*"], "gpg": {"mode": "strict", "keys": ["4AEE18F83AFDEB23"]}}]}
-                }
-            },
-            "spec.sourceIntegrity.git.policies[0].gpg.mode: strict is not supported: say head",
+            {"sourceIntegrity": {"git": {"policies": [{"repos": ["*"], "gpg": {"mode": "strict", "keys": []}}]}}},
+            "spec.sourceIntegrity.git.policies[0].gpg.keys: without a key nothing could be synced",
         ),
         ({"destinationServiceAccounts": [{"server": "*"}]}, "spec.destinationServiceAccounts[0].defaultServiceAccount: ''"),
     ],

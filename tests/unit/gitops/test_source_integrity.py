@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shipway.api.application import parse_project
-from shipway.gitops.signatures import SignaturePolicy, key_problems, policy_of
+from shipway.api.commits import Doubt, Signature
+from shipway.gitops.signatures import SignaturePolicy, key_problems, policy_of, refusal_of_history
 from shipway.kube.objects.resource import Obj
 
 KEY, OTHER = "4AEE18F83AFDEB23", "07E34825A909B250"
@@ -58,10 +59,35 @@ def test_ssh_keys_are_enough_where_a_signature_is_asked_for_and_charts_are_not_a
     assert (other.ssh, other.is_required, other.is_of_git) == ((SSH,), True, False)
 
 
+@pytest.mark.compat("argocd:project.sourceIntegrity")
+def test_strict_asks_for_all_that_led_to_a_revision() -> None:
+    written = policy(rule("strict", KEY, repos=["*git.test*"]), rule("head", OTHER), signers=f"dev@x {SSH}")
+    found = written.of(REPO)
+    assert (found.gpg, found.ssh, found.is_strict) == ((KEY,), (SSH,), True)
+    assert not written.of("https://elsewhere.test/x").is_strict
+
+
+def test_a_history_is_refused_commit_by_commit_and_a_key_once() -> None:
+    doubts = [
+        Doubt("c3", "Eve <e@x>", Signature("good", "RSA", ("A" * 40,))),
+        Doubt("c2", "Eve <e@x>", Signature("good", "RSA", ("A" * 40,))),
+        Doubt("c1", "Bob <b@x>", Signature("none")),
+        Doubt("c0", "Bob <b@x>", Signature("none")),
+        Doubt("b9", "Ann <a@x>", Signature("invalid", "RSA", ("B" * 40,), "the key has expired")),
+    ]
+    assert refusal_of_history(doubts).split(". ") == [
+        "Failed verifying revision c3 by 'Eve <e@x>': signed with a key that is not allowed (key_id=AAAAAAAAAAAAAAAA)",
+        "Failed verifying revision c1 by 'Bob <b@x>': unsigned (key_id=)",
+        "Failed verifying revision c0 by 'Bob <b@x>': unsigned (key_id=)",
+        "Failed verifying revision b9 by 'Ann <a@x>': the key has expired (key_id=BBBBBBBBBBBBBBBB)",
+    ]
+    assert refusal_of_history([]) == ""
+
+
 @pytest.mark.parametrize(
     ("integrity", "told"),
     [
-        ({"git": {"policies": [rule("strict", KEY)]}}, "git.policies[0].gpg.mode: strict is not supported: say head"),
+        ({"git": {"policies": [rule("strict")]}}, "git.policies[0].gpg.keys: without a key nothing could be synced"),
         ({"git": {"policies": [rule("head")]}}, "git.policies[0].gpg.keys: without a key nothing could be synced"),
         ({"git": {"policies": [rule("head", "x")]}}, "git.policies[0].gpg.keys[0]: 'x' is no id of an OpenPGP key"),
         ({"git": {"policies": [rule("head", KEY, repos=["!a"])]}}, "git.policies[0].repos: '!a': nothing is excluded here"),

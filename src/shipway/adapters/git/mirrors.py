@@ -18,6 +18,7 @@ from pygit2.enums import ObjectType
 from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
 from shipway.adapters.git.changes import changes_of
 from shipway.adapters.git.github_app import InstallationTokens
+from shipway.adapters.git.history import Histories
 from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
@@ -27,7 +28,7 @@ from shipway.adapters.git.revisions import annotated_tag, is_sha, resolve
 from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
-from shipway.api.commits import ChangesRequest, Committed, Signature, SignatureRequest
+from shipway.api.commits import ChangesRequest, Committed, Doubt, HistoryRequest, Signature, SignatureRequest
 from shipway.api.hydration import DryCommit
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, Named, PathTree
@@ -109,6 +110,7 @@ class Mirrors:
         self._readers: defaultdict[tuple[str, str], Readers] = defaultdict(Readers)
         self._generations: dict[tuple[str, str], int] = {}
         self._listeners: list[OnNews] = []
+        self._histories = Histories()
         self._fresh_seconds = fresh_seconds
         self._narrower: dict[HeadRequest, float] = {}
         """Who is asked again only because it is known better what it reads, and since when: where the branch stood a moment ago
@@ -297,6 +299,10 @@ class Mirrors:
         """What the mirror's commit or annotated tag is signed with. `keyring`: armored OpenPGP keys. Raises `Unavailable`."""
         oid = request.tag or request.commit
         return await signature_of(self._holding(request.repo_url, oid).repository(), oid, keyring)
+
+    async def doubts(self, request: HistoryRequest, keyring: Mapping[str, str]) -> tuple[Doubt, ...]:
+        """The commits of the mirror that led to one and that no key that counts has signed. Raises `Unavailable`."""
+        return await self._histories.doubts(self._holding(request.repo_url, request.commit).repository(), request, keyring)
 
     async def changes(self, request: ChangesRequest) -> tuple[Committed, ...]:
         """What was committed between two commits of the mirror (see `changes.changes_of`)."""

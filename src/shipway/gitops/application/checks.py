@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from shipway.api.application import Destination
-from shipway.api.commits import ChangesRequest, SignatureRequest
+from shipway.api.commits import ChangesRequest, HistoryRequest, SignatureRequest
 from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Part, Target
-from shipway.gitops.asks import ChangesAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HistoryAsk, SignatureAsk
 from shipway.gitops.change_rights import CONDITION, ChangeRights, refusals_of_changes
 from shipway.gitops.pinned import pinned_in
-from shipway.gitops.signatures import SignaturePolicy, refusal_of_signature, unsigned
+from shipway.gitops.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature, unsigned
 from shipway.gitops.source import is_only_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import status_of
@@ -57,8 +57,11 @@ def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
     revision = part.revision or "HEAD"
     if not _COMMIT.fullmatch(part.head.commit):  # a chart, an artifact
         return Checks() if policy.is_of_git else Checks(problems=(("ComparisonError", unsigned(revision)),))
-    ask = SignatureAsk(SignatureRequest(part.source.get("repoURL", ""), part.head.commit, part.head.tag))
-    unknown = f"Could not verify commit signature on revision '{revision}'"
+    repo_url, unknown = part.source.get("repoURL", ""), f"Could not verify commit signature on revision '{revision}'"
+    if policy.is_strict:
+        history = HistoryAsk(HistoryRequest(repo_url, part.head.commit, part.head.tag, policy.gpg, policy.ssh))
+        return _judged(world, history, "ComparisonError", unknown, refusal_of_history)
+    ask = SignatureAsk(SignatureRequest(repo_url, part.head.commit, part.head.tag))
     return _judged(world, ask, "ComparisonError", unknown, lambda found: refusal_of_signature(policy, found, revision))
 
 
