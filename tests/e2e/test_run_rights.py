@@ -82,6 +82,29 @@ async def test_only_what_an_allowed_key_has_signed_is_synced(place: Place) -> No
             await banner_says(place.client, "by ssh")
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.compat("argocd:project.sourceIntegrity")
+async def test_where_a_project_is_strict_every_commit_counts_that_led_to_a_revision(place: Place) -> None:
+    with gpg_keys() as gpg:
+        dev = gpg.make("dev@example.com")
+        policy = {"repos": ["*"], "gpg": {"mode": "strict", "keys": [dev[-16:]]}}
+        async with place.run() as running:
+            await running.ready()
+            place.git.notify(f"{running.url}/api/webhook", "")
+            await place.client.create(CONFIG_MAPS, keys(**{dev[-16:]: gpg.armored(dev)}))
+            await place.client.create(APP_PROJECTS, project(sourceIntegrity={"git": {"policies": [policy]}}))
+            unsigned = await place.head()
+            await asyncio.to_thread(gpg.sign_for, place.copy, dev)
+            await place.push({"deploy/banner.yaml": config_map("signed")})
+            await place.client.create(APPLICATIONS, application("shop", place.copy.url, "deploy", project="team"))
+            await app_is(place.client, "shop", says(f"Failed verifying revision {unsigned} by "))
+            seal = ("commit", "-q", "--allow-empty", "-m", "Review\n\nArgocd-gpg-seal: all before was reviewed")
+            await asyncio.to_thread(place.copy.git, *seal)
+            sealed = await place.push({"deploy/banner.yaml": config_map("sealed")})
+            await app_is(place.client, "shop", synced_to(sealed))
+            await banner_says(place.client, "sealed")
+
+
 RIGHTS = """
 teams: {"@platform": [pat@example.com]}
 environments:
