@@ -59,6 +59,11 @@ async def scaling_is_shared_out_in_the_middle_of_a_rollout(target: Target) -> An
 async def pods_are_adopted_and_let_go(target: Target) -> Any:
     bare = {"metadata": {"name": "bare", "labels": {"app": "web"}}, "spec": template("slow:0")["spec"]}
     await target.create(PODS, bare)
+
+    async def runs() -> bool:
+        return status_of(await target.get(PODS, "bare")).get("phase") == "Running"
+
+    await target.until(runs)  # a controller that has not heard of the pod yet makes two of its own
     await target.create(REPLICA_SETS, workload("web", replicas=2))
 
     async def are_ready(number: int) -> bool:

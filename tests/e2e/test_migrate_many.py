@@ -128,7 +128,7 @@ async def test_several_migrate_while_they_are_edited_and_no_request_fails(
             flags = MigrateFlags(back=True, timeout=90, at_once=4)
             assert await migrate_deployments(session, NAMES, flags) == 0
             assert capsys.readouterr().out == "4 of 4 are Deployments alone now\n"
-        assert probed.total > 500
+        assert probed.total > 100, "too few requests to say anything"
         assert (probed.failed, probed.first) == (0, "")
 
 
