@@ -2,15 +2,26 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from shipway.adapters.history.manifests import Deployment, Manifests
+from shipway.adapters.history.sqlite import Sqlite
+from shipway.adapters.history.store import Store
 from shipway.api.sources import Rendered, RenderRequest
+from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Clock
 from shipway.gitops.asks import KeepAsk, RecallAsk
 
 LENDS_ONLY = Rendered((), "Directory", ())
 """What a source gives that only lends its files to others."""
+
+
+def history_store(settings: RunSettings, clock: Clock) -> Store:
+    """A file beside the mirrors, or the server that was named. Raises InvalidInput for a URL that cannot work."""
+    if not settings.history:
+        return Sqlite(settings.cache / "history.db")
+    from shipway.adapters.history.postgres import Postgres  # a driver that few need
+
+    return Postgres(settings.history, clock)
 
 
 class Deployments:
@@ -24,10 +35,10 @@ class Deployments:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, key: bytes, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock
+        cls, settings: RunSettings, key: bytes, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock
     ) -> AsyncIterator["Deployments"]:
         """`key` is the installation's; `render` knows what was rendered a moment ago."""
-        manifests = Manifests(folder / "history.db", key)
+        manifests = Manifests(history_store(settings, clock), key)
         try:
             yield cls(manifests, render, clock)
         finally:
