@@ -3,13 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import structlog
+
 from shipway.adapters.history.manifests import Deployment, Manifests
 from shipway.adapters.history.sqlite import Sqlite
 from shipway.adapters.history.store import Store
 from shipway.api.sources import Rendered, RenderRequest
 from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Clock
+from shipway.base.errors import Unavailable
 from shipway.gitops.asks import KeepAsk, RecallAsk
+
+log = structlog.get_logger()
 
 LENDS_ONLY = Rendered((), "Directory", ())
 """What a source gives that only lends its files to others."""
@@ -47,10 +52,14 @@ class Deployments:
     async def keep(self, ask: KeepAsk) -> bool:
         """Keeps the manifests of a deployment unless they are kept, and forgets those that the history forgot."""
         deployment = Deployment(ask.application, ask.deployment)
-        if not await self._manifests.is_kept(deployment):
-            rendered = [await self._render(request) if request else LENDS_ONLY for request in ask.requests]
-            await self._manifests.keep(deployment, tuple(rendered), self._clock.now())
-            await self._manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
+        try:
+            if not await self._manifests.is_kept(deployment):
+                rendered = [await self._render(request) if request else LENDS_ONLY for request in ask.requests]
+                await self._manifests.keep(deployment, tuple(rendered), self._clock.now())
+                await self._manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
+        except Unavailable as error:  # a sync does not fail for it, and nobody asks again once it has ended
+            log.warning("manifests_not_kept", application=ask.application, message=error.message)
+            raise
         return True
 
     async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:
