@@ -26,7 +26,7 @@ _SCHEMA = f"create table if not exists {TABLE} ({COLUMNS.format(bytes='bytea')},
 _IS_MISSING = f"select to_regclass('{TABLE}') is null"
 _ALONE = "select pg_advisory_xact_lock(hashtext($1))"
 """`if not exists` looks before it makes, and two that start at once both see nothing."""
-_EXAMPLE = "give for instance postgresql://shipway@db.example:5432/shipway?sslmode=verify-full"
+_EXAMPLE = "give for instance postgresql://shipway@db.example:5432/shipway?sslmode=require"
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
 
