@@ -91,7 +91,7 @@ kube: ## a real control plane for the tests, built once; prints its path
 	@tests/kube/build
 
 .PHONY: tools
-tools: $(STAMP) ## the test programs that do not come with `.venv`: Prometheus, OpenSSH, GnuPG, a registry, Chromium, Helm, older clients, Envoy, Traefik
+tools: $(STAMP) ## the test programs that do not come with `.venv`: Prometheus, OpenSSH, GnuPG, a registry, PostgreSQL, Chromium, Helm, older clients, Envoy, Traefik
 	@tests/tools
 	@$(BIN)/python -m tests.fetch_clients
 	@$(BIN)/python -m tests.fetch_proxies

@@ -99,7 +99,9 @@ def program() -> Callable[[str], str]:
         root = Path(__file__).parent.parent
         ours = [root / ".venv" / "bin" / name, root / ".cache" / "tools" / name]
         beside = next((str(path) for path in ours if path.exists()), None)
-        found = beside or shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        debian = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+        places = (os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", *debian)
+        found = beside or shutil.which(name, path=os.pathsep.join(places))
         if not found:
             pytest.skip(f"{name} is not installed: run `make tools`")
         return found

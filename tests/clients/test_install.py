@@ -203,6 +203,21 @@ async def test_the_chart_gives_the_account_the_annotations_that_it_is_told(
     assert given == plain
 
 
+async def test_the_chart_takes_the_history_from_a_secret_and_lets_it_through(
+    program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Its URL stands in no manifest. Nothing else changes."""
+    command = (program("helm"), "template", "shipway", str(ROOT / "deploy/chart"), "--set=networkPolicy.enabled=true")
+    flags = ("--set=history.urlSecret.name=shipway-history", "--set=history.port=6432")
+    plain, given = [by_name((await said_by(*command, *more, env={"HOME": str(tmp_path)})).out) for more in ((), flags)]
+    container = given["Deployment", "shipway"]["spec"]["template"]["spec"]["containers"][0]
+    secret = {"secretKeyRef": {"name": "shipway-history", "key": "url"}}
+    assert container["env"].pop() == {"name": "SHIPWAY_HISTORY", "valueFrom": secret}
+    ports = given["NetworkPolicy", "shipway"]["spec"]["egress"][0]["ports"]
+    assert ports.pop() == {"protocol": "TCP", "port": 6432}
+    assert given == plain
+
+
 def by_name(text: str) -> dict[tuple[str, str], Obj]:
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in load_all(text) if obj}
 

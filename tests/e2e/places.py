@@ -1,6 +1,7 @@
 """Where `shipway run` is tried: an embedded cluster over HTTPS beside a Git server, or an API server that has nothing yet."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import ensure_tls
-from tests.e2e.running import application, ended, shipway_run
+from tests.e2e.running import application, ended, environment, shipway_run
 from tests.repository import WorkingCopy
 
 CLOCK = SystemClock()
@@ -59,6 +60,32 @@ class Place(Struct, frozen=True):
 
     async def deliver_app(self, name: str = "shop") -> None:
         await self.client.create(APPLICATIONS, application(name, self.copy.url, "deploy"))
+
+
+class Said(Struct, frozen=True):
+    """What a command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Types commands in a place. `NO_COLOR` is set, and the output is a pipe."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    async def __call__(self, *arguments: str) -> Said:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "shipway.cli.main", *arguments, f"--kubeconfig={self._place.cluster.kubeconfig}"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(self._place.home),
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 120)
+        return Said(process.returncode or 0, out.decode(), err.decode())
 
 
 @asynccontextmanager

@@ -89,15 +89,17 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def shipway_run(kubeconfig: Path, home: Path, *flags: str, listen: str = "127.0.0.1:0") -> AsyncGenerator[Running, None]:
-    """Starts it; whatever the test leaves of it is killed at the end."""
+async def shipway_run(
+    kubeconfig: Path, home: Path, *flags: str, listen: str = "127.0.0.1:0", **env: str
+) -> AsyncGenerator[Running, None]:
+    """Starts it, with more variables of its environment; whatever the test leaves of it is killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "shipway.cli.main", "run", f"--kubeconfig={kubeconfig}"),
         *(f"--listen={listen}", f"--cache={home / 'cache'}", *flags),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(home),
+        env={**environment(home), **env},
         start_new_session=True,
     )
     running = Running(process)

@@ -3,18 +3,15 @@
 What each command says in detail is tested beside it (`tests/unit/cli`); here they work on what the engine really wrote.
 """
 
-import asyncio
 import json
-import sys
 
 import pytest
-from msgspec import Struct
 
 from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, DEPLOYMENTS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, uid_of
-from tests.e2e.places import Place, config_map
-from tests.e2e.running import app_is, environment
+from tests.e2e.places import Place, Shell, config_map
+from tests.e2e.running import app_is
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -42,32 +39,6 @@ definitions:
     obj.metadata.labels.colour = actionParams["colour"]
     return obj
 """
-
-
-class Said(Struct, frozen=True):
-    """What a command line answered."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Shell:
-    """Types commands in a place. `NO_COLOR` is set, and the output is a pipe."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    async def __call__(self, *arguments: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shipway.cli.main", *arguments, f"--kubeconfig={self._place.cluster.kubeconfig}"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment(self._place.home),
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 120)
-        return Said(process.returncode or 0, out.decode(), err.decode())
 
 
 def columns(text: str) -> list[list[str]]:

@@ -47,6 +47,12 @@ routers/{{ $router }}.yaml
 {{- end }}
 {{- $_ := set $main "args" (concat $main.args $values.extraArgs) }}
 {{- $_ := set $main "env" (concat $main.env $values.extraEnv) }}
+{{- with $values.history.urlSecret }}
+{{- if .name }}
+{{- $from := dict "secretKeyRef" (dict "name" .name "key" .key) }}
+{{- $_ := set $main "env" (append $main.env (dict "name" "SHIPWAY_HISTORY" "valueFrom" $from)) }}
+{{- end }}
+{{- end }}
 {{- if $values.persistence.enabled }}
 {{- $claim := dict "claimName" ($values.persistence.existingClaim | default "shipway") }}
 {{- $kept := list (dict "name" "state" "persistentVolumeClaim" $claim) }}

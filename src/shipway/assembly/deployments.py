@@ -2,15 +2,31 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+
+import structlog
 
 from shipway.adapters.history.manifests import Deployment, Manifests
+from shipway.adapters.history.sqlite import Sqlite
+from shipway.adapters.history.store import Store
 from shipway.api.sources import Rendered, RenderRequest
+from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Clock
+from shipway.base.errors import Unavailable
 from shipway.gitops.asks import KeepAsk, RecallAsk
+
+log = structlog.get_logger()
 
 LENDS_ONLY = Rendered((), "Directory", ())
 """What a source gives that only lends its files to others."""
+
+
+def history_store(settings: RunSettings, clock: Clock) -> Store:
+    """A file beside the mirrors, or the server that was named. Raises InvalidInput for a URL that cannot work."""
+    if not settings.history:
+        return Sqlite(settings.cache / "history.db")
+    from shipway.adapters.history.postgres import Postgres  # a driver that few need
+
+    return Postgres(settings.history, clock)
 
 
 class Deployments:
@@ -24,10 +40,10 @@ class Deployments:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, key: bytes, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock
+        cls, settings: RunSettings, key: bytes, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock
     ) -> AsyncIterator["Deployments"]:
         """`key` is the installation's; `render` knows what was rendered a moment ago."""
-        manifests = Manifests(folder / "history.db", key)
+        manifests = Manifests(history_store(settings, clock), key)
         try:
             yield cls(manifests, render, clock)
         finally:
@@ -36,10 +52,14 @@ class Deployments:
     async def keep(self, ask: KeepAsk) -> bool:
         """Keeps the manifests of a deployment unless they are kept, and forgets those that the history forgot."""
         deployment = Deployment(ask.application, ask.deployment)
-        if not await self._manifests.is_kept(deployment):
-            rendered = [await self._render(request) if request else LENDS_ONLY for request in ask.requests]
-            await self._manifests.keep(deployment, tuple(rendered), self._clock.now())
-            await self._manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
+        try:
+            if not await self._manifests.is_kept(deployment):
+                rendered = [await self._render(request) if request else LENDS_ONLY for request in ask.requests]
+                await self._manifests.keep(deployment, tuple(rendered), self._clock.now())
+                await self._manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
+        except Unavailable as error:  # a sync does not fail for it, and nobody asks again once it has ended
+            log.warning("manifests_not_kept", application=ask.application, message=error.message)
+            raise
         return True
 
     async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:

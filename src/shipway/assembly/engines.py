@@ -25,7 +25,7 @@ from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.notifying import open_notifier
 from shipway.assembly.rollout_plugins import open_plugins, step_resolver
-from shipway.assembly.settings import RunSettings, check_engines, check_namespaces, listen_address
+from shipway.assembly.settings import RunSettings, check_engines, check_history, check_namespaces, listen_address
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.application.shadow import Shadow
@@ -67,6 +67,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     Raises InvalidInput for flags that cannot work, Unavailable when the cluster does not answer or lacks what is needed."""
     check_engines(settings.engines)
     check_namespaces(settings.application_namespaces)
+    check_history(settings.history)
     host, port = listen_address(settings.listen)
     async with AsyncExitStack() as stack:
         clock = SystemClock()

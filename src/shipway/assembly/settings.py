@@ -17,7 +17,8 @@ class RunSettings(Struct, frozen=True):
     `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
     `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
-    work instead of standing by. `plugins`: the folder in which plugins are declared.
+    work instead of standing by. `plugins`: the folder in which plugins are declared. `history`: the URL of a PostgreSQL server,
+    secret; "": a file in `cache`.
     """
 
     kubeconfig: Path | None = None
@@ -36,6 +37,7 @@ class RunSettings(Struct, frozen=True):
     allow_local: bool = False
     limits: Limits | None = None
     plugins: Path | None = None
+    history: str = ""
 
 
 def check_engines(engines: tuple[str, ...]) -> None:
@@ -52,6 +54,14 @@ def check_namespaces(patterns: tuple[str, ...]) -> None:
     """Raises InvalidInput for a pattern that is none."""
     for pattern in patterns:
         glob_or_regex(pattern)
+
+
+def check_history(url: str) -> None:
+    """Raises InvalidInput, which quotes nothing, for a URL of a history that cannot work."""
+    if url:
+        from shipway.adapters.history.postgres import terms_of  # a driver that few need
+
+        terms_of(url)
 
 
 def listen_address(listen: str) -> tuple[str, int]:

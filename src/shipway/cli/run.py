@@ -49,6 +49,8 @@ class RunFlags:
     "Also serve Applications whose repository is a path of this machine. Whoever writes one can read what this process can."
     plugins: Path | None = None
     "A folder of ConfigManagementPlugin, StepPlugin and MetricPlugin files: commands that render, do canary steps and measure."
+    history: Annotated[str, Parameter(env_var="SHIPWAY_HISTORY", show_default=False)] = ""
+    "postgresql://USER@HOST/DB that keeps what past deployments applied; a file otherwise. Passwords: by SHIPWAY_HISTORY only."
     share: bool = False
     "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
     lease_seconds: Annotated[int, Parameter(show=False)] = 12
@@ -76,6 +78,7 @@ def run(flags: RunFlags | None = None) -> int:
         is_shared=chosen.share,
         allow_local=chosen.local_repositories,
         plugins=chosen.plugins,
+        history=chosen.history,
     )
     configure_logs()
     work = run_engines(settings, on_ready_write(chosen.url_file))

@@ -1,4 +1,4 @@
-"""The manifests of past deployments, in SQLite, sealed.
+"""The manifests of past deployments, in a store of SQL, sealed.
 
 A rollback has to work when Git is away, and also on a machine that never saw the commit. So what a deployment applied is kept
 beside its number, compressed and encrypted with a key that only the installation's Secret holds: manifests hold Secrets.
@@ -7,11 +7,10 @@ Deployments that an application's history has forgotten are forgotten here too.
 
 import asyncio
 import os
-import sqlite3
-import threading
 import zlib
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -20,18 +19,22 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
+from shipway.adapters.history.store import TABLE, Store
 from shipway.api.sources import Rendered
 from shipway.base.clock import Instant
-from shipway.base.errors import InvalidInput, NotFound, Unavailable
+from shipway.base.errors import InvalidInput, NotFound
+
+T = TypeVar("T")
 
 _NONCE_BYTES = 12
 _LARGEST = 256 << 20
 """Bytes that one deployment may unpack to."""
-_SCHEMA = """
-create table if not exists deployments (
-  application text not null, identity text not null, kept_at real not null, sealed blob not null,
-  primary key (application, identity)) without rowid
+_KEEP = f"""
+insert into {TABLE} (application, identity, kept_at, sealed) values ($1, $2, $3, $4)
+on conflict (application, identity) do update set kept_at = excluded.kept_at, sealed = excluded.sealed
 """
+_RECALL = f"select sealed from {TABLE} where application = $1 and identity = $2"
+_FORGET = f"delete from {TABLE} where application = $1"
 
 
 class Deployment(Struct, frozen=True):
@@ -42,38 +45,43 @@ class Deployment(Struct, frozen=True):
 
 
 class Manifests:
-    """The store of one installation. Calls run on other threads, one at a time."""
+    """What one installation kept. Calls run on a thread of their own, one at a time: a store that hangs holds up no others.
 
-    def __init__(self, path: Path, key: bytes) -> None:
-        self._path = path
-        self._one_at_a_time = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+    Each of them raises Unavailable (HistoryUnavailable) where the store does not answer."""
+
+    def __init__(self, store: Store, key: bytes) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
         self._cipher = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=b"shipway stored manifests").derive(key))
 
     async def keep(self, deployment: Deployment, rendered: tuple[Rendered, ...], now: Instant) -> None:
-        """Keeps what a deployment applied, one render a source. Safe to repeat. Raises Unavailable (HistoryUnavailable)."""
-        await asyncio.to_thread(self._keep, deployment, rendered, now)
+        """Keeps what a deployment applied, one render a source. Safe to repeat."""
+        await self._on_thread(lambda: self._keep(deployment, rendered, now))
 
     async def recall(self, deployment: Deployment) -> tuple[Rendered, ...]:
         """What a deployment applied. Raises NotFound (NotKept), InvalidInput (NotReadable: damaged, or another key's)."""
-        return await asyncio.to_thread(self._recall, deployment)
+        return await self._on_thread(lambda: self._recall(deployment))
 
     async def is_kept(self, deployment: Deployment) -> bool:
-        return await asyncio.to_thread(lambda: self._sealed(deployment) is not None)
+        return await self._on_thread(lambda: self._sealed(deployment) is not None)
 
     async def forget_all_but(self, application: str, identities: Collection[str]) -> None:
         """Forgets the deployments of an application that its history no longer names."""
-        await asyncio.to_thread(self._forget, application, sorted(identities))
+        await self._on_thread(lambda: self._forget(application, sorted(identities)))
 
     async def close(self) -> None:
-        """Closes the file; a later call opens it again."""
-        await asyncio.to_thread(self._close)
+        """Ends it, without waiting for a store that hangs: what has not begun is cancelled, what has is broken off."""
+        self._store.interrupt()
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._store.close()
+
+    async def _on_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _keep(self, deployment: Deployment, rendered: tuple[Rendered, ...], now: Instant) -> None:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, zlib.compress(msgspec.json.encode(rendered)), _bound_to(deployment))
-        row = (deployment.application, deployment.identity, float(now), sealed)
-        self._run("insert or replace into deployments values (?, ?, ?, ?)", row)
+        self._store.run(_KEEP, (deployment.application, deployment.identity, float(now), sealed))
 
     def _recall(self, deployment: Deployment) -> tuple[Rendered, ...]:
         sealed = self._sealed(deployment)
@@ -87,42 +95,12 @@ class Manifests:
             raise InvalidInput(message, reason="NotReadable") from None
 
     def _sealed(self, deployment: Deployment) -> bytes | None:
-        found = self._run(
-            "select sealed from deployments where application = ? and identity = ?",
-            (deployment.application, deployment.identity),
-        )
+        found = self._store.run(_RECALL, (deployment.application, deployment.identity))
         return found[0][0] if found else None
 
     def _forget(self, application: str, identities: list[str]) -> None:
-        named = ", ".join("?" * len(identities))
-        self._run(f"delete from deployments where application = ? and identity not in ({named})", (application, *identities))
-
-    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[bytes]]:
-        with self._one_at_a_time:
-            try:
-                connection = self._connection = self._connection or self._connect()
-                with connection:
-                    return connection.execute(statement, values).fetchall()
-            except (sqlite3.Error, OSError) as error:
-                self._close()
-                raise Unavailable(f"the history in {self._path}: {error}", reason="HistoryUnavailable") from None
-
-    def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=10.0, check_same_thread=False)
-        try:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
-            connection.execute(_SCHEMA)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        named = ", ".join(f"${number}" for number in range(2, len(identities) + 2))
+        self._store.run(f"{_FORGET} and identity not in ({named})" if named else _FORGET, (application, *identities))
 
 
 def _bound_to(deployment: Deployment) -> bytes:

@@ -228,11 +228,15 @@ def _rendered_of(manifests: tuple[str, ...]) -> Rendered:
 
 
 def recalled(target: Target, ask: RecallAsk, answer: Answer | None) -> Target:
-    """What a deployment applied, from the history, where Git cannot give it any more; Git's error where nothing was kept."""
+    """What a deployment applied, from the history, where Git cannot give it any more; Git's error where nothing was kept,
+    and the history's beside it where that does not answer."""
     first = target.parts[0]
     asking = replace(target, parts=(replace(first, asks=(*first.asks, ask)), *target.parts[1:]))
     if answer is None or (answer.value is None and answer.error is None):
         return replace(asking, parts=tuple(replace(part, error="", rendered=None) for part in asking.parts))
+    if answer.value is None and isinstance(answer.error, Unavailable):
+        said = f"; {answer.error.message}"
+        return replace(asking, parts=tuple(replace(one, error=one.error and one.error + said) for one in asking.parts))
     if answer.value is None or len(answer.value) != len(target.parts):
         return asking
     parts = [
