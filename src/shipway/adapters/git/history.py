@@ -46,8 +46,7 @@ class Histories:
             found = await asyncio.gather(*(_looked_at(repository, oid, request, keyring) for oid in now))
             doubts += [one for one in found if one is not None]
             for oid, doubt in zip(now, found, strict=True):
-                commit = repository[oid]
-                assert isinstance(commit, pygit2.Commit)
+                commit = repository[oid].peel(pygit2.Commit)
                 if doubt is None and _SEAL.search(commit.message):
                     continue
                 parents = [str(parent) for parent in commit.parent_ids if str(parent) not in seen]
