@@ -136,7 +136,7 @@ async def _walked(session: Session, plans: Sequence[Plan], flags: MigrateFlags) 
         name = planned.name
         async with room:
             last = await attempt(session, planned, flags.timeout, lambda says: told(name, says))
-        del under_way[name]
+        under_way.pop(name, None)
         if isinstance(last, ShipwayError):
             failures.append(_failure(name, last))
         elif last.act == "stuck":
