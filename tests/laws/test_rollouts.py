@@ -390,6 +390,7 @@ def take_the_router_out(world: Sandbox) -> None:
 @example(DOWN_AGAIN, begun([pods([1])]), begun([]))
 @example(DOWN_AGAIN, begun([pods([1]), resume]), begun([]))
 @example(DOWN_AGAIN[:2], begun([another("v3"), walk, pods([0, 0, 1])]), begun([]))
+@example(DOWN_AGAIN[:2], begun([another("v3"), walk, lambda world: world.edit(replicas=5), pass_once]), begun([]))
 def test_a_router_may_be_taken_out_at_any_moment(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]], rest: list[Callable[[Sandbox], None]]
 ) -> None:

@@ -114,7 +114,7 @@ def _others(facts: Facts) -> Scaling:
         serving = _serving(rs)
         if rs.replicas == 0:
             continue
-        if facts.is_routed and is_reachable(facts, rs):
+        if (facts.is_routed or facts.is_leaving_router) and is_reachable(facts, rs):
             parts.append(scale(facts, rs, rs.replicas))
         elif spare <= 0:
             parts.append(scale(facts, rs, serving))
@@ -157,7 +157,7 @@ def is_reachable(facts: Facts, rs: ReplicaSet) -> bool:
         named |= {facts.status.blue_green.active_selector, facts.status.blue_green.preview_selector}
     if weights is not None:
         named |= {weights.canary.pod_template_hash, weights.stable.pod_template_hash}
-    for name in service_names(facts.spec):
+    for name in (*service_names(facts.spec), *facts.seen.reach.services):
         named.add(dig(facts.seen.services.get(name), "spec", "selector", HASH_LABEL, default=""))
     return rs.hash in named
 
