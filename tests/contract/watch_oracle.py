@@ -42,11 +42,11 @@ async def run(server: Server, case: WatchCase) -> list[Any]:
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Any]]:
-    """Those that each chunk of a stream ends, as they come."""
+    """Those that each chunk of a stream ends, as they come, but for bookmarks that a server sends whenever it likes."""
     rest = b""
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        yield [json.loads(line) for line in lines if line]
+        yield [event for event in (json.loads(line) for line in lines if line) if not _is_by_the_way(event)]
 
 
 async def run_until(server: Server, case: Case, collection: str, selector: str, last: Step) -> list[Any]:
@@ -65,6 +65,11 @@ async def run_until(server: Server, case: Case, collection: str, selector: str, 
             events += await anext(reading)
     _check_versions(events)
     return [_masked_event(event) for event in events]
+
+
+def _is_by_the_way(event: Any) -> bool:
+    """Whether it is a bookmark that does not end the initial events."""
+    return event["type"] == "BOOKMARK" and not event["object"]["metadata"].get("annotations")
 
 
 def _check_versions(events: list[Any]) -> None:
