@@ -16,7 +16,7 @@ from shipway.api.applicationset import ApplicationSetSpec
 from shipway.api.kinds import APPLICATIONS
 from shipway.appsets.evaluation import Evaluation
 from shipway.appsets.names import EVALUATED, FIELD_MANAGER, GENERATED, HYDRATE, NOTIFIED, REFRESH, TOMBSTONE
-from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.base.clock import Instant, read_rfc3339, rfc3339
 from shipway.kube.objects.owners import is_controlled_by
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
@@ -277,11 +277,7 @@ def _asked_before(wanted: Evaluation, moment: Instant) -> tuple[Ask, ...]:
 
 
 def _since(app: Obj) -> Instant | None:
-    text = annotations_of(app).get(TOMBSTONE)
-    try:
-        return parse_rfc3339(text) if text else None
-    except ValueError:
-        return None
+    return read_rfc3339(annotations_of(app).get(TOMBSTONE))
 
 
 def _tombstone(namespace: str, name: str, since: str | None) -> Patch:

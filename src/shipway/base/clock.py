@@ -93,3 +93,11 @@ def parse_rfc3339(text: str) -> Instant:
     if not _RFC3339.fullmatch(text):
         raise ValueError(f'"{text}" is not an RFC 3339 time: write it like "2026-11-21T08:30:00Z"')
     return Instant(datetime.fromisoformat(text).timestamp())
+
+
+def read_rfc3339(text: str | None) -> Instant | None:
+    """The same of a time that somebody else wrote; None where there is none, or none that can be read."""
+    try:
+        return parse_rfc3339(text) if text else None
+    except ValueError:
+        return None

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from shipway.api.kinds import EXPERIMENTS, ROLLOUTS
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant, parse_rfc3339, read_rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
     annotations_of,
@@ -24,8 +24,8 @@ from shipway.kube.objects.views import (
     status_of,
 )
 from shipway.rollouts.rollout.names import HASH_LABEL, PROGRESSING, REVISION
+from shipway.rollouts.rollout.runs import BAD, phase_of_run
 
-BAD = ("Failed", "Error")
 MOST_VALUES = 5
 State = Literal["stopped", "let through"]
 
@@ -72,34 +72,27 @@ def incidents(rollouts: Iterable[Obj], runs: Iterable[Obj], experiments: Iterabl
     trials = {(namespace_of(one), name_of(one)): one for one in experiments}
     failed: dict[tuple[str, str, str, str], list[Obj]] = {}
     for run in runs:
-        owner = _rollout_of(run, trials)
-        if owner and (namespace_of(run), owner) in known and status_of(run).get("phase") in BAD:
-            key = (namespace_of(run), owner, _version(run, trials, REVISION), _version(run, trials, HASH_LABEL))
-            failed.setdefault(key, []).append(run)
+        made = _made_by_rollout(run, trials)
+        place = (namespace_of(made), (controller_of(made) or {}).get("name", ""))
+        if place in known and phase_of_run(run) in BAD:
+            version = (annotations_of(made).get(REVISION, ""), labels_of(made).get(HASH_LABEL, ""))
+            failed.setdefault((*place, *version), []).append(run)
     found = (_incident(key, some, known[key[:2]]) for key, some in failed.items())
     return tuple(sorted((one for one in found if one.at >= since), key=lambda one: (-one.at, one.namespace, one.rollout)))
 
 
-def _rollout_of(run: Obj, trials: Mapping[tuple[str, str], Obj]) -> str:
-    """The name of the Rollout that a run judges, by itself or in an Experiment of the Rollout."""
+def _made_by_rollout(run: Obj, trials: Mapping[tuple[str, str], Obj]) -> Obj:
+    """The run, or the Experiment that it is part of: what a Rollout owns and marks with its version; {} for neither."""
     owner = controller_of(run) or {}
-    if owner.get("kind") == EXPERIMENTS.kind:
-        owner = controller_of(trials.get((namespace_of(run), owner["name"]), {})) or {}
-    return owner["name"] if owner.get("kind") == ROLLOUTS.kind else ""
-
-
-def _version(run: Obj, trials: Mapping[tuple[str, str], Obj], key: str) -> str:
-    """A label or annotation of the run that tells its version; runs of an Experiment wear the Experiment's."""
-    owner = controller_of(run) or {}
-    about = trials.get((namespace_of(run), owner.get("name", "")), run) if owner.get("kind") == EXPERIMENTS.kind else run
-    return labels_of(about).get(key) or annotations_of(about).get(key, "")
+    made = trials.get((namespace_of(run), owner["name"]), {}) if owner.get("kind") == EXPERIMENTS.kind else run
+    return made if (controller_of(made) or {}).get("kind") == ROLLOUTS.kind else {}
 
 
 def _incident(key: tuple[str, str, str, str], runs: Sequence[Obj], rollout: Obj) -> Incident:
     namespace, name, revision, pod_hash = key
     ended = sorted(runs, key=_end)
     first = ended[0]
-    began = _instant(dig(first, "status", "startedAt", default=""))
+    began = read_rfc3339(dig(first, "status", "startedAt", default=""))
     at = _end(first)
     return Incident(
         namespace,
@@ -118,7 +111,7 @@ def _end(run: Obj) -> Instant:
     """When the verdict was there: the end of the last measurement, or of the run."""
     results = status_of(run).get("metricResults") or []
     told = [dig(result, "measurements", -1, "finishedAt", default="") for result in results if result.get("measurements")]
-    known = [at for at in map(_instant, (*told, status_of(run).get("completedAt") or "")) if at is not None]
+    known = [at for at in map(read_rfc3339, (*told, status_of(run).get("completedAt") or "")) if at is not None]
     return max(known, default=parse_rfc3339(dig(run, "metadata", "creationTimestamp")))
 
 
@@ -141,10 +134,3 @@ def _wants(metric: Obj) -> str:
     if condition := metric.get("successCondition"):
         return str(condition)
     return f"not {metric['failureCondition']}" if metric.get("failureCondition") else ""
-
-
-def _instant(text: str) -> Instant | None:
-    try:
-        return parse_rfc3339(text) if text else None
-    except ValueError:
-        return None

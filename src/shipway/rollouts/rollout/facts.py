@@ -10,7 +10,7 @@ from msgspec import Struct
 from shipway.api.kinds import ROLLOUTS
 from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, RolloutStatus, SetCanaryScale, Step, read_status
 from shipway.api.verification import Rule
-from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.base.clock import Instant, read_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, generation_of, metadata, name_of, namespace_of, spec_of
 from shipway.kube.runtime.decision import Note, regarding
@@ -219,10 +219,8 @@ class Facts(Struct, frozen=True):
 
     def seconds_since(self, text: str) -> float | None:
         """Seconds since an RFC 3339 time; None when it cannot be read."""
-        try:
-            return self.now - parse_rfc3339(text)
-        except ValueError:
-            return None
+        then = read_rfc3339(text)
+        return self.now - then if then is not None else None
 
     def with_abort(self) -> "Facts":
         return msgspec.structs.replace(self, aborted=True)

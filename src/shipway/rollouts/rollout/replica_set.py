@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant, read_rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, labels_of, metadata, name_of, uid_of
 from shipway.rollouts.rollout.names import DESIRED_REPLICAS, HASH_LABEL, REVISION, SCALE_DOWN_DEADLINE
@@ -28,12 +28,7 @@ class ReplicaSet(Struct, frozen=True):
     @property
     def deadline_at(self) -> Instant | None:
         """When it may be scaled down; None without a (readable) deadline."""
-        if self.deadline is None:
-            return None
-        try:
-            return parse_rfc3339(self.deadline)
-        except ValueError:
-            return None
+        return read_rfc3339(self.deadline)
 
 
 def read_replica_set(obj: Obj) -> ReplicaSet:
