@@ -4,6 +4,7 @@ Providers differ in how they are asked (an HTTP body, a PromQL query) and in wha
 Secrets are named, not contained: whoever carries out the measurement reads them, and they never stand in a status.
 """
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -80,6 +81,17 @@ class HttpAnswer(Struct, frozen=True):
     def beginning(self) -> str:
         """Enough of the body to say what went wrong."""
         return self.body[:500].decode(errors="replace")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks for; its date form counts for nothing."""
+        said = self.headers.get("retry-after", "")
+        return float(said) if said.isdecimal() else None
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The header `Authorization` of a user with a password."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 Fetch = Callable[[HttpCall], Awaitable[HttpAnswer]]

@@ -123,8 +123,7 @@ def _check(answer: HttpAnswer, purpose: str) -> None:
         return
     is_limited = status == 429 or (status == 403 and headers.get("x-ratelimit-remaining") == "0") or "retry-after" in headers
     if is_limited:
-        after = headers.get("retry-after", "")
-        seconds = float(after) if after.isdecimal() else 60.0
+        seconds = 60.0 if answer.retry_after is None else answer.retry_after
         raise Unavailable(f"{purpose}: the forge asks for time (HTTP {status})", after=seconds, reason="RateLimited")
     if status in (401, 403):
         raise Denied(f"{purpose}: HTTP {status}: the token is missing, wrong, or may not read this", reason="ForgeLogin")

@@ -57,8 +57,7 @@ def _check(answer: HttpAnswer, called: str) -> None:
     if answer.status in (401, 403):
         told = f"{called}: HTTP {answer.status}: it does not take the token that its ConfigMap names"
         raise Denied(told, reason="PluginLogin")
-    after = answer.headers.get("retry-after", "")
-    raise Unavailable(f"{called}: HTTP {answer.status}", after=float(after) if after.isdecimal() else None, reason=FAILED)
+    raise Unavailable(f"{called}: HTTP {answer.status}", after=answer.retry_after, reason=FAILED)
 
 
 def _read(body: bytes, called: str) -> list[dict[str, Any]]:

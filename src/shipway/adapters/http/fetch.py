@@ -5,7 +5,6 @@ A server that hangs, sends 100 MB or something that is not HTTP costs one measur
 """
 
 import os
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -13,7 +12,7 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 import orjson
 
-from shipway.api.metrics import HttpAnswer, HttpCall
+from shipway.api.metrics import HttpAnswer, HttpCall, basic_auth
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 
 LARGEST = 8 * 2**20
@@ -66,7 +65,7 @@ class HttpFetch:
         missing = [name for name in ("tokenUrl", "clientId", "clientSecret") if not login.get(name)]
         if missing:
             raise InvalidInput(f"{call.purpose}: authentication.oauth2 lacks {', '.join(missing)}")
-        identity = f"{quote_plus(str(login['clientId']))}:{quote_plus(str(login['clientSecret']))}"
+        identity = (quote_plus(str(login["clientId"])), quote_plus(str(login["clientSecret"])))
         form = {"grant_type": "client_credentials"}
         if login.get("scopes"):
             form["scope"] = " ".join(map(str, login["scopes"]))
@@ -75,7 +74,7 @@ class HttpFetch:
             url=str(login["tokenUrl"]),
             method="POST",
             headers={
-                "Authorization": f"Basic {b64encode(identity.encode()).decode()}",
+                "Authorization": basic_auth(*identity),
                 "Content-Type": "application/x-www-form-urlencoded",
             },
             body=urlencode(form).encode(),

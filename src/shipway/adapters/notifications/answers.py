@@ -14,13 +14,7 @@ def check_taken(answer: HttpAnswer, service: str, url: str) -> None:
         return
     told = f"{service}: {shown_address(url)} answered {answer.status} {answer.beginning[:_MOST_WORDS].strip()}".rstrip()
     if answer.status in _LATER or answer.status >= 500:
-        raise Unavailable(told, after=retry_after(answer))
+        raise Unavailable(told, after=answer.retry_after)
     if 300 <= answer.status < 400:
         told = f"{told}: a redirect is not followed, for it would take the login along; give the address it leads to"
     raise InvalidInput(told, reason="NotificationRefused")
-
-
-def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that the server asks for."""
-    said = answer.headers.get("retry-after", "")
-    return float(said) if said.isdecimal() else None

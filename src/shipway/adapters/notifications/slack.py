@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from shipway.adapters.notifications.answers import check_taken, retry_after
+from shipway.adapters.notifications.answers import check_taken
 from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
 from shipway.api.notifications import Message
 from shipway.base.errors import Denied, InvalidInput, Unavailable
@@ -72,7 +72,7 @@ def _check_word(answer: HttpAnswer, channel: str) -> None:
         return
     told = f"slack: channel {channel}: the answer was {word}"
     if word in _LATER:
-        raise Unavailable(told, after=retry_after(answer))
+        raise Unavailable(told, after=answer.retry_after)
     if word in _LOGIN:
         raise Denied(told)
     raise InvalidInput(told, reason="NotificationRefused")

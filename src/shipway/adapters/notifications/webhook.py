@@ -8,10 +8,8 @@ A template says `method`, `path` (after the url) and `body` under `webhook.<name
 Whoever wants to tell repeated deliveries apart finds the same `Idempotency-Key` on each try.
 """
 
-from base64 import b64encode
-
 from shipway.adapters.notifications.answers import check_taken
-from shipway.api.metrics import Fetch, HttpCall
+from shipway.api.metrics import Fetch, HttpCall, basic_auth
 from shipway.api.notifications import Message
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
@@ -50,6 +48,5 @@ def _headers(settings: Obj, service: str) -> dict[str, str]:
         raise InvalidInput(f"webhook {service}: headers: give a list of name and value")
     headers = {str(one["name"]): str(one.get("value") or "") for one in given}
     if login := settings.get("basicAuth"):
-        pair = f"{login.get('username') or ''}:{login.get('password') or ''}"
-        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        headers["Authorization"] = basic_auth(str(login.get("username") or ""), str(login.get("password") or ""))
     return headers

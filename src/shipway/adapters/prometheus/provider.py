@@ -5,7 +5,6 @@ empty list, and NaN stays NaN.
 """
 
 import math
-from base64 import b64encode
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
-from shipway.api.metrics import Fetch, HttpAnswer, HttpCall, Sample
+from shipway.api.metrics import Fetch, HttpAnswer, HttpCall, Sample, basic_auth
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -86,8 +85,7 @@ def _headers(settings: Obj) -> dict[str, str]:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     basic: Obj = (settings.get("authentication") or {}).get("basicAuth") or {}
     if basic:
-        pair = f"{basic.get('username') or ''}:{basic.get('password') or ''}"
-        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        headers["Authorization"] = basic_auth(str(basic.get("username") or ""), str(basic.get("password") or ""))
     return {**headers, **{header["key"]: header.get("value") or "" for header in settings.get("headers") or []}}
 
 
