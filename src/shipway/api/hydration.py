@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from shipway.api.sources import RenderRequest
 
+MANIFEST = "manifest.yaml"
+"""The file of a folder that holds what its render gives."""
+
 
 class CommitSettings(Struct, frozen=True):
     """Who commits, and the Go templates of the message and of README.md; "" for those that come with us."""

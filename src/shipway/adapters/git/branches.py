@@ -26,13 +26,12 @@ from shipway.adapters.git.login import Access
 from shipway.adapters.git.mirrors import EVERYWHERE, Reach, refuse_local
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.urls import parse_remote, redact
-from shipway.api.hydration import BranchCommit, Folder
+from shipway.api.hydration import MANIFEST, BranchCommit, Folder
 from shipway.api.repositories import Credentials
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput, Unavailable
 
 NOTES = "refs/notes/hydrator.metadata"
-MANIFEST = "manifest.yaml"
 ADVICE = "label a Secret argocd.argoproj.io/secret-type: repository-write that may push to it"
 TRIES = 8
 """How often somebody else may be quicker."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import pygit2
 
+from shipway.adapters.git.revisions import person
 from shipway.adapters.git.signatures import signature_of
 from shipway.api.commits import Doubt, HistoryRequest, is_made_by
 from shipway.base.errors import Unavailable
@@ -87,4 +88,4 @@ def _author(repository: pygit2.Repository, oid: str) -> str:
     if not isinstance(found, pygit2.Commit | pygit2.Tag):
         raise Unavailable(f"{oid[:12]} is no commit", reason="NotMirrored")
     who = found.author if isinstance(found, pygit2.Commit) else found.tagger
-    return f"{who.name} <{who.email}>" if who is not None else "nobody"
+    return person(who) if who is not None else "nobody"

@@ -24,7 +24,7 @@ from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.readers import Readers, Standing
 from shipway.adapters.git.requests import GitRequests
-from shipway.adapters.git.revisions import annotated_tag, is_sha, resolve
+from shipway.adapters.git.revisions import annotated_tag, is_sha, person, resolve, text_of
 from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
@@ -323,8 +323,7 @@ class Mirrors:
             found = repository[commit].peel(pygit2.Commit)
         except (KeyError, ValueError):
             raise _not_mirrored(commit) from None
-        author = f"{_text(found.author.raw_name)} <{_text(found.author.raw_email)}>"
-        return DryCommit(author, rfc3339(Instant(float(found.author.time))), _text(found.raw_message))
+        return DryCommit(person(found.author), rfc3339(Instant(float(found.author.time))), text_of(found.raw_message))
 
     def tries(self, repo_url: str) -> Tries:
         """How often the remote was asked, for metrics and tests."""
@@ -408,8 +407,8 @@ class Mirrors:
         head = Head(
             commit=str(commit.id),
             trees=(),
-            author=f"{_text(commit.author.raw_name)} <{_text(commit.author.raw_email)}>",
-            message=_text(commit.raw_message)[:_MAX_MESSAGE],
+            author=person(commit.author),
+            message=text_of(commit.raw_message)[:_MAX_MESSAGE],
             committed_at=float(commit.commit_time),
             tag=annotated_tag(mirror.repository(), *request.named),
         )
@@ -431,11 +430,6 @@ def _ids(
 ) -> tuple[PathTree, ...]:
     look = GitSnapshot(repository, trees, root)
     return tuple(PathTree(path, look.oid(path)) for path in paths)
-
-
-def _text(raw: bytes | None) -> str:
-    """Commits may hold any bytes."""
-    return (raw or b"").decode("utf-8", "replace")
 
 
 def _root_of(repository: pygit2.Repository, commit: str) -> str:

@@ -112,3 +112,13 @@ def _nearby(repository: pygit2.Repository, wanted: str) -> str:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(sorted(names)[:5])
     return f"there are {shown}{' and others' if len(names) > 5 else ''}"
+
+
+def text_of(raw: bytes | None) -> str:
+    """Commits may hold any bytes."""
+    return (raw or b"").decode("utf-8", "replace")
+
+
+def person(signature: pygit2.Signature) -> str:
+    """`name <address>`."""
+    return f"{text_of(signature.raw_name)} <{text_of(signature.raw_email)}>"

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shipway.api.hydration import DryCommit
+from shipway.api.hydration import MANIFEST, DryCommit
 from shipway.gitops.hydration.references import references_in
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
 
-MANIFEST, METADATA, README = "manifest.yaml", "hydrator.metadata", "README.md"
+METADATA, README = "hydrator.metadata", "README.md"
 GIT_ATTRIBUTES = (".gitattributes", b"**/README.md linguist-generated=true\n**/hydrator.metadata linguist-generated=true")
 _SHORT = 7
 
