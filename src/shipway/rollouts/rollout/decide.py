@@ -90,25 +90,22 @@ class RolloutDecision(Decision, frozen=True):
 
 def decide(seen: Observed, now: Instant) -> Decision:
     """What is to be done about a Rollout now. Pure."""
-    decision, asks = _decided(seen, now), (*_asks(seen, now), *_asks_of_budgets(seen, now))
+    decision, asks = _decided(seen, now), _asks(seen, now)
     return msgspec.structs.replace(decision, asks=asks) if asks else decision
 
 
 def _asks(seen: Observed, now: Instant) -> tuple[Ask, ...]:
-    """What a plugin is asked now: only what the stored status says, and in every pass, for a call that nobody asks is ended."""
+    """What a plugin is asked now: only what the stored status says, and in every pass, for a call that nobody asks is ended.
+    And what is left of error budgets, where they decide."""
     call = None if isinstance(seen.spec, Invalid) else next_call(seen.rollout, seen.spec)
-    if call is None or not call.is_due(now):
+    calls = call is not None and call.is_due(now)
+    by_budget = STRATEGY_BY_BUDGET in annotations_of(seen.rollout) and not seen.unsynced
+    facts = gather(seen, now) if calls or by_budget else None
+    if facts is None or isinstance(facts, Invalid):
         return ()
-    facts = gather(seen, now)
-    is_outdated = isinstance(facts, Invalid) or facts.template_changed or facts.steps_changed
-    return () if is_outdated else (call.ask,)
-
-
-def _asks_of_budgets(seen: Observed, now: Instant) -> tuple[Ask, ...]:
-    if STRATEGY_BY_BUDGET not in annotations_of(seen.rollout) or seen.unsynced:
-        return ()
-    facts = gather(seen, now)
-    return budget_asks(facts) if not isinstance(facts, Invalid) else ()
+    is_outdated = facts.template_changed or facts.steps_changed
+    asked: tuple[Ask, ...] = (call.ask,) if call is not None and calls and not is_outdated else ()
+    return (*asked, *budget_asks(facts)) if by_budget else asked
 
 
 def _decided(seen: Observed, now: Instant) -> RolloutDecision:
