@@ -66,7 +66,6 @@ class Feed:
 
     def __init__(self, client: Client, part: Part, sink: Sink, clock: Clock, rng: random.Random) -> None:
         self.part = part
-        self.is_listed = False
         self.listed_at: float | None = None
         """When everything was listed last, by `Clock.elapsed`."""
         self.is_connected = False
@@ -79,6 +78,10 @@ class Feed:
         self._clock = clock
         self._rng = rng
         self._version = ""
+
+    @property
+    def is_listed(self) -> bool:
+        return self.listed_at is not None
 
     def forget_version(self) -> None:
         """What was watched is not what is there now: the next `run` lists first."""
@@ -116,7 +119,6 @@ class Feed:
         self.listed_at, self.is_connected, self.refusal = self._clock.elapsed(), True, ""
         self.highest = -1  # a restored server may count from a lower version
         self._met(listing.resource_version)
-        self.is_listed = True
         self._sink.listed(self, listing.items)
 
     async def _watch(self) -> None:
