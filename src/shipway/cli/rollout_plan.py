@@ -20,7 +20,8 @@ from shipway.cli.verify import rules_of, templates_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.objects.yaml import load_all
-from shipway.rollouts.plan import PlanRow, is_updating, plan, plans_by_budget, told, way_back
+from shipway.rollouts.plan import PlanRow, plan, plans_by_budget, told, way_back
+from shipway.rollouts.rollout.observe import is_updating
 from shipway.rollouts.verification.report import rows
 from shipway.rollouts.verification.report import told as told_of_rules
 from shipway.rollouts.view import Family, view_of

@@ -10,7 +10,8 @@ from shipway.api.rollout import BlueGreen, Canary, RolloutSpec, Step
 from shipway.kube.objects.resource import Obj
 from shipway.rollouts.budget.pinned import with_steps, without_pin
 from shipway.rollouts.budget.policy import policy_of
-from shipway.rollouts.rollout.facts import DEFAULT_DELAY, status_of_rollout
+from shipway.rollouts.rollout.facts import DEFAULT_DELAY
+from shipway.rollouts.rollout.observe import is_updating
 from shipway.rollouts.rollout.replicas import Aim, dynamic_counts, limits, nearest_split, routed_counts
 from shipway.rollouts.rollout.spec import max_weight, readable
 from shipway.rollouts.rollout.steps import describe
@@ -102,11 +103,6 @@ def plans_by_budget(rollout: Obj) -> tuple[PacePlan, ...]:
         PacePlan(one.pace, one.at_least, plan(with_steps(plain, list(one.steps)) if one.steps is not None else plain))
         for one in policy.strategies
     )
-
-
-def is_updating(rollout: Obj) -> bool:
-    status = status_of_rollout(rollout)
-    return status.current_pod_hash != status.stable_rs
 
 
 def _replicas(spec: RolloutSpec) -> int:

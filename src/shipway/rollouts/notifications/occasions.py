@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant, read_rfc3339
 from shipway.base.ids import digest
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, condition_of, metadata, name_of, spec_of, status_of
@@ -92,7 +92,4 @@ def _in_phase(runs: Sequence[Obj], phase: str) -> tuple[Occasion, ...]:
 
 
 def _since(name: str, at: str) -> Occasion:
-    try:
-        return Occasion(name, parse_rfc3339(at))
-    except ValueError:
-        return Occasion(name)
+    return Occasion(name, read_rfc3339(at))

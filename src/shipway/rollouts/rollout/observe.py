@@ -158,6 +158,12 @@ def _answers(world: World, rollout: Obj, spec: RolloutSpec) -> dict[Ask, Answer]
     return {ask: answer for ask in asks if (answer := world.answer(ask)) is not None}
 
 
+def is_updating(rollout: Obj) -> bool:
+    """Whether the status tells of a version that is not the stable one yet."""
+    status = status_of(rollout)
+    return (status.get("currentPodHash") or "") != (status.get("stableRS") or "")
+
+
 def _pinned(rollout: Obj) -> tuple[Rule, ...]:
     text = annotations_of(rollout).get(VERIFICATION, "")
     return read_pinned(text).rules if text else ()
@@ -173,9 +179,7 @@ def _verification(world: World, rollout: Obj, spec: RolloutSpec) -> Verification
         verification = Verification(kind, is_known, "" if is_known else world.refusal(kind), rules)
     if not any(rule.templates for rule in verification.rules) and not annotations_of(rollout).get(VERIFICATION):
         return verification
-    status = status_of(rollout)
-    is_updating = status.get("currentPodHash") != status.get("stableRS")
-    environment = _environment(world, rollout, spec) if is_updating else None
+    environment = _environment(world, rollout, spec) if is_updating(rollout) else None
     return msgspec.structs.replace(verification, environment=environment, environment_kinds=ENVIRONMENT_KINDS)
 
 

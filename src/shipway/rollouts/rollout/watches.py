@@ -20,7 +20,15 @@ from shipway.kube.objects.views import annotations_of, controller_of, name_of, n
 from shipway.kube.runtime.controller import ObjectKey, key_of
 from shipway.kube.runtime.decision import Indexed, Watch
 from shipway.rollouts.rollout.names import UNVERIFIED, VERIFICATION
-from shipway.rollouts.rollout.observe import BY_OWNER, Verification, analyses, managed_routes, routers_of, service_names
+from shipway.rollouts.rollout.observe import (
+    BY_OWNER,
+    Verification,
+    analyses,
+    is_updating,
+    managed_routes,
+    routers_of,
+    service_names,
+)
 from shipway.rollouts.rollout.spec import parse
 from shipway.rollouts.traffic.router import sees_nothing
 
@@ -81,9 +89,7 @@ def held(rollout: Obj) -> Iterable[str]:
 
 def judged(rollout: Obj) -> Iterable[str]:
     """The namespace of a Rollout whose update verification rules judge: what changes there may void their verdict."""
-    status = status_of(rollout)
-    is_updating = status.get("currentPodHash") != status.get("stableRS")
-    return (namespace_of(rollout),) if is_updating and VERIFICATION in annotations_of(rollout) else ()
+    return (namespace_of(rollout),) if is_updating(rollout) and VERIFICATION in annotations_of(rollout) else ()
 
 
 def own_and_beside(rollout: Obj) -> Iterable[ObjectKey | Indexed]:
