@@ -65,14 +65,14 @@ class Target:
             return True
         return False
 
-    async def events(self, kind: str, last: str) -> list[tuple[str, ...]]:
-        """(type, reason, message) of the events about objects of a kind, told once each, as soon as one has the reason `last`:
-        events come after the state that they tell of."""
+    async def events(self, kind: str, number: int) -> list[tuple[str, ...]]:
+        """(type, reason, message) of the events about objects of a kind, told once each, as soon as there are `number`
+        different ones: events come after the state that they tell of."""
 
         async def told() -> list[tuple[str, ...]]:
             found = [e for e in await self.all(EVENTS) if e["involvedObject"]["kind"] == kind]
             listed = sorted({(e["type"], e["reason"], masked(e["message"])) for e in found})
-            return listed if any(reason == last for _, reason, _ in listed) else []
+            return listed if len(listed) >= number else []
 
         return await self.until(told)
 

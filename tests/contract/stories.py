@@ -85,14 +85,14 @@ async def a_deployment_is_rolled_out_and_back(target: Target) -> Any:
     await target.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 1}})
     await target.rolled_out()
     facts.append(await deployment_facts(target))
-    facts.append([e for e in await target.events("ReplicaSet", "SuccessfulCreate") if e[1] == "SuccessfulCreate"])
+    facts.append([e for e in await target.events("ReplicaSet", 2) if e[1] == "SuccessfulCreate"])
     return facts
 
 
 async def a_deployment_is_recreated_paused_and_resumed(target: Target) -> Any:
     await target.create(DEPLOYMENTS, workload("web", replicas=2, strategy={"type": "Recreate"}))
     await target.rolled_out()
-    first = await target.events("Deployment", "ScalingReplicaSet")
+    first = await target.events("Deployment", 1)
     await target.patch(DEPLOYMENTS, "web", {"spec": {"paused": True}})
     await target.patch(DEPLOYMENTS, "web", new_image("slow:1"), type="strategic")
 
@@ -105,7 +105,7 @@ async def a_deployment_is_recreated_paused_and_resumed(target: Target) -> Any:
     paused = await deployment_facts(target)
     await target.patch(DEPLOYMENTS, "web", {"spec": {"paused": None}})
     await target.rolled_out()
-    return [first, paused, await deployment_facts(target), await target.events("Deployment", "ScalingReplicaSet")]
+    return [first, paused, await deployment_facts(target), await target.events("Deployment", 2)]
 
 
 async def a_deployment_gets_stuck(target: Target) -> Any:
@@ -172,7 +172,7 @@ async def job_facts(target: Target, kind: str) -> Any:
     ]
     status = {**counts(job), "completedIndexes": status_of(job).get("completedIndexes")}
     times = sorted(key for key in status_of(job) if key.endswith("Time"))
-    told = await target.events("Job", {"Complete": "Completed", "Failed": "BackoffLimitExceeded"}[kind])
+    told = await target.events("Job", {"Complete": 4, "Failed": 2}[kind])
     return [status, times, conditions(job), sorted(pods, key=str), told]
 
 
@@ -209,7 +209,7 @@ async def a_stateful_set_is_updated(target: Target) -> Any:
     await target.patch(STATEFUL_SETS, "db", new_image("slow:1"), type="strategic")
     second = await note()
     await target.patch(STATEFUL_SETS, "db", {"spec": {"replicas": 1}})
-    return [first, second, await note(), await target.events("StatefulSet", "SuccessfulDelete")]
+    return [first, second, await note(), await target.events("StatefulSet", 4)]
 
 
 async def a_daemon_runs(target: Target) -> Any:
@@ -231,7 +231,7 @@ async def a_daemon_runs(target: Target) -> Any:
 
     first = await note()
     await target.patch(DAEMON_SETS, "db", new_image("slow:1"), type="strategic")
-    return [first, await note(), await target.events("DaemonSet", "SuccessfulDelete")]
+    return [first, await note(), await target.events("DaemonSet", 2)]
 
 
 async def a_budget_is_kept(target: Target) -> Any:

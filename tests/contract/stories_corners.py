@@ -83,7 +83,7 @@ async def pods_are_adopted_and_let_go(target: Target) -> Any:
         adopted,
         released,
         counts(await target.get(REPLICA_SETS, "web")),
-        await target.events("ReplicaSet", "SuccessfulCreate"),
+        await target.events("ReplicaSet", 1),
     ]
 
 
@@ -112,7 +112,7 @@ async def a_job_is_suspended_and_resumed(target: Target) -> Any:
     pods = await target.all(PODS)
     await target.patch(JOBS, "work", {"spec": {"suspend": False}})
     done = await target.until(lambda: has("Complete", "True"))
-    told = await target.events("Job", "Completed")
+    told = await target.events("Job", 4)
     return [counts(suspended), conditions(suspended), len(pods), conditions(done), counts(done), told]
 
 
@@ -126,7 +126,7 @@ async def a_job_takes_too_long(target: Target) -> Any:
 
     failed = await target.until(has_failed)
     await target.until(lambda: target.is_gone(JOBS, "work"))
-    return [conditions(failed), counts(failed), len(await target.all(PODS)), await target.events("Job", "DeadlineExceeded")]
+    return [conditions(failed), counts(failed), len(await target.all(PODS)), await target.events("Job", 3)]
 
 
 async def a_partition_holds_ordinals_back(target: Target) -> Any:
@@ -204,7 +204,7 @@ async def a_pod_that_fits_nowhere(target: Target) -> Any:
         return found[0][:3] if found else None
 
     facts = [await target.until(lambda: is_refused("huge")), await target.until(lambda: is_refused("picky"))]
-    facts.append(sorted({event[:2] for event in await target.events("Pod", "FailedScheduling")}))
+    facts.append(sorted({event[:2] for event in await target.events("Pod", 2)}))
     for name in ("huge", "picky"):
         await target.client.delete(PODS, target.namespace, name)
     await target.until(lambda: target.is_gone(PODS, "huge"))
