@@ -195,6 +195,25 @@ async def test_wishes_that_come_one_after_another_do_not_wait_for_those_after_th
     assert max(waited) < 3 * (1 + min(waited)), "a turn, and the look itself"
 
 
+async def test_a_branch_that_was_pushed_since_the_last_look_is_found_at_once(world: World) -> None:
+    await world.ask(world.request(b"a"))
+    new = world.shop.commit({"apps/a/x.yaml": "a: 2\n"})
+    world.shop.push("main:feature/cart")
+    assert (await world.mirrors.head(world.request(b"a", "feature/cart"))).commit == new
+    assert world.mirrors.tries(world.url).asked == 2
+
+
+async def test_many_who_ask_for_a_branch_that_is_nowhere_share_their_looks(world: World) -> None:
+    await world.ask(world.request(b"a"))
+
+    async def miss(number: int) -> None:
+        with pytest.raises(NotFound, match="revision 'nowhere' does not exist"):
+            await world.mirrors.head(world.request(b"%d" % number, "nowhere"))
+
+    await asyncio.gather(*map(miss, range(1000)))
+    assert world.mirrors.tries(world.url).asked <= 4
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_after_any_history_everybody_knows_what_a_fresh_look_finds(world: World, seed: int) -> None:
     rng = random.Random(seed)

@@ -137,7 +137,7 @@ async def test_every_way_to_name_a_revision(mirrors, shop):
 
 
 @pytest.mark.compat("argocd:spec.source.targetRevision")
-async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
+async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop, clock):
     commits = {}
     for tag in ("v1.0.0", "v1.10.0", "v1.9.0", "v2.0.0-rc.1"):
         commits[tag] = shop.commit({"version": tag})
@@ -145,6 +145,7 @@ async def test_a_range_of_versions_is_the_highest_tag_in_it(mirrors, shop):
     shop.push("main", "--tags")
     assert (await mirrors.head(ask(shop, "1.*"))).commit == commits["v1.10.0"]
     assert (await mirrors.head(ask(shop, "~1.9"))).commit == commits["v1.9.0"]
+    clock.time += 6.0
     with pytest.raises(NotFound):
         await mirrors.head(ask(shop, "^2"))
 
@@ -159,7 +160,7 @@ async def test_an_annotated_tag_is_told_however_often_it_is_asked_for(mirrors, s
 
 
 @pytest.mark.compat("argocd:spec.source.tagPrefix")
-async def test_a_range_chooses_among_the_tags_with_a_prefix(mirrors, shop):
+async def test_a_range_chooses_among_the_tags_with_a_prefix(mirrors, shop, clock):
     """Two services of one repository follow one range, each among tags of its own; a new tag is news to its reader alone."""
     commits = {}
     for tag in ("web/v1.1.0", "api-1.4.0", "v1.9.0", "web/v2.0.0"):
@@ -169,6 +170,7 @@ async def test_a_range_chooses_among_the_tags_with_a_prefix(mirrors, shop):
     web, api, plain = (ask(shop, "1.x", tag_prefix=prefix) for prefix in ("web/", "api-", ""))
     stood = [(await mirrors.head(one)).commit for one in (web, api, plain)]
     assert stood == [commits["web/v1.1.0"], commits["api-1.4.0"], commits["v1.9.0"]]
+    clock.time += 6.0
     with pytest.raises(NotFound, match=r"revision '1\.x' does not exist"):
         await mirrors.head(ask(shop, "1.x", tag_prefix="admin/"))
     news = []

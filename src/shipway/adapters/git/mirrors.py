@@ -133,8 +133,16 @@ class Mirrors:
 
         with readers.asking(request.named):
             try:
+                looks = mirror.tries.asked
                 if not (self._is_narrower(readers, request) or mirror.has(request.revision)):
                     await self._look(mirror, remote, request.revision)
+                try:
+                    return await self.mended(request.repo_url, found)
+                except NotFound:
+                    if mirror.tries.asked != looks:
+                        raise
+                mirror.wished()  # the last look was before the question: what it did not find may have been pushed since
+                await self._look(mirror, remote, request.revision)
                 return await self.mended(request.repo_url, found)
             except ShipwayError:
                 readers.miss(request)
