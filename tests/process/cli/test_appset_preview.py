@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
+from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.engines import EngineProcess, engine_process
 from shipway.assembly.installation import make_applied_key
 from shipway.assembly.settings import RunSettings
@@ -113,46 +113,74 @@ async def test_what_is_wrong_is_told_and_is_an_error(
     assert "error: spec.generators[0].git: repository" in capsys.readouterr().err
 
 
-async def test_branches_of_a_forge_become_applications_as_soon_as_a_webhook_tells_of_them(
+def environments(forge: str, repository: str) -> Obj:
+    """An environment for each branch of `acme/shop` that is main or a feature, from the folder `deploy` of that branch."""
+    appset = fleet("unused")
+    token = {"secretName": "forge", "key": "token"}
+    block = {"organization": "acme", "api": forge, "allBranches": True, "tokenRef": token}
+    name = "{{ .repository }}-{{ .branchNormalized }}"
+    appset["spec"]["generators"] = [{"scmProvider": {"github": block, "filters": [{"branchMatch": "^(main|Feature/)"}]}}]
+    appset["spec"]["template"] = {
+        "metadata": {"name": name},
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": repository, "path": "deploy", "targetRevision": "{{ .branch }}"},
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
+            "syncPolicy": {"automated": {}, "syncOptions": ["CreateNamespace=true"]},
+        },
+    }
+    return appset
+
+
+def page(text: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: page}}\ndata: {{text: {text}}}\n"
+
+
+async def until_live(session: Session, namespace: str, text: str) -> None:
+    def shows(found: Obj | None) -> bool:
+        return found is not None and found["data"] == {"text": text}
+
+    await wait_until(session.client, One(CONFIG_MAPS, namespace, "page"), shows, seconds=60)
+
+
+@pytest.mark.proves("002-03")
+async def test_each_branch_of_a_forge_has_its_environment_as_soon_as_a_webhook_tells_of_it(
     session: Session, tmp_path: Path
 ) -> None:
     secret = {"metadata": {"namespace": "argocd", "name": "forge"}, "stringData": {"token": TOKEN}}
     await session.client.create(SECRETS, secret)
     await make_applied_key(session.client, "argocd")
-    settings = RunSettings(engines=("appsets",), cache=tmp_path / "cache")
+    copy, url = seed(tmp_path, "shop", {"deploy/page.yaml": page("main")})
+
+    def push_branch(name: str) -> None:
+        copy.git("checkout", "-q", "-B", name, "main")
+        copy.commit({"deploy/page.yaml": page(name)})
+        copy.push(name)
+
+    push_branch("Feature/Login")
+    settings = RunSettings(engines=("appsets", "gitops"), cache=tmp_path / "cache", allow_local=True)
     async with forge_server("github") as forge, engine_process(session.client, CLOCK, settings) as process:
         shop = Repo("shop", {"main": set(), "Feature/Login": set()})
         forge.repos = [shop]
-        appset = fleet("unused")
-        block = {
-            "organization": "acme",
-            "api": forge.url,
-            "allBranches": True,
-            "tokenRef": {"secretName": "forge", "key": "token"},
-        }
-        appset["spec"]["generators"] = [{"scmProvider": {"github": block, "filters": [{"branchMatch": "^(main|Feature/)"}]}}]
-        appset["spec"]["template"]["metadata"]["name"] = "{{ .repository }}-{{ .branchNormalized }}"
-        appset["spec"]["template"]["spec"]["source"] = {
-            "repoURL": "{{ .url }}",
-            "path": "deploy",
-            "targetRevision": "{{ .branch }}",
-        }
+
+        def told(*refs: str) -> int:
+            return process.pushed(PushEvent(("https://forge.test/acme/shop.git",), refs))
+
         async with asyncio.TaskGroup() as group:
             running = group.create_task(run(process))
-            await session.client.create(APPLICATION_SETS, appset)
-            await until_named(session, "shop-main", "shop-feature-login")
+            await session.client.create(APPLICATION_SETS, environments(forge.url, url))
+            await until_live(session, "shop-main", "main")
+            await until_live(session, "shop-feature-login", "Feature/Login")
+            push_branch("Feature/Cart")
             shop.branches |= {"Feature/Cart": set(), "other": set()}
-            assert process.pushed(PushEvent(("https://forge.test/acme/shop.git",), ("refs/heads/Feature/Cart",))) == 1
-            made = await until_named(session, "shop-main", "shop-feature-login", "shop-feature-cart")
-            assert {spec_of(one)["source"]["targetRevision"] for one in made} == {"main", "Feature/Login", "Feature/Cart"}
-            shop.branches["Feature/cart"] = set()  # the same name, once it is one
-            process.pushed(PushEvent(("https://forge.test/acme/shop.git",), ()))
-            is_said = "contains applications with duplicate name: shop-feature-cart"
-            await wait_until(
-                session.client,
-                One(APPLICATION_SETS, "argocd", "fleet"),
-                lambda one: is_said in str(status_of(one or {})),
-                seconds=20,
-            )
+            assert told("refs/heads/Feature/Cart") == 1
+            await until_live(session, "shop-feature-cart", "Feature/Cart")
             await until_named(session, "shop-main", "shop-feature-login", "shop-feature-cart")
+            shop.branches["Feature/cart"] = set()  # the same name, once it is one
+            told()
+            is_said = "contains applications with duplicate name: shop-feature-cart"
+            appset = One(APPLICATION_SETS, "argocd", "fleet")
+            await wait_until(session.client, appset, lambda one: is_said in str(status_of(one or {})), seconds=20)
+            await until_named(session, "shop-main", "shop-feature-login", "shop-feature-cart")
+            await until_live(session, "shop-feature-cart", "Feature/Cart")
             running.cancel()
