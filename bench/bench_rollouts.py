@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,10 @@ class Bench:
         return sum(float(value) for value in re.findall(r"^apiserver_request_total{.*} (\S+)$", told, re.MULTILINE))
 
 
+Story = Callable[[Bench, int], Awaitable[dict[str, float]]]
+"""What happens, and its figures, told to the one outside and the pid of the engine."""
+
+
 def is_healthy(revision: str) -> Callable[[Obj], bool]:
     def check(found: Obj) -> bool:
         image = dig(found, "spec", "template", "spec", "containers", 0, "image")
@@ -143,19 +147,17 @@ def is_thrown_out(found: Obj) -> bool:
     return status.get("phase") == "Degraded" and not status.get("updatedReplicas") and status.get("availableReplicas") == 2
 
 
+def shipway(kubeconfig: Path) -> list[str]:
+    """The command of a production process for rollouts."""
+    engines = ["--namespace", SPACE, "--engines", "rollouts", "--listen", "127.0.0.1:0"]
+    return [str(Path(sys.executable).with_name("shipway")), "run", "--kubeconfig", str(kubeconfig), *engines]
+
+
 @asynccontextmanager
-async def engine(kubeconfig: Path) -> AsyncGenerator[int, None]:
-    """A production process for rollouts; yields its pid."""
-    command = ["run", "--kubeconfig", str(kubeconfig), "--namespace", SPACE, "--engines", "rollouts"]
-    process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("shipway"),
-        *command,
-        "--listen",
-        "127.0.0.1:0",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
+async def running(command: list[str]) -> AsyncGenerator[int, None]:
+    """A process of that command; yields its pid."""
+    nowhere = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=nowhere, stderr=nowhere, start_new_session=True)
     try:
         yield process.pid
     finally:
@@ -174,6 +176,11 @@ def memory_mb(pid: int) -> float:
 
 
 async def run() -> dict[str, float]:
+    return await on_a_control_plane(shipway, story)
+
+
+async def on_a_control_plane(engine: Callable[[Path], list[str]], story: Story) -> dict[str, float]:
+    """The figures of a story with the engine that this command starts; none without `make kube`."""
     binary = built_binary()
     if binary is None:
         return {}
@@ -181,18 +188,18 @@ async def run() -> dict[str, float]:
         async with ControlPlane.start(binary, Path(folder)) as plane:
             transport = HttpTransport(load_kubeconfig(plane.kubeconfig, None))
             try:
-                return await measured(Bench(Client(transport)), plane.kubeconfig)
+                return await measured(Bench(Client(transport)), engine(plane.kubeconfig), story)
             finally:
                 await transport.close()
 
 
-async def measured(bench: Bench, kubeconfig: Path) -> dict[str, float]:
+async def measured(bench: Bench, command: list[str], story: Story) -> dict[str, float]:
     for crd in load_crds():
         await bench.client.create(CRDS, crd)
     while ROLLOUTS not in await bench.client.discover():
         await CLOCK.sleep(0.1)
     await bench.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-    async with asyncio.TaskGroup() as group, engine(kubeconfig) as pid:
+    async with asyncio.TaskGroup() as group, running(command) as pid:
         played = [group.create_task(bench.follow()), group.create_task(bench.kubelet())]
         await CLOCK.sleep(5.0)
         figures = await story(bench, pid)
