@@ -10,7 +10,8 @@ ForgeKind = Literal["github", "gitlab", "gitea"]
 class PullRequestsQuery(Struct, frozen=True):
     """Which pull requests are open in a repository? `owner` is empty at GitLab, where `repo` is a project's path or number.
 
-    The token is not here: `secret` and `key` say where it lies, in the namespace of the set.
+    The token is not here: `secret` and `key` say where it lies, in the namespace of the set; `app_secret` names the Secret with
+    a GitHub App whose installation lends one.
     """
 
     kind: ForgeKind
@@ -21,6 +22,7 @@ class PullRequestsQuery(Struct, frozen=True):
     state: str = ""
     secret: str = ""
     key: str = ""
+    app_secret: str = ""
     is_insecure: bool = False
 
     @property
@@ -67,6 +69,7 @@ class BranchesQuery(Struct, frozen=True):
     filters: tuple[BranchFilter, ...] = ()
     secret: str = ""
     key: str = ""
+    app_secret: str = ""
     is_insecure: bool = False
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import labels_of, name_of
@@ -181,6 +182,16 @@ def parse_repository(secret: Obj) -> Repository | None:
             project=values.get("project", ""),
         ),
     )
+
+
+def github_app_of(secret: Obj) -> GitHubApp:
+    """The App that a Secret holds under Argo CD's keys, whatever else it is for. Raises `InvalidInput` (InvalidLogin)."""
+    name, values = name_of(secret), secret_values(secret)
+    app, problem = _github_app(values), _app_problem(name, values)
+    if app is None or problem:
+        missing = f"Secret {name} holds no GitHub App: give githubAppID and githubAppPrivateKey"
+        raise InvalidInput(problem or missing, reason="InvalidLogin")
+    return app
 
 
 def _github_app(values: dict[str, str]) -> GitHubApp | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 from msgspec import Struct
 
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
@@ -54,7 +55,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
         repositories = await stack.enter_async_context(repositories_now(client, clock, namespace))
         mirrors = Mirrors(cache / "mirrors", clock=clock, credentials=repositories.credentials)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        forges = ForgeAccess(client, namespace, HttpFetch(session))
+        forges = ForgeAccess(client, namespace, HttpFetch(session), InstallationTokens(clock))
         async with Factories.open(mirrors, repositories, clock, forges) as factories:
             wanted = await _evaluated(appset, spec, await cluster_secrets(client, namespace), factories, clock)
     live = (await client.list(APPLICATIONS, namespace_of(appset))).items

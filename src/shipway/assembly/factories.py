@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.adapters.forges.branches import branches
+from shipway.adapters.forges.port import github_root
 from shipway.adapters.forges.pull_requests import pull_requests
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.urls import place_of
@@ -17,6 +20,7 @@ from shipway.api.forges import Branch, BranchesQuery, PullRequest, PullRequestsQ
 from shipway.api.kinds import SECRETS
 from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
+from shipway.api.repositories import Credentials, GitHubApp, github_app_of
 from shipway.api.sources import Head, HeadRequest, PathTree
 from shipway.api.templates import Filled
 from shipway.appsets.asks import BranchesAsk, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk, canonical
@@ -45,24 +49,38 @@ class _Known(Struct, frozen=True):
 
 
 class ForgeAccess(Struct, frozen=True):
-    """How forges are reached: `client` reads the Secrets with their tokens, in `namespace` only.
+    """How forges are reached: `client` reads the Secrets with their tokens, in `namespace` only; `apps` lends those of GitHub
+    Apps.
 
     Whoever writes a set says where the token goes, so sets of other namespaces are not lent any."""
 
     client: Client
     namespace: str
     fetch: Fetch
+    apps: InstallationTokens
 
-    async def token(self, ask: PullRequestsAsk | BranchesAsk) -> str:
-        """The token, "" where none is named. Raises Denied, or NotFound naming the Secret or its key."""
+    async def login(self, ask: PullRequestsAsk | BranchesAsk) -> tuple[str, str]:
+        """Where the forge's API is ("" for its usual place), and the token, "" where none is named.
+
+        Raises Denied, NotFound or InvalidInput naming the Secret or its key, Unavailable when an App is lent none."""
         if ask.namespace != self.namespace:
             raise Denied(f"generators that ask a forge are for sets in {self.namespace} only", reason="ForgeNotAllowed")
-        if not ask.query.secret:
-            return ""
-        secret = secret_values(await self.client.get(SECRETS, ask.namespace, ask.query.secret))
-        if ask.query.key not in secret:
-            raise InvalidInput(f"Secret {ask.namespace}/{ask.query.secret} has no key {ask.query.key}", reason="NoToken")
-        return secret[ask.query.key].strip()
+        query = ask.query
+        if query.app_secret:
+            return await self._lent(query, github_app_of(await self.client.get(SECRETS, ask.namespace, query.app_secret)))
+        if not query.secret:
+            return query.api, ""
+        secret = secret_values(await self.client.get(SECRETS, ask.namespace, query.secret))
+        if query.key not in secret:
+            raise InvalidInput(f"Secret {ask.namespace}/{query.secret} has no key {query.key}", reason="NoToken")
+        return query.api, secret[query.key].strip()
+
+    async def _lent(self, query: PullRequestsQuery | BranchesQuery, app: GitHubApp) -> tuple[str, str]:
+        """What the set says of the API counts before what the Secret says, as in Argo CD."""
+        api = query.api or app.base_url
+        there = replace(app, base_url=github_root(api.rstrip("/")) if api else "")
+        owner = query.place.partition("/")[0]
+        return api, await self.apps.token(Credentials(insecure=query.is_insecure), there, owner)
 
 
 class Factories:
@@ -107,11 +125,13 @@ class Factories:
 
     async def pull_requests(self, ask: PullRequestsAsk) -> tuple[PullRequest, ...]:
         self._remember(ask)
-        return await pull_requests(self._forges.fetch, ask.query, await self._forges.token(ask))
+        api, token = await self._forges.login(ask)
+        return await pull_requests(self._forges.fetch, replace(ask.query, api=api), token)
 
     async def branches(self, ask: BranchesAsk) -> tuple[Branch, ...]:
         self._remember(ask)
-        return await branches(self._forges.fetch, ask.query, await self._forges.token(ask))
+        api, token = await self._forges.login(ask)
+        return await branches(self._forges.fetch, replace(ask.query, api=api), token)
 
     def told_by(self, event: PushEvent) -> list[Ask]:
         """Which questions to forges a webhook may be news to: pull requests of its repository, branches of its organization."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 from msgspec import Struct
 
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
@@ -97,7 +98,7 @@ class GitMeans(Struct, frozen=True):
             )
             sources = await stack.enter_async_context(opened)
             scripts = await stack.enter_async_context(Scripts.open(clock))
-            forges = ForgeAccess(client, settings.namespace, HttpFetch(session))
+            forges = ForgeAccess(client, settings.namespace, HttpFetch(session), InstallationTokens(clock))
             factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock, forges))
             opened_history = Deployments.open(settings, key, sources.renderer.render, clock)
             deployments = await stack.enter_async_context(opened_history)

@@ -5,7 +5,9 @@ from base64 import urlsafe_b64decode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
@@ -18,12 +20,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from msgspec.structs import replace
 
 from shipway.adapters.git.connection import connect
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.http.fetch import HttpFetch
+from shipway.api.forges import PullRequestsQuery
+from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.repositories import Credentials, GitHubApp
 from shipway.api.sources import HeadRequest
+from shipway.appsets.asks import PullRequestsAsk
+from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.base.clock import Instant, SystemClock, rfc3339
-from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
+from shipway.base.ids import RandomIds
 from shipway.demo.git_server import GitServer
+from shipway.kube.client.client import Client
+from shipway.localcluster.apiserver.server import ApiServer
 from tests.git_hosts import Door, basic, secrets_in
 from tests.github_description import flaws, refusal
 from tests.repository import WorkingCopy
@@ -57,6 +68,7 @@ class GitHub:
         app = web.Application(middlewares=[as_described])
         app.router.add_post("/api/v3/app/installations/{id}/access_tokens", self._token)
         app.router.add_get("/api/v3/app/installations", self._installations)
+        app.router.add_get("/api/v3/repos/shop/web/pulls", self._pulls)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -81,6 +93,13 @@ class GitHub:
         self.tokens.append(f"ghs_{len(self.tokens)}_s3cr3t")
         ends = rfc3339(Instant(SystemClock().now() + self.lasts))
         return web.json_response({"token": self.tokens[-1], "expires_at": ends}, status=201)
+
+    async def _pulls(self, request: web.Request) -> web.Response:
+        self.seen.append(request.path)
+        if request.headers.get("Authorization") != f"Bearer {self.tokens[-1] if self.tokens else ''}":
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        ends = {"head": {"ref": "fix", "sha": "a" * 40}, "base": {"ref": "main", "sha": "0" * 40}, "user": {"login": "ada"}}
+        return web.json_response([{"id": 9, "number": 3, "title": "Fix", "labels": [], **ends}])
 
     def _is_ours(self, request: web.Request) -> bool:
         kind, _, jwt = request.headers.get("Authorization", "").partition(" ")
@@ -183,3 +202,42 @@ async def test_what_github_refuses_says_what_to_check(hosts: Hosts) -> None:
     hosts.app, hosts.mirrors = replace(ours, private_key="-----BEGIN nonsense"), hosts.process("e")
     with pytest.raises(InvalidInput, match=r"nobody/web\.git: githubAppPrivateKey is no RSA private key"):
         await hosts.head()
+
+
+@asynccontextmanager
+async def generators_of(github: GitHub) -> AsyncGenerator[Factories, None]:
+    """Who answers for generators, where the Secret `bot` holds the App and `broken` half of one."""
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
+    client = Client(server, manager="test")
+    await client.create(NAMESPACES, {"metadata": {"name": "argocd"}})
+    whole = {"githubAppID": "7", "githubAppPrivateKey": PEM, "githubAppEnterpriseBaseUrl": github.url}
+    for name, values in (
+        ("bot", whole),
+        ("broken", {"githubAppID": "7"}),
+        ("stale", {**whole, "githubAppInstallationID": "1"}),
+    ):
+        await client.create(SECRETS, {"metadata": {"namespace": "argocd", "name": name}, "stringData": values})
+    unused: Any = None
+    async with aiohttp.ClientSession() as session:
+        access = ForgeAccess(client, "argocd", HttpFetch(session), InstallationTokens(SystemClock()))
+        yield Factories(unused, unused, unused, access)
+    await server.close()
+
+
+def pulls_as(app: str, api: str = "") -> PullRequestsAsk:
+    return PullRequestsAsk(PullRequestsQuery("github", "shop", "web", api=api, app_secret=app), "argocd")
+
+
+@pytest.mark.compat("argocd:appset.pullRequest")
+async def test_a_generator_asks_the_forge_as_an_app() -> None:
+    async with GitHub().open() as github, generators_of(github) as generators:
+        for ask in (pulls_as("bot"), pulls_as("bot", github.url.removesuffix("/api/v3"))):
+            (one,) = await generators.pull_requests(ask)
+            assert (one.number, one.branch) == (3, "fix")
+        assert len(github.tokens) == 1, "one token for both"
+        with pytest.raises(InvalidInput, match="Secret broken: githubAppPrivateKey is missing"):
+            await generators.pull_requests(pulls_as("broken"))
+        with pytest.raises(NotFound):
+            await generators.pull_requests(pulls_as("nowhere"))
+        with pytest.raises(Unavailable, match="check githubAppInstallationID"):
+            await generators.pull_requests(pulls_as("stale"))

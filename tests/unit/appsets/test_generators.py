@@ -258,7 +258,7 @@ def test_branches_of_an_organization() -> None:
         ({"pullRequest": {}}, "exactly one of github, gitlab, gitea"),
         ({"pullRequest": {"github": {"owner": "a"}}}, "it needs owner and repo"),
         ({"pullRequest": {"gitea": {"owner": "a", "repo": "b"}}}, "it needs owner, repo and api"),
-        ({"pullRequest": {"github": {"owner": "a", "repo": "b", "appSecretName": "c"}}}, "give a tokenRef"),
+        ({"pullRequest": {"gitlab": {"project": "a", "appSecretName": "c"}}}, "only GitHub has Apps; give a tokenRef"),
         ({"list": {}, "clusters": {}}, "this one has list and clusters"),
         ({"matrix": {"generators": [listed(), listed(), listed()]}}, "found more than two generators"),
         ({"merge": {"mergeKeys": ["a"], "generators": [listed()]}}, "Merge requires two or more"),

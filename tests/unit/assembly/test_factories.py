@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from shipway.adapters.git.github_app import InstallationTokens
 from shipway.api.forges import BranchesQuery, PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
@@ -30,15 +31,15 @@ async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_oth
     for name in ("argocd", "team-a"):
         await client.create(NAMESPACES, {"metadata": {"name": name}})
         await client.create(SECRETS, {"metadata": {"namespace": name, "name": "forge"}, "stringData": {"token": "s3cret\n"}})
-    access = ForgeAccess(client, "argocd", nobody)
-    assert await access.token(ask()) == "s3cret"
-    assert await access.token(ask("")) == ""
+    access = ForgeAccess(client, "argocd", nobody, InstallationTokens(SystemClock()))
+    assert await access.login(ask()) == ("", "s3cret")
+    assert await access.login(ask("")) == ("", "")
     with pytest.raises(Denied, match="for sets in argocd only"):
-        await access.token(ask(namespace="team-a"))
+        await access.login(ask(namespace="team-a"))
     with pytest.raises(InvalidInput, match="Secret argocd/forge has no key other"):
-        await access.token(ask(key="other"))
+        await access.login(ask(key="other"))
     with pytest.raises(NotFound):
-        await access.token(ask("missing"))
+        await access.login(ask("missing"))
     await server.close()
 
 

@@ -32,7 +32,7 @@ class Forge(Struct, frozen=True):
     fills_pages: bool = True
 
 
-def _github_root(api: str) -> str:
+def github_root(api: str) -> str:
     """GitHub Enterprise serves its API below a path."""
     return api if urlsplit(api).netloc.startswith("api.") or api.endswith("/api/v3") else f"{api}/api/v3"
 
@@ -41,7 +41,7 @@ FORGES: dict[ForgeKind, Forge] = {
     "github": Forge(
         "GitHub",
         "https://api.github.com",
-        _github_root,
+        github_root,
         lambda token: {"Authorization": f"Bearer {token}", "X-GitHub-Api-Version": "2022-11-28"},
     ),
     "gitlab": Forge("GitLab", "https://gitlab.com", lambda api: f"{api}/api/v4", lambda token: {"PRIVATE-TOKEN": token}),

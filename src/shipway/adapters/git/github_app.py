@@ -1,4 +1,5 @@
-"""Logging in as a GitHub App: we sign who we are, GitHub lends a token for an hour, git uses it as a password.
+"""Logging in as a GitHub App: we sign who we are, GitHub lends a token for an hour. Git uses it as a password, and whoever asks
+its API sends it along.
 
 GitHub's REST API: `POST /app/installations/{id}/access_tokens` with a JSON Web Token (RS256) that the App's private key signed.
 GitHub Enterprise has the same below its own base URL. A token is asked for once and used until shortly before its end.
@@ -54,14 +55,19 @@ class InstallationTokens:
         app = credentials.github_app
         if app is None:
             return credentials
+        token = await self.token(credentials, app, _owner_of(address))
+        return replace(credentials, username=USERNAME, password=token, github_app=None)
+
+    async def token(self, credentials: Credentials, app: GitHubApp, owner: str) -> str:
+        """What the App's installation for an owner lends. `credentials`: by which way to GitHub. Raises as `login`."""
         async with self._lock:
-            key = (app, "" if app.installation_id else _owner_of(address))
+            key = (app, "" if app.installation_id else owner)
             lent = self._lent.get(key)
             if lent is None or lent.until <= self._clock.now():
                 lent = self._lent[key] = await self._ask(credentials, app, key[1])
         if lent.error is not None:
             raise Unavailable(lent.error.message, after=lent.error.after, reason=lent.error.reason)
-        return replace(credentials, username=USERNAME, password=lent.token, github_app=None)
+        return lent.token
 
     async def _ask(self, credentials: Credentials, app: GitHubApp, owner: str) -> _Lent:
         now = self._clock.now()

@@ -13,12 +13,12 @@ Block = TypeVar("Block", ForgeRepository, ForgeOrganization)
 
 
 def only_forge(github: Block | None, gitlab: Block | None, gitea: Block | None, where: str) -> tuple[ForgeKind, Block]:
-    """The one forge that a generator names. Raises InvalidInput where it names none, several, or a GitHub App."""
+    """The one forge that a generator names. Raises InvalidInput where it names none or several, or a GitHub App elsewhere."""
     named: list[tuple[ForgeKind, Block | None]] = [("github", github), ("gitlab", gitlab), ("gitea", gitea)]
     found: list[tuple[ForgeKind, Block]] = [(kind, one) for kind, one in named if one is not None]
     if len(found) != 1:
         raise InvalidInput(f"{where}: it needs exactly one of github, gitlab, gitea (Shipway has no other forge yet)")
     kind, one = found[0]
-    if one.app_secret_name:
-        raise InvalidInput(f"{where}.{kind}.appSecretName: GitHub Apps are not supported yet; give a tokenRef")
+    if one.app_secret_name and kind != "github":
+        raise InvalidInput(f"{where}.{kind}.appSecretName: only GitHub has Apps; give a tokenRef")
     return kind, one

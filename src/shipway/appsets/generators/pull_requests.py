@@ -42,6 +42,7 @@ def _query(block: PullRequestGenerator, where: str) -> PullRequestsQuery:
         state=one.pull_request_state,
         secret=token.secret_name if token else "",
         key=token.key if token else "",
+        app_secret=one.app_secret_name,
         is_insecure=one.insecure,
     )
 

@@ -44,6 +44,7 @@ def _query(block: ScmGenerator, where: str) -> BranchesQuery:
         filters=tuple(_filter(each) for each in block.filters or ()),
         secret=token.secret_name if token else "",
         key=token.key if token else "",
+        app_secret=one.app_secret_name,
         is_insecure=one.insecure,
     )
 
