@@ -6,7 +6,7 @@ import pytest
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import dig, status_of
 from tests.sim.gitops_objects import config, hook
 from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
 
@@ -186,3 +186,26 @@ def test_without_an_account_nothing_is_synced_unless_the_settings_say_so() -> No
         assert there.engine.written_as == []
 
     simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:cm.cluster.inClusterEnabled")
+@pytest.mark.parametrize("destination", [{"server": "https://kubernetes.default.svc"}, {"name": "in-cluster"}])
+def test_the_cluster_that_applications_live_in_may_be_closed_to_them(destination: Obj) -> None:
+    async def story(there: World) -> None:
+        app = application(destination={**destination, "namespace": "shop"})
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, app)
+        await there.synced()
+        await say(there, "cluster.inClusterEnabled", "false")
+        there.repository.commit([config("other")])
+        there.webhook()
+        app = await there.until(lambda app: "InvalidSpecError" in condition_types(app))
+        (told,) = [one["message"] for one in status_of(app)["conditions"] if one["type"] == "InvalidSpecError"]
+        assert told.startswith('cluster "https://kubernetes.default.svc" is disabled')
+        await there.settle(600)
+        assert await there.user.get(CONFIG_MAPS, "shop", "page"), "what is there is left alone"
+        await say(there, "cluster.inClusterEnabled", "true")
+        await there.until(lambda app: condition_types(app) == set() and dig(app, "status", "sync", "status") == "Synced")
+        assert await there.user.get(CONFIG_MAPS, "shop", "other")
+
+    simulate(story, [config("page")])

@@ -21,6 +21,7 @@ READ = (
     "resource.customizations.ignoreDifferences.*",
     "resource.compareoptions",
     "globalProjects",
+    "cluster.inClusterEnabled",
     "application.sync.impersonation.*",
     "kustomize.buildOptions",
     "kustomize.buildOptions.*",

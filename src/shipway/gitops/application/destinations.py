@@ -25,6 +25,7 @@ from shipway.kube.runtime.decision import Indexed
 
 BY_DESTINATION = "destination"
 """An index of Applications by where they go to, and of the Secrets of clusters by what they are called."""
+_CLOSED = f'cluster "{IN_CLUSTER_SERVER}" is disabled: cluster.inClusterEnabled of argocd-cm is "false": name another one'
 
 
 class Place(Struct, frozen=True):
@@ -77,12 +78,14 @@ class Places:
     def __init__(self) -> None:
         self._read: dict[str, tuple[str, Cluster]] = {}
 
-    def of(self, app: Obj, world: World) -> Place:
+    def of(self, app: Obj, world: World, *, has_home: bool) -> Place:
+        """`has_home`: Applications may go to the cluster that they live in."""
         (called,) = destinations_of(app)
         secrets = sorted(world.indexed(SECRETS, BY_DESTINATION, called), key=name_of)
         place = place_among(app, [self._parsed(secret) for secret in secrets])
         if not place.key:
-            return place
+            is_closed = place.cluster is not None and not has_home and any(_called(app))
+            return Place(None, _CLOSED) if is_closed else place
         ask = ConnectionAsk(place.key)
         answer = world.answer(ask)
         away = answer.error.message if answer and answer.error else ""

@@ -28,7 +28,7 @@ from shipway.kube.runtime.controller import ObjectKey, World
 
 
 class Said(Struct, frozen=True):
-    """One version of `argocd-cm`, read."""
+    """One version of `argocd-cm`, read. `has_home`: Applications may go to the cluster that they live in."""
 
     version: tuple[str, str]
     said: Customizations
@@ -38,6 +38,7 @@ class Said(Struct, frozen=True):
     global_projects: tuple[GlobalProject, ...]
     impersonation: Impersonation
     commits: CommitSettings
+    has_home: bool
 
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> Said:
@@ -56,6 +57,7 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> Said:
         global_projects,
         read_impersonation(settings),
         read_commit_settings(settings),
+        has_home=settings.get("cluster.inClusterEnabled") != "false",
     )
 
 

@@ -136,7 +136,7 @@ class Observer:
         spec, operation, hold = said.spec, said.operation, said.hold
         stance = stance_towards(app, self._settings, live_argo_cd(world))
         read, has_project = self._installation.project(world, key, spec, stance)
-        place = self._places.of(app, world)
+        place = self._places.of(app, world, has_home=self._installation.said(world).has_home)
         spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
         subject = _Subject(app, spec, read, self._terms(world, app, spec, place)) if spec else None
         target = self._target(world, subject, hold.pinned if hold else wanted_of(app), hold) if subject else None

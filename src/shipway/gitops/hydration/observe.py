@@ -143,7 +143,7 @@ class Observer:
         project, _ = self._installation.project(world, member.key, said.spec, _LOOKING)
         if project.spec is None:
             return _Read(replace(member, problem=project.error))
-        place = self._places.of(app, world)
+        place = self._places.of(app, world, has_home=self._installation.said(world).has_home)
         spec, name = place.told_in(said.spec), said.spec.project or DEFAULT
         hydrator = said.spec.source_hydrator
         refused = refusals(project.spec, name, spec, place.owner)
