@@ -14,7 +14,7 @@ from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS,
 from shipway.assembly.cluster import embedded_cluster
 from shipway.assembly.destinations import connected_to
 from shipway.base.errors import Conflict, Denied
-from shipway.cli.app_manifests import show_manifests
+from shipway.cli.app_manifests import Wanted, show_manifests
 from shipway.cli.app_tree import show_tree
 from shipway.cli.cluster import AddFlags, add_cluster, list_clusters, named_cluster, remove_cluster, show_cluster
 from shipway.cli.session import Session
@@ -114,7 +114,7 @@ async def test_from_joining_to_leaving(place: Place, tmp_path: Path, capsys: pyt
         ]
         assert await show_tree(session, "shop-east") == 0
         assert "ConfigMap/banner" in capsys.readouterr().out.replace("configmap", "ConfigMap")
-        assert await show_manifests(session, "shop-east", "live", "", "json", tmp_path / "look") == 0
+        assert await show_manifests(session, "shop-east", Wanted("live"), "json", tmp_path / "look") == 0
         (live,) = orjson.loads(capsys.readouterr().out)["items"]
         assert live["data"] == {"text": "two"}
 

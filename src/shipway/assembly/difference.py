@@ -30,13 +30,13 @@ class ObjectChange(Struct, frozen=True):
     desired: Obj | None
 
 
-async def difference(client: Client, application: Obj, cache: Path) -> list[ObjectChange]:
-    """What a sync of the application would change, in the application's order.
+async def difference(client: Client, application: Obj, cache: Path, *, local: Path | None = None) -> list[ObjectChange]:
+    """What a sync of the application would change, in the application's order. `local`: see `look`.
 
     Raises what the engine would report: InvalidInput for a source that cannot be rendered, Unavailable for one that cannot be
     reached.
     """
-    observed = await look(client, application, cache)
+    observed = await look(client, application, cache, local=local)
     comparison = observed.comparison
     assert comparison is not None
     drifted = [item for item in comparison.items if item.state == "OutOfSync" and not item.is_hook]

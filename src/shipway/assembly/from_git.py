@@ -29,7 +29,6 @@ from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import (
-    ChangesAsk,
     HeadAsk,
     HealthAsk,
     HistoryAsk,
@@ -38,7 +37,6 @@ from shipway.gitops.asks import (
     KeepAsk,
     KnownHeadAsk,
     RecallAsk,
-    RenderAsk,
     SignatureAsk,
 )
 from shipway.gitops.settings import GitOpsSettings
@@ -110,12 +108,8 @@ class GitMeans(Struct, frozen=True):
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
         return {
-            HeadAsk: self.sources.head,
+            **self.sources.resolvers,
             KnownHeadAsk: self.sources.known_head,
-            SignatureAsk: self.sources.signature,
-            HistoryAsk: self.sources.doubts,
-            ChangesAsk: self.sources.changes,
-            RenderAsk: self.sources.render,
             HealthAsk: self.scripts.health,
             JqPathsAsk: self.scripts.jq_paths,
             KeepAsk: self.deployments.keep,

@@ -1,8 +1,8 @@
 """The engine's own eyes, once and read-only: what does it see of one application, and what would it do?
 
 `app diff`, `app plan` and `app manifests` ask. Nothing is compared here that the engine does not compare: the controller's
-`observe` runs over live watches, with mirrors and renderers of its own, until it knows everything. `as_if` puts an operation on
-the application that nobody has asked for; it stays in this process.
+`observe` runs over live watches, with mirrors and renderers of its own, until it knows everything. Two things may be put in the
+place of what is there, in this process only: `as_if`, an operation that nobody has asked for, and `local`, a working copy.
 """
 
 import asyncio
@@ -18,18 +18,19 @@ from shipway.assembly.installation import applied_key
 from shipway.assembly.repositories import Repositories
 from shipway.assembly.scripts import Scripts
 from shipway.assembly.sources import Sources
+from shipway.assembly.working_copies import with_working_copy
 from shipway.base.clock import Instant, SystemClock, rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.asks import ChangesAsk, HeadAsk, HealthAsk, HistoryAsk, JqPathsAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import HealthAsk, JqPathsAsk
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.reach import EVERYWHERE, Reach
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import status_of
-from shipway.kube.runtime.controller import ObjectKey, World, key_of
+from shipway.kube.runtime.controller import ObjectKey, Resolver, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask, Conclusion, Decision, Outcome
 from shipway.kube.runtime.runtime import Runtime
 
@@ -40,9 +41,16 @@ Further = Callable[[Observed], tuple[Ask, ...] | None]
 
 
 async def look(
-    client: Client, application: Obj, cache: Path, *, as_if: Obj | None = None, further: Further | None = None
+    client: Client,
+    application: Obj,
+    cache: Path,
+    *,
+    as_if: Obj | None = None,
+    further: Further | None = None,
+    local: Path | None = None,
 ) -> Observed:
-    """What the engine sees of the application, once it sees all; with `as_if` also of that operation.
+    """What the engine sees of the application, once it sees all; with `as_if` also of that operation. `local`: a folder of a
+    working copy that stands for what was pushed.
 
     Raises what the engine would report: InvalidInput for a source that cannot be rendered, Unavailable for one that cannot be
     reached.
@@ -58,12 +66,9 @@ async def look(
         Sources.open(cache, clock, repositories) as sources,
         Scripts.open(clock) as scripts,
     ):
-        resolvers = {
-            HeadAsk: sources.head,
-            RenderAsk: sources.render,
-            SignatureAsk: sources.signature,
-            HistoryAsk: sources.doubts,
-            ChangesAsk: sources.changes,
+        at_hand = await with_working_copy(sources, application, local, cache) if local else sources
+        resolvers: dict[type[Ask], Resolver] = {
+            **at_hand.resolvers,
             HealthAsk: scripts.health,
             JqPathsAsk: scripts.jq_paths,
             **clusters.resolvers,

@@ -34,6 +34,7 @@ from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError
 from shipway.base.semver import parse_range
 from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, KnownHeadAsk, RenderAsk, SignatureAsk
+from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.workers.pool import WorkerPool
 
@@ -167,6 +168,17 @@ class Sources:
                 await workers.close()
                 await plugin_workers.close()
                 store.close()
+
+    @property
+    def resolvers(self) -> dict[type[Ask], Resolver]:
+        """What answers which question about what was pushed."""
+        return {
+            HeadAsk: self.head,
+            RenderAsk: self.render,
+            SignatureAsk: self.signature,
+            HistoryAsk: self.doubts,
+            ChangesAsk: self.changes,
+        }
 
     async def head(self, ask: HeadAsk) -> Head:
         await self.repositories.synced()

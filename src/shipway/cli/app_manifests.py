@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from msgspec import Struct
 from platformdirs import user_cache_path
 
 from shipway.assembly.planning import manifests
 from shipway.assembly.resource_tree import live_objects
 from shipway.base.errors import InvalidInput
 from shipway.cli.app import find_app
+from shipway.cli.app_diff import Local, refuse_both
 from shipway.cli.app_sync import SyncFlags, operation
 from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, kubectl_name, listing, object_text, print_lines, without_managed_fields
@@ -23,12 +25,21 @@ From = Literal["git", "live"]
 Format = Literal["yaml", "json", "name"]
 
 
+class Wanted(Struct, frozen=True):
+    """Which manifests: those of the source, of another revision of it or of a working copy, or those that are live."""
+
+    source: From = "git"
+    revision: str = ""
+    local: Path | None = None
+
+
 async def manifests_command(
     name: str,
     /,
     *,
     source: From = "git",
     revision: Annotated[str, Parameter(show_default=False)] = "",
+    local: Local = None,
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "yaml",
     place: Place | None = None,
 ) -> int:
@@ -42,18 +53,23 @@ async def manifests_command(
         git (what a sync would apply) or live (what is there).
     revision
         Another branch, tag or commit than the one that it follows.
+    local
+        A working copy of its repository: what lies there counts, committed or not, instead of what was pushed.
     output
         yaml (one document after the other), json or name.
     """
     configure_logs(quiet=True)
     async with connected(place) as session:
-        return await show_manifests(session, name, source, revision, output, user_cache_path("shipway") / "diff")
+        wanted = Wanted(source, revision, local)
+        return await show_manifests(session, name, wanted, output, user_cache_path("shipway") / "diff")
 
 
-async def show_manifests(session: Session, name: str, source: From, revision: str, output: Output, cache: Path) -> int:
+async def show_manifests(session: Session, name: str, wanted: Wanted, output: Output, cache: Path) -> int:
     application = await find_app(session, name)
-    if source == "live" and revision:
-        raise InvalidInput("what is live has no revision: leave out --revision, or say --source git")
+    source, revision, local = wanted.source, wanted.revision, wanted.local
+    if source == "live" and (revision or local):
+        raise InvalidInput("what is live has no revision: leave out --revision and --local, or say --source git")
+    refuse_both(revision, local)
     if revision and spec_of(application).get("sources"):
         raise InvalidInput(f"{name} has several sources: --revision cannot say which one it means")
     if source == "live":
@@ -61,7 +77,7 @@ async def show_manifests(session: Session, name: str, source: From, revision: st
             found = [one.obj for one in await live_objects(there, application)]
     else:
         asked = operation(application, SyncFlags(revision=revision, dry_run=True)) if revision else None
-        found = list(await manifests(session.client, application, cache, operation=asked))
+        found = list(await manifests(session.client, application, cache, operation=asked, local=local))
     shown = [masked(obj) for obj in found]
     if output == "name":
         print_lines([kubectl_name(obj) for obj in shown])

@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 from shipway.assembly.planning import plan
 from shipway.base.errors import InvalidInput
 from shipway.cli.app import find_app
+from shipway.cli.app_diff import Local, refuse_both
 from shipway.cli.app_sync import SyncFlags, operation
 from shipway.cli.app_view import short
 from shipway.cli.output import PLAIN, Output, OutputFlag, Paint, object_text, paint_for, print_lines, table
@@ -38,6 +39,8 @@ class PlanFlags:
     "A branch, tag or commit; the Application's own target revision otherwise."
     prune: Annotated[bool | None, Parameter(show_default=False)] = None
     "Whether it may delete objects that Git no longer has; as automated sync would otherwise."
+    local: Local = None
+    "A working copy of its repository: what lies there counts, committed or not, instead of what was pushed."
 
 
 async def plan_command(
@@ -62,10 +65,11 @@ async def plan_command(
 async def show_plan(session: Session, name: str, flags: PlanFlags, output: Output, cache: Path) -> int:
     """Prints the plan; 1 when it would change something, 2 when it would be refused as a whole."""
     application = await find_app(session, name)
+    refuse_both(flags.revision, flags.local)
     if flags.revision and spec_of(application).get("sources"):
         raise InvalidInput(f"{name} has several sources: --revision cannot say which one it means")
     asked = operation(application, SyncFlags(revision=flags.revision, prune=_prunes(application, flags), dry_run=True))
-    made = await plan(session.client, application, cache, session.clock.now(), operation=asked)
+    made = await plan(session.client, application, cache, session.clock.now(), operation=asked, local=flags.local)
     if output == "table":
         print_lines(plan_lines(made, paint_for(sys.stdout)))
     elif output == "name":

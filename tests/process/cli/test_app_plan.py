@@ -9,7 +9,7 @@ import pytest
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.assembly.onlooking import look
 from shipway.base.errors import InvalidInput
-from shipway.cli.app_manifests import show_manifests
+from shipway.cli.app_manifests import Wanted, show_manifests
 from shipway.cli.app_plan import PlanFlags, show_plan
 from shipway.gitops.application.plan import changed_paths
 from shipway.gitops.ownership import to_apply
@@ -165,7 +165,7 @@ async def test_manifests_of_git_and_of_the_cluster(shop: Shop, tmp_path: Path, c
     await shop.client.create(CONFIG_MAPS, live("old", "grey"))
 
     async def shown(source: str, revision: str = "") -> tuple[str, list[Obj]]:
-        await show_manifests(shop.session, "shop", source, revision, "yaml", tmp_path / "cache")  # type: ignore[arg-type]
+        await show_manifests(shop.session, "shop", Wanted(source, revision), "yaml", tmp_path / "cache")  # type: ignore[arg-type]
         text = capsys.readouterr().out
         return text, yaml.load_all(text)
 
@@ -190,7 +190,7 @@ async def test_a_live_secret_shows_no_value_wherever_it_stands(
     row = {"version": "v1", "kind": "Secret", "namespace": "shop", "name": "login", "status": "Synced"}
     await shop.create(APPLICATIONS, application(resources=[row]))
     for output in ("yaml", "json"):
-        await show_manifests(shop.session, "shop", "live", "", output, tmp_path)
+        await show_manifests(shop.session, "shop", Wanted("live"), output, tmp_path)
         text = capsys.readouterr().out
         assert "password" in text and "aHVudGVyMg" not in text
 
