@@ -64,6 +64,7 @@ class Repository:
         self.commits: dict[str, list[Obj] | ShipwayError] = {}
         self.head = ""
         self.unreachable: ShipwayError | None = None
+        self.history_is_away: ShipwayError | None = None
         self.hangs = self.mirror_is_lost = False
         self.warnings: tuple[str, ...] = ()
         self.tool = ""
@@ -124,6 +125,8 @@ class Repository:
         return True
 
     async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:
+        if self.history_is_away:
+            raise self.history_is_away
         if (ask.application, ask.deployment) not in self.kept:
             raise NotFound("not kept")
         return self.kept[(ask.application, ask.deployment)]

@@ -61,6 +61,7 @@ def _state(app: Obj, found: Sequence[Obj], now: Instant | None, who: str) -> str
         return f"{name} has not been looked at yet{hint}"
     for explain in (
         _leaving,
+        _to_be_held,
         _error,
         _running,
         _aborted,
@@ -90,6 +91,20 @@ def _leaving(app: Obj, _: Sequence[Obj]) -> str:
     if condition is None:
         return "is being deleted: what it tracks goes first, where its finalizers say so."
     return f"is being deleted and cannot go yet: {_ended(condition.get('message', ''))}"
+
+
+def _to_be_held(app: Obj, _: Sequence[Obj]) -> str:
+    """A rollback that waits, since what it goes back to is not to be had now."""
+    is_under_way = app.get("operation") and dig(app, "status", "operationState", "phase") == "Running"
+    error = condition_of(app, "ComparisonError")
+    try:
+        hold = hold_of(app) if is_under_way and error is not None else None
+    except InvalidInput:
+        return ""  # `_error` tells of it
+    if hold is None or error is None:
+        return ""
+    told = f"{sentence(app, hold)}. That is done once Git or the history gives that: {_ended(error.get('message', ''))}"
+    return f"is to be {told} What runs stays as it is until then."
 
 
 def _error(app: Obj, _: Sequence[Obj]) -> str:
