@@ -105,13 +105,18 @@ class Observed(Struct, frozen=True):
 
 
 class _Subject(Struct, frozen=True):
-    """Whose sources are looked at, and on what terms. `no_account`: why nobody is found to sync it as."""
+    """Whose sources are looked at, and on what terms."""
 
     app: Obj
     spec: ApplicationSpec
     project: ReadProject
     terms: Terms
-    no_account: str
+    acting: Acting
+
+    @property
+    def no_account(self) -> str:
+        """Why nobody is found to sync it as; "" too where the project itself is what is wrong."""
+        return self.acting.problem if self.project.spec else ""
 
 
 class Observer:
@@ -142,8 +147,7 @@ class Observer:
         place = self._places.of(app, world)
         spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
         acting = self._acting(world, app, said, place, read)
-        no_account = acting.problem if read.spec else ""  # else the project itself is what is wrong
-        subject = _Subject(app, spec, read, self._terms(world, app, spec, place), no_account) if spec else None
+        subject = _Subject(app, spec, read, self._terms(world, app, spec, place), acting) if spec else None
         target = self._target(world, subject, hold.pinned if hold else wanted_of(app), hold) if subject else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(world, subject, operation, target) if subject else None
@@ -156,9 +160,8 @@ class Observer:
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
-        sync_comparison = comparison
-        if sync_target is not target:
-            sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
+        is_other = is_listed and sync_target is not target
+        sync_comparison = self._compare(world, sync_target, live, context, judge) if is_other else comparison
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
