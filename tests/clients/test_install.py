@@ -218,6 +218,16 @@ async def test_the_chart_takes_the_history_from_a_secret_and_lets_it_through(
     assert given == plain
 
 
+async def test_the_chart_lets_out_the_ports_that_it_is_told(program: Callable[[str], str], tmp_path: Path) -> None:
+    """Beside the usual ones, and beside the one of the history. Nothing else changes."""
+    command = (program("helm"), "template", "shipway", str(ROOT / "deploy/chart"), "--set=networkPolicy.enabled=true")
+    flags = ("--set=networkPolicy.ports={7999,8443}", "--set=history.urlSecret.name=shipway-history")
+    plain, given = [by_name((await said_by(*command, *more, env={"HOME": str(tmp_path)})).out) for more in ((), flags)]
+    was, now = [one["NetworkPolicy", "shipway"]["spec"]["egress"] for one in (plain, given)]
+    assert now[0]["ports"][len(was[0]["ports"]) :] == [{"protocol": "TCP", "port": port} for port in (7999, 8443, 5432)]
+    assert now[1:] == was[1:]
+
+
 def by_name(text: str) -> dict[tuple[str, str], Obj]:
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in load_all(text) if obj}
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shipway.api.kinds import REPLICA_SETS
+from shipway.kube.objects.resource import Ref
 from shipway.kube.objects.views import dig
 from shipway.rollouts.rollout.replicas import limits
 from tests.effort import examples
@@ -402,7 +403,7 @@ def test_a_router_may_be_taken_out_at_any_moment(
     left_alone(world)
     assert world.status["phase"] in ("Healthy", "Degraded")
     assert world.weights() == (0, 100)
-    assert not world.objs[("HTTPRoute", "shop", "web")]["metadata"].get("labels")
+    assert not world.objs[Ref("gateway.networking.k8s.io", "HTTPRoute", "shop", "web")]["metadata"].get("labels")
     assert "shipway.dev/reaches" in world.rollout["metadata"]["annotations"]
     assert "trafficRouting" not in world.rollout["metadata"]["annotations"]["shipway.dev/reaches"]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, DEPLOYMENTS, VERIFICATION_RULES
 from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Ref
 from shipway.kube.objects.views import annotations_of, dig, labels_of
 from shipway.rollouts.rollout.names import AT_LABEL, HASH_LABEL, RULE_LABEL, VERIFICATION
 from shipway.rollouts.rollout.rule_names import latest
@@ -37,7 +38,7 @@ def end_runs(phase: str) -> Callable[[Sandbox], None]:
 
 def change_rule(places: list[str]) -> Callable[[Sandbox], None]:
     def act(world: Sandbox) -> None:
-        here = world.objs[("VerificationRule", "", "org")]
+        here = world.objs[Ref("shipway.dev", "VerificationRule", "", "org")]
         world.put(VERIFICATION_RULES, merge_patch(here, {"spec": {"at": places}}))
 
     return act
@@ -117,7 +118,7 @@ def test_a_rule_for_others_changes_nothing(
 ) -> None:
     nobody = rule("other", selector={"matchLabels": {"not": "web"}})
     without, other = (ruled(nobody, steps=tuple(canary_steps)) for _ in range(2))
-    del without.objs[("VerificationRule", "", "other")]
+    del without.objs[Ref("shipway.dev", "VerificationRule", "", "other")]
     for event in [push, walk, *history]:
         event(without)
         event(other)

@@ -8,7 +8,7 @@ from hypothesis import given
 from shipway.api.kinds import ANALYSIS_TEMPLATES as TEMPLATES
 from shipway.api.kinds import HTTP_ROUTES, INGRESSES, ROLLOUTS, SERVICES
 from shipway.kube.objects.patches import merge_patch
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import annotations_of
 from tests.laws.test_rollouts import Switchman, histories, lawful, left_alone, plain_steps
 from tests.unit.rollouts.rollout.sandbox import NS, Sandbox, deployed, rollout, route, service, template
@@ -25,7 +25,7 @@ class TwoPairs(Sandbox):
         return INGRESSES if kind == "Ingress" else super().resource_for(group, kind, cluster)
 
     def at_the_edge(self) -> dict[str, int]:
-        action = json.loads(annotations_of(self.objs[("Ingress", NS, "edge")]).get(ACTION, "{}"))
+        action = json.loads(annotations_of(self.objs[Ref("networking.k8s.io", "Ingress", NS, "edge")]).get(ACTION, "{}"))
         groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
         return {group["ServiceName"]: group["Weight"] for group in groups}
 

@@ -26,7 +26,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
-from tests.sim.faults import NO_FAULTS, Crash, Faults, FaultyTransport
+from tests.sim.faults import NO_FAULTS, Faults, FaultyTransport, until_it_dies
 from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_795_000_000.0)
@@ -130,11 +130,7 @@ class Cluster:
     async def run(self) -> None:
         """Runs the controllers; a crash of theirs starts them again a second later, with nothing remembered."""
         while True:
-            try:
-                await self.runtime.run()
-            except BaseExceptionGroup as group:
-                if group.split(Crash)[1]:
-                    raise
+            await until_it_dies(self.runtime.run())
             await self.clock.sleep(1.0)
             self.runtime = self._started()
 

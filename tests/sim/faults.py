@@ -5,8 +5,10 @@ before it was carried out), lose the answer (after it was carried out), end the 
 and, between any two writes, crash the whole process that asked.
 """
 
+import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,6 +19,25 @@ from shipway.kube.objects.wire import Request, Response, Transport
 
 class Crash(BaseException):
     """The process dies here. Not an Exception: nothing in the product may catch it."""
+
+
+async def until_it_dies(process: Coroutine[Any, Any, None], *also: type[Exception]) -> None:
+    """Runs a process until it crashes, or ends with one of the errors that its supervisor counts as a crash `also`.
+
+    Whoever is told to end while the process dies ends: the group that comes apart reports only the crash, and a supervisor that
+    started the next process would never be told again.
+    """
+    life = asyncio.create_task(process)
+    try:
+        await asyncio.wait([life])
+    except asyncio.CancelledError:
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        raise
+    try:
+        life.result()
+    except* (Crash, *also):
+        pass
 
 
 class Faults(Struct, frozen=True):

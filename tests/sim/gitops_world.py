@@ -47,7 +47,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
-from tests.sim.faults import Crash
+from tests.sim.faults import Crash, until_it_dies
 from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_790_000_000.0)
@@ -64,6 +64,7 @@ class Repository:
         self.commits: dict[str, list[Obj] | ShipwayError] = {}
         self.head = ""
         self.unreachable: ShipwayError | None = None
+        self.history_is_away: ShipwayError | None = None
         self.hangs = self.mirror_is_lost = False
         self.warnings: tuple[str, ...] = ()
         self.tool = ""
@@ -124,6 +125,8 @@ class Repository:
         return True
 
     async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:
+        if self.history_is_away:
+            raise self.history_is_away
         if (ask.application, ask.deployment) not in self.kept:
             raise NotFound("not kept")
         return self.kept[(ask.application, ask.deployment)]
@@ -261,17 +264,18 @@ class World:
     async def run(self) -> None:
         """The engine, started again after every crash (and when it could not start)."""
         while True:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self.runtime.run())
-                    group.create_task(self.clusters.run())
-                    group.create_task(self.clusters.meet())
-                    group.create_task(self.lookout.run())
-                    group.create_task(self._killed())
-            except* (Crash, ShipwayError):
-                self.crashes += 1
+            await until_it_dies(self._run_engine(), ShipwayError)
+            self.crashes += 1
             await self.clock.sleep(0.1)
             self.clusters, self.runtime = self.make_engine()
+
+    async def _run_engine(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.runtime.run())
+            group.create_task(self.clusters.run())
+            group.create_task(self.clusters.meet())
+            group.create_task(self.lookout.run())
+            group.create_task(self._killed())
 
     async def app(self, name: str = "shop") -> Obj:
         """By its name, or `namespace/name` outside the control-plane namespace."""

@@ -52,7 +52,7 @@ from shipway.rollouts.rollout.names import HASH_LABEL, REVISION
 from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.plugin_calls import StepAsk
 from shipway.rollouts.settings import RolloutSettings
-from tests.sim.faults import Crash
+from tests.sim.faults import until_it_dies
 
 EPOCH = Instant(1_795_000_000.0)
 NS = "shop"
@@ -108,10 +108,8 @@ class World:
     async def run(self) -> None:
         """The engine, started again after every crash (and when it could not start)."""
         while True:
-            try:
-                await self.engine.run()
-            except* (Crash, ShipwayError):
-                self.crashes += 1
+            await until_it_dies(self.engine.run(), ShipwayError)
+            self.crashes += 1
             await self.clock.sleep(0.1)
             self.engine = self.make_engine()
 

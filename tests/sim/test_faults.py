@@ -44,7 +44,7 @@ from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.settings import RolloutSettings
 from tests.sim.cluster_world import Cluster, cluster, deployment, node
-from tests.sim.faults import Crash, Faults, FaultyTransport
+from tests.sim.faults import Crash, Faults, FaultyTransport, until_it_dies
 from tests.sim.gitops_world import Repository, application
 
 SEEDS = 50
@@ -83,12 +83,7 @@ class Shipway:
     async def run(self) -> None:
         while True:
             self._runtime = self._started()
-            try:
-                await self._runtime.run()
-            except BaseExceptionGroup as group:
-                _, others = group.split(Crash)
-                if others:
-                    raise
+            await until_it_dies(self._runtime.run())
             await self._there.clock.sleep(RESTART_SECONDS)
 
     def pushed(self) -> None:
@@ -300,3 +295,35 @@ def test_the_same_seed_is_the_same_run() -> None:
         return run_in_virtual_time(story())
 
     assert trace(3) == trace(3)
+
+
+def test_a_story_that_is_over_while_the_engines_die_ends() -> None:
+    """A watcher that fails in that very moment is told at once, not by the test's timeout."""
+
+    async def dies() -> None:
+        await asyncio.sleep(1)
+        raise Crash
+
+    async def takes_a_moment_to_end() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0.1)
+
+    async def process() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(dies())
+            group.create_task(takes_a_moment_to_end())
+
+    async def supervise() -> None:
+        while True:
+            await until_it_dies(process())
+
+    async def story() -> None:
+        supervising = asyncio.create_task(supervise())
+        await asyncio.sleep(1.05)
+        supervising.cancel()
+        ended, _ = await asyncio.wait([supervising], timeout=60)
+        assert ended
+
+    run_in_virtual_time(story())

@@ -7,8 +7,8 @@ import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
 from shipway.base.clock import Instant, rfc3339
-from shipway.base.errors import Unavailable
-from shipway.cli.app_rollback import RollbackFlags, chosen, operation
+from shipway.base.errors import InvalidInput, Unavailable
+from shipway.cli.app_rollback import RollbackFlags, chosen, lifting, operation
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import annotation, hold_at, hold_on
 from shipway.gitops.why import why
@@ -154,5 +154,90 @@ def test_a_hold_that_cannot_be_read_stops_everything_and_says_so(text: str) -> N
         app = await there.app()
         assert condition_types(app) == {"InvalidSpecError"}
         assert "shipway app resume shop" in json.dumps(app["status"]["conditions"])
+
+    simulate(story, [coloured("blue"), service()])
+
+
+GIT_IS_AWAY = Unavailable("https://git.test/shop.git did not answer")
+HISTORY_IS_AWAY = Unavailable("the history db.test did not answer")
+
+
+async def roll_back_with_both_away(there: World, blue: str) -> None:
+    """It waits, and everybody is told for what."""
+    await there.settle()
+    there.repository.unreachable, there.repository.history_is_away = GIT_IS_AWAY, HISTORY_IS_AWAY
+    there.restart()
+    await there.settle(5)
+    await roll_back(there)
+    await there.settle(400)
+    app = await there.app()
+    assert await colour(there) == "green"
+    assert (app["operation"]["sync"]["revision"], dig(app, "status", "operationState", "phase")) == (blue, "Running")
+    for told in ("waiting until Git or the history gives it", GIT_IS_AWAY.message, HISTORY_IS_AWAY.message):
+        assert told in dig(app, "status", "operationState", "message")
+    assert condition_types(app) == {"ComparisonError", "HeldWarning"}
+    assert why(app).startswith(f"shop is to be held at {blue[:7]} (deployment 0) by ada until ")
+    assert "once Git or the history gives that" in why(app) and GIT_IS_AWAY.message in why(app)
+    there.engine.writes.clear()
+    await there.settle(600)
+    assert there.engine.writes == [], "it waits quietly"
+
+
+@pytest.mark.proves("000-25")
+@pytest.mark.parametrize("mended", ["git", "history"])
+@pytest.mark.parametrize("policy", [{"automated": {"prune": True, "selfHeal": True}}, {}], ids=["automated", "by hand"])
+def test_a_rollback_with_git_and_the_history_away_is_carried_out_once_one_of_them_answers(mended: str, policy: Obj) -> None:
+    async def story(there: World) -> None:
+        blue = await two_deployments(there)
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"spec": {"syncPolicy": {"automated": None, **policy}}})
+        await roll_back_with_both_away(there, blue)
+        there.restart()
+        await there.settle(30)
+        if mended == "git":
+            there.repository.unreachable = None
+        else:
+            there.repository.history_is_away = None
+        await there.settle(400)
+        app = await there.app()
+        assert await colour(there) == "blue"
+        assert "operation" not in app and dig(app, "status", "operationState", "phase") == "Succeeded"
+        assert [entry["revision"] for entry in app["status"]["history"]][-1] == blue
+        assert "is to be held" not in why(app) and "held at" in why(app)
+
+    simulate(story, [coloured("blue"), service()])
+
+
+@pytest.mark.parametrize("how", ["resumed", "its time is over", "terminated"])
+def test_a_rollback_that_waits_can_be_called_off(how: str) -> None:
+    async def story(there: World) -> None:
+        blue = await two_deployments(there)
+        await roll_back_with_both_away(there, blue)
+        if how == "resumed":
+            await there.user.patch(APPLICATIONS, "argocd", "shop", lifting(await there.app()))
+        elif how == "terminated":
+            await there.user.patch(APPLICATIONS, "argocd", "shop", {"status": {"operationState": {"phase": "Terminating"}}})
+        else:
+            await there.clock.sleep(3600)
+        await there.settle(5)
+        app = await there.app()
+        assert "operation" not in app and dig(app, "status", "operationState", "phase") in ("Failed", "Error")
+        there.repository.unreachable = there.repository.history_is_away = None
+        await there.settle(400)
+        assert await colour(there) == "green"
+
+    simulate(story, [coloured("blue"), service()])
+
+
+def test_a_rollback_to_what_nobody_has_any_more_fails_at_once() -> None:
+    async def story(there: World) -> None:
+        await two_deployments(there)
+        await there.settle()
+        there.repository.unreachable = InvalidInput("the commit is not in https://git.test/shop.git")
+        there.repository.kept.clear()
+        there.restart()
+        await there.settle(5)
+        await roll_back(there)
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
+        assert "operation" not in app and "is not in" in app["status"]["operationState"]["message"]
 
     simulate(story, [coloured("blue"), service()])

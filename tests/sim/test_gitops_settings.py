@@ -7,8 +7,8 @@ import pytest
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, status_of
-from tests.sim.gitops_objects import config, hook
-from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
+from tests.sim.gitops_objects import config
+from tests.sim.gitops_world import World, application, condition_types, simulate
 
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
 TOOLS = "https://git.test/tools.git"
@@ -125,65 +125,6 @@ def test_a_project_inherits_from_a_global_one_at_once_and_as_long_as_it_is_told_
         await there.until(lambda app: not told(app))
         await say(there, "globalProjects", "x")
         await there.until(lambda app: told(app) == ["argocd-cm: globalProjects has to be a list"])
-
-    simulate(story, [config()])
-
-
-DEPLOYER = "system:serviceaccount:shop:deployer"
-
-
-def with_account(*accounts: dict[str, str]) -> Obj:
-    spec = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
-    spec |= {"clusterResourceWhitelist": [{"group": "*", "kind": "*"}], "destinationServiceAccounts": list(accounts)}
-    meta = {"name": "team", "namespace": "argocd"}
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": spec}
-
-
-@pytest.mark.compat("argocd:project.destinationServiceAccounts", "argocd:cm.application.sync.impersonation")
-def test_a_sync_is_made_as_the_account_of_its_destination_and_nothing_else_is() -> None:
-    async def story(there: World) -> None:
-        on = {"application.sync.impersonation.enabled": "true"}
-        await there.user.create(CONFIG_MAPS, settings(**on))
-        await there.user.create(
-            APP_PROJECTS, with_account({"server": "*", "namespace": "sh*", "defaultServiceAccount": "deployer"})
-        )
-        options = {"syncOptions": ["CreateNamespace=true"], "automated": {"prune": True}}
-        await there.user.create(APPLICATIONS, application(project="team", syncPolicy=options))
-        await end_job(there, "before")
-        await there.synced()
-        await there.push([config("other")])
-        await there.until(lambda app: dig(app, "status", "sync", "revision") == there.repository.head)
-        assert await there.gone(CONFIG_MAPS, "shop", "settings")
-        assert {user for user, _ in there.engine.written_as} == {DEPLOYER}
-        as_deployer = {path for _, path in there.engine.written_as}
-        configs = "/api/v1/namespaces/shop/configmaps"
-        assert as_deployer >= {f"{configs}/settings", f"{configs}/other"}
-        assert not any("argoproj.io" in path or path.endswith("/events") for path in as_deployer)
-        ours = {path for _, path in there.engine.writes} - as_deployer
-        assert not any(path.startswith("/api/v1/namespaces/shop/configmaps") for path in ours)
-
-    simulate(story, [config(), hook("before", "PreSync")])
-
-
-@pytest.mark.compat("argocd:cm.application.sync.impersonation")
-def test_without_an_account_nothing_is_synced_unless_the_settings_say_so() -> None:
-    async def story(there: World) -> None:
-        await there.user.create(CONFIG_MAPS, settings(**{"application.sync.impersonation.enabled": "true"}))
-        await there.user.create(
-            APP_PROJECTS, with_account({"server": "*", "namespace": "other", "defaultServiceAccount": "deployer"})
-        )
-        await there.user.create(APPLICATIONS, application(project="team"))
-        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
-        told = "failed to find a matching service account to impersonate: no matching service account found for destination"
-        assert app["status"]["conditions"][0]["message"].startswith(told)
-        assert dig(app, "status", "sync", "status") == "OutOfSync"
-        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
-        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Error")
-        assert told in app["status"]["operationState"]["message"]
-        assert await there.gone(CONFIG_MAPS, "shop", "settings")
-        await say(there, "application.sync.impersonation.enforced", "false")
-        await there.synced()
-        assert there.engine.written_as == []
 
     simulate(story, [config()])
 

@@ -18,7 +18,7 @@ from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
-from tests.sim.faults import Crash, Faults, FaultyTransport
+from tests.sim.faults import Faults, FaultyTransport, until_it_dies
 
 EPOCH = Instant(1_795_000_000.0)
 
@@ -82,10 +82,7 @@ CASES: dict[str, tuple[Obj, Callable[[Obj], bool]]] = {
 async def keep_running(client: Client, home, clock: Clock) -> None:
     """A supervisor: a node that crashed is started again."""
     while True:
-        try:
-            await node(client, home, clock).run()
-        except* Crash:
-            pass
+        await until_it_dies(node(client, home, clock).run())
 
 
 async def reached(client: Client, name: str, is_so: Callable[[Obj], bool], clock: Clock) -> None:

@@ -6,12 +6,13 @@ over: Applications one by one (`gitops/handover.py`), all others with their cont
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from shipway.api.kinds import DEPLOYMENTS, LEASES, STATEFUL_SETS
 from shipway.base.clock import Instant, parse_rfc3339
-from shipway.base.errors import NotFound
+from shipway.base.errors import Denied, NotFound
 from shipway.gitops.handover import ARGO_CD_CONTROLLER, NAME_LABEL, sign_of_life
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -66,6 +67,15 @@ async def find_neighbours(client: Client, now: Instant) -> list[Neighbour]:
     except NotFound:
         leases = []
     return [*by_workload(workloads), *by_lease(leases, now)]
+
+
+async def application_controllers(client: Client) -> list[Obj]:
+    """The workloads that an Argo CD's application controller may be, alive or not; [] where they may not be seen."""
+    found: list[Obj] = []
+    with suppress(Denied):
+        for resource in (STATEFUL_SETS, DEPLOYMENTS):
+            found += (await client.list(resource, label_selector=f"{NAME_LABEL}={ARGO_CD_CONTROLLER}")).items
+    return found
 
 
 def by_workload(workloads: Sequence[Obj]) -> list[Neighbour]:

@@ -176,7 +176,8 @@ async def _seen(onlooker: _Onlooker, *needed: Coroutine[Any, Any, None]) -> Obse
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(one) for one in needed]
         try:
-            return await asyncio.wait_for(asyncio.shield(onlooker.seen), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(onlooker.seen)
         except TimeoutError:
             raise Unavailable(f"the source was not fetched and rendered within {PATIENCE:.0f} s") from None
         finally:

@@ -98,7 +98,8 @@ class Restoration:
                 await self._sync_by_hand(apps, self._sync)
             self._news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LOOKS)
+                async with asyncio.timeout(LOOKS):
+                    await self._news.wait()
 
     async def _follow(self) -> None:
         """Every Application as it is, for ever."""

@@ -73,7 +73,8 @@ class EnginesProcess:
     async def first_ready(self) -> str:
         """The URL of the engines once /readyz has said yes. Raises Unavailable, naming the log, when it does not."""
         try:
-            return await asyncio.wait_for(asyncio.shield(self._ready), START_PATIENCE)
+            async with asyncio.timeout(START_PATIENCE):
+                return await asyncio.shield(self._ready)
         except TimeoutError:
             raise Unavailable(f"the engines were not ready after {START_PATIENCE:.0f} s: see {self._log_path}") from None
 
@@ -130,7 +131,8 @@ class EnginesProcess:
             return
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), GRACE_SECONDS)
+            async with asyncio.timeout(GRACE_SECONDS):
+                await process.wait()
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

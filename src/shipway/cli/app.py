@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from shipway.api.application import control_namespace_of
 from shipway.api.kinds import ANALYSIS_RUNS, APP_PROJECTS, APPLICATIONS, REPLICA_SETS, ROLLOUTS
+from shipway.assembly.neighbours import application_controllers
 from shipway.base.errors import Denied, InvalidInput, NotFound, Unavailable
 from shipway.cli import app_sync, app_view
 from shipway.cli.app_sync import SyncFlags
@@ -200,8 +201,9 @@ async def find_app(session: Session, name: str) -> Obj:
 
 
 async def children_of(session: Session, application: Obj) -> tuple[Obj, ...]:
-    """Its AppProject, and the live Rollouts among its objects with their ReplicaSets and analyses: they know why it waits."""
-    found = await _project_of(session, application)
+    """Its AppProject, the controllers of an Argo CD, and the live Rollouts among its objects with their ReplicaSets and
+    analyses: they know why it waits, and for whom."""
+    found = [*await _project_of(session, application), *await application_controllers(session.client)]
     rollouts = [row for row in status_of(application).get("resources") or [] if row.get("kind") == "Rollout"]
     if rollouts:
         with suppress(InvalidInput, Denied, Unavailable):  # without them the sentence says nothing of what they wait for

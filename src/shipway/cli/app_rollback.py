@@ -8,6 +8,7 @@ import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -19,9 +20,12 @@ from shipway.cli import app_sync
 from shipway.cli.app import find_app, wait_for_sync
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, print_object
+from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import MANAGER, Place, Session, connected
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.hold import Hold, annotation, hold_at
+from shipway.gitops.hold import Hold, annotation, hold_at, hold_of
+from shipway.gitops.operation import is_over
+from shipway.gitops.pinned import revisions_in
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of
 
@@ -111,10 +115,31 @@ async def resume(session: Session, name: str) -> int:
     if HOLD not in annotations_of(application):
         print(f"{name} is not held", file=sys.stderr)
         return 0
-    lifted = {"metadata": {"annotations": {HOLD: None}}}
-    await session.client.patch(APPLICATIONS, namespace_of(application), name, lifted)
+    look = partial(session.client.get, APPLICATIONS, namespace_of(application), name)
+    await unbeaten(name, look, lambda fresh: send(session.client, APPLICATIONS, fresh, lifting(fresh), {}), seen=application)
     print(f"{name}: the hold is lifted; what Git says counts again", file=sys.stderr)
     return 0
+
+
+def lifting(app: Obj) -> Obj:
+    """What is written to lift the hold: with it goes its operation, where that has not applied anything yet."""
+    lifted: Obj = {"metadata": {"annotations": {HOLD: None}}}
+    state = status_of(app).get("operationState") or {}
+    if not app.get("operation") or not _is_of_hold(app):
+        return lifted
+    if is_over(state):  # it tells of an earlier one: nobody has taken this one up
+        return {**lifted, "operation": None}
+    has_begun = state.get("phase") != "Running" or dig(state, "syncResult", "resources")
+    return lifted if has_begun else {**lifted, "status": {"operationState": {"phase": "Terminating"}}}
+
+
+def _is_of_hold(app: Obj) -> bool:
+    """Whether the operation goes to what the application is held at."""
+    try:
+        hold = hold_of(app)
+    except InvalidInput:
+        return False  # whatever it was to say, it goes
+    return hold is not None and revisions_in(dig(app, "operation", "sync", default={})) == hold.pinned.revisions
 
 
 def chosen(history: Sequence[Obj], number: int | None, flags: RollbackFlags, name: str) -> Obj:

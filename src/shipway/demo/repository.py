@@ -96,7 +96,8 @@ class SampleShop:
             start_new_session=True,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), GIT_TIMEOUT_SECONDS)
+            async with asyncio.timeout(GIT_TIMEOUT_SECONDS):
+                out, err = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()

@@ -7,6 +7,9 @@
 `resources-finalizer.argocd.argoproj.io` (or `…/foreground`) waits for dependents, `…/background` does not. Objects that carry
 `Delete=false` (or Helm's `resource-policy: keep`) stay; `Delete=confirm` holds everything until a person approves. Only hooks
 need Git: everything else is known from the cluster, so an unreachable repository does not hold a deletion up.
+
+Where syncs are made as a service account, so is all of this; without one that fits nothing is done. What an account may live by
+(roles, their bindings, accounts) then goes last and at once, lest the rest be stuck without it.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.errors import Denied, InvalidInput
 from shipway.gitops.annotations import (
     DELETION_APPROVED,
     HELM_RESOURCE_POLICY,
@@ -28,17 +32,20 @@ from shipway.gitops.annotations import (
 from shipway.gitops.comparison import Item, Live
 from shipway.gitops.confirmation import is_confirmed, needs_confirmation
 from shipway.gitops.desired import Desired
+from shipway.gitops.impersonation import Acting
 from shipway.gitops.order import delete_policies, hook_types, kind_rank, wave_of
 from shipway.gitops.sync.hooks import hook_object, release, removal
 from shipway.gitops.sync.tasks import option_of
 from shipway.gitops.tracking import tracked_by, tracking_id
 from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.objects.views import annotations_of, copy_obj, is_deleting, metadata, name_of, namespace_of, status_of, uid_of
-from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Propagation
+from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Outcome, Propagation
 
 HookType = Literal["PreDelete", "PostDelete"]
 HOOK_FINALIZERS: dict[HookType, str] = {"PreDelete": PRE_DELETE_FINALIZER, "PostDelete": POST_DELETE_FINALIZER}
 CLEANUP = "/cleanup"
+LET_GO = "take the finalizer away: then what is left stays"
+RIGHTS = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
 PATIENCE = 10.0
 """Seconds from the creation of a hook that failed until it is tried anew at the soonest."""
 
@@ -74,6 +81,7 @@ class Scene(Struct, frozen=True):
     options: dict[str, str]
     spared: frozenset[Ref] = frozenset()
     """What is not deleted, and not waited for."""
+    acting: Acting = Acting()
 
     @property
     def mark(self) -> str:
@@ -107,7 +115,24 @@ def with_hook_finalizers(app: Obj, hooks: Sequence[Desired]) -> tuple[str, ...] 
 
 
 def deletion_step(scene: Scene, now: Instant) -> Step:
-    """The next step of the deletion."""
+    """The next step of the deletion, made as whom the application is synced."""
+    step = _next(scene, now)
+    if step.batches and scene.acting.problem:
+        return Step(problem=f"{scene.acting.problem}. Mend that, or {LET_GO}")
+    batches = tuple(msgspec.structs.replace(batch, as_user=scene.acting.user) for batch in step.batches)
+    return msgspec.structs.replace(step, batches=batches)
+
+
+def refused(acting: Acting, outcomes: Sequence[Outcome]) -> str:
+    """What a person has to see to after a step of the deletion: what the API server refuses, and will refuse again."""
+    errors = (outcome.error for outcome in outcomes if isinstance(outcome.error, Denied | InvalidInput))
+    error = next(errors, None)
+    if error is None:
+        return ""
+    return f"{error.message}. {'Grant it to the account' if acting.user else 'Mend that'}, or {LET_GO}"
+
+
+def _next(scene: Scene, now: Instant) -> Step:
     present = finalizers_of(scene.app)
     if PRE_DELETE_FINALIZER in present:
         return _run_hooks(scene, "PreDelete", now)
@@ -142,11 +167,20 @@ def _cascade(scene: Scene) -> Step:
     doubtful = [one.obj for one in doomed if needs_confirmation(one.obj, scene.options, "Delete") and not is_deleting(one.obj)]
     if doubtful and not is_confirmed(scene.app, metadata(scene.app).get("deletionTimestamp", "")):
         return Step(problem=_confirmation(doubtful))
-    last = max(wave_of(one.obj) for one in doomed)
-    wave = sorted((one for one in doomed if wave_of(one.obj) == last), key=lambda one: -kind_rank(one.obj.get("kind", "")))
     propagation: Propagation = "Background" if finalizer.endswith("/background") else "Foreground"
+    rights = [one for one in doomed if one.obj.get("kind") in RIGHTS] if scene.acting.user else []
+    if len(rights) == len(doomed):
+        return Step(batches=_together([action for one in rights for action in _delete(one, propagation)]))
+    others = [one for one in doomed if one not in rights]
+    last = max(wave_of(one.obj) for one in others)
+    wave = sorted((one for one in others if wave_of(one.obj) == last), key=lambda one: -kind_rank(one.obj.get("kind", "")))
     steps = [_delete(one, propagation) for one in wave]
     return Step(batches=tuple(Batch(step, on_failure="continue") for step in steps if step))
+
+
+def _together(actions: Sequence[Action]) -> tuple[Batch, ...]:
+    """All at once: what goes first may be what the rest is allowed by."""
+    return (Batch(tuple(actions), on_failure="continue"),) if actions else ()
 
 
 def _is_doomed(obj: Obj, scene: Scene) -> bool:

@@ -62,6 +62,32 @@ def stance_towards(app: Obj, settings: GitOpsSettings, argo_cd: str) -> Stance:
     return OURS
 
 
+def who_reconciles(app: Obj, argo_cd: str) -> str:
+    """A sentence where it is not this Shipway, as far as that stands on the Application: who does, and how to hand it over.
+
+    "" where it may be us. `argo_cd`: what shows that one is alive, or "".
+    """
+    name, skipped, invited = name_of(app), is_skipped(app), is_invited(app)
+    takeover = f"`shipway app takeover {name}`"
+    if labels_of(app).get(LABEL) == "false":
+        others = f"Argo CD reconciles it ({argo_cd})" if argo_cd and not skipped else "Nobody that is known reconciles it"
+        return f"{others}, and Shipway only looks, since its label {LABEL} says false: {takeover} hands it to Shipway."
+    if argo_cd and not skipped:
+        too = " though its label invites Shipway" if invited else ""
+        return f"Argo CD reconciles it ({argo_cd}){too}, and Shipway only looks: {takeover} hands it over."
+    if skipped and not invited:
+        back = f", `shipway app handback {name}` to Argo CD" if argo_cd else ""
+        why = f"its annotation {SKIP_RECONCILE} says {annotations_of(app)[SKIP_RECONCILE]}"
+        return f"Nobody reconciles it, since {why}: {takeover} hands it to Shipway{back}."
+    return ""
+
+
+def is_argo_cd(workload: Obj) -> bool:
+    """Whether it is the application controller of an Argo CD."""
+    is_workload = workload.get("kind") in (STATEFUL_SETS.kind, DEPLOYMENTS.kind)
+    return is_workload and labels_of(workload).get(NAME_LABEL) == ARGO_CD_CONTROLLER
+
+
 def is_invited(app: Obj) -> bool:
     """Whether it is to be ours."""
     return labels_of(app).get(LABEL) == "true"

@@ -4,8 +4,8 @@
     application.sync.impersonation.enforced   "false": without one that fits, with our own rights; by default not at all
 
 The first entry counts whose `server` and `namespace` (globs) fit the destination; `defaultServiceAccount` is `name` in the
-destination's namespace, or `namespace:name` (Argo CD's rules: util/settings DeriveServiceAccountToImpersonate). What is read
-and watched, the deletion of an application and its own object stay ours.
+destination's namespace, or `namespace:name` (Argo CD's rules: util/settings DeriveServiceAccountToImpersonate). An application
+is deleted as the account too. What is read and watched, and the application's own object, stay ours.
 """
 
 import re
@@ -28,7 +28,7 @@ class Impersonation(Struct, frozen=True):
 
 
 class Acting(Struct, frozen=True):
-    """`user` as whom a sync writes, "" for ourselves; `problem`: why it may not begin."""
+    """`user` as whom an application is synced and deleted, "" for ourselves; `problem`: why that may not begin."""
 
     user: str = ""
     problem: str = ""
@@ -53,6 +53,11 @@ def account_problems(project: ProjectSpec) -> Iterator[str]:
         if (key := (one.server, one.namespace, account)) in seen:
             yield f"{where}: it stands there already"
         seen.add(key)
+
+
+def unknown_for(said: Impersonation, why: str) -> Acting:
+    """Where nothing can be derived, since the project or the spec is not there or cannot be read."""
+    return Acting(problem=f"nobody can tell as whom: {why}") if said.enabled and said.enforced else Acting()
 
 
 def _bad_pattern(pattern: str) -> str:

@@ -2,10 +2,10 @@
 
     why(app, children, now) -> str
 
-Pure over the Application and whatever is known around it (its AppProject, Rollouts, ReplicaSets, AnalysisRuns; more does no
-harm, less makes the sentence shorter). The first thing that explains the state is said: what Git could not give, what a sync
-waits for or failed at, what is unhealthy (an aborted rollout with both versions and the metric that threw it out), what
-differs.
+Pure over the Application and whatever is known around it (its AppProject, Rollouts, ReplicaSets, AnalysisRuns, an Argo CD; more
+does no harm, less makes the sentence shorter). The first thing that explains the state is said: what keeps it from going, what
+Git could not give, what a sync waits for or failed at, what is unhealthy (an aborted rollout with both versions and the metric
+that threw it out), what differs. Where somebody else reconciles it, or nobody, that is said besides.
 """
 
 import re
@@ -18,6 +18,7 @@ from shipway.base.errors import InvalidInput
 from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.change_rights import CONDITION as CHANGE_RIGHTS
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
+from shipway.gitops.handover import is_argo_cd, sign_of_life, who_reconciles
 from shipway.gitops.hold import hold_of, sentence
 from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.pinned import revisions_in
@@ -25,7 +26,17 @@ from shipway.gitops.status import HYDRATION
 from shipway.gitops.sync.tasks import images_of
 from shipway.gitops.windows import gate_of
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import condition_of, dig, labels_of, metadata, name_of, namespace_of, spec_of, status_of
+from shipway.kube.objects.views import (
+    condition_of,
+    dig,
+    is_deleting,
+    labels_of,
+    metadata,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
 
 _VERDICTS = {"Error": "could not be measured", "Inconclusive": "was inconclusive"}
 HASH_LABEL = "rollouts-pod-template-hash"
@@ -38,11 +49,29 @@ _BROKEN = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}
 
 def why(app: Obj, children: Iterable[Obj] = (), now: Instant | None = None) -> str:
     """One sentence (two where there is something to do) about the state of an application; `now` for its sync windows."""
-    name, status = name_of(app), status_of(app)
-    if not status.get("sync"):
-        return f"{name} has not been looked at yet: is `shipway run` (or `shipway up`) running?"
     found = list(children)
-    for explain in (_error, _running, _aborted, _held, partial(_shut, now), _waiting, _unhealthy, _failed, _out_of_sync):
+    who = who_reconciles(app, next(filter(None, map(sign_of_life, filter(is_argo_cd, found))), ""))
+    return f"{_state(app, found, now, who)}{who and ' ' + who}"
+
+
+def _state(app: Obj, found: Sequence[Obj], now: Instant | None, who: str) -> str:
+    name = name_of(app)
+    if not status_of(app).get("sync"):
+        hint = "." if who else ": is `shipway run` (or `shipway up`) running?"
+        return f"{name} has not been looked at yet{hint}"
+    for explain in (
+        _leaving,
+        _to_be_held,
+        _error,
+        _running,
+        _aborted,
+        _held,
+        partial(_shut, now),
+        _waiting,
+        _unhealthy,
+        _failed,
+        _out_of_sync,
+    ):
         if text := explain(app, found):
             return f"{name} {text}"
     return f"{name} is {_sync(app)} to {_commit(app)} and {_health(app)}.{_orphaned(app)}"
@@ -53,6 +82,29 @@ def _orphaned(app: Obj) -> str:
     if condition_of(app, ORPHANED) is None:
         return ""
     return f" Its namespace holds objects that belong to no Application: `shipway app orphans {name_of(app)}` lists them."
+
+
+def _leaving(app: Obj, _: Sequence[Obj]) -> str:
+    if not is_deleting(app):
+        return ""
+    condition = condition_of(app, "DeletionError")
+    if condition is None:
+        return "is being deleted: what it tracks goes first, where its finalizers say so."
+    return f"is being deleted and cannot go yet: {_ended(condition.get('message', ''))}"
+
+
+def _to_be_held(app: Obj, _: Sequence[Obj]) -> str:
+    """A rollback that waits, since what it goes back to is not to be had now."""
+    is_under_way = app.get("operation") and dig(app, "status", "operationState", "phase") == "Running"
+    error = condition_of(app, "ComparisonError")
+    try:
+        hold = hold_of(app) if is_under_way and error is not None else None
+    except InvalidInput:
+        return ""  # `_error` tells of it
+    if hold is None or error is None:
+        return ""
+    told = f"{sentence(app, hold)}. That is done once Git or the history gives that: {_ended(error.get('message', ''))}"
+    return f"is to be {told} What runs stays as it is until then."
 
 
 def _error(app: Obj, _: Sequence[Obj]) -> str:

@@ -139,10 +139,10 @@ class _Performance:
         self._seen_version = self._cluster.version
         picture = tuple(
             (key, dig(obj, "status", "phase"), dig(obj, "status", "message"))
-            if key[0] == ANALYSIS_RUNS.kind
+            if key.kind == ANALYSIS_RUNS.kind
             else (key, resource_version_of(obj))
             for key, obj in self._cluster.objs.items()
-            if key[0] != JOBS.kind
+            if key.kind != JOBS.kind
         )
         is_new, self._seen = picture != self._seen, picture
         return is_new

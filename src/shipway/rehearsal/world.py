@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.kinds import REPLICA_SETS
+from shipway.api.kinds import PODS, REPLICA_SETS
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import Conflict, NotFound, ShipwayError
 from shipway.kube.objects.patches import json_patch, merge_patch
 from shipway.kube.objects.reach import EVERYWHERE, Reach
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import dig, metadata, name_of, namespace_of
 from shipway.kube.runtime.controller import Controller, ObjectKey
 from shipway.kube.runtime.decision import (
@@ -48,11 +48,11 @@ class Pass(Struct, frozen=True):
 
 
 class PlayedCluster:
-    """Objects by kind, namespace and name. `writes` counts what changed something, `events` what was told, in order."""
+    """Objects by group, kind, namespace and name. `writes` counts what changed something, `events` what was told, in order."""
 
     def __init__(self, now: Instant) -> None:
         self.now = now
-        self.objs: dict[tuple[str, str, str], Obj] = {}
+        self.objs: dict[Ref, Obj] = {}
         self.answers: dict[Ask, Answer] = {}
         self.events: list[Note] = []
         self.writes = 0
@@ -62,10 +62,15 @@ class PlayedCluster:
     # --- what `observe` may look at
 
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
-        return self.objs.get((resource.kind, namespace, name))
+        return self.objs.get(Ref(resource.group, resource.kind, namespace, name))
 
     def list(self, resource: Resource, namespace: str = "") -> Iterable[Obj]:
-        return [obj for (kind, ns, _), obj in self.objs.items() if kind == resource.kind and namespace in ("", ns)]
+        group, kind = resource.group_kind
+        return [
+            obj
+            for ref, obj in self.objs.items()
+            if ref.kind == kind and ref.group == group and namespace in ("", ref.namespace)
+        ]
 
     def indexed(self, resource: Resource, index: str, value: str) -> Iterable[Obj]:
         file_under = run_uid if index == RUN_INDEX else by_owner
@@ -99,7 +104,7 @@ class PlayedCluster:
         """Creates or replaces an object, filling in what a server would."""
         self.version += 1
         self.serve(resource)
-        key = (resource.kind, namespace_of(obj), name_of(obj))
+        key = Ref(resource.group, resource.kind, namespace_of(obj), name_of(obj))
         before = self.objs.get(key)
         meta = {**metadata(obj)}
         stored = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": meta}
@@ -118,7 +123,7 @@ class PlayedCluster:
         if isinstance(action, Create):
             return self._create(action)
         if isinstance(action, Evict):
-            return self._remove("Pod", action.namespace, action.name)
+            return self._remove(PODS, action.namespace, action.name)
         assert isinstance(action, Patch | Delete)
         here = self.get(action.resource, action.namespace, action.name)
         if here is None:
@@ -126,7 +131,7 @@ class PlayedCluster:
                 return {}
             raise NotFound(f"{action.name} is not there")
         if isinstance(action, Delete):
-            return self._remove(action.resource.kind, action.namespace, action.name)
+            return self._remove(action.resource, action.namespace, action.name)
         after = json_patch(here, action.body) if action.type == "json" else merge_patch(here, action.body)
         if metadata(after)["resourceVersion"] != metadata(here)["resourceVersion"]:
             raise Conflict("written meanwhile")
@@ -144,10 +149,10 @@ class PlayedCluster:
         self.writes += 1
         return self.put(resource, obj)
 
-    def _remove(self, kind: str, namespace: str, name: str) -> Obj:
+    def _remove(self, resource: Resource, namespace: str, name: str) -> Obj:
         self.writes += 1
         self.version += 1
-        return self.objs.pop((kind, namespace, name), {})
+        return self.objs.pop(Ref(resource.group, resource.kind, namespace, name), {})
 
     def write(self, change: Change) -> None:
         """The change of a pass. Raises Conflict when somebody wrote since it was observed."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS
+from shipway.api.kinds import APPLICATIONS, STATEFUL_SETS
 from shipway.base.errors import NotFound, NotYet
 from shipway.cli.app_acts import Cascade, WaitFlags, delete, say_why, show_resources, terminate, wait_for
 from shipway.cli.main import run
@@ -23,6 +23,24 @@ async def stored(shop: Shop) -> Obj:
 async def test_why_is_one_sentence(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     await shop.create(APPLICATIONS, application())
     assert await say_why(shop.session, "shop") == 0
+    assert capsys.readouterr().out == "shop is Synced to 0123456 and Healthy.\n"
+
+
+async def test_why_says_whose_it_is_beside_a_live_argo_cd(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await shop.create(APPLICATIONS, application())
+    labels = {"app.kubernetes.io/name": "argocd-application-controller"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "argoproj/controller:1"}]}}
+    meta = {"name": "controller", "namespace": "argocd", "labels": labels}
+    spec = {"replicas": 1, "serviceName": "x", "selector": {"matchLabels": labels}, "template": pod}
+    await shop.create(STATEFUL_SETS, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta, "spec": spec})
+    await say_why(shop.session, "shop")
+    assert capsys.readouterr().out == (
+        "shop is Synced to 0123456 and Healthy. Argo CD reconciles it (StatefulSet argocd/controller is to have a replica), "
+        "and Shipway only looks: `shipway app takeover shop` hands it over.\n"
+    )
+    marks = {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}, "labels": {"shipway.dev/reconcile": "true"}}
+    await shop.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": marks})
+    await say_why(shop.session, "shop")
     assert capsys.readouterr().out == "shop is Synced to 0123456 and Healthy.\n"
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.errors import InvalidInput, NotFound, NotYet
-from shipway.cli.app_rollback import RollbackFlags, chosen, resume, roll_back
+from shipway.cli.app_rollback import RollbackFlags, chosen, lifting, operation, resume, roll_back
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.hold import hold_of
+from shipway.gitops.hold import annotation, hold_at, hold_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of
 from tests.unit.cli.conftest import Shop
@@ -76,6 +76,43 @@ async def test_while_another_operation_runs_nothing_is_written(shop: Shop) -> No
     with pytest.raises(NotYet):
         await roll_back(shop.session, "shop", None, NO_WAIT)
     assert HOLD not in annotations_of(await shop.client.get(APPLICATIONS, "argocd", "shop"))
+
+
+async def test_resume_calls_a_rollback_off_that_has_not_applied_anything(shop: Shop) -> None:
+    await shop.create(APPLICATIONS, application(history=HISTORY))
+    await roll_back(shop.session, "shop", 4, NO_WAIT)
+    waiting = {"operationState": {"phase": "Running", "message": "waiting", "syncResult": None}}
+    await shop.client.patch(APPLICATIONS, "argocd", "shop", {"status": waiting})
+    assert await resume(shop.session, "shop") == 0
+    lifted = await shop.client.get(APPLICATIONS, "argocd", "shop")
+    assert (hold_of(lifted), lifted["status"]["operationState"]["phase"]) == (None, "Terminating")
+
+
+async def test_resume_takes_back_a_rollback_that_nobody_has_taken_up(shop: Shop) -> None:
+    await shop.create(APPLICATIONS, application(history=HISTORY))
+    await roll_back(shop.session, "shop", 4, NO_WAIT)
+    assert await resume(shop.session, "shop") == 0
+    lifted = await shop.client.get(APPLICATIONS, "argocd", "shop")
+    assert hold_of(lifted) is None and "operation" not in lifted
+
+
+@pytest.mark.parametrize(
+    ("state", "sync"),
+    [
+        ({"phase": "Running", "syncResult": {"resources": [{"kind": "Service", "name": "web"}]}}, {}),
+        ({"phase": "Running"}, {"revision": "c" * 40}),
+        ({"phase": "Succeeded"}, {"revision": "c" * 40}),
+        ({"phase": "Terminating"}, {}),
+    ],
+    ids=["it applies already", "another one runs", "another one was asked for", "it ends already"],
+)
+def test_resume_leaves_every_other_operation_alone(state: Obj, sync: Obj) -> None:
+    app = application(history=HISTORY, operationState=state)
+    hold = hold_at(HISTORY[0], since="2026-11-26T12:00:00Z")
+    app["metadata"]["annotations"] = {HOLD: annotation(hold)}
+    asked = operation(app, hold, prune=False)
+    app["operation"] = {**asked, "sync": {**asked["sync"], **sync}}
+    assert lifting(app) == {"metadata": {"annotations": {HOLD: None}}}
 
 
 async def test_resume_lifts_the_hold(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shipway.gitops.handover import LABEL, is_skipped, sign_of_life, stance_towards
+from shipway.gitops.handover import LABEL, is_skipped, sign_of_life, stance_towards, who_reconciles
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
 
@@ -43,6 +43,57 @@ def test_one_engine_at_most_reconciles_an_application(
     stance = stance_towards(app(label, skip), settings, argo_cd)
     assert stance.kind == kind
     assert bool(stance.reason) == (kind != "reconcile")
+
+
+@pytest.mark.parametrize(
+    ("label", "skip", "argo_cd", "said"),
+    [
+        ("", "", "", ""),
+        ("true", "true", ALIVE, ""),
+        ("true", "true", "", ""),
+        ("true", "", "", ""),
+        ("", "", ALIVE, f"Argo CD reconciles it ({ALIVE}), and Shipway only looks: `shipway app takeover pay` hands it over."),
+        (
+            "true",
+            "",
+            ALIVE,
+            f"Argo CD reconciles it ({ALIVE}) though its label invites Shipway, and Shipway only looks: "
+            "`shipway app takeover pay` hands it over.",
+        ),
+        (
+            "",
+            "true",
+            ALIVE,
+            "Nobody reconciles it, since its annotation argocd.argoproj.io/skip-reconcile says true: "
+            "`shipway app takeover pay` hands it to Shipway, `shipway app handback pay` to Argo CD.",
+        ),
+        (
+            "",
+            "true",
+            "",
+            "Nobody reconciles it, since its annotation argocd.argoproj.io/skip-reconcile says true: "
+            "`shipway app takeover pay` hands it to Shipway.",
+        ),
+        (
+            "false",
+            "",
+            ALIVE,
+            f"Argo CD reconciles it ({ALIVE}), and Shipway only looks, since its label shipway.dev/reconcile says false: "
+            "`shipway app takeover pay` hands it to Shipway.",
+        ),
+        (
+            "false",
+            "true",
+            ALIVE,
+            "Nobody that is known reconciles it, and Shipway only looks, since its label shipway.dev/reconcile says false: "
+            "`shipway app takeover pay` hands it to Shipway.",
+        ),
+    ],
+)
+def test_who_reconciles_it_where_we_do_not_and_how_to_change_that(label: str, skip: str, argo_cd: str, said: str) -> None:
+    found = app(label, skip)
+    assert who_reconciles(found, argo_cd) == said
+    assert bool(said) == (stance_towards(found, ALONE, argo_cd).kind != "reconcile")
 
 
 def test_a_label_without_the_annotation_says_what_is_missing() -> None:

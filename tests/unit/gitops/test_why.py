@@ -21,6 +21,10 @@ def app(sync: str = "Synced", health: str = "Healthy", operation: Any = None, **
     return found | ({"operation": operation} if operation else {})
 
 
+def leaving(found: Obj) -> Obj:
+    return {**found, "metadata": {**found["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+
+
 def conditions(kind: str, message: str) -> list[Obj]:
     return [{"type": kind, "message": message}]
 
@@ -91,7 +95,16 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
             "shop-web is Synced to abc1234 and Healthy. Its namespace holds objects that belong to no Application: "
             "`shipway app orphans shop-web` lists them.",
         ),
-        ({"metadata": {"name": "shop-web"}}, "shop-web has not been looked at yet"),
+        ({"metadata": {"name": "shop-web"}}, "shop-web has not been looked at yet: is `shipway run`"),
+        (
+            {"metadata": {"name": "shop-web", "labels": {"shipway.dev/reconcile": "false"}}},
+            "shop-web has not been looked at yet. Nobody that is known reconciles it, and Shipway only looks, since its label",
+        ),
+        (
+            leaving(app("Unknown", conditions=conditions("DeletionError", "the account may not delete it"))),
+            "shop-web is being deleted and cannot go yet: the account may not delete it.",
+        ),
+        (leaving(app()), "shop-web is being deleted: what it tracks goes first"),
         (
             app("Unknown", conditions=conditions("ComparisonError", "web.yaml: line 7: bad indentation.")),
             "shop-web cannot be compared with Git: web.yaml: line 7: bad indentation. "

@@ -33,6 +33,7 @@ from shipway.gitops.deletion import (
     deletion_step,
     foreign_finalizers,
     has_stages,
+    refused,
     with_hook_finalizers,
 )
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
@@ -119,7 +120,9 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if fresh.stance.kind != "reconcile":
         return Conclusion()  # it was given away while we acted: what is written now is somebody else's
-    if not outcomes or is_deleting(fresh.app) or not fresh.is_listed:
+    if is_deleting(fresh.app):
+        return _after_deleting(fresh, decision, outcomes, now)
+    if not outcomes or not fresh.is_listed:
         return None
     seen = recorded(fresh, outcomes, decision.memo or {})
     draft = draft_of(seen, now)
@@ -303,6 +306,7 @@ def _deletion(observed: Observed, now: Instant) -> Decision:
         _deletion_hooks(observed),
         options,
         spared(observed.key, observed.family.above),
+        observed.acting,
     )
     step = deletion_step(scene, now)
     return _taken(observed, step, now)
@@ -322,6 +326,15 @@ def _taken(observed: Observed, step: Step, now: Instant) -> Decision:
     change = Change(APPLICATIONS, observed.key.namespace, observed.key.name, version, root=root, status=status)
     notes = (deletion_note(observed.app, step.problem),) if step.problem and not is_told else ()
     return replace(idle, change=change, notes=notes)
+
+
+def _after_deleting(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+    """Tells what was refused: the same would be refused again."""
+    problem = refused(fresh.acting, outcomes)
+    if not problem:
+        return None
+    taken = _taken(fresh, Step(problem=problem), now)
+    return Conclusion(change=taken.change, wake=decision.wake, notes=taken.notes)
 
 
 def _held_up(observed: Observed, now: Instant) -> Decision:

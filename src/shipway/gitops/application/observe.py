@@ -28,7 +28,7 @@ from shipway.gitops.application.orphaned import OrphanCounts, Orphaned
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Surroundings, Target, prepared, recalled, sent, target_of
-from shipway.gitops.application.written import written_on
+from shipway.gitops.application.written import Written, written_on
 from shipway.gitops.asks import DryRunAsk, KeepAsk, RecallAsk
 from shipway.gitops.comparison import Comparison, Judge, Live, compare
 from shipway.gitops.customizations import Customizations
@@ -38,7 +38,7 @@ from shipway.gitops.family import Family, ancestors, circle, ref_of_application
 from shipway.gitops.handover import OURS, Stance, live_argo_cd, stance_towards
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold
-from shipway.gitops.impersonation import Acting, acting_for
+from shipway.gitops.impersonation import Acting, acting_for, unknown_for
 from shipway.gitops.kinds import known_kinds, wanted_kinds
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
@@ -91,6 +91,8 @@ class Observed(Struct, frozen=True):
     family: Family = Family()
     stance: Stance = OURS
     orphaned: Orphaned = Orphaned()
+    acting: Acting = Acting()
+    """As whom it is synced and deleted."""
 
     @property
     def status(self) -> Obj:
@@ -109,6 +111,12 @@ class _Subject(Struct, frozen=True):
     spec: ApplicationSpec
     project: ReadProject
     terms: Terms
+    acting: Acting
+
+    @property
+    def no_account(self) -> str:
+        """Why nobody is found to sync it as; "" too where the project itself is what is wrong."""
+        return self.acting.problem if self.project.spec else ""
 
 
 class Observer:
@@ -138,7 +146,8 @@ class Observer:
         read, has_project = self._installation.project(world, key, spec, stance)
         place = self._places.of(app, world, has_home=self._installation.said(world).has_home)
         spec = place.told_in(spec) if spec and not (said.hold_error or place.problem) else None
-        subject = _Subject(app, spec, read, self._terms(world, app, spec, place)) if spec else None
+        acting = self._acting(world, app, said, place, read)
+        subject = _Subject(app, spec, read, self._terms(world, app, spec, place), acting) if spec else None
         target = self._target(world, subject, hold.pinned if hold else wanted_of(app), hold) if subject else None
         target = self._tracked(key, target, app) if target else None
         sync_target = self._sync_target(world, subject, operation, target) if subject else None
@@ -146,14 +155,13 @@ class Observer:
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
-        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=self._acting(world, app, spec, read).user)
+        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
         live = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
-        sync_comparison = comparison
-        if sync_target is not target:
-            sync_comparison = self._compare(world, sync_target, live, context, judge) if is_listed else None
+        is_other = is_listed and sync_target is not target
+        sync_comparison = self._compare(world, sync_target, live, context, judge) if is_other else comparison
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
@@ -186,6 +194,7 @@ class Observer:
             family=self._family(world, key, app, kinds, (target, sync_target)),
             stance=stance,
             orphaned=orphaned,
+            acting=acting,
         )
 
     def _family(
@@ -217,15 +226,14 @@ class Observer:
             target = recalled(target, ask, world.answer(ask))
         target = prepared(target, self._preparations, world, of.terms, self._ignore_rules(world, of.spec))
         checks = checks_of(world, target, of.project, of.app, of.spec.destination)
-        problem = self._acting(world, of.app, of.spec, of.project).problem
         target = replace(target, problem=target.problem or namespace_problem(of.spec, of.terms.reach))
-        return replace(target, checks=checks.with_problem("ComparisonError", problem))
+        return replace(target, checks=checks.with_problem("ComparisonError", of.no_account))
 
     def _sent(self, world: World, of: _Subject, manifests: tuple[str, ...], tracked: Target) -> Target:
         """What a client sent. Nobody can tell who signed or changed that."""
         target = sent(manifests, tracked)
         target = prepared(target, self._preparations, world, of.terms, self._ignore_rules(world, of.spec))
-        problem = self._acting(world, of.app, of.spec, of.project).problem or unproven(of.project, tracked)
+        problem = of.no_account or unproven(of.project, tracked)
         return replace(target, checks=Checks().with_problem("ComparisonError", problem))
 
     def _terms(self, world: World, app: Obj, spec: ApplicationSpec, place: Place) -> Terms:
@@ -240,12 +248,13 @@ class Observer:
             reach=place.reach,
         )
 
-    def _acting(self, world: World, app: Obj, spec: ApplicationSpec | None, project: ReadProject) -> Acting:
-        """As whom the application is synced."""
-        said = self._installation.said(world).impersonation
-        if spec is None or project.spec is None:
-            return Acting()
-        return acting_for(said, project.spec, spec.project or DEFAULT, spec.destination, namespace_of(app))
+    def _acting(self, world: World, app: Obj, said: Written, place: Place, project: ReadProject) -> Acting:
+        """As whom the application is synced and deleted."""
+        impersonation = self._installation.said(world).impersonation
+        if said.spec is None or project.spec is None:
+            return unknown_for(impersonation, said.spec_error or project.error)
+        destination = place.told_in(said.spec).destination
+        return acting_for(impersonation, project.spec, said.spec.project or DEFAULT, destination, namespace_of(app))
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""

@@ -31,6 +31,7 @@ from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Batch
 
 TERMINATED = "Operation terminated"
+AWAITING = "waiting until Git or the history gives it"
 KEEPING = "waiting for the manifests to be kept"
 
 
@@ -79,6 +80,8 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
     target = observed.sync_target
     if target is None or target.is_undecided:
         return None
+    if waits := _waits_for_hold(observed, now):
+        return Progress({**state, "message": waits})
     if target.stops:
         return _ended(state, retry, "Error", target.stops, now)
     work = work_of(observed)
@@ -136,9 +139,20 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
     if target.checks.problems and not target.error:  # once it is in order, automated sync goes on as if nobody had tried
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", target.stops, now))
     state = begin(observed.app, raw, Begun(target.at or target.wanted, target.content, target.tools), now)
+    if waits := _waits_for_hold(observed, now):
+        return Progress({**state, "message": waits})
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
     return Progress(state)
+
+
+def _waits_for_hold(observed: Observed, now: Instant) -> str:
+    """Why the sync to what the application is held at waits; "" where it need not. A hold is a lasting intent: that nobody
+    gives its content for a while is no failure."""
+    hold, target = observed.hold, observed.sync_target
+    if hold is None or hold.is_over(now) or target is None or target is not observed.target or not target.is_away:
+        return ""
+    return f"{AWAITING}: {target.error}"
 
 
 def _unsupported(observed: Observed) -> str:

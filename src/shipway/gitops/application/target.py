@@ -47,6 +47,8 @@ class Part(Struct, frozen=True):
     head: Head | None = None
     rendered: Rendered | None = None
     error: str = ""
+    is_away: bool = False
+    """The error says that somebody does not answer, and may be over at any moment."""
     stale: str = ""
     """Why the newest revision is not known, where an older answer still stands."""
     asked_at: Instant = _UNASKED
@@ -130,6 +132,11 @@ class Target(Struct, frozen=True):
                 place = f"failed to generate manifest for source {index + 1} of {len(self.parts)}: " if self.is_plural else ""
                 return f"{place}{part.error}"
         return self.problem
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the error says that somebody does not answer, and may be over at any moment."""
+        return next((part.is_away for part in self.parts if part.error), False)
 
     @property
     def stops(self) -> str:
@@ -236,7 +243,8 @@ def recalled(target: Target, ask: RecallAsk, answer: Answer | None) -> Target:
         return replace(asking, parts=tuple(replace(part, error="", rendered=None) for part in asking.parts))
     if answer.value is None and isinstance(answer.error, Unavailable):
         said = f"; {answer.error.message}"
-        return replace(asking, parts=tuple(replace(one, error=one.error and one.error + said) for one in asking.parts))
+        parts = [replace(one, error=one.error + said, is_away=True) if one.error else one for one in asking.parts]
+        return replace(asking, parts=tuple(parts))
     if answer.value is None or len(answer.value) != len(target.parts):
         return asking
     parts = [
@@ -284,7 +292,7 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
         answer = world.answer(ask)
         if answer is None or answer.value is None:
             told = _told(answer) if answer else ""
-            return replace(part, error=f"ref {name!r}: {told}" if told else "")
+            return replace(part, error=f"ref {name!r}: {told}" if told else "", is_away=_is_away(answer))
         part = replace(part, lent=(*part.lent, answer.value), stale=part.stale or _told(answer))
         lent.append(Lent(name, lender.get("repoURL", ""), answer.value.trees, ask.request.source))
     return _rendered(world, app, part, tuple(lent), lenders)
@@ -339,7 +347,7 @@ def _asked(world: World, part: Part, ask: Ask) -> tuple[Part, Any]:
     part, answer = replace(part, asks=(*part.asks, ask)), world.answer(ask)
     if answer is None or answer.value is not None:
         return part, answer.value if answer else None
-    return replace(part, error=_told(answer)), None
+    return replace(part, error=_told(answer), is_away=_is_away(answer)), None
 
 
 def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str) -> Part:
@@ -350,15 +358,15 @@ def _looked_up(world: World, source: Obj, revision: str, ask: HeadAsk, last: str
         if answer.value is not None:
             return replace(part, head=answer.value, stale=_told(answer))
     told = _told(answer) if answer else ""
-    is_away = answer is None or answer.error is None or isinstance(answer.error, Unavailable)
+    is_away = answer is None or answer.error is None or _is_away(answer)
     if not is_away or not _COMMIT.fullmatch(last):
-        return replace(part, error=told)
+        return replace(part, error=told, is_away=is_away)
     known_ask = KnownHeadAsk(replace(ask.request, revision=last))
     part, known = replace(part, asks=(ask, known_ask)), world.answer(known_ask)
     if known is None:
         return part
     if known.value is None:
-        return replace(part, error=told)
+        return replace(part, error=told, is_away=True)
     return replace(part, head=known.value, stale=told, is_remembered=True)
 
 
@@ -385,6 +393,11 @@ class _Lenders:
         for lender, revision in self._lenders:
             if lender is not borrower:
                 yield str(lender["ref"]), lender, lent_ask(lender, revision, borrower, self.around.project.name)
+
+
+def _is_away(answer: Answer | None) -> bool:
+    """Whether whoever was asked does not answer."""
+    return answer is not None and isinstance(answer.error, Unavailable)
 
 
 def _told(answer: Answer) -> str:

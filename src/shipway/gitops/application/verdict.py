@@ -65,7 +65,7 @@ def _judged(observed: Observed, now: Instant) -> Verdict:
         return Verdict("Unknown", "Unknown", (("ComparisonError", observed.place.away),))
     target, comparison = observed.target, observed.comparison
     if target is not None and target.error:
-        return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error),))
+        return Verdict("Unknown", _live_health(observed), (("ComparisonError", target.error), *held(observed)))
     if target is None or comparison is None or comparison.is_pending or comparison.health_is_pending:
         old_sync: str = dig(observed.status, "sync", "status", default="Unknown")
         return Verdict(old_sync, old_health, _kept_conditions(observed))
@@ -92,7 +92,8 @@ def held(observed: Observed) -> list[tuple[str, str]]:
         return []
     text = f"{observed.key.name} is {sentence(observed.app, observed.hold)}"
     away = f". Git cannot give it ({observed.target.recalled}), so the kept manifests count" if observed.target.recalled else ""
-    return [(CONDITION, text + away)]
+    awaited = ". Neither Git nor the history gives it now, so it waits for them" if observed.target.is_away else ""
+    return [(CONDITION, text + away + awaited)]
 
 
 def _shared(item: Item, observed: Observed) -> str:

@@ -70,14 +70,14 @@ class Lanes:
 
     async def run(self) -> None:
         """Owns the running questions until it is cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
                 for ask in list(self._subscribers):
                     self._start(ask)
                 await asyncio.get_running_loop().create_future()
-        finally:
-            self._group = None
+            finally:
+                self._group = None
 
     def answer(self, ask: Ask) -> Answer | None:
         known = self._answers.get(ask)
@@ -154,6 +154,8 @@ class Lanes:
             while True:
                 again.clear()
                 answer = await self._ask_once(ask)
+                if not self._is_asked_by_us(ask):
+                    return
                 failures = failures + 1 if answer.error else 0
                 self._record(ask, answer)
                 delay = _next_try(ask, answer, failures, self.poll(ask, self._clock.now()))
@@ -163,6 +165,11 @@ class Lanes:
         finally:
             if self._again.get(ask) is again:
                 del self._again[ask]
+
+    def _is_asked_by_us(self, ask: Ask) -> bool:
+        """Whether this task is still to ask. It may have been told to end without a word: a `TaskGroup` of the resolver that is
+        coming apart by an error reports the error and loses the cancellation (until Python 3.13)."""
+        return self._group is not None and self._tasks.get(ask) is asyncio.current_task()
 
     async def _pause(self, again: asyncio.Event, delay: float) -> None:
         """Sleeps `delay` seconds, or less if a refresh comes."""

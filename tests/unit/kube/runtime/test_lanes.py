@@ -273,3 +273,59 @@ def test_who_answers_is_told_of_an_ask_that_nobody_asks_any_more() -> None:
         assert forgotten == [Branch("main")]
 
     play(story)
+
+
+class ComesApart:
+    """A remote whose answer is made of two questions: one breaks, the other takes a moment to be put down."""
+
+    def __init__(self) -> None:
+        self.is_coming_apart = asyncio.Event()
+        self.asked = 0
+
+    async def fetch(self, ask: Fetch) -> int:
+        self.asked += 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._put_down())
+            await asyncio.sleep(1)
+            raise Unavailable("the connection broke")
+
+    async def _put_down(self) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.is_coming_apart.set()
+            await asyncio.sleep(0.1)
+
+
+async def asking(remote: ComesApart) -> tuple[Lanes, asyncio.Task[None], LoopClock]:
+    """Lanes that run and ask, up to the moment in which the answer comes apart."""
+    clock = LoopClock(asyncio.get_running_loop(), Instant(0.0))
+    lanes = Lanes({Fetch: remote.fetch}, clock, lambda _: None)
+    running = asyncio.create_task(lanes.run())
+    await clock.sleep(0)
+    lanes.subscribe("app", [Fetch("git")])
+    await remote.is_coming_apart.wait()
+    return lanes, running, clock
+
+
+def test_lanes_that_are_ended_while_an_answer_comes_apart_end() -> None:
+    async def main() -> None:
+        _, running, _ = await asking(ComesApart())
+        running.cancel()
+        ended, _ = await asyncio.wait([running], timeout=10)
+        assert ended, "the end was forgotten over the error, and the remote is asked for ever"
+
+    run_in_virtual_time(main())
+
+
+def test_an_ask_that_nobody_asks_any_more_ends_though_its_answer_comes_apart() -> None:
+    async def main() -> None:
+        remote = ComesApart()
+        lanes, running, clock = await asking(remote)
+        lanes.subscribe("app", [])
+        await clock.sleep(600)
+        assert remote.asked == 1
+        running.cancel()
+        await asyncio.wait([running], timeout=10)
+
+    run_in_virtual_time(main())

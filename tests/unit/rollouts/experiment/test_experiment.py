@@ -10,7 +10,7 @@ from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, EXPERIMENTS, RE
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Conflict
 from shipway.kube.objects.patches import merge_patch
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import dig, labels_of, name_of, spec_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey
 from shipway.kube.runtime.decision import Action, Change, Create, Outcome
@@ -57,7 +57,7 @@ class Lab(PlayedCluster):
 
     @property
     def experiment(self) -> Obj:
-        return self.objs[("Experiment", NS, "ab")]
+        return self.objs[Ref("argoproj.io", "Experiment", NS, "ab")]
 
     @property
     def status(self) -> Obj:

@@ -19,7 +19,7 @@ from shipway.api.kinds import (
 )
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.kube.objects.patches import merge_patch
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import copy_obj, dig, labels_of, name_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey
 from shipway.kube.runtime.decision import Action, Change, Decision
@@ -111,7 +111,7 @@ class Sandbox(PlayedCluster):
 
     @property
     def rollout(self) -> Obj:
-        return self.objs[("Rollout", NS, "web")]
+        return self.objs[Ref("argoproj.io", "Rollout", NS, "web")]
 
     @property
     def status(self) -> Obj:
@@ -134,12 +134,12 @@ class Sandbox(PlayedCluster):
 
     def weights(self) -> tuple[int, int]:
         """(canary, stable) in the first rule of the route."""
-        refs = dig(self.objs[("HTTPRoute", NS, "web")], "spec", "rules", 0, "backendRefs")
+        refs = dig(self.objs[Ref("gateway.networking.k8s.io", "HTTPRoute", NS, "web")], "spec", "rules", 0, "backendRefs")
         by_name = {ref["name"]: ref.get("weight", 1) for ref in refs}
         return by_name["web-canary"], by_name["web-stable"]
 
     def points_at(self, service: str) -> str:
-        return dig(self.objs[("Service", NS, service)], "spec", "selector", HASH_LABEL, default="")
+        return dig(self.objs[Ref("", "Service", NS, service)], "spec", "selector", HASH_LABEL, default="")
 
     # --- people
 

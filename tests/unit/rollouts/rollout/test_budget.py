@@ -7,6 +7,7 @@ import pytest
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.objects.patches import merge_patch
+from shipway.kube.objects.resource import Ref
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.decision import Answer
 from shipway.rollouts import actions
@@ -32,7 +33,9 @@ ROUTED = pytest.mark.parametrize("make", [routed, plain], ids=["routed", "by pod
 
 
 def annotated(world: Sandbox, policy: str | None = POLICY) -> Sandbox:
-    world.objs[("Rollout", NS, "web")] = merge_patch(world.rollout, {"metadata": {"annotations": {STRATEGY_BY_BUDGET: policy}}})
+    world.objs[Ref("argoproj.io", "Rollout", NS, "web")] = merge_patch(
+        world.rollout, {"metadata": {"annotations": {STRATEGY_BY_BUDGET: policy}}}
+    )
     return world
 
 
@@ -71,7 +74,9 @@ def said(world: Sandbox) -> str:
 
 
 def apply(world: Sandbox, patches: actions.Patches) -> None:
-    world.objs[("Rollout", NS, "web")] = merge_patch(merge_patch(world.rollout, patches.root), {"status": patches.status})
+    world.objs[Ref("argoproj.io", "Rollout", NS, "web")] = merge_patch(
+        merge_patch(world.rollout, patches.root), {"status": patches.status}
+    )
     world.settle()
 
 
@@ -266,14 +271,16 @@ def test_a_first_deployment_and_a_rollout_without_the_annotation_ask_nothing() -
 
 def test_pods_do_not_wear_what_was_chosen() -> None:
     world = updated(0.8)
-    for (kind, _, _), obj in world.objs.items():
-        if kind == "ReplicaSet":
+    for ref, obj in world.objs.items():
+        if ref.kind == "ReplicaSet":
             assert not {STRATEGY, STRATEGY_BY_BUDGET} & set(dig(obj, "metadata", "annotations", default={}))
 
 
 def test_a_pin_that_somebody_broke_says_nothing() -> None:
     world = updated(0.8)
-    world.objs[("Rollout", NS, "web")] = merge_patch(world.rollout, {"metadata": {"annotations": {STRATEGY: "{"}}})
+    world.objs[Ref("argoproj.io", "Rollout", NS, "web")] = merge_patch(
+        world.rollout, {"metadata": {"annotations": {STRATEGY: "{"}}}
+    )
     world.settle()
     assert world.weights() == (20, 80)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shipway.kube.objects.resource import Ref
 from shipway.rollouts.rollout.names import HASH_LABEL
 from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, plain, routed
 
@@ -295,11 +296,11 @@ def test_an_abort_does_not_leave_the_only_pods_that_answer() -> None:
     world = deployed(routed(weight(50), PAUSE))
     updated(world)
     v1, v2 = world.status["stableRS"], world.status["currentPodHash"]
-    world.report(world.objs[("ReplicaSet", "shop", f"web-{v1}")], 4, 0)
+    world.report(world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{v1}")], 4, 0)
     world.patch_status(abort=True)
     world.reconcile()
     assert (world.weights(), world.points_at("web-canary")) == ((50, 50), v2)
-    world.report(world.objs[("ReplicaSet", "shop", f"web-{v1}")], 4, 1)
+    world.report(world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{v1}")], 4, 1)
     world.reconcile()
     assert (world.weights(), world.points_at("web-canary")) == ((0, 100), v1)
 
@@ -388,7 +389,7 @@ def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     )
     world = deployed(routed(*steps, canary=routing))
     updated(world)
-    rules = world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"]
+    rules = world.objs[Ref("gateway.networking.k8s.io", "HTTPRoute", "shop", "web")]["spec"]["rules"]
     assert [rule.get("name") for rule in rules] == [None, "by-header"]
     assert rules[1]["matches"] == [{"headers": [{"type": "Exact", "name": "x-canary", "value": "yes"}]}]
     assert rules[1]["backendRefs"] == [{"name": "web-canary", "port": 80, "weight": 1}]
@@ -396,10 +397,10 @@ def test_a_header_route_leads_to_the_canary_before_any_weight() -> None:
     world.patch_status(pauseConditions=None)
     world.settle()
     assert world.weights() == (50, 50)
-    assert world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"][1] == rules[1]
+    assert world.objs[Ref("gateway.networking.k8s.io", "HTTPRoute", "shop", "web")]["spec"]["rules"][1] == rules[1]
     world.patch_status(abort=True)
     world.settle()
-    assert len(world.objs[("HTTPRoute", "shop", "web")]["spec"]["rules"]) == 1
+    assert len(world.objs[Ref("gateway.networking.k8s.io", "HTTPRoute", "shop", "web")]["spec"]["rules"]) == 1
 
 
 @pytest.mark.compat("rollouts:spec.restartAt")
@@ -409,7 +410,7 @@ def test_pods_are_restarted_a_few_at_a_time() -> None:
     world.wait(60)
     world.edit(restartAt="2026-11-21T08:00:30Z")
     world.reconcile()
-    assert len([key for key in world.objs if key[0] == "Pod"]) == 3
+    assert len([key for key in world.objs if key.kind == "Pod"]) == 3
     assert world.status["message"] == "rollout is restarting"
     for _ in range(4):
         world.grow_pods()
@@ -431,11 +432,11 @@ def test_a_step_may_be_content_with_part_of_its_pods() -> None:
     (v3,) = world.replica_sets().keys() - {world.status["stableRS"], v2}
     world.healthy[v3] = False
     world.settle()
-    rs = world.objs[("ReplicaSet", "shop", f"web-{v3}")]
+    rs = world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{v3}")]
     world.report(rs, 4, 1)
     world.reconcile()
     assert world.weights() == (0, 100)
-    world.report(world.objs[("ReplicaSet", "shop", f"web-{v3}")], 4, 2)
+    world.report(world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{v3}")], 4, 2)
     for _ in range(3):
         world.reconcile()
     assert world.weights() == (100, 0)
@@ -460,12 +461,12 @@ def test_an_invalid_spec_says_so_and_touches_nothing() -> None:
 @pytest.mark.compat("rollouts:invalid-spec")
 def test_a_missing_service_is_named_and_its_arrival_mends_it() -> None:
     world = routed(weight(20))
-    gone = world.objs.pop(("Service", "shop", "web-canary"))
+    gone = world.objs.pop(Ref("", "Service", "shop", "web-canary"))
     world.settle()
     assert world.status["message"].endswith(
         'spec.strategy.canary.canaryService: Invalid value: "web-canary": service "web-canary" not found'
     )
-    world.objs[("Service", "shop", "web-canary")] = gone
+    world.objs[Ref("", "Service", "shop", "web-canary")] = gone
     world.settle()
     assert world.status["phase"] == "Healthy"
 
@@ -473,7 +474,7 @@ def test_a_missing_service_is_named_and_its_arrival_mends_it() -> None:
 @pytest.mark.compat("rollouts:template-hash")
 def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() -> None:
     world = deployed(plain(weight(50), PAUSE))
-    (key,) = [key for key in world.objs if key[0] == "ReplicaSet"]
+    (key,) = [key for key in world.objs if key.kind == "ReplicaSet"]
     rs = world.objs.pop(key)
     rs["metadata"]["name"] = "web-oldhash"
     for labels in (rs["metadata"]["labels"], rs["spec"]["template"]["metadata"]["labels"]):
@@ -484,7 +485,7 @@ def test_a_replica_set_of_another_hash_with_the_same_template_is_taken_over() ->
         "schedulerName": "default-scheduler",
     }
     rs["spec"]["template"]["spec"]["containers"][0] |= {"imagePullPolicy": "IfNotPresent", "resources": {}}
-    world.objs[("ReplicaSet", "shop", "web-oldhash")] = rs
+    world.objs[Ref("apps", "ReplicaSet", "shop", "web-oldhash")] = rs
     world.patch_status(stableRS="oldhash", currentPodHash="oldhash")
     world.settle()
     assert world.replica_sets() == {"oldhash": 4}

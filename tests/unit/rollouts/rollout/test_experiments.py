@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, REPLICA_SETS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import copy_obj, labels_of, name_of
 from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import HASH_LABEL
@@ -242,7 +242,7 @@ def test_an_experiment_that_somebody_deletes_leaves_no_share_and_is_made_again()
     world = meshed(SHARED, PAUSE)
     report(world, "Running", templateStatuses=trying(old="web-old", new="tried"))
     name = name_of(current(world))
-    del world.objs[(EXPERIMENTS.kind, NS, name)]
+    del world.objs[Ref(*EXPERIMENTS.group_kind, NS, name)]
     world.settle()
     assert backends(world) == {"c": 0, "s": 100}
     assert list(experiments(world)) == [name]

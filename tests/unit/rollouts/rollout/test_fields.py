@@ -3,6 +3,7 @@
 import pytest
 
 from shipway.api.kinds import ANALYSIS_RUNS, CLUSTER_ANALYSIS_TEMPLATES, PODS, REPLICA_SETS, ROLLOUTS
+from shipway.kube.objects.resource import Ref
 from shipway.kube.objects.views import annotations_of, dig, labels_of
 from shipway.kube.runtime.controller import ObjectKey
 from shipway.rollouts.analysis.controller import AnalysisRunController
@@ -287,7 +288,7 @@ def test_metadata_follows_the_role() -> None:
     v2 = world.status["currentPodHash"]
 
     def role(pod_hash: str) -> str | None:
-        rs = world.objs[("ReplicaSet", "shop", f"web-{pod_hash}")]
+        rs = world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{pod_hash}")]
         return rs["spec"]["template"]["metadata"]["labels"].get("role")
 
     assert (role(v1), role(v2)) == ("stable", "canary")
@@ -304,7 +305,7 @@ def test_new_pods_keep_away_from_stable_ones() -> None:
     v1 = world.status["stableRS"]
     updated(world)
     v2 = world.status["currentPodHash"]
-    rs = world.objs[("ReplicaSet", "shop", f"web-{v2}")]
+    rs = world.objs[Ref("apps", "ReplicaSet", "shop", f"web-{v2}")]
     (rule,) = rs["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert rule == {
         "labelSelector": {"matchExpressions": [{"key": HASH_LABEL, "operator": "In", "values": [v1]}]},

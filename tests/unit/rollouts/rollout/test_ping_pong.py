@@ -3,6 +3,7 @@
 import pytest
 
 from shipway.api.kinds import HTTP_ROUTES
+from shipway.kube.objects.resource import Ref
 from tests.unit.rollouts.rollout.sandbox import Sandbox, deployed, route, routed
 
 PAIR = {"pingService": "web-stable", "pongService": "web-canary"}
@@ -84,7 +85,7 @@ def test_a_service_switched_by_hand_is_set_right() -> None:
     world.settle()
     v1, v2 = world.status["stableRS"], world.status["currentPodHash"]
     for name, wrong in (("web-stable", v2), ("web-canary", v1)):
-        service = world.objs[("Service", "shop", name)]
+        service = world.objs[Ref("", "Service", "shop", name)]
         service["spec"]["selector"]["rollouts-pod-template-hash"] = wrong
     world.settle()
     assert (world.points_at("web-stable"), world.points_at("web-canary")) == (v1, v2)

@@ -308,7 +308,7 @@ def test_a_rule_that_comes_in_the_middle_of_an_update_waits_for_the_next() -> No
 
 def test_an_update_keeps_its_rules_even_where_the_kind_goes_away() -> None:
     world = updating(ruled())
-    for key in [key for key in world.objs if key[0] == "VerificationRule"]:
+    for key in [key for key in world.objs if key.kind == "VerificationRule"]:
         del world.objs[key]
     world.serves_rules = False
     world.say("-org-canary", "Failed")

@@ -4,7 +4,7 @@ import pytest
 
 from shipway.api.kinds import DEPLOYMENTS, POD_TEMPLATES, REPLICA_SETS, ROLLOUTS
 from shipway.kube.objects.patches import merge_patch
-from shipway.kube.objects.resource import Obj, Resource
+from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import annotations_of, dig, generation_of, name_of
 from tests.unit.rollouts.rollout.sandbox import NS, Sandbox, rollout
 
@@ -35,7 +35,7 @@ def taking_over(scale_down: str) -> Sandbox:
 
 
 def size(world: Sandbox) -> int:
-    return dig(world.objs[("Deployment", NS, "old")], "spec", "replicas")
+    return dig(world.objs[Ref("apps", "Deployment", NS, "old")], "spec", "replicas")
 
 
 @pytest.mark.compat("rollouts:spec.workloadRef")
@@ -51,12 +51,12 @@ def test_the_template_is_the_workloads_and_its_change_is_an_update(kind: Resourc
     (created,) = world.list(REPLICA_SETS)
     assert "rollout.argoproj.io/workload-generation" not in annotations_of(created)
 
-    before = world.objs[(kind.kind, NS, "old")]
+    before = world.objs[Ref(*kind.group_kind, NS, "old")]
     template = merge_patch(TEMPLATE, {"spec": {"containers": [{"name": "web", "image": "shop/web:v2"}]}})
     where = {"template": template} if kind == POD_TEMPLATES else {"spec": {"template": template}}
     world.put(kind, merge_patch(before, where))
     world.settle()
-    assert world.status["workloadObservedGeneration"] == str(generation_of(world.objs[(kind.kind, NS, "old")]))
+    assert world.status["workloadObservedGeneration"] == str(generation_of(world.objs[Ref(*kind.group_kind, NS, "old")]))
     assert world.status["stableRS"] != first
     assert len(world.replica_sets()) == 2
 
@@ -103,7 +103,7 @@ def test_a_deployment_is_nobodys_to_scale_after_the_first_revision() -> None:
     world = taking_over("onsuccess")
     world.settle()
     template = merge_patch(TEMPLATE, {"spec": {"containers": [{"name": "web", "image": "shop/web:v2"}]}})
-    old = world.objs[("Deployment", NS, "old")]
+    old = world.objs[Ref("apps", "Deployment", NS, "old")]
     world.put(DEPLOYMENTS, merge_patch(old, {"spec": {"template": template, "replicas": 2}}))
     world.settle()
     assert (world.status["phase"], size(world)) == ("Healthy", 2)
