@@ -105,6 +105,22 @@ async def test_cancelling_kills_the_whole_family(tmp_path):
     log.close()
 
 
+async def test_who_is_cancelled_again_and_again_leaves_nothing_half_done(tmp_path):
+    """As when a node stops in the moment in which a pod of it is taken away."""
+    spec, log = launch(tmp_path, *python("import time; print('up', flush=True); time.sleep(60)"))
+    process = await Process.start(spec, log)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(process.run())
+        await wait_for_line(log)
+        while not running.done():
+            running.cancel()
+            await asyncio.sleep(0)
+    assert running.cancelled()
+    assert started_at(process.pid) is None
+    assert list(spec.pid_file.parent.iterdir()) == []
+    log.close()
+
+
 async def test_sweep_kills_what_an_earlier_node_left_and_nothing_else(tmp_path):
     left = await asyncio.create_subprocess_exec(*python("import time; time.sleep(60)"), start_new_session=True)
     stranger = await asyncio.create_subprocess_exec(*python("import time; time.sleep(60)"), start_new_session=True)

@@ -106,6 +106,18 @@ async def test_a_cancelled_call_frees_its_place():
         await workers.close()
 
 
+async def test_a_call_that_is_cancelled_again_and_again_leaves_no_process(tmp_path):
+    workers, pids = pool(size=1), tmp_path / "pids"
+    call = asyncio.ensure_future(workers.call(f"{HERE}:with_child", str(pids)))
+    worker, _ = await read_pids(pids)
+    while not call.done():
+        call.cancel()
+        await asyncio.sleep(0)
+    assert call.cancelled() and not is_running(worker)
+    assert await workers.call(f"{HERE}:echo", "still here") == "still here"
+    await workers.close()
+
+
 async def test_close_ends_busy_workers_and_what_they_started(tmp_path):
     workers = pool()
     pids = tmp_path / "pids"
