@@ -65,6 +65,11 @@ class Target:
             return True
         return False
 
+    async def is_observed(self, resource: Resource, name: str) -> bool:
+        """Whether its controller has heard of what the object is now, and so of all that was written to it before."""
+        found = await self.get(resource, name)
+        return status_of(found).get("observedGeneration") == metadata(found)["generation"]
+
     async def events(self, kind: str, number: int) -> list[tuple[str, ...]]:
         """(type, reason, message) of the events about objects of a kind, told once each, as soon as there are `number`
         different ones: events come after the state that they tell of."""

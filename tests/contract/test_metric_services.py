@@ -123,7 +123,7 @@ async def ended(client: Client, metrics: list[Obj]) -> Obj:
     }
     await client.create(ANALYSIS_RUNS, run)
     found = await wait_until(
-        client, One(ANALYSIS_RUNS, "shop", "run"), lambda obj: bool(dig(obj or {}, "status", "completedAt")), seconds=20
+        client, One(ANALYSIS_RUNS, "shop", "run"), lambda obj: bool(dig(obj or {}, "status", "completedAt"))
     )
     assert found is not None
     return found
