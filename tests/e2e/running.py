@@ -20,7 +20,7 @@ from shipway.kube.runtime.waiting import One, wait_until
 from tests.waiting import eventually
 
 LISTENING = re.compile(r"listening\s+url=(\S+)")
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class Answer(Struct, frozen=True):
@@ -75,7 +75,7 @@ class Running:
         async with aiohttp.ClientSession() as session, session.post(where, data=body, headers=headers) as response:
             return Answer(response.status, await response.text())
 
-    async def end(self, number: int = signal.SIGTERM, *, within: float = 10.0) -> int:
+    async def end(self, number: int = signal.SIGTERM, *, within: float = 30.0) -> int:
         """Sends a signal and waits; returns the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)

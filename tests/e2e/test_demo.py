@@ -14,7 +14,7 @@ from tests.e2e.running import processes_of
 SHIPWAY = [sys.executable, "-m", "shipway.cli.main"]
 MEASURED_EVERY = 1.0
 """Seconds between two measurements of the shop's analysis."""
-PRINTED_LATE = 0.3
+PRINTED_LATE = 1.0
 """Seconds by which the story may see what happened after it did."""
 KEYS = [
     "ok", "story", "seconds", "apps_synced", "promoted", "aborted", "push_to_canary_s", "bad_to_stable_s", "requests",

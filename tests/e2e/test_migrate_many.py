@@ -31,6 +31,7 @@ canary:
 def deployment(name: str, replicas: int = 1, image: str = "builtin/echo:v1") -> Obj:
     probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}
     container = {"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}], "readinessProbe": probe}
+    container["env"] = [{"name": "DRAIN_MS", "value": "4000"}]  # how late the gateway may hear of an end on a slow machine
     labels = {"app": name}
     return {
         "apiVersion": DEPLOYMENTS.api_version,

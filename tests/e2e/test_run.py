@@ -172,7 +172,7 @@ async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: 
             await first.end(signal.SIGKILL)
             await second.ready()
             print(f"taken over {CLOCK.now() - began:.1f} s after kill -9")
-            assert CLOCK.now() - began < 3 + 3
+            assert CLOCK.now() - began < 15, "as docs/ARCHITECTURE.md says of longer leases too"
             assert await held_by(place.client) not in ("", holder)
             await place.client.delete(CONFIG_MAPS, "shop", "banner")
             await banner_says(place.client, "one")
