@@ -136,6 +136,19 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
+def commands_with(word: str) -> list[str]:
+    """Pids of processes that have this among the words of their command line."""
+    found: list[str] = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if word.encode() in words:
+            found.append(pid)
+    return found
+
+
 def descendants_of(pid: int) -> set[int]:
     """All processes below one, by the parents that /proc names."""
     parents = {}
