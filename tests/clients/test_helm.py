@@ -11,7 +11,6 @@ from tests.waiting import comes_to
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
     pytest.mark.proves("clients:helm-3-and-4"),
 ]
 

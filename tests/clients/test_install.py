@@ -25,8 +25,6 @@ from tests.kube.installation import token_of, until_granted, write_config
 from tests.repository import ENVIRONMENT, WorkingCopy
 from tests.waiting import comes_to
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.mark.proves("deploy:install-page-runs")
 async def test_the_page_works_as_written(program: Callable[[str], str], tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from tests.waiting import comes_to
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
     pytest.mark.proves("clients:kubectl-in-two-minors"),
 ]
 

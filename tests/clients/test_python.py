@@ -18,7 +18,6 @@ from tests.clients.programs import Program, said_by, started
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
 ]
 
 FOREIGN = Path(__file__).parent / "foreign"

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tests.clients.programs import Cluster, Program, said_by, started
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 POD = """
 apiVersion: v1

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from shipway.api.kinds import CONFIG_MAPS, CRDS, DEPLOYMENTS, LEASES, NAMESPACES, PODS
 from shipway.base.clock import SystemClock
@@ -29,7 +28,6 @@ from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.kube.control_plane import ControlPlane
 from tests.waiting import comes_to
 
-pytestmark = pytest.mark.timeout(120)
 SPACE, RIGHTS = "client-contract", "client-rights"
 REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")

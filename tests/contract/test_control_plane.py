@@ -6,13 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.running import alive
 from tests.kube.control_plane import READY_TIMEOUT, ControlPlane, needed_binary
 from tests.waiting import eventually
-
-pytestmark = pytest.mark.timeout(180)
 
 DEPLOYMENT = {
     "apiVersion": "apps/v1",

@@ -28,7 +28,7 @@ from tests.sim.gitops_objects import config, deployment, service
 from tests.sim.gitops_world import Repository, World, application, condition_types, rows
 from tests.waiting import comes_to
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 
 def everything() -> list[Obj]:

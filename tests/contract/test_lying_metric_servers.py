@@ -23,8 +23,6 @@ from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
 from tests.contract.analysis_engine import analysis_engine
 
-pytestmark = pytest.mark.timeout(120)
-
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 MEGABYTE = b"7" * 2**20

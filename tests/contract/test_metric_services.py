@@ -27,8 +27,6 @@ from shipway.kube.runtime.waiting import One, wait_until
 from tests.contract.analysis_engine import analysis_engine
 from tests.kube.certificates import write_certificates
 
-pytestmark = pytest.mark.timeout(120)
-
 HUSH = "hush-f00d"
 """Part of every secret here."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -118,7 +118,6 @@ async def monitoring(program: Callable[[str], str], tmp_path: Path) -> AsyncGene
             await runner.cleanup()
 
 
-@pytest.mark.timeout(120)
 async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monitoring) -> None:
     """The failures come after the update began: the replay throws the new version out when they are seen."""
     begun = SystemClock().now()
@@ -150,7 +149,6 @@ async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monito
 
 @pytest.mark.compat("rollouts:provider.prometheus")
 @pytest.mark.proves("001-22")
-@pytest.mark.timeout(120)
 async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
     monitoring.shop.ratios["checkout"] = 0.25
     await monitoring.until("count(shop_error_ratio)", lambda value: value == [2.0])
@@ -222,7 +220,6 @@ async def ended(client: Client, name: str, metric: Obj) -> Obj:
 
 
 @pytest.mark.compat("rollouts:provider.prometheus")
-@pytest.mark.timeout(120)
 async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client: Client) -> None:
     query = 'shop_error_ratio{service="{{args.service}}"}'
     good = await ended(client, "good", error_ratio(query))
@@ -298,7 +295,6 @@ def better_version() -> Obj:
 
 @pytest.mark.compat("rollouts:provider.shipway")
 @pytest.mark.proves("004-05", "004-10", "004-12", "rehearsal:slo", "rehearsal:comparison")
-@pytest.mark.timeout(120)
 async def test_a_budget_that_burns_and_a_version_that_is_worse(monitoring: Monitoring, client: Client) -> None:
     """From objectives alone: nobody wrote a burn rate. First there are no requests at all, then good ones, then bad ones."""
     await client.create(CRDS, PYRRA)
@@ -343,7 +339,6 @@ strategies:
 """
 
 
-@pytest.mark.timeout(120)
 async def test_the_steps_of_a_release_by_what_prometheus_says_is_left(monitoring: Monitoring) -> None:
     """First there is no data, then all of the budget is left, then more than all of it is spent."""
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
@@ -415,7 +410,6 @@ class Watched(World):
 
 
 @pytest.mark.proves("rollouts:abort-within-a-second")
-@pytest.mark.timeout(120)
 async def test_a_canary_is_thrown_out_within_a_second_of_what_prometheus_says(monitoring: Monitoring) -> None:
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
     there = Watched(server, monitoring)

@@ -24,7 +24,7 @@ from tests.sim.test_routers import everywhere, is_gone, mesh_shares, paused_behi
 from tests.sim.test_routers_left import change, edit
 from tests.waiting import comes_to
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 BACKGROUND = {"templates": [{"templateName": "errors"}], "startingStep": 1}
 

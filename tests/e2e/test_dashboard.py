@@ -68,7 +68,7 @@ async def stage(tmp_path: Path) -> AsyncGenerator[Stage, None]:
         async with engine_process(cluster.client, clock, settings) as process, asyncio.TaskGroup() as group:
             ready = asyncio.Event()
             running = group.create_task(process.run(ready.set))
-            await asyncio.wait_for(ready.wait(), 30)
+            await asyncio.wait_for(ready.wait(), 90)
             yield Stage(cluster.client, cluster.kubeconfig, tmp_path, metrics)
             running.cancel()
 

@@ -82,7 +82,6 @@ def test_nothing_is_left_running(report) -> None:
     assert processes_of(report["home"]) == []
 
 
-@pytest.mark.timeout(120)
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     command = [*SHIPWAY, "demo", f"--home={tmp_path}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as demo:
@@ -97,7 +96,6 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.proves("000-26", "fleets:demo")
 def test_a_fleet_loses_a_cluster_and_gets_it_back(tmp_path) -> None:
     command = [*SHIPWAY, "demo", "fleet", "--once", "--json", f"--home={tmp_path / 'fleet'}"]

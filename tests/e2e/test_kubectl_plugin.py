@@ -169,7 +169,7 @@ async def kubectl(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerat
         async with engine_process(cluster.client, clock, settings) as process, asyncio.TaskGroup() as group:
             ready = asyncio.Event()
             running = group.create_task(process.run(ready.set))
-            await asyncio.wait_for(ready.wait(), 30)
+            await asyncio.wait_for(ready.wait(), 90)
             yield Kubectl(program("kubectl"), plugin.parent, cluster.kubeconfig, cluster.client)
             running.cancel()
 

@@ -80,7 +80,6 @@ async def edited(client: Client) -> None:
     await client.patch(DEPLOYMENTS, "shop", "search", {"spec": {"replicas": 2}})
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.proves("001-33", "004-14", "004-15", "rehearsal:migration")
 async def test_several_migrate_while_they_are_edited_and_no_request_fails(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]

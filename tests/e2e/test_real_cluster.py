@@ -140,13 +140,12 @@ async def shipway_on(kubeconfig: Path, account: Path, home: Path) -> AsyncIterat
         ready = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(process.run(ready.set))
-            await asyncio.wait_for(ready.wait(), 30)
+            await asyncio.wait_for(ready.wait(), 90)
             yield client, git, audited
             running.cancel()
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.timeout(300)
 @pytest.mark.proves("deploy:least-rights")
 async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_account: Path, tmp_path: Path) -> None:
     there = shipway_on(real_control_plane.kubeconfig, shipway_account, tmp_path)
@@ -172,7 +171,6 @@ async def test_the_story_on_a_real_kubernetes(real_control_plane, shipway_accoun
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.timeout(300)
 @pytest.mark.proves("deploy:least-rights")
 async def test_a_set_makes_alters_and_deletes_applications_on_a_real_kubernetes(
     real_control_plane, shipway_account: Path, tmp_path: Path

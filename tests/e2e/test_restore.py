@@ -51,7 +51,6 @@ async def arrivals(client: Client) -> list[str]:
     return [name_of(one) for one in sorted(ours, key=lambda one: int(resource_version_of(one)))]
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.proves("000-26", "000-31", "fleets:restore")
 async def test_a_lost_cluster_is_filled_again_and_proved(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -100,7 +99,6 @@ async def test_a_lost_cluster_is_filled_again_and_proved(
         await life.aclose()
 
 
-@pytest.mark.timeout(60)
 async def test_what_cannot_be_restored_says_why(place: Place) -> None:
     session = Session(place.client, CLOCK, "", "default")
     with pytest.raises(NotFound, match="cluster nowhere not found"):

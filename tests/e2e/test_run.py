@@ -93,7 +93,6 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(plac
 
 
 @pytest.mark.proves("000-24")
-@pytest.mark.timeout(180)
 @pytest.mark.compat("argocd:secret.webhooks")
 async def test_a_push_is_live_by_webhook_and_no_other_delivery_does_anything(place: Place) -> None:
     secrets = {"webhook.github.secret": "gh", "webhook.gitlab.secret": "gl", "webhook.gogs.secret": "gt"}
@@ -157,7 +156,6 @@ async def refused(running: Running) -> None:
 # --- two processes, and the end of one ----------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
 async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: Place) -> None:
     await place.deliver_app()
     async with place.run("--lease-seconds=3") as first:
@@ -181,7 +179,6 @@ async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: 
             assert {name: version for name, version in before.items() if name in after} == after
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.proves("kube:sharing-replicas")
 async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Place) -> None:
     flags = ("--share", "--lease-seconds=3")
@@ -200,7 +197,6 @@ async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Pla
         await second.end(signal.SIGTERM)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.proves("000-29")
 @pytest.mark.parametrize("flags", [(), ("--share",)], ids=["one holds the lease", "replicas share"])
 async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place: Place, flags: tuple[str, ...]) -> None:

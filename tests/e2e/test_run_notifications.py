@@ -60,7 +60,6 @@ def rollout(image: str) -> Obj:
     }
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.compat("rollouts:notifications.templates", "rollouts:notifications.services", "rollouts:notifications.once")
 async def test_an_abort_is_told_to_both_services_and_not_again_by_the_next_process(place: Place) -> None:
     client = place.client

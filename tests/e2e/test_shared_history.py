@@ -35,7 +35,6 @@ def is_held(app: Obj) -> bool:
     return any(one["type"] == "HeldWarning" and "kept manifests" in one["message"] for one in conditions)
 
 
-@pytest.mark.timeout(300)
 async def test_another_process_rolls_back_while_git_is_away(place: Place, server: PostgresServer) -> None:
     shipway, first_home, second_home = Shell(place), place.home / "first", place.home / "second"
     env = {"SHIPWAY_HISTORY": server.url()}
