@@ -50,7 +50,7 @@ class Target:
     async def patch(self, resource: Resource, name: str, body: Any, **how: Any) -> None:
         await self.client.patch(resource, self.namespace, name, body, **how)
 
-    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
+    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 120.0) -> Any:
         deadline = CLOCK.now() + seconds
         while CLOCK.now() < deadline:
             if found := await condition():
