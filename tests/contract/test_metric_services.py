@@ -178,7 +178,9 @@ async def test_a_login_that_a_server_repeats_is_told_nowhere(
         settings, condition = providers(servers)[kind]
         metric = {"name": kind, "provider": {kind: settings}, "successCondition": condition, "consecutiveErrorLimit": 0}
         run = await ended(client, [metric])
-        events = (await client.list(EVENTS, "shop")).items
+        async with asyncio.timeout(60):
+            while not (events := (await client.list(EVENTS, "shop")).items):  # they come after the state
+                await asyncio.sleep(0.02)
     message = dig(run, "status", "metricResults", 0, "measurements", 0, "message")
     assert run["status"]["phase"] == "Error"
     assert "refuses the login (403)" in message

@@ -158,11 +158,11 @@ async def refused(running: Running) -> None:
 
 async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: Place) -> None:
     await place.deliver_app()
-    async with place.run("--lease-seconds=3") as first:
+    async with place.run("--lease-seconds=6") as first:
         await first.ready()
         await app_is(place.client, "shop", synced_to(await place.head()))
         holder = await held_by(place.client)
-        async with place.run("--lease-seconds=3") as second:
+        async with place.run("--lease-seconds=6") as second:
             await second.says("listening")
             assert (await second.get("/readyz")).status == 503
             before = await versions(place.client, APPLICATIONS, APP_PROJECTS, CONFIG_MAPS, SECRETS, NAMESPACES, CRDS)
@@ -181,14 +181,14 @@ async def test_a_standby_takes_over_after_kill_9_and_makes_nothing_twice(place: 
 
 @pytest.mark.proves("kube:sharing-replicas")
 async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Place) -> None:
-    flags = ("--share", "--lease-seconds=3")
+    flags = ("--share", "--lease-seconds=6")
     other = shipway_run(place.cluster.kubeconfig, place.home / "another-disk", *flags)
     async with place.run(*flags) as first, other as second:
         await first.ready()
         await second.ready()
         await place.deliver_app()
         await app_is(place.client, "shop", synced_to(await place.head()))
-        async with place.run("--lease-seconds=3") as alone:
+        async with place.run("--lease-seconds=6") as alone:
             await alone.says("listening")
             assert (await alone.get("/readyz")).status == 503  # whoever does not share stands by for all who do
         await first.end(signal.SIGKILL)
@@ -204,13 +204,13 @@ async def test_a_sync_that_kill_9_cut_off_is_finished_by_the_next_process(place:
     count = 150
     await place.push({f"deploy/{number}.yaml": config_map("x", f"part-{number}") for number in range(count)})
     await place.deliver_app()
-    async with place.run("--lease-seconds=4", *flags) as first:
+    async with place.run("--lease-seconds=6", *flags) as first:
         await first.ready()
         await wait_until(place.client, One(CONFIG_MAPS, "shop", "part-1"), lambda obj: obj is not None)
         await first.end(signal.SIGKILL)
     made = await versions(place.client, CONFIG_MAPS)
     print(f"{len(made)} of {count} were there when it died")
-    async with place.run("--lease-seconds=4", *flags) as second:
+    async with place.run("--lease-seconds=6", *flags) as second:
         await second.ready()
         app = await app_is(place.client, "shop", synced_to(await place.head()))
         after = await versions(place.client, CONFIG_MAPS)

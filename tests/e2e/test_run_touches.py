@@ -44,7 +44,7 @@ async def test_read_only_says_what_it_would_do_and_writes_nothing(place: Place) 
     async with place.run("--read-only") as running:
         await running.ready()
         await running.says("controller=gitops-application fields=['operation', 'metadata', 'status'] key=argocd/shop")
-        assert "Create apps/ReplicaSet shop/web-" in await running.says("would_do")
+        assert "would_do" in await running.says("Create apps/ReplicaSet shop/web-")
         passes = 'shipway_passes_total{controller="gitops-application"}'
         assert passes in (await running.get("/metrics")).text
         after = {name: version for name, version in (await versions(place.client, *everything)).items() if is_ours(name)}
