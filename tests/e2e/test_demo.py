@@ -60,16 +60,19 @@ def test_the_bad_version_never_gets_more_than_its_step(report) -> None:
 
 
 def test_a_rehearsal_says_beforehand_where_the_bad_version_is_thrown_out(report) -> None:
-    """From the promotion of v2, which ends in weight 0, to the measurement that condemns v3."""
+    """From the first weight of v3 to the measurement that condemns it, give or take two of them: what comes before (a push, a
+    render, pods) takes as long as the machine is slow, while the analysis already looks."""
     done = subprocess.run([*SHIPWAY, "demo", "rehearse", "--once", "--json"], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     played = json.loads(done.stdout)
     assert (played["promoted"], played["aborted"]) == (report["promoted"], report["aborted"])
     assert played["bad_step_weight_pct"] == report["bad_step_weight_pct"]
     _, _, bad = report["told"].partition("A bad commit")
-    marks = ("canary weight 0 %", "its own metrics")
+    marks = ("canary weight 5 %", "its own metrics")
     begun, condemned = (float(re.search(rf"([0-9.]+)s \S {words}", bad)[1]) for words in marks)
-    assert abs(played["bad_caught_after_s"] - (condemned - begun)) <= MEASURED_EVERY + PRINTED_LATE
+    weighted = next(moment["at"] for moment in played["timeline"]["moments"] if moment["weight"] == 5)
+    caught = played["bad_caught_after_s"] - weighted
+    assert abs(caught - (condemned - begun)) <= 2 * MEASURED_EVERY + PRINTED_LATE
 
 
 def test_one_sentence_says_why_and_what_to_do(report) -> None:
