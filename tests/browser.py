@@ -45,7 +45,7 @@ class Tab:
         self._answers[number] = asyncio.get_running_loop().create_future()
         waited = self._answers[number]
         await self._socket.send_str(orjson.dumps({"id": number, "method": method, "params": parameters}).decode())
-        answer = await asyncio.wait_for(waited, 30)
+        answer = await asyncio.wait_for(waited, 60)
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -59,7 +59,7 @@ class Tab:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    async def until(self, javascript: str, *, within: float = 30.0) -> Any:
+    async def until(self, javascript: str, *, within: float = 60.0) -> Any:
         """The first truthy value; fails with the text of the page when there is none in time."""
         try:
             async with asyncio.timeout(within):
@@ -93,8 +93,7 @@ async def browser(chromium: str, folder: Path) -> AsyncGenerator[Tab, None]:
     try:
         port = await _port(profile / "DevToolsActivePort")
         async with aiohttp.ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                address = next(one["webSocketDebuggerUrl"] for one in await answer.json() if one["type"] == "page")
+            address = await _first_page(http, port)
             async with http.ws_connect(address, max_msg_size=0) as socket, asyncio.TaskGroup() as group:
                 tab = Tab(socket)
                 listening = group.create_task(tab.listen())
@@ -107,6 +106,17 @@ async def browser(chromium: str, folder: Path) -> AsyncGenerator[Tab, None]:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def _first_page(http: aiohttp.ClientSession, port: int) -> str:
+    """It answers before it has a tab."""
+    async with asyncio.timeout(60):
+        while True:
+            async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                for one in await answer.json():
+                    if one["type"] == "page":
+                        return one["webSocketDebuggerUrl"]
+            await asyncio.sleep(0.05)
 
 
 async def _port(file: Path) -> int:

@@ -4,7 +4,6 @@ import base64
 import getpass
 import os
 import re
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from shipway.demo.git_server import GitServer
 from tests.kube.certificates import write_certificates
+from tests.ports import free_port
 
 Admits = Callable[[web.Request], bool]
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -136,9 +136,7 @@ def ssh_host(home: Path, program: Callable[[str], str]) -> Iterator[SshHost]:
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", home / name], check=True, timeout=30)
     (home / "allowed").write_text((home / "client.pub").read_text())
     (home / "revoked").touch()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     lines = (
         *(f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {home}/host", f"AuthorizedKeysFile {home}/allowed"),
         *(f"RevokedKeys {home}/revoked", "StrictModes no", "UsePAM no", "PasswordAuthentication no", f"PidFile {home}/pid"),

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.ports import free_port
 
 PASSWORD = "c0rrect/h@rse"
 ENCODED = "c0rrect%2Fh%40rse"
@@ -26,8 +27,7 @@ class PostgresServer:
     def __init__(self, postgres: str, folder: Path) -> None:
         self._postgres = postgres
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     def url(self, database: str = "postgres", user: str = "admin", password: str = ENCODED) -> str:

@@ -65,7 +65,7 @@ async def namespace(client: Client) -> AsyncGenerator[str, None]:
     """A fresh one, in which pods may be created already."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "clients-"}}
     name = (await client.create(NAMESPACES, body))["metadata"]["name"]
-    await wait_until(client, One(SERVICE_ACCOUNTS, name, "default"), bool, seconds=30)
+    await wait_until(client, One(SERVICE_ACCOUNTS, name, "default"), bool)
     yield name
     await client.delete(NAMESPACES, "", name)
 

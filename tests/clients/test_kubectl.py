@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.clients.programs import Program, started
+from tests.waiting import comes_to
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
     pytest.mark.proves("clients:kubectl-in-two-minors"),
 ]
 
@@ -192,12 +192,18 @@ async def test_explain_and_discovery(kubectl: Program) -> None:
     assert "Server Version: v1.36" in await kubectl.ok("version")
 
 
+async def code(kubectl: Program, *arguments: str, stdin: str = "") -> int:
+    return (await kubectl(*arguments, stdin=stdin)).code
+
+
 @on_both
 async def test_custom_resources(kubectl: Program) -> None:
     await kubectl.ok("apply", "-f", "-", stdin=CRD)
-    await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=5s")
-    await kubectl.ok("apply", "-f", "-", stdin=WIDGET)
+    await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=60s")
+    # A real server serves a kind and publishes its schema a moment after it says that it is established.
+    await comes_to(0, lambda: code(kubectl, "apply", "-f", "-", stdin=WIDGET))
     assert (await kubectl.ok("get", "wd")).split() == ["NAME", "COLOR", "w", "red"]
+    await comes_to(0, lambda: code(kubectl, "explain", "widget.spec.color"))
     assert "what it looks like" in await kubectl.ok("explain", "widget.spec.color")
     await kubectl.ok("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=WIDGET.replace("red", "blue"))
     assert (await kubectl.ok("get", "wd", "-o", "custom-columns=C:.spec.color")).split() == ["C", "blue"]

@@ -25,8 +25,6 @@ from tests.clients.programs import said_by
 from tests.e2e.running import application, environment, shipway_run
 from tests.repository import ENVIRONMENT, WorkingCopy
 
-pytestmark = pytest.mark.timeout(300)
-
 EXAMPLE = Path(__file__).parent / "migration"
 CLUSTERS = {"embedded": own_embedded_cluster, "real": real_cluster}
 PAGE = sections("migrate-from-argo-cd.md")

@@ -18,7 +18,6 @@ from tests.clients.programs import Program, said_by, started
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
 ]
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -86,7 +85,7 @@ async def widget_is(client: Client, namespace: str, is_so: Callable[[Obj], bool]
 async def test_an_operator_on_kopf(python: Program, client: Client) -> None:
     namespace = python.namespace
     await create_missing(client, CRDS, CRD)
-    await wait_until(client, One(CRDS, "", "widgets.clients.example.com"), is_served, seconds=30)
+    await wait_until(client, One(CRDS, "", "widgets.clients.example.com"), is_served)
     kopf = (python.path, "-m", "kopf", "run", "--standalone", f"--namespace={namespace}", str(FOREIGN / "widget_operator.py"))
     async with started(*kopf, env=python.environment) as operator, asyncio.TaskGroup() as group:
         said = group.create_task(operator.communicate())

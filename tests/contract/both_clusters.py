@@ -50,7 +50,7 @@ class Target:
     async def patch(self, resource: Resource, name: str, body: Any, **how: Any) -> None:
         await self.client.patch(resource, self.namespace, name, body, **how)
 
-    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
+    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 120.0) -> Any:
         deadline = CLOCK.now() + seconds
         while CLOCK.now() < deadline:
             if found := await condition():
@@ -64,6 +64,11 @@ class Target:
         except NotFound:
             return True
         return False
+
+    async def is_observed(self, resource: Resource, name: str) -> bool:
+        """Whether its controller has heard of what the object is now, and so of all that was written to it before."""
+        found = await self.get(resource, name)
+        return status_of(found).get("observedGeneration") == metadata(found)["generation"]
 
     async def events(self, kind: str, number: int) -> list[tuple[str, ...]]:
         """(type, reason, message) of the events about objects of a kind, told once each, as soon as there are `number`

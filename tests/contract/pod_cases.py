@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import condition_of, dig
-from shipway.kube.runtime.waiting import One, wait_until
+from shipway.kube.runtime.waiting import One, follow
 
 CLOCK = SystemClock()
 PATIENCE = 60.0
@@ -48,20 +49,29 @@ class Case(Struct, frozen=True):
 
     async def play(self, client: Client, namespace: str, node: str, name: str = "web") -> None:
         spec = {**self.spec["spec"], "nodeName": node}
-        await client.create(PODS, {**self.spec, "metadata": {"name": name, "namespace": namespace}, "spec": spec})
-        for is_so in (*self.before, self.is_so):
-            await wait_until(client, One(PODS, namespace, name), _seen(is_so), seconds=PATIENCE)
-        selector = f"involvedObject.name={name}"
-        async with asyncio.timeout(PATIENCE):
-            missing = self.events
-            while missing:
-                await CLOCK.sleep(0.02)
-                told = {event["reason"] for event in (await client.list(EVENTS, namespace, field_selector=selector)).items}
-                missing = self.events - told
+        async with aclosing(follow(client, One(PODS, namespace, name))) as states, asyncio.timeout(PATIENCE):
+            last = await anext(states)  # looked on from before it is there: what does not last is seen too
+            await client.create(PODS, {**self.spec, "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+            for is_so in (*self.before, self.is_so):
+                while not _is_seen(last, is_so):
+                    last = await anext(states)
+        await told(client, *self.events, namespace=namespace, name=name)
 
 
-def _seen(is_so: Callable[[Obj], Any]) -> Callable[[Obj | None], bool]:
-    return lambda obj: obj is not None and bool(obj["status"].get("containerStatuses")) and bool(is_so(obj))
+def _is_seen(obj: Obj | None, is_so: Callable[[Obj], Any]) -> bool:
+    return obj is not None and bool(obj["status"].get("containerStatuses")) and bool(is_so(obj))
+
+
+async def told(client: Client, *reasons: str, namespace: str = "default", name: str = "web") -> dict[str, str]:
+    """The messages of a pod's events by reason, once all these are there: events come after the state that they tell of."""
+    selector = f"involvedObject.name={name}"
+    found: dict[str, str] = {}
+    async with asyncio.timeout(PATIENCE):
+        while not set(reasons) <= set(found):
+            await CLOCK.sleep(0.02)
+            events = (await client.list(EVENTS, namespace, field_selector=selector)).items
+            found = {event["reason"]: event["message"] for event in events}
+    return found
 
 
 def is_waiting(reason: str) -> Callable[[Obj], bool]:

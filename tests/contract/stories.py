@@ -112,7 +112,10 @@ async def a_deployment_gets_stuck(target: Target) -> Any:
     await target.create(DEPLOYMENTS, workload("web", "never", replicas=2, progressDeadlineSeconds=3))
 
     async def is_stuck() -> bool:
-        return "ProgressDeadlineExceeded" in [c[2] for c in conditions(await target.get(DEPLOYMENTS, "web"))]
+        """Told so of all its pods, which the scheduler has bound."""
+        d = await target.get(DEPLOYMENTS, "web")
+        told = "ProgressDeadlineExceeded" in [c[2] for c in conditions(d)] and status_of(d).get("updatedReplicas") == 2
+        return told and all(spec_of(pod).get("nodeName") for pod in await target.all(PODS))
 
     await target.until(is_stuck)
     return await deployment_facts(target)
@@ -235,8 +238,11 @@ async def a_daemon_runs(target: Target) -> Any:
 
 
 async def a_budget_is_kept(target: Target) -> Any:
-    await target.create(DEPLOYMENTS, workload("web", "slow:4", replicas=3))
-    await target.rolled_out()
+    """The pod that takes the place of the evicted one never becomes ready, so the second eviction may come when it likes."""
+    await target.create(REPLICA_SETS, workload("web", replicas=3))
+    await target.until(lambda: all_available(target, 3))
+    await target.patch(REPLICA_SETS, "web", new_image("never"), type="strategic")
+    await target.until(lambda: target.is_observed(REPLICA_SETS, "web"))
     spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}
     await target.create(POD_DISRUPTION_BUDGETS, {"metadata": {"name": "web"}, "spec": spec})
 
@@ -250,6 +256,10 @@ async def a_budget_is_kept(target: Target) -> Any:
     with pytest.raises(Unavailable) as refused:
         await target.client.evict(target.namespace, name_of(second))
     return [counts(before), conditions(before), refused.value.reason]
+
+
+async def all_available(target: Target, number: int) -> bool:
+    return status_of(await target.get(REPLICA_SETS, "web")).get("availableReplicas") == number
 
 
 async def owners_take_dependents_along(target: Target) -> Any:
@@ -274,7 +284,12 @@ async def a_namespace_is_emptied(target: Target) -> Any:
     await target.create(CONFIG_MAPS, {"metadata": {"name": "held", "finalizers": ["example.test/hold"]}})
     await target.create(DEPLOYMENTS, workload("web", replicas=2))
     await target.rolled_out()
-    there = sorted(name_of(one) for one in await target.all(CONFIG_MAPS))
+
+    async def is_furnished() -> list[str] | None:
+        names = sorted(name_of(one) for one in await target.all(CONFIG_MAPS))
+        return names if len(names) == 2 else None
+
+    there = await target.until(is_furnished)
     await target.client.delete(NAMESPACES, "", target.namespace)
 
     async def is_held() -> Obj | None:

@@ -49,7 +49,7 @@ async def scaling_is_shared_out_in_the_middle_of_a_rollout(target: Target) -> An
     await target.until(lambda: has_sizes([6, 4]))
     for replicas, wanted in ((16, [12, 8]), (4, [3, 2]), (5, [4, 3])):
         await target.patch(DEPLOYMENTS, "web", {"spec": {"replicas": replicas}})
-        await target.until(lambda wanted=wanted: has_sizes(wanted), 20)
+        await target.until(lambda wanted=wanted: has_sizes(wanted))
         sets = await target.all(REPLICA_SETS)
         notes = [{k: v for k, v in annotations_of(rs).items() if k.endswith("-replicas")} for rs in sets]
         facts.append([await sizes(target), sorted(notes, key=str)])
@@ -60,31 +60,35 @@ async def pods_are_adopted_and_let_go(target: Target) -> Any:
     bare = {"metadata": {"name": "bare", "labels": {"app": "web"}}, "spec": template("slow:0")["spec"]}
     await target.create(PODS, bare)
 
-    async def runs() -> bool:
-        return status_of(await target.get(PODS, "bare")).get("phase") == "Running"
+    await target.create(SERVICES, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
 
-    await target.until(runs)  # a controller that has not heard of the pod yet makes two of its own
+    async def is_heard_of() -> bool:
+        """Controllers of one process share what they know of pods: what is in an EndpointSlice, all of them have seen."""
+        slices = await target.all(ENDPOINT_SLICES, "kubernetes.io/service-name=web")
+        return any(e["conditions"]["ready"] for piece in slices for e in piece["endpoints"] or ())
+
+    await target.until(is_heard_of)  # a controller that has not heard of the pod yet makes two of its own
     await target.create(REPLICA_SETS, workload("web", replicas=2))
 
-    async def are_ready(number: int) -> bool:
-        return status_of(await target.get(REPLICA_SETS, "web")).get("readyReplicas") == number
+    async def are_available() -> Obj | None:
+        found = await target.get(REPLICA_SETS, "web")
+        said = [status_of(found).get(key) for key in ("replicas", "readyReplicas", "availableReplicas")]
+        return found if said == [2, 2, 2] else None
 
-    await target.until(lambda: are_ready(2))
+    await target.until(are_available)
     adopted = owners(await target.get(PODS, "bare"))
     await target.patch(PODS, "bare", {"metadata": {"labels": {"app": "other"}}})
 
     async def is_replaced() -> bool:
-        return len(await target.all(PODS)) == 3 and await are_ready(2)
+        """By one that is ready: what the set says of itself may still be from before."""
+        pods = await target.all(PODS)
+        return len(pods) == 3 and all(status_of(pod).get("phase") == "Running" for pod in pods)
 
     await target.until(is_replaced)
     released = owners(await target.get(PODS, "bare"))
     await target.client.delete(PODS, target.namespace, "bare")
-    return [
-        adopted,
-        released,
-        counts(await target.get(REPLICA_SETS, "web")),
-        await target.events("ReplicaSet", 1),
-    ]
+    replaced = await target.until(are_available)
+    return [adopted, released, counts(replaced), await target.events("ReplicaSet", 1)]
 
 
 async def a_deployment_adopts_a_set(target: Target) -> Any:
@@ -94,6 +98,10 @@ async def a_deployment_adopts_a_set(target: Target) -> Any:
     await target.client.delete(DEPLOYMENTS, target.namespace, "web", propagation="Orphan")
     await target.until(lambda: target.is_gone(DEPLOYMENTS, "web"))
     before = [metadata(pod)["uid"] for pod in await target.all(PODS)]
+    (left,) = await target.all(REPLICA_SETS)
+    await target.patch(REPLICA_SETS, name_of(left), {"spec": {"minReadySeconds": 1}})
+    # Who has not heard that nobody owns the set makes another.
+    await target.until(lambda: target.is_observed(REPLICA_SETS, name_of(left)))
     await target.create(DEPLOYMENTS, made)
     await target.rolled_out()
     sets, pods = await target.all(REPLICA_SETS), await target.all(PODS)
@@ -177,8 +185,8 @@ async def a_service_with_named_ports(target: Target) -> Any:
             | {"ports": part["ports"]}
             for part in subsets
         ]
-        ready = sum(len(part["addresses"]) for part in parts)
-        return sorted(parts, key=str) if ready == 2 else None
+        told = [sum(len(part[key]) for part in parts) for key in ("addresses", "notReadyAddresses")]
+        return sorted(parts, key=str) if told == [2, 1] else None
 
     facts = [await target.until(slices), await target.until(legacy)]
     facts.append(sorted({key for piece in await target.all(ENDPOINT_SLICES) for key in labels_of(piece)}))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from shipway.api.kinds import CONFIG_MAPS, CRDS, DEPLOYMENTS, LEASES, NAMESPACES, PODS
 from shipway.base.clock import SystemClock
@@ -27,8 +26,8 @@ from shipway.localcluster.apiserver.kubeconfig import write_kubeconfig
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.apiserver.tls import ensure_tls
 from tests.kube.control_plane import ControlPlane
+from tests.waiting import comes_to
 
-pytestmark = pytest.mark.timeout(120)
 SPACE, RIGHTS = "client-contract", "client-rights"
 REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
@@ -125,10 +124,11 @@ async def lists_and_watches(client: Client) -> list[Any]:
             resource_version=listing.resource_version,
             label_selector="color=blue",
             metadata_only=metadata_only,
-            timeout_seconds=20,
+            timeout_seconds=60,
         )
         facts.append([(e.type, name_of(e.obj), e.obj["kind"], sorted(e.obj)) for e in await first_of(stream, 4)])
-    stream = client.watch(CONFIG_MAPS, SPACE, resource_version=listing.resource_version, timeout_seconds=1)
+    labelled = {"label_selector": "color", "timeout_seconds": 3}  # a real namespace gets a ConfigMap when it likes
+    stream = client.watch(CONFIG_MAPS, SPACE, resource_version=listing.resource_version, **labelled)
     facts.append(len(await first_of(stream, 99)))
     facts.append(await error(first_of(client.watch(ABSENT, resource_version="1"), 1)))
     return facts
@@ -235,13 +235,8 @@ async def test_rights_are_those_of_whom_it_acts_as(real_control_plane: ControlPl
         binding = {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": place, "roleRef": ref, "subjects": [account]}
         await client.create(ROLES, role)
         await client.create(BINDINGS, binding)
-        made = None
-        for _ in range(50):
-            if (await error(deployer.apply(CONFIG_MAPS, wanted, manager="git", dry_run=True))) == ("none",):
-                made = await deployer.apply(CONFIG_MAPS, wanted, manager="git")
-                break
-            await SystemClock().sleep(0.1)
-        assert made is not None
+        await comes_to(("none",), lambda: error(deployer.apply(CONFIG_MAPS, wanted, manager="git", dry_run=True)))
+        made = await deployer.apply(CONFIG_MAPS, wanted, manager="git")
         assert [entry["manager"] for entry in made["metadata"]["managedFields"]] == ["git"]
         assert (await error(deployer.get(CONFIG_MAPS, RIGHTS, "a")))[:2] == ("Denied", "Forbidden")
         assert await client.get(CONFIG_MAPS, RIGHTS, "a")

@@ -2,17 +2,13 @@
 
 import asyncio
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
+from tests.e2e.running import alive
 from tests.kube.control_plane import READY_TIMEOUT, ControlPlane, needed_binary
-
-pytestmark = pytest.mark.timeout(180)
+from tests.waiting import eventually
 
 DEPLOYMENT = {
     "apiVersion": "apps/v1",
@@ -33,7 +29,7 @@ async def kubectl(program: str, plane: ControlPlane, *arguments: str, body: obje
     process = await asyncio.create_subprocess_exec(
         program, f"--kubeconfig={plane.kubeconfig}", *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(process.communicate(json.dumps(body).encode() if body else None), 30)
+    out, _ = await asyncio.wait_for(process.communicate(json.dumps(body).encode() if body else None), 90)
     assert process.returncode == 0, arguments
     return out.decode()
 
@@ -42,7 +38,7 @@ async def test_a_deployment_gets_its_replica_set(real_control_plane: ControlPlan
     command = program("kubectl")
     await kubectl(command, real_control_plane, "create", "namespace", "control-plane-test")
     await kubectl(command, real_control_plane, "apply", "-f", "-", body=DEPLOYMENT)
-    wait = ("wait", "-n", "control-plane-test", "deployment/web", "--timeout=20s")
+    wait = ("wait", "-n", "control-plane-test", "deployment/web", "--timeout=60s")
     await kubectl(command, real_control_plane, *wait, "--for=jsonpath={.status.observedGeneration}=1")
     found = json.loads(await kubectl(command, real_control_plane, "get", "rs,pods", "-n", "control-plane-test", "-o", "json"))
     sets = [item for item in found["items"] if item["kind"] == "ReplicaSet"]
@@ -71,15 +67,4 @@ async def test_a_killed_test_run_leaves_no_process(tmp_path: Path) -> None:
         run.kill()
         await run.wait()
     assert len(pids) == 4
-    async with asyncio.timeout(10):
-        while any(is_running(pid) for pid in pids):
-            await asyncio.to_thread(os.sched_yield)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, signal.SIG_DFL)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    await eventually(lambda: not alive(set(pids)))

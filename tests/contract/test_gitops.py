@@ -5,7 +5,7 @@ The same world as in the simulations (repositories made of objects), with real t
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,20 @@ from shipway.api.crds import load_crds
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, SECRETS, SERVICES
 from shipway.assembly.clusters import Clusters
 from shipway.base.clock import SystemClock
-from shipway.base.errors import Conflict
+from shipway.base.errors import Conflict, NotFound
 from shipway.gitops.annotations import DEPENDS_ON
 from shipway.gitops.why import why
 from shipway.kube.client.client import Client
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import copy_obj, dig
+from shipway.kube.objects.views import copy_obj, dig, name_of
 from shipway.kube.objects.yaml import load_all
 from tests.sim.gitops_objects import config, deployment, service
 from tests.sim.gitops_world import Repository, World, application, condition_types, rows
+from tests.waiting import comes_to
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 
 def everything() -> list[Obj]:
@@ -54,8 +55,28 @@ async def world(plane: Any, account: Path, name: str, objects: list[Obj]) -> Asy
             finally:
                 running.cancel()
     finally:
+        await clear(there.user)
         await engine.close()
         await transport.close()
+
+
+async def clear(user: Client) -> None:
+    """The Applications of this test are none of the next one's engine."""
+    for app in (await user.list(APPLICATIONS, "argocd")).items:
+        with suppress(NotFound):
+            await user.patch(APPLICATIONS, "argocd", name_of(app), {"metadata": {"finalizers": None}})
+            await user.delete(APPLICATIONS, "argocd", name_of(app))
+
+
+async def rests(there: World, about: str = "") -> None:
+    """Soon it writes nothing any more (about something)."""
+
+    async def written() -> list[str]:
+        there.engine.writes.clear()
+        await there.settle(5)
+        return [path for _, path in there.engine.writes if about in path]
+
+    await comes_to([], written, within=15)
 
 
 async def prepare(user: Client, name: str) -> None:
@@ -83,10 +104,7 @@ async def test_many_kinds_are_synced_and_then_nothing_is_written(real_control_pl
         await there.user.create(APPLICATIONS, app_in("gitops-many"))
         app = await there.synced("gitops-many")
         assert {row["status"] for row in rows(app).values()} == {"Synced"}
-        await there.settle(3)
-        there.engine.writes.clear()
-        await there.settle(5)
-        assert there.engine.writes == []
+        await rests(there)
         assert dig(await there.user.get(SECRETS, "gitops-many", "key"), "data", "token") == "czNjcmV0"
 
 
@@ -123,7 +141,7 @@ async def test_a_hand_edit_is_healed(real_control_plane: Any, shipway_account: P
         edit(edited)
         edited["metadata"].pop("resourceVersion")
         await there.user.replace(DEPLOYMENTS, edited)
-        await there.until(lambda app: heals(app) == 1, name=name, seconds=20)
+        await there.until(lambda app: heals(app) == 1, name=name)
         await there.synced(name)
         healed = await there.user.get(DEPLOYMENTS, name, "web")
         assert healed["spec"] == wanted["spec"]
@@ -169,10 +187,10 @@ async def test_a_manifest_that_the_server_refuses_touches_nothing(real_control_p
     twice["spec"]["template"]["spec"]["containers"][0]["ports"].append({"containerPort": "eighty"})
     async with world(real_control_plane, shipway_account, name, [config(), twice]) as there:
         await there.user.create(APPLICATIONS, app_in(name, syncPolicy={"automated": {}, "retry": {"limit": 0}}))
-        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed", name=name, seconds=20)
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed", name=name)
         assert rows(app)["web"]["status"] == "SyncFailed"
         assert await there.gone(CONFIG_MAPS, name, "settings")
-        await there.until(lambda app: "SyncError" in condition_types(app), name=name, seconds=10)
+        await there.until(lambda app: "SyncError" in condition_types(app), name=name)
 
 
 async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_does(
@@ -186,12 +204,9 @@ async def test_an_object_that_server_side_apply_refuses_is_merged_as_kubectl_doe
         await there.user.create(APPLICATIONS, app_in(name))
         app = await there.synced(name)
         assert condition_types(app) == {"ClientSideApplyWarning"}
-        await there.settle(3)
-        there.engine.writes.clear()
-        await there.settle(5)
-        assert not [path for _, path in there.engine.writes if name in path]
+        await rests(there, name)
         await there.user.patch(DEPLOYMENTS, name, "web", {"spec": {"replicas": 2, "minReadySeconds": 7}})
-        await there.until(lambda app: heals(app) == 1, name=name, seconds=20)
+        await there.until(lambda app: heals(app) == 1, name=name)
         await there.synced(name)
         live = await there.user.get(DEPLOYMENTS, name, "web")
         assert (live["spec"]["replicas"], live["spec"]["minReadySeconds"]) == (0, 7)
@@ -262,9 +277,7 @@ async def test_a_deletion_runs_its_hooks_and_takes_everything_along(real_control
         await there.user.create(APPLICATIONS, app)
         await there.synced(name)
         await there.user.delete(APPLICATIONS, "argocd", name)
-        async with asyncio.timeout(60):
-            while not await there.gone(APPLICATIONS, "argocd", name):
-                await asyncio.sleep(0.1)
+        await comes_to(True, lambda: there.gone(APPLICATIONS, "argocd", name))
         assert await there.gone(CONFIG_MAPS, name, "settings") and await there.gone(DEPLOYMENTS, name, "web")
         assert await there.gone(CONFIG_MAPS, name, "after")
 
@@ -289,10 +302,7 @@ async def test_children_come_wave_by_wave_and_a_deletion_takes_all_levels_along(
         born = [(await there.app(one))["metadata"]["creationTimestamp"] for one in ("eldest", "next")]
         assert born[0] < born[1], "the second wave waited for the first"
         await there.until(lambda app: dig(app, "status", "health", "status") == "Healthy", name="next")
-        await there.settle(3)
-        there.engine.writes.clear()
-        await asyncio.sleep(5)
-        assert there.engine.writes == [], "it contains itself, and comes to rest"
+        await rests(there)  # though it contains itself
         await there.user.delete(APPLICATIONS, "argocd", name)
         await there.until(lambda app: not app, name=name)
         for one in ("eldest", "next"):

@@ -77,7 +77,9 @@ async def client(tmp_path: Path) -> AsyncGenerator[Client, None]:
         stack.callback(processes.stop)
         key = f"--service-account-private-key-file={tmp_path}/certificates/sa.key"
         processes.start(
-            "kube-controller-manager", "--secure-port=0", "--leader-elect=true", f"--controllers={CONTROLLERS}", key
+            "kube-controller-manager",
+            *("--secure-port=0", "--leader-elect=true", f"--controllers={CONTROLLERS}", key),
+            "--node-monitor-grace-period=1h",  # the node of the test reports once
         )
         processes.start("kube-scheduler", "--secure-port=0", "--leader-elect=false")
         yield Client(server, manager="node")

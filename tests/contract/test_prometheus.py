@@ -6,7 +6,6 @@ tests of the provider take for granted.
 
 import asyncio
 import math
-import socket
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -41,6 +40,7 @@ from shipway.rollouts.rollout.names import STRATEGY_BY_BUDGET
 from shipway.rollouts.view import Family, view_of
 from shipway.rollouts.why import why
 from tests.contract.analysis_engine import analysis_engine
+from tests.ports import free_port
 from tests.sim.rollouts_world import NS, World, errors_template, furnished, rollout, running
 
 CONFIG = """global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -48,7 +48,7 @@ scrape_configs:
 - job_name: shop
   static_configs: [{targets: ["%s"]}]
 """
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 
 class Shop(Struct):
@@ -118,7 +118,6 @@ async def monitoring(program: Callable[[str], str], tmp_path: Path) -> AsyncGene
             await runner.cleanup()
 
 
-@pytest.mark.timeout(120)
 async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monitoring) -> None:
     """The failures come after the update began: the replay throws the new version out when they are seen."""
     begun = SystemClock().now()
@@ -127,6 +126,7 @@ async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monito
     monitoring.shop.ratios["web"] = 0.4
     broken_at = SystemClock().now() - begun
     await monitoring.until("shop_error_ratio", lambda value: value == [0.4])
+    known_at = SystemClock().now() - begun
     await asyncio.sleep(4.0)
     query = 'shop_error_ratio{service="web"}'
     template = errors_template()
@@ -142,20 +142,13 @@ async def test_what_prometheus_knows_of_the_past_is_rehearsed(monitoring: Monito
     recording = read_recording(orjson.dumps(document).decode())
     seen = rehearse(Play(made, (template,), recording, pod_start=0.0))
     assert seen.ending.outcome == "aborted"
-    assert 0 <= seen.ending.at - broken_at <= 4.0
+    assert broken_at <= seen.ending.at <= known_at + 3.0
     assert [one.value for one in seen.measurements][0 :: len(seen.measurements) - 1] == ["[0.01]", "[0.4]"]
     assert seen.exposed == pytest.approx(0.2 * 50 * seen.ending.at, rel=0.3)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @pytest.mark.compat("rollouts:provider.prometheus")
 @pytest.mark.proves("001-22")
-@pytest.mark.timeout(120)
 async def test_every_shape_of_an_answer(monitoring: Monitoring) -> None:
     monitoring.shop.ratios["checkout"] = 0.25
     await monitoring.until("count(shop_error_ratio)", lambda value: value == [2.0])
@@ -221,15 +214,12 @@ async def ended(client: Client, name: str, metric: Obj) -> Obj:
     """The run once it has a verdict."""
     await client.create(ANALYSIS_RUNS, analysis_run(name, metric))
     finished = ("Successful", "Failed", "Error", "Inconclusive")
-    run = await wait_until(
-        client, One(ANALYSIS_RUNS, "shop", name), lambda obj: dig(obj or {}, "status", "phase") in finished, seconds=30
-    )
+    run = await wait_until(client, One(ANALYSIS_RUNS, "shop", name), lambda obj: dig(obj or {}, "status", "phase") in finished)
     assert run is not None
     return run
 
 
 @pytest.mark.compat("rollouts:provider.prometheus")
-@pytest.mark.timeout(120)
 async def test_runs_from_good_to_bad_to_nonsense(monitoring: Monitoring, client: Client) -> None:
     query = 'shop_error_ratio{service="{{args.service}}"}'
     good = await ended(client, "good", error_ratio(query))
@@ -305,7 +295,6 @@ def better_version() -> Obj:
 
 @pytest.mark.compat("rollouts:provider.shipway")
 @pytest.mark.proves("004-05", "004-10", "004-12", "rehearsal:slo", "rehearsal:comparison")
-@pytest.mark.timeout(120)
 async def test_a_budget_that_burns_and_a_version_that_is_worse(monitoring: Monitoring, client: Client) -> None:
     """From objectives alone: nobody wrote a burn rate. First there are no requests at all, then good ones, then bad ones."""
     await client.create(CRDS, PYRRA)
@@ -350,7 +339,6 @@ strategies:
 """
 
 
-@pytest.mark.timeout(120)
 async def test_the_steps_of_a_release_by_what_prometheus_says_is_left(monitoring: Monitoring) -> None:
     """First there is no data, then all of the budget is left, then more than all of it is spent."""
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
@@ -422,7 +410,6 @@ class Watched(World):
 
 
 @pytest.mark.proves("rollouts:abort-within-a-second")
-@pytest.mark.timeout(120)
 async def test_a_canary_is_thrown_out_within_a_second_of_what_prometheus_says(monitoring: Monitoring) -> None:
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds())
     there = Watched(server, monitoring)

@@ -3,7 +3,6 @@
 The same world as in the simulations, in real time: pods are played (there is no node), and so is the metric server.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,13 +16,15 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.views import annotations_of
 from shipway.kube.objects.wire import Transport
 from tests.kube.installation import Audited, granted, granting
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
 from tests.sim.test_routers import everywhere, is_gone, mesh_shares, paused_behind_many
 from tests.sim.test_routers_left import change, edit
+from tests.waiting import comes_to
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 
 BACKGROUND = {"templates": [{"templateName": "errors"}], "startingStep": 1}
 
@@ -54,7 +55,7 @@ async def world_of(plane: Any, engine: Transport) -> AsyncGenerator[World, None]
 
 async def test_a_good_version_is_promoted_and_a_bad_one_thrown_out(real_control_plane: Any, shipway_account: Path) -> None:
     async with world(real_control_plane, shipway_account) as there:
-        pause = {"pause": {"duration": "3s"}}
+        pause = {"pause": {"duration": "8s"}}  # long enough for a slow machine to look what it came to
         steps = ({"setWeight": 5}, pause, {"setWeight": 30}, pause, {"setWeight": 100})
         await there.user.create(ROLLOUTS, rollout(*steps, analysis=BACKGROUND, scaleDownDelaySeconds=1))
         v1 = (await there.phase("Healthy"))["status"]["stableRS"]
@@ -81,24 +82,24 @@ async def test_a_good_version_is_promoted_and_a_bad_one_thrown_out(real_control_
         with pytest.raises(Conflict):  # the guard of the engine's own patches
             await there.user.patch(HTTP_ROUTES, NS, "web", [old, *ops], type="json")
         await there.user.patch(HTTP_ROUTES, NS, "web", ops, type="json")
-        await there.clock.sleep(2)
-        assert await there.weights() == (0, 100)
+        await back_on_stable(there)
         await rests(there)
 
 
 async def back_on_stable(there: World) -> None:
     """A promotion is reported when both Services lead to the new version; the weights follow."""
-    async with asyncio.timeout(30):
-        while await there.weights() != (0, 100):
-            await there.clock.sleep(0.1)
+    await comes_to((0, 100), there.weights)
 
 
 async def rests(there: World) -> None:
     """Nothing is written any more, and no revision was made for nothing."""
-    await there.clock.sleep(5)
-    before = (await there.rollout())["metadata"]["resourceVersion"]
-    await there.clock.sleep(5)
-    assert (await there.rollout())["metadata"]["resourceVersion"] == before
+
+    async def written_meanwhile() -> bool:
+        before = (await there.rollout())["metadata"]["resourceVersion"]
+        await there.clock.sleep(5)
+        return (await there.rollout())["metadata"]["resourceVersion"] != before
+
+    await comes_to(False, written_meanwhile)
     assert len(await there.sizes()) == 3
 
 
@@ -118,12 +119,12 @@ async def test_many_routers_follow_one_canary_with_the_least_rights(real_control
         assert await everywhere(there.user) == [30] * 6
         await edit(there.user, MAPPINGS, "web-canary", "/spec/weight", 90)
         await edit(there.user, APP_MESH_ROUTERS, "web", "/spec/routes/0/httpRoute/action/weightedTargets/1/weight", 1)
-        await there.clock.sleep(2)
-        assert await everywhere(there.user) == [30] * 6
+        await comes_to([30] * 6, lambda: everywhere(there.user))
         gone = ("nginx", "smi", "apisix", "ambassador", "appMesh", "managedRoutes")
         await change(there, trafficRouting=dict.fromkeys(gone))
-        assert await is_gone(there.user, MAPPINGS, "web-canary")
-        assert await mesh_shares(there.user) == (0, 100)
+        await there.until(lambda found: "nginx" not in annotations_of(found)["shipway.dev/reaches"])
+        await comes_to(True, lambda: is_gone(there.user, MAPPINGS, "web-canary"))
+        await comes_to((0, 100), lambda: mesh_shares(there.user))
         for crd in load_router_crds():
             await there.user.delete(CRDS, "", crd["metadata"]["name"])
     assert audited.refused == []

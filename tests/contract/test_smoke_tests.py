@@ -19,8 +19,6 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
 
-pytestmark = pytest.mark.timeout(180)
-
 STEPS: list[Obj] = [{"setWeight": 50}, {"analysis": {"templates": [{"templateName": "smoke"}]}}]
 
 
@@ -77,7 +75,7 @@ async def cluster(home: Path) -> AsyncGenerator[Client, None]:
         async with engine_process(there.client, clock, settings) as process, asyncio.TaskGroup() as group:
             ready = asyncio.Event()
             running = group.create_task(process.run(ready.set))
-            await asyncio.wait_for(ready.wait(), 30)
+            await asyncio.wait_for(ready.wait(), 90)
             yield there.client
             running.cancel()
 

@@ -11,7 +11,7 @@ from tests.contract.api_table.steps import Case, Step
 from tests.contract.servers import Server
 from tests.contract.watch_table import LIST_FIRST, WatchCase
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 
 
 async def run(server: Server, case: WatchCase) -> list[Any]:

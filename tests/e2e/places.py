@@ -100,6 +100,8 @@ async def a_place(tmp_path: Path) -> AsyncGenerator[Place, None]:
         for name in ("argocd", "shop"):
             await cluster.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         await there.push({"deploy/banner.yaml": config_map("one")})
+        for name in ("argocd", "shop"):  # what every namespace gets would be taken for something that was written meanwhile
+            await wait_until(there.client, One(CONFIG_MAPS, name, "kube-root-ca.crt"), bool)
         yield there
 
 
@@ -120,4 +122,4 @@ def config_map(text: str, name: str = "banner", namespace: str = "") -> str:
 
 
 async def banner_says(client: Client, text: str) -> None:
-    await wait_until(client, One(CONFIG_MAPS, "shop", "banner"), lambda obj: dig(obj or {}, "data", "text") == text, seconds=30)
+    await wait_until(client, One(CONFIG_MAPS, "shop", "banner"), lambda obj: dig(obj or {}, "data", "text") == text)

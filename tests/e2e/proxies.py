@@ -7,7 +7,6 @@ translate HTTPRoutes and EndpointSlices into the files that it watches, as a gat
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of, name_of, spec_of
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.server import ApiServer
+from tests.ports import free_port
 
 GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses", namespaced=False)
 INGRESS_ROUTES = Resource("traefik.io", "v1alpha1", "IngressRoute", "ingressroutes")
@@ -36,12 +36,6 @@ TRAEFIK_KINDS = (
 )
 GATEWAY_KINDS = (("ReferenceGrant", "v1beta1"), ("BackendTLSPolicy", "v1"), ("TLSRoute", "v1"))
 TOKEN = "of-the-test"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @asynccontextmanager

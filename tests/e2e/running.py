@@ -20,7 +20,7 @@ from shipway.kube.runtime.waiting import One, wait_until
 from tests.waiting import eventually
 
 LISTENING = re.compile(r"listening\s+url=(\S+)")
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class Answer(Struct, frozen=True):
@@ -75,7 +75,7 @@ class Running:
         async with aiohttp.ClientSession() as session, session.post(where, data=body, headers=headers) as response:
             return Answer(response.status, await response.text())
 
-    async def end(self, number: int = signal.SIGTERM, *, within: float = 10.0) -> int:
+    async def end(self, number: int = signal.SIGTERM, *, within: float = 30.0) -> int:
         """Sends a signal and waits; returns the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
@@ -133,6 +133,19 @@ def processes_of(home: Path) -> list[str]:
             continue
         if str(home).encode() in text:
             found.append(f"{entry.name}: {text[:200]!r}")
+    return found
+
+
+def commands_with(word: str) -> list[str]:
+    """Pids of processes that have this among the words of their command line."""
+    found: list[str] = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if word.encode() in words:
+            found.append(pid)
     return found
 
 

@@ -22,7 +22,12 @@ spec:
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
-    spec: {containers: [{name: echo, image: "builtin/echo:v1", ports: [{containerPort: 8080}]}]}
+    spec:
+      containers:
+      - name: echo
+        image: "builtin/echo:v1"
+        ports: [{containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
 """
 HOOK = """\
 apiVersion: v1
@@ -45,7 +50,7 @@ def columns(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 async def test_an_application_from_its_creation_to_its_logs(place: Place) -> None:
     shipway = Shell(place)
     await place.push({"deploy/web.yaml": DEPLOYMENT, "deploy/before.yaml": HOOK})
@@ -87,7 +92,7 @@ async def test_an_application_from_its_creation_to_its_logs(place: Place) -> Non
         assert sorted(git.out.split()) == ["configmap/banner", "configmap/before", "deployment.apps/web"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 @pytest.mark.proves("gitops:lua-actions")
 async def test_actions_and_rules_on_a_running_engine(place: Place) -> None:
     """An action is no drift: the engine leaves alone what Git says nothing of. A closed window is told by the plan."""
@@ -121,7 +126,7 @@ async def test_actions_and_rules_on_a_running_engine(place: Place) -> None:
         assert (refused.code, refused.err.startswith("error: ")) == (2, True)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 @pytest.mark.proves("002-31")
 async def test_an_orphan_is_told_of_and_adopted_by_one_command_and_a_commit(place: Place) -> None:
     shipway = Shell(place)

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import dig, name_of
 from tests.e2e.places import Place, config_map
-from tests.e2e.running import app_is, application, environment, synced_to, versions
+from tests.e2e.running import app_is, application, environment, synced_to
+from tests.waiting import comes_to
 
 LIVE = (CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES)
 CALM = {"server": "https://kubernetes.default.svc", "namespace": "calm"}
@@ -164,7 +165,7 @@ async def app_get(place: Place, name: str) -> str:
         stderr=asyncio.subprocess.STDOUT,
         env=environment(place.home),
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), 90)
     return out.decode().rstrip("\n").rpartition("\n")[2]
 
 
@@ -187,8 +188,16 @@ def ailing(app: Obj) -> bool:
     return bool(dig(app, "status", "conditions")) or dig(app, "status", "health", "status") == "Degraded"
 
 
-async def live(place: Place) -> dict[str, str]:
-    return {name: seen for name, seen in (await versions(place.client, *LIVE)).items() if "/shop/" in name}
+async def live(place: Place) -> dict[str, Obj]:
+    """Everything in the namespace, but for what controllers go on to say of it."""
+    return {
+        f"{kind.plural}/{name_of(one)}": stated(one) for kind in LIVE for one in (await place.client.list(kind, "shop")).items
+    }
+
+
+def stated(obj: Obj) -> Obj:
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
+    return {**obj, "metadata": metadata, "status": None}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -208,11 +217,11 @@ async def test_bad_input_is_said_touches_nothing_and_heals(place: Place, name: s
         head = await push(place, case.bad, "two")
         await app_is(place.client, "shop", ailing)
         await app_is(place.client, "calm", well_at(head))
-        assert await app_get(place, "shop") == case.says.replace("@", head[:7]).replace("#", place.copy.url)
+        await comes_to(case.says.replace("@", head[:7]).replace("#", place.copy.url), lambda: app_get(place, "shop"))
         after = await live(place)
         assert {name: after.get(name) for name in before} == before
 
         await edit(place, case.good_source)
         head = await push(place, case.heals, "three")
         await app_is(place.client, "shop", well_at(head))
-        assert await app_get(place, "shop") == f"shop is Synced to {head[:7]} and Healthy."
+        await comes_to(f"shop is Synced to {head[:7]} and Healthy.", lambda: app_get(place, "shop"))

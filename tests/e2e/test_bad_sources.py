@@ -74,7 +74,6 @@ async def edit(place: Place, name: str, source: Obj) -> None:
         await place.client.patch(APPLICATIONS, "argocd", name, {"spec": {"source": source}})
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.proves("gitops:bad-sources")
 async def test_bad_sources_are_said_touch_nothing_and_disturb_nobody(place: Place) -> None:
     good: Files = {"calm/banner.yaml": config_map("one", "calm")}

@@ -1,5 +1,6 @@
 """`shipway demo` from the outside: the very command of the README, on a fresh home."""
 
+import asyncio
 import json
 import re
 import signal
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import processes_of
+from tests.waiting import eventually
 
 SHIPWAY = [sys.executable, "-m", "shipway.cli.main"]
 MEASURED_EVERY = 1.0
 """Seconds between two measurements of the shop's analysis."""
-PRINTED_LATE = 0.3
+PRINTED_LATE = 1.0
 """Seconds by which the story may see what happened after it did."""
 KEYS = [
     "ok", "story", "seconds", "apps_synced", "promoted", "aborted", "push_to_canary_s", "bad_to_stable_s", "requests",
@@ -29,6 +31,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     print(done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     return {"home": home, "told": done.stderr, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def nothing_runs(home: Path) -> None:
+    """What was killed takes a moment to be gone."""
+    asyncio.run(eventually(lambda: not processes_of(home)))
 
 
 @pytest.mark.timeout(330)
@@ -53,16 +60,19 @@ def test_the_bad_version_never_gets_more_than_its_step(report) -> None:
 
 
 def test_a_rehearsal_says_beforehand_where_the_bad_version_is_thrown_out(report) -> None:
-    """From the promotion of v2, which ends in weight 0, to the measurement that condemns v3."""
-    done = subprocess.run([*SHIPWAY, "demo", "rehearse", "--once", "--json"], capture_output=True, text=True, timeout=60)
+    """From the first weight of v3 to the measurement that condemns it, give or take two of them: what comes before (a push, a
+    render, pods) takes as long as the machine is slow, while the analysis already looks."""
+    done = subprocess.run([*SHIPWAY, "demo", "rehearse", "--once", "--json"], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     played = json.loads(done.stdout)
     assert (played["promoted"], played["aborted"]) == (report["promoted"], report["aborted"])
     assert played["bad_step_weight_pct"] == report["bad_step_weight_pct"]
     _, _, bad = report["told"].partition("A bad commit")
-    marks = ("canary weight 0 %", "its own metrics")
+    marks = ("canary weight 5 %", "its own metrics")
     begun, condemned = (float(re.search(rf"([0-9.]+)s \S {words}", bad)[1]) for words in marks)
-    assert abs(played["bad_caught_after_s"] - (condemned - begun)) <= MEASURED_EVERY + PRINTED_LATE
+    weighted = next(moment["at"] for moment in played["timeline"]["moments"] if moment["weight"] == 5)
+    caught = played["bad_caught_after_s"] - weighted
+    assert abs(caught - (condemned - begun)) <= 2 * MEASURED_EVERY + PRINTED_LATE
 
 
 def test_one_sentence_says_why_and_what_to_do(report) -> None:
@@ -79,10 +89,9 @@ def test_what_git_drops_is_pruned(report) -> None:
 
 
 def test_nothing_is_left_running(report) -> None:
-    assert processes_of(report["home"]) == []
+    nothing_runs(report["home"])
 
 
-@pytest.mark.timeout(120)
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     command = [*SHIPWAY, "demo", f"--home={tmp_path}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as demo:
@@ -93,19 +102,18 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
         assert processes_of(tmp_path)
         demo.send_signal(signal.SIGINT)
         demo.stderr.read()
-        assert demo.wait(timeout=30) != 0
-    assert processes_of(tmp_path) == []
+        assert demo.wait(timeout=90) != 0
+    nothing_runs(tmp_path)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.proves("000-26", "fleets:demo")
 def test_a_fleet_loses_a_cluster_and_gets_it_back(tmp_path) -> None:
     command = [*SHIPWAY, "demo", "fleet", "--once", "--json", f"--home={tmp_path / 'fleet'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=140)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["ok"], told["story"], told["clusters"], told["apps"]) == (True, "fleet", 3, 12)
     assert told["objects_restored"] == told["objects"] == 12
     assert told["others_disturbed"] == 0
     assert told["restored_s"] is not None
-    assert processes_of(tmp_path / "fleet") == []
+    nothing_runs(tmp_path / "fleet")

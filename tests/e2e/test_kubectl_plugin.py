@@ -22,6 +22,7 @@ from shipway.assembly.settings import RunSettings
 from shipway.base.clock import SystemClock
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import uid_of
+from tests.waiting import comes_to
 
 ROLLOUT = """
 apiVersion: argoproj.io/v1alpha1
@@ -129,6 +130,15 @@ class Kubectl:
     async def rollout(self, *arguments: str) -> Said:
         return await self("shipway", "rollout", *arguments)
 
+    async def page(self) -> str:
+        """What is shown of the Rollout; of its pods it may be a moment late."""
+        return plain((await self.rollout("get", "web")).out)
+
+    async def tree(self) -> str:
+        """The part of it with ReplicaSets and pods."""
+        text = (await self.rollout("get", "web")).out
+        return plain(text[text.index("NAME ") :])
+
     async def until(self, message: str) -> None:
         """Looks on with --watch until a line says `message`."""
         process = await asyncio.create_subprocess_exec(
@@ -159,7 +169,7 @@ async def kubectl(program: Callable[[str], str], tmp_path: Path) -> AsyncGenerat
         async with engine_process(cluster.client, clock, settings) as process, asyncio.TaskGroup() as group:
             ready = asyncio.Event()
             running = group.create_task(process.run(ready.set))
-            await asyncio.wait_for(ready.wait(), 30)
+            await asyncio.wait_for(ready.wait(), 90)
             yield Kubectl(program("kubectl"), plugin.parent, cluster.kubeconfig, cluster.client)
             running.cancel()
 
@@ -173,23 +183,19 @@ def plain(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines()) + "\n"
 
 
-def tree(text: str) -> str:
-    return plain(text[text.index("NAME ") :])
-
-
 @pytest.mark.proves("rollouts:kubectl-plugin", "004-17", "004-19")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 async def test_a_canary_by_the_plugin(kubectl: Kubectl) -> None:
     assert (await kubectl("apply", "-f", "-", stdin=ROLLOUT)).code == 0
     assert await kubectl.rollout("status", "web", "--timeout=60s") == Said(0, "Healthy\n", "")
 
     assert (await kubectl.rollout("set", "image", "web", "web=example/web:v2")).out == "rollout 'web' image updated\n"
     await kubectl.until("Paused (CanaryPauseStep)")
-    assert plain((await kubectl.rollout("get", "web")).out) == PAUSED
+    await comes_to(PAUSED, kubectl.page)
 
     assert (await kubectl.rollout("abort", "web")).out == "rollout 'web' aborted\n"
     await kubectl.until("Degraded (RolloutAborted: Rollout aborted update to revision 2)  step 0/4  weight 0  updated 0/4")
-    assert tree((await kubectl.rollout("get", "web")).out) == ABORTED
+    await comes_to(ABORTED, kubectl.tree)
     status = await kubectl.rollout("status", "web")
     assert (status.code, status.out) == (1, "Degraded - RolloutAborted: Rollout aborted update to revision 2\n")
 
@@ -199,17 +205,20 @@ async def test_a_canary_by_the_plugin(kubectl: Kubectl) -> None:
     await kubectl.until("Paused (CanaryPauseStep)  step 3/4")
     assert (await kubectl.rollout("promote", "web", "--full")).out == "rollout 'web' fully promoted\n"
     assert (await kubectl.rollout("status", "web", "--timeout=60s")).code == 0
-    assert tree((await kubectl.rollout("get", "web")).out) == PROMOTED
+    await comes_to(PROMOTED, kubectl.tree)
 
     assert (await kubectl.rollout("undo", "web")).out == "rollout 'web' rolled back\n"
     await kubectl.until("Paused (CanaryPauseStep)  step 1/4")
-    row = (await kubectl.rollout("list")).out.splitlines()[1].split()
-    assert row[:9] == ["web", "Canary", "Paused", "1/4", "25", "4/4", "4", "1", "4"]
+
+    async def row() -> list[str]:
+        return (await kubectl.rollout("list")).out.splitlines()[1].split()[:9]
+
+    await comes_to(["web", "Canary", "Paused", "1/4", "25", "4/4", "4", "1", "4"], row)
     assert "# revision:3" in (await kubectl.rollout("get", "web")).out
 
 
 @pytest.mark.proves("rollouts:kubectl-plugin", "004-17")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 async def test_a_restart_by_the_plugin_replaces_every_pod(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "-", stdin=ROLLOUT)
     assert (await kubectl.rollout("status", "web", "--timeout=60s")).code == 0
@@ -235,7 +244,7 @@ spec:
 
 
 @pytest.mark.proves("rollouts:kubectl-plugin", "004-17")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 async def test_a_pause_by_hand_and_an_analysis_that_is_ended(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "-", stdin=ROLLOUT)
     assert (await kubectl.rollout("status", "web", "--timeout=60s")).code == 0

@@ -31,6 +31,7 @@ canary:
 def deployment(name: str, replicas: int = 1, image: str = "builtin/echo:v1") -> Obj:
     probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1}
     container = {"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}], "readinessProbe": probe}
+    container["env"] = [{"name": "DRAIN_MS", "value": "4000"}]  # how late the gateway may hear of an end on a slow machine
     labels = {"app": name}
     return {
         "apiVersion": DEPLOYMENTS.api_version,
@@ -79,7 +80,6 @@ async def edited(client: Client) -> None:
     await client.patch(DEPLOYMENTS, "shop", "search", {"spec": {"replicas": 2}})
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.proves("001-33", "004-14", "004-15", "rehearsal:migration")
 async def test_several_migrate_while_they_are_edited_and_no_request_fails(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]

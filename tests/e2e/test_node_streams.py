@@ -52,7 +52,7 @@ async def a_pod(home, mode="loopback"):
         server.attach_streams(node.streams)
         await client.create(PODS, POD)
         is_ready = lambda obj: dig(condition_of(obj, "Ready"), "status") == "True"  # noqa: E731
-        await wait_until(client, One(PODS, "default", "web"), is_ready, seconds=30)
+        await wait_until(client, One(PODS, "default", "web"), is_ready)
 
         @asynccontextmanager
         async def socket(path, *protocols, token=TOKEN):
@@ -68,7 +68,7 @@ async def a_pod(home, mode="loopback"):
 async def said(socket, channel):
     """Everything on one channel until the connection ends."""
     text = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for message in socket:
             if message.data[:1] == bytes([channel]):
                 text += message.data[1:]
@@ -119,7 +119,7 @@ async def test_a_command_ends_with_its_container_and_with_its_client(tmp_path):
             await client.delete(PODS, "default", "web")
             assert '"137"' in await said(opened, OUTCOME)
         assert not is_alive(pid)
-        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None, seconds=15)
+        await wait_until(client, One(PODS, "default", "web"), lambda obj: obj is None)
         await eventually(lambda: not pid_files(tmp_path / "node") and not any((tmp_path / "node/local/run").iterdir()))
 
 
@@ -133,7 +133,7 @@ async def test_nothing_that_was_said_is_lost_and_nothing_stays_behind(tmp_path):
 
 
 async def pid_in(socket):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (text := (await socket.receive()).data[1:].strip()):
             pass
     return int(text)

@@ -38,7 +38,7 @@ def run_suite(folder: Path, text: str, *flags: str) -> tuple[str, Path]:
     record = folder / "proof.json"
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(folder), "-c", "/dev/null", "-p", "tests.proof_plugin"]
     options = ["-p", "no:cacheprovider", "--proof-record", str(record), *flags, str(folder / "test_suite.py")]
-    ran = subprocess.run([*command, *options], capture_output=True, text=True, cwd=proof.ROOT, timeout=60, check=False)
+    ran = subprocess.run([*command, *options], capture_output=True, text=True, cwd=proof.ROOT, timeout=150, check=False)
     return ran.stdout + ran.stderr, record
 
 

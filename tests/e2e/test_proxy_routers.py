@@ -21,10 +21,10 @@ from shipway.kube.objects.views import dig
 from shipway.kube.runtime.waiting import One, wait_until
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.settings import RolloutSettings
-from tests.e2e.test_proxy import cluster, deployment, route, service, users
+from tests.e2e.test_proxy import CLOCK, begun_since, cluster, deployment, route, service, users
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(480)
 BETA = "X-Beta: yes"
 BY_HEADER = {"setHeaderRoute": {"name": "by-header", "match": [{"headerName": "X-Beta", "headerValue": {"exact": "yes"}}]}}
 MIRROR = {"setMirrorRoute": {"name": "copy", "percentage": 50, "match": [{"method": {"exact": "GET"}}]}}
@@ -171,10 +171,8 @@ async def share(proxy, router, *headers, expects_new=True):
     """Of the new version, in percent, once the proxy has taken up that there is any; and that nothing fails."""
     async with users(proxy, router.host, rate=400.0, headers=headers) as load:
         if expects_new:
-            await load.first_answer_of("v2", 30)
-        begun = len(load.samples)
-        await eventually(lambda: len(load.samples) >= begun + 400, within=60)
-        samples = list(load.samples)[begun:]
+            await load.first_answer_of("v2", 60)
+        samples = await begun_since(load, CLOCK.now(), 400)
     assert {sample.status for sample in samples} == {200}
     return 100 * sum(sample.version == "v2" for sample in samples) / len(samples)
 

@@ -20,7 +20,6 @@ def block_of(section: str) -> str:
     return found[1]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.proves("apiserver:readme-kubectl")
 def test_try_it_with_your_own_kubectl(tmp_path: Path) -> None:
     binaries = Path(sys.executable).parent

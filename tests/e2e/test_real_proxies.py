@@ -27,7 +27,7 @@ from tests.e2e.proxies import INGRESS_ROUTES, envoy, traefik
 from tests.e2e.traffic import Backends, Users, failed, own_address, share
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 MANY = 20_000
 TRAEFIK_SERVICES = Resource("traefik.io", "v1alpha1", "TraefikService", "traefikservices")

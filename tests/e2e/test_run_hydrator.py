@@ -113,7 +113,6 @@ async def words_are_those_of(place: Place, branch: Branch) -> None:
     assert branch.file("apps/banner/README.md") == f"# From {dry}\n"
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.compat(
     "argocd:spec.sourceHydrator",
     "argocd:status.sourceHydrator",
@@ -181,7 +180,6 @@ async def test_applications_are_rendered_into_one_branch_and_synced_from_it(plac
     assert secrets_in(place.home, "s3cr3t") == []
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.compat("argocd:spec.sourceHydrator", "argocd:status.sourceHydrator")
 async def test_a_process_that_is_killed_between_push_and_status_pushes_nothing_twice(place: Place) -> None:
     """The server holds the answer to the push back until the process is gone; the next one finds what it pushed."""
@@ -205,7 +203,6 @@ async def test_a_process_that_is_killed_between_push_and_status_pushes_nothing_t
     assert len(branch.messages) == 2
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.compat("argocd:spec.sourceHydrator", "argocd:status.sourceHydrator", "argocd:annotation.hydrate")
 async def test_what_cannot_be_rendered_or_pushed_is_said_and_tried_again(place: Place) -> None:
     branch, url = Branch(place, "env/dev-next"), place.copy.url

@@ -29,7 +29,6 @@ def is_calm(app: Obj) -> bool:
     return not dig(app, "status", "conditions") and dig(app, "status", "sync", "status") == "Synced"
 
 
-@pytest.mark.timeout(180)
 async def test_a_private_repository_from_a_missing_secret_to_a_revoked_one(place: Place) -> None:
     """Each step counts at once, without a webhook and long before the next poll; no word of it reaches anything written."""
     first, second = "first-s3cr3t-of-the-robot", "second-s3cr3t-of-the-robot"
@@ -87,7 +86,6 @@ async def test_without_webhooks_a_push_is_found_by_looking(place: Place) -> None
         await app_is(place.client, "shop", synced_to(commit))
 
 
-@pytest.mark.timeout(180)
 async def test_repositories_that_hang_flood_lead_in_circles_or_are_gone_delay_nobody_else(place: Place) -> None:
     """Four bad ones from the start; pushes to the good one are live as ever, and of each bad one somebody says what it is."""
 

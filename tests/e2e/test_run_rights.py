@@ -40,7 +40,6 @@ def failed_with(text: str):
     )
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.compat("argocd:project.signatureKeys")
 async def test_only_what_an_allowed_key_has_signed_is_synced(place: Place) -> None:
     with gpg_keys() as gpg:
@@ -82,7 +81,6 @@ async def test_only_what_an_allowed_key_has_signed_is_synced(place: Place) -> No
             await banner_says(place.client, "by ssh")
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.compat("argocd:project.sourceIntegrity")
 async def test_where_a_project_is_strict_every_commit_counts_that_led_to_a_revision(place: Place) -> None:
     with gpg_keys() as gpg:
@@ -112,7 +110,6 @@ environments:
 """
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.proves("002-11")
 async def test_what_its_owners_did_not_change_or_approve_is_not_synced(place: Place) -> None:
     """From the first refusal to an approval that comes later; other paths go on, and nobody gives himself a right."""
@@ -161,7 +158,6 @@ async def test_what_its_owners_did_not_change_or_approve_is_not_synced(place: Pl
         await banner_says(place.client, "approved")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.compat("argocd:spec.source.repoURL", "argocd:project.signatureKeys")
 async def test_an_artifact_of_a_registry_is_synced_but_never_where_git_has_to_be_signed(
     place: Place, program: Callable[[str], str]

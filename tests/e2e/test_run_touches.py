@@ -32,6 +32,7 @@ from tests.e2e.running import (
     synced_to,
     versions,
 )
+from tests.waiting import comes_to
 
 
 async def test_read_only_says_what_it_would_do_and_writes_nothing(place: Place) -> None:
@@ -43,7 +44,7 @@ async def test_read_only_says_what_it_would_do_and_writes_nothing(place: Place) 
     async with place.run("--read-only") as running:
         await running.ready()
         await running.says("controller=gitops-application fields=['operation', 'metadata', 'status'] key=argocd/shop")
-        assert "Create apps/ReplicaSet shop/web-" in await running.says("would_do")
+        assert "would_do" in await running.says("Create apps/ReplicaSet shop/web-")
         passes = 'shipway_passes_total{controller="gitops-application"}'
         assert passes in (await running.get("/metrics")).text
         after = {name: version for name, version in (await versions(place.client, *everything)).items() if is_ours(name)}
@@ -93,9 +94,7 @@ async def neighbour(client: Client, resource: Resource, name: str) -> None:
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod, "serviceName": name}
     meta = {"name": name, "namespace": "default", "labels": labels}
     await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, "spec": spec})
-    await wait_until(
-        client, One(resource, "default", name), lambda obj: status_of(obj or {}).get("readyReplicas") == 1, seconds=30
-    )
+    await wait_until(client, One(resource, "default", name), lambda obj: status_of(obj or {}).get("readyReplicas") == 1)
 
 
 async def rollouts_lease(client: Client) -> None:
@@ -136,8 +135,12 @@ async def test_beside_a_live_argo_cd_applications_are_only_reported(place: Place
         await running.ready()
         await running.says("would_write")
         assert await versions(place.client, APPLICATIONS) == before
-        (seen,) = json.loads((await running.get("/shadow")).text)["items"]
-        assert (seen["application"], seen["pending"]) == ("argocd/shop", "its status tells of no comparison yet")
+
+        async def shadows() -> list[tuple[str, str]]:
+            items = json.loads((await running.get("/shadow")).text)["items"]
+            return [(one["application"], one["pending"]) for one in items]
+
+        await comes_to([("argocd/shop", "its status tells of no comparison yet")], shadows)
         marks = {"labels": {"shipway.dev/reconcile": "true"}, "annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}
         await place.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": marks})
         await app_is(place.client, "shop", synced_to(await place.head()))
@@ -150,7 +153,7 @@ async def test_an_instance_sees_only_its_rollouts(place: Place) -> None:
     async with place.run("--instance-id=blue") as running:
         await running.ready()
         await wait_until(
-            place.client, One(ROLLOUTS, "shop", "ours"), lambda obj: status_of(obj or {}).get("phase") == "Healthy", seconds=30
+            place.client, One(ROLLOUTS, "shop", "ours"), lambda obj: status_of(obj or {}).get("phase") == "Healthy"
         )
         assert "status" not in await place.client.get(ROLLOUTS, "shop", "theirs")
 

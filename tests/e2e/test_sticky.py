@@ -23,7 +23,7 @@ from tests.e2e.traffic import Users, failed, share
 from tests.sim.rollouts_world import NS
 from tests.sim.test_cookbook import A_B, listings
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 PEOPLE = 64
 GROUP_B = "0123"

@@ -269,7 +269,6 @@ async def check(there: Cluster, shipway: Shipway) -> None:
     assert shipway.reached.writes == before, "at rest nobody writes"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed-{seed}")
 def test_whatever_goes_wrong_on_the_way_it_ends_well(seed: int) -> None:
     async def story() -> None:

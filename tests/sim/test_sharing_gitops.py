@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from msgspec import Struct
 
 from shipway.api.crds import load_crds
@@ -115,7 +114,6 @@ def space(number: int) -> str:
     return f"team-{number:03d}"
 
 
-@pytest.mark.timeout(120)
 def test_two_replicas_do_about_half_each_and_together_what_one_does() -> None:
     alone, together = works(1), works(2)
     for (one,), parts in zip(alone, together, strict=True):

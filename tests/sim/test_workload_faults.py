@@ -17,7 +17,6 @@ SEEDS = 25
 CHANCES = Faults(refused=0.03, answer_lost=0.03, crash=0.01, watch_dropped=0.05, watch_held_back=0.2)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed-{seed}")
 def test_a_rollout_a_job_and_a_namespace(seed: int) -> None:
     async def story(cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import orjson
 
+from shipway.base.endings import to_the_end
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
 from shipway.workers.protocol import MAX_FRAME, OUT_OF_MEMORY, PREFIX, pack, raised
 
@@ -78,15 +79,14 @@ class Worker:
 
     async def kill(self) -> None:
         """End the process and everything it started. Safe to repeat."""
-        if not self.is_alive:
-            return
-        self.is_alive = False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._stderr.close()
-        await self._process.wait()
+        if self.is_alive:
+            self.is_alive = False
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._stderr.close()
+        await to_the_end(self._process.wait)
 
     async def _exchange(self, frame: bytes) -> bytes:
         assert self._process.stdin is not None and self._process.stdout is not None

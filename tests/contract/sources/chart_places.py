@@ -19,10 +19,10 @@ from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest
 from shipway.base.clock import SystemClock
 from shipway.workers.pool import WorkerPool
-from tests.contract.test_prometheus import free_port
 from tests.git_hosts import Admits
+from tests.ports import free_port
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {version: {{ .Chart.Version }}, a: {{ .Values.a }}}\n"
 
 

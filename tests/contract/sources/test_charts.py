@@ -177,7 +177,6 @@ async def test_a_digest_that_is_no_digest_leads_nowhere(host: ChartHost, there: 
     assert "version: 1.0.0" in await there.read(host.url, "web", "1.0.0")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.compat("argocd:spec.source.chart")
 async def test_a_registry_gives_versions_and_digests(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
     async with registry(program, tmp_path) as address:
@@ -195,7 +194,6 @@ async def test_a_registry_gives_versions_and_digests(program: Callable[[str], st
             await there.head(f"{address}/team", "web", "9.x")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.compat("argocd:spec.source.repoURL")
 async def test_an_artifact_of_one_layer_is_a_folder(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
     layer = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -217,7 +215,6 @@ async def test_an_artifact_of_one_layer_is_a_folder(program: Callable[[str], str
             await there.head(f"oci://{address}/team/odd", "", "v1")
 
 
-@pytest.mark.timeout(120)
 async def test_a_registry_with_a_login(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
     async with registry(program, tmp_path, with_login=True) as address:
         await push(address, "team/web", "1.0.0", packed("web", "1.0.0"), login=aiohttp.encode_basic_auth("me", "s3cret"))

@@ -234,7 +234,7 @@ async def test_a_bomb_ends_only_its_worker(bench):
 async def test_a_chart_that_never_ends_is_stopped_and_others_go_on(tmp_path, program, way):
     endless = "{{ range until 40000 }}{{ range until 40000 }}{{ end }}{{ end }}"
     files = {**FILES, "endless/Chart.yaml": CHART, "endless/templates/x.yaml": endless}
-    bench = Bench(tmp_path, files, helm=program("helm") if way == "program" else "", seconds=4.0)
+    bench = Bench(tmp_path, files, helm=program("helm") if way == "program" else "", seconds=10.0)
     try:
         stuck, others = await asyncio.gather(bench.render({"path": "endless"}), data_of(bench), return_exceptions=True)
         assert isinstance(stuck, Unavailable) and stuck.reason == "RenderTimeout"

@@ -155,7 +155,6 @@ async def test_what_lies_in_charts_is_not_fetched(tmp_path: Path) -> None:
             assert there.host.seen == []
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.proves("gitops:dependency-logins")
 async def test_a_dependency_of_a_registry_with_a_login(tmp_path: Path, program: Callable[[str], str]) -> None:
     async with places(tmp_path / "charts") as there, registry(program, tmp_path, with_login=True) as address:

@@ -134,7 +134,6 @@ async def monorepo(tmp_path: Path) -> AsyncGenerator[Monorepo, None]:
     await server.close()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.proves("repositories:one-look-for-all", "repositories:a-push-renders-what-it-feeds")
 @pytest.mark.compat("argocd:annotation.manifest-generate-paths")
 async def test_a_push_renders_what_it_feeds_and_is_looked_at_once(monorepo: Monorepo) -> None:
@@ -159,7 +158,6 @@ async def test_a_push_renders_what_it_feeds_and_is_looked_at_once(monorepo: Mono
     assert len(monorepo.heads) == 1
 
 
-@pytest.mark.timeout(300)
 async def test_a_wish_for_a_refresh_is_a_new_look_and_a_storm_of_wishes_is_few(monorepo: Monorepo) -> None:
     everybody = [f"app-{number}" for number in range(APPS)]
     first = await asyncio.to_thread(monorepo.copy.git, "rev-parse", "HEAD")

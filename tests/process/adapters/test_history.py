@@ -22,7 +22,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"password": "correct horse"}}
 RENDERED = (Rendered(objects=(SECRET,), source_type="Directory", reads=("apps/web",), warnings=("careful",)),)
 THIRD = Deployment("uid-1", "third")
-HASTE = Patience(connect=2, statement=0.5, rest=0.0)
+HASTE = Patience(connect=10, statement=2, rest=0.0)
 
 Opens = Callable[..., Manifests]
 
@@ -145,10 +145,10 @@ async def test_a_server_that_is_away_is_told_and_found_again(server: PostgresSer
 
 
 async def test_a_server_that_hangs_is_left_in_time_and_after_that_at_once(server: PostgresServer, url: str) -> None:
-    history = Manifests(Postgres(url, CLOCK, Patience(connect=2, statement=0.5, rest=600.0)), KEY)
+    history = Manifests(Postgres(url, CLOCK, Patience(connect=10, statement=2, rest=600.0)), KEY)
     await history.keep(THIRD, RENDERED, NOW)
     with server.frozen(url.rpartition("/")[2]):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             asked = [history.recall(THIRD) for _ in range(100)]
             answers = await asyncio.gather(*asked, return_exceptions=True)
     assert {str(answer) for answer in answers} == {"the history in PostgreSQL at 127.0.0.1: it does not answer"}
@@ -171,7 +171,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(server: PostgresSer
     history = Manifests(Postgres(url, CLOCK, Patience(statement=600.0)), KEY)
     await history.keep(THIRD, RENDERED, NOW)
     with server.frozen(url.rpartition("/")[2]):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             recalling = asyncio.ensure_future(history.recall(THIRD))
             await asyncio.sleep(0)
             await history.close()

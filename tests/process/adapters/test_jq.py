@@ -56,7 +56,7 @@ def test_what_is_no_expression_is_told(expression: str, told: str) -> None:
 
 
 async def test_an_expression_that_never_ends_costs_a_worker_and_nothing_else() -> None:
-    pool = WorkerPool("jq", size=1, memory_bytes=1 << 30, timeout_seconds=3.0, clock=SystemClock())
+    pool = WorkerPool("jq", size=1, memory_bytes=1 << 30, timeout_seconds=8.0, clock=SystemClock())
     try:
         with pytest.raises(ShipwayError, match="no result"):
             await JqEngine(pool).paths(["[range(infinite)] | .x"], b"{}")

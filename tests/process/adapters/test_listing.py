@@ -44,7 +44,7 @@ def shop(tmp_path: Path) -> tuple[WorkingCopy, str]:
 
 @pytest.fixture
 async def factories(tmp_path: Path):
-    workers = WorkerPool("template", size=1, memory_bytes=1 << 30, timeout_seconds=3.0, clock=SystemClock())
+    workers = WorkerPool("template", size=1, memory_bytes=1 << 30, timeout_seconds=8.0, clock=SystemClock())
     mirrors = Mirrors(tmp_path / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
     nobody: Any = None  # no forge is asked here, nor a plugin
     made: Any = Factories(mirrors, NoSecrets(), TemplateEngine(workers), ForgeAccess(nobody, "argocd", nobody, nobody))  # type: ignore[arg-type]

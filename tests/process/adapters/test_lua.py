@@ -126,7 +126,7 @@ def test_what_fails_says_why(script: str, reason: str):
 
 @pytest.mark.proves("gitops:lua-sandbox")
 async def test_a_pattern_that_never_ends_costs_a_worker_and_nothing_else():
-    pool = WorkerPool("script", size=1, memory_bytes=1 << 30, timeout_seconds=2.0, clock=SystemClock())
+    pool = WorkerPool("script", size=1, memory_bytes=1 << 30, timeout_seconds=8.0, clock=SystemClock())
     try:
         with pytest.raises(ShipwayError, match="no result"):
             await LuaEngine(pool).run(f"return ('a'):rep(200):find('{'.-' * 40}b')", b"{}")

@@ -429,8 +429,8 @@ async def test_a_remote_that_hangs_is_given_up(tmp_path):
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    mirrors = Mirrors(tmp_path, clock=SystemClock(), timeout_seconds=0.5)
-    with pytest.raises(Unavailable, match=r"no answer within 0\.5 s") as caught:
+    mirrors = Mirrors(tmp_path, clock=SystemClock(), timeout_seconds=3.0)
+    with pytest.raises(Unavailable, match=r"no answer within 3 s") as caught:
         await mirrors.head(HeadRequest(f"http://127.0.0.1:{port}/x.git", "main", b"{}"))
     assert caught.value.reason == "GitTimeout"
     await gone.wait()

@@ -14,6 +14,8 @@ from shipway.adapters.plugins.rollout_declaration import RolloutPlugin
 from shipway.api.plugins import DeclaredPlugins, StepReply
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, Unavailable
+from tests.e2e.running import commands_with
+from tests.waiting import eventually
 
 ECHO = """
 import json, os, sys
@@ -109,19 +111,18 @@ async def test_what_a_plugin_forks_is_ended_with_it(caller_of, ends):
     hangs, child = ends == "sleep 60", f"4343.{os.getpid()}"
     reply = await step(caller_of(shell(f"setsid sleep {child} & {ends}", seconds=2.0 if hangs else 30.0)))
     assert reply.phase == ("Error" if hangs else "Successful"), reply.message
-    assert not running(child)
+    await eventually(lambda: not commands_with(child))
 
 
 async def test_a_call_that_nobody_waits_for_any_more_ends_its_command(caller_of):
     child = f"4444.{os.getpid()}"
     caller = caller_of(shell(f"sleep {child}"))
     call = asyncio.create_task(step(caller))
-    while not running(child):
-        await asyncio.sleep(0.02)
+    await eventually(lambda: commands_with(child))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert not running(child)
+    await eventually(lambda: not commands_with(child))
 
 
 async def test_metric_plugins(caller_of):
@@ -152,16 +153,3 @@ async def test_folders_of_logins_are_not_seen(caller_of, tmp_path):
     script = f"""printf '{{"phase": "Successful", "message": "%s"}}' "$(ls {tmp_path})" """
     reply = await step(caller_of(shell(script), hidden=(str(tmp_path),)))
     assert reply == StepReply("Successful")
-
-
-def running(word: str) -> list[str]:
-    """Pids of processes whose command line holds a word of the command."""
-    found: list[str] = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if word.encode() in words:
-            found.append(pid)
-    return found

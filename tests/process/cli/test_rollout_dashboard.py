@@ -54,7 +54,7 @@ class Stream:
     async def next(self) -> tuple[str, Any]:
         """(event, data) of the next event."""
         kind = "message"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 line = (await self._content.readuntil(b"\n")).decode()
                 if line.startswith("event: "):
@@ -218,7 +218,7 @@ async def test_watches_are_shared_and_end_with_the_last_page(page: Page) -> None
         await other.next()
         assert len(page.dashboard.scenes) == 1
     await page.put(f"{BASE}/web/abort")  # a page that has gone is noticed when there is something to tell it
-    await eventually(lambda: len(page.dashboard.scenes) == 0, within=15)
+    await eventually(lambda: len(page.dashboard.scenes) == 0)
 
 
 @pytest.mark.proves("000-40")

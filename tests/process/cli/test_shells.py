@@ -31,7 +31,7 @@ def test_bash_completes(words: list[str], found: set[str], capsys: pytest.Captur
     script = capsys.readouterr().out
     call = COMPLETE.format(words=" ".join(words), index=len(words) - 1, last=words[-1], before=words[-2])
     done = subprocess.run(
-        [program("bash"), "--norc", "-c", call], input=script, capture_output=True, text=True, timeout=20, check=True
+        [program("bash"), "--norc", "-c", call], input=script, capture_output=True, text=True, timeout=90, check=True
     )
     assert (set(done.stdout.split()), done.stderr) == (found, "")
 
@@ -47,6 +47,6 @@ def test_a_pipe_that_closes_early_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
     call = [sys.executable, "-m", "shipway.cli.main", "completion", "bash"]
-    done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, timeout=30, check=False)
+    done = subprocess.run(call, stdout=write, stderr=subprocess.PIPE, timeout=120, check=False)
     os.close(write)
     assert done.stderr == b""

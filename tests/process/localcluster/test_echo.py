@@ -84,7 +84,7 @@ async def test_drain_finishes_what_is_open_and_turns_health_off():
         assert (status, headers["connection"]) == (503, "close")
         status, headers, _ = await read_answer(reader)
         assert (status, headers["connection"]) == (200, "close")
-        await asyncio.wait_for(draining, 5)
+        await asyncio.wait_for(draining, 30)
         writer.close()
         idle_writer.close()
 

@@ -87,7 +87,7 @@ async def test_every_acknowledged_write_survives_a_kill(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     acknowledged: dict[str, int] = {}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(acknowledged) < 250:
             name, version = (await process.stdout.readline()).decode().split()
             acknowledged[name] = int(version)
@@ -153,7 +153,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged_and_the_server_re
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", FILLER, str(path), stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         out, _ = await process.communicate()
     lines = [line.split(maxsplit=1) for line in out.decode().splitlines()]
     answers = [(name, said) for name, said in lines if name != "refused"]

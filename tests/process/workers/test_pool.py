@@ -60,7 +60,7 @@ async def test_nothing_of_our_environment_is_inherited(workers):
 
 
 async def test_an_endless_loop_is_killed_while_others_go_on():
-    workers = pool(timeout_seconds=2.0)
+    workers = pool(timeout_seconds=6.0)
     try:
         async with asyncio.TaskGroup() as group:
             stuck = group.create_task(attempt(workers, "loop"))
@@ -104,6 +104,18 @@ async def test_a_cancelled_call_frees_its_place():
         assert await workers.call(f"{HERE}:echo", "still here") == "still here"
     finally:
         await workers.close()
+
+
+async def test_a_call_that_is_cancelled_again_and_again_leaves_no_process(tmp_path):
+    workers, pids = pool(size=1), tmp_path / "pids"
+    call = asyncio.ensure_future(workers.call(f"{HERE}:with_child", str(pids)))
+    worker, _ = await read_pids(pids)
+    while not call.done():
+        call.cancel()
+        await asyncio.sleep(0)
+    assert call.cancelled() and not is_running(worker)
+    assert await workers.call(f"{HERE}:echo", "still here") == "still here"
+    await workers.close()
 
 
 async def test_close_ends_busy_workers_and_what_they_started(tmp_path):
@@ -167,7 +179,7 @@ async def read_pids(path: Path) -> tuple[int, int]:
     return int(worker), int(child)
 
 
-async def until(condition, seconds: float = 15.0) -> None:
+async def until(condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not happen in time"

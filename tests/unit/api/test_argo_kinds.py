@@ -124,7 +124,7 @@ async def client() -> AsyncGenerator[Client, None]:
     client = Client(server, manager="kubectl")
     for crd in load_crds():
         await client.create(CRDS, crd)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not set(KINDS.values()) <= set(await client.discover()):
             await asyncio.sleep(0)
     yield client

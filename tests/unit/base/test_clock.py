@@ -49,7 +49,7 @@ async def test_the_system_clock_never_sleeps_backwards() -> None:
     clock = SystemClock()
     before = clock.now()
     await clock.sleep(-5)
-    assert 0 <= clock.now() - before < 1
+    assert 0 <= clock.now() - before < 4
 
 
 class Machine:

@@ -17,6 +17,7 @@ from typing import IO
 
 from shipway.adapters.git.login import ASKPASS, Access, environment_for
 from shipway.adapters.git.urls import redact
+from shipway.base.endings import to_the_end
 from shipway.base.errors import Unavailable
 
 _MAX_OUTPUT = 64 << 20
@@ -148,7 +149,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Nothing of it is left, its children neither."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    await to_the_end(process.wait)
 
 
 def _last_words(stderr: IO[bytes]) -> str:

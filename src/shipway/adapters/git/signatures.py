@@ -19,6 +19,7 @@ import pygit2
 
 from shipway.adapters.git.ssh_signatures import ARMOR, ssh_signature
 from shipway.api.commits import Signature
+from shipway.base.endings import to_the_end
 from shipway.base.errors import Unavailable
 
 SECONDS = 10.0
@@ -97,7 +98,7 @@ async def _gpgv(ring: Path, signature: Path, payload: bytes) -> str:
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await to_the_end(process.wait)
     return output.decode("utf-8", "replace")
 
 

@@ -20,6 +20,7 @@ import orjson
 from msgspec import Struct
 
 from shipway.base.clock import Clock, Instant, parse_rfc3339
+from shipway.base.endings import to_the_end
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.kube.client.kubeconfig import ClusterConfig, ExecPlugin
 
@@ -117,7 +118,7 @@ async def run_plugin(plugin: ExecPlugin, config: ClusterConfig) -> PluginAnswer:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await to_the_end(process.wait)
     if process.returncode != 0:
         said = f"exit code {process.returncode}: {err.decode(errors='replace').strip()[-500:]}"
         raise Denied(f"credential plugin {plugin.command} failed with {said}", reason="PluginFailed")

@@ -73,6 +73,8 @@ class Shell:
         self._metrics = around.metrics
         self._is_read_only = is_read_only
         self.owns: Callable[[str], bool] | None = None
+        self.is_synced = False
+        """Every kind the controller watches for good has been listed once; what keys watch besides does not count."""
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
         self._room = asyncio.Semaphore(workers)
@@ -95,12 +97,6 @@ class Shell:
     @property
     def next_wake(self) -> Instant | None:
         return self._queue.next_wake
-
-    @property
-    def is_synced(self) -> bool:
-        """Every kind the controller watches for good has been listed once."""
-        own = [informer for watch in self._controller.watches for informer in self._watches.of(watch.resource)]
-        return bool(own) and all(informer.synced.is_set() for informer in own)
 
     def wake(self, key: Any) -> None:
         self._queue.add(key)
@@ -125,6 +121,7 @@ class Shell:
         self._watches.need(FOR_GOOD, self._controller.watches)
         for informer in self._watches.informers:
             await informer.synced.wait()
+        self.is_synced = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
             while True:

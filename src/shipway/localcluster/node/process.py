@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.base.clock import Clock
+from shipway.base.endings import to_the_end
 from shipway.base.errors import InvalidInput
 from shipway.localcluster.node.logs import ContainerLog
 from shipway.localcluster.node.pid_files import PROCESS_ID, PidFile, note_process, noted
@@ -108,9 +109,11 @@ class Process:
             code = await self._wait()
         finally:
             self._signal(signal.SIGKILL)  # what the process left behind in its group
-            await self._wait()
-            os.close(self._in)
-            _remove_files(self._launch)
+            try:
+                await to_the_end(self._wait)
+            finally:
+                os.close(self._in)
+                _remove_files(self._launch)
         return 128 - code if code < 0 else code
 
     async def stop(self, grace_seconds: float) -> None:

@@ -120,7 +120,7 @@ async def answering(answer: Callable[[int, int], bytes]) -> AsyncGenerator[tuple
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     transport = HttpTransport(
-        ClusterConfig(server=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), answer_seconds=0.3
+        ClusterConfig(server=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), answer_seconds=2.0
     )
     async with server:
         yield transport, asked

@@ -182,7 +182,7 @@ async def test_watches_stream_and_end_when_they_are_closed(served: Served) -> No
         first = asyncio.ensure_future(anext(stream))
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "default", "name": "x"}}
         await client.create(CONFIG_MAPS, made)
-        event = await asyncio.wait_for(first, 5)
+        event = await asyncio.wait_for(first, 60)
         assert (event.type, event.obj["metadata"]["name"]) == ("ADDED", "x")
 
 

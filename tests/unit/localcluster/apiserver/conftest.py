@@ -121,7 +121,7 @@ async def events(response: Response, count: int) -> list[dict[str, Any]]:
     """The next `count` events of a watch, or fewer when it ends."""
     found: list[dict[str, Any]] = []
     assert response.stream is not None
-    async with aclosing(response.stream) as stream, asyncio.timeout(5):
+    async with aclosing(response.stream) as stream, asyncio.timeout(60):
         async for chunk in stream:
             found += [orjson.loads(line) for line in chunk.splitlines() if line]
             if len(found) >= count:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from shipway.base.endings import to_the_end
 from shipway.base.errors import InvalidInput
 from shipway.localcluster.node.pid_files import SUFFIX, note_process, noted
 from shipway.localcluster.node.streaming.channels import PIECE, STDERR, STDOUT, TerminalSize
@@ -155,9 +156,11 @@ class Child:
 
     async def close(self) -> None:
         self.kill()
-        await self._process.wait()
-        for transport in self._transports:
-            transport.close()
+        try:
+            await to_the_end(self._process.wait)
+        finally:
+            for transport in self._transports:
+                transport.close()
 
 
 @asynccontextmanager
@@ -189,9 +192,11 @@ async def running(place: Place, command: Sequence[str], wanted: Wanted) -> Async
         await child.connect()
         yield child
     finally:
-        await child.close()
-        ends.close()
-        pid_file.unlink(missing_ok=True)
+        try:
+            await child.close()
+        finally:
+            ends.close()
+            pid_file.unlink(missing_ok=True)
 
 
 async def outcome_of(place: Place, command: Sequence[str], seconds: float) -> tuple[int, str]:
