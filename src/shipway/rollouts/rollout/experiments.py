@@ -39,6 +39,7 @@ from shipway.rollouts.rollout.runs import (
     reported,
     under_free_name,
 )
+from shipway.rollouts.traffic.router import Entrance
 
 
 class Trial(Struct, frozen=True):
@@ -188,6 +189,28 @@ def shares(facts: Facts) -> tuple[Destination, ...]:
     return tuple(found)
 
 
+def entrances(facts: Facts) -> dict[str, Entrance]:
+    """Where the Services of the running variants are entered.
+
+    They have the ports of the containers, the stable Service has its own. A port of it is answered for by the container port to
+    which it leads; where that is not to be found out, by the one named http, else by the first.
+    """
+    experiment = current_experiment(facts)
+    stable = spec_of(facts.seen.services.get(facts.canary.stable_service) or {})
+    found: dict[str, Entrance] = {}
+    for template in spec_of(experiment or {}).get("templates") or []:
+        ports = [port for one in template["template"]["spec"]["containers"] for port in one.get("ports") or []]
+        if experiment is None or not ports or not isinstance(template.get("service"), dict):
+            continue
+        numbers: dict[int | str, int] = {port["containerPort"]: port["containerPort"] for port in ports}
+        numbers |= {port["name"]: port["containerPort"] for port in ports if port.get("name")}
+        leads = {port.get("port"): port.get("targetPort") or port.get("port") for port in stable.get("ports") or []}
+        to_numbers = {port: numbers[target] for port, target in leads.items() if target in numbers}
+        first = numbers.get("http", ports[0]["containerPort"])
+        found[_service_of(experiment, template)] = Entrance(first, to_numbers)
+    return found
+
+
 def former_services(facts: Facts) -> frozenset[str]:
     """Services of variants, past and present, that may stand in a route."""
     weights = facts.status.canary.weights
@@ -199,4 +222,8 @@ def _services(facts: Facts) -> Iterator[str]:
     for experiment in facts.seen.experiments:
         for template in spec_of(experiment).get("templates") or []:
             if isinstance(template.get("service"), dict):
-                yield template["service"].get("name") or f"{name_of(experiment)}-{template.get('name')}"
+                yield _service_of(experiment, template)
+
+
+def _service_of(experiment: Obj, template: Obj) -> str:
+    return template["service"].get("name") or f"{name_of(experiment)}-{template.get('name')}"
