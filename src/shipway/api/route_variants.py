@@ -7,6 +7,7 @@ user's in it, whatever was lost meanwhile.
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import orjson
 
 from shipway.kube.objects.resource import Obj
@@ -18,12 +19,11 @@ VARIANTS = "shipway.dev/variants"
 
 def read_variants(route: Obj) -> dict[str, tuple[str, ...]]:
     """The record; empty where it cannot be read (somebody else's hand)."""
+    text = annotations_of(route).get(VARIANTS)
     try:
-        found = orjson.loads(annotations_of(route).get(VARIANTS) or "{}")
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(text, type=dict[str, tuple[str, ...]]) if text else {}
+    except msgspec.DecodeError:
         return {}
-    listed = found.items() if isinstance(found, dict) else ()
-    return {rollout: tuple(map(str, names)) for rollout, names in listed if isinstance(names, list)}
 
 
 def variants_text(record: Mapping[str, Sequence[str]]) -> str:
