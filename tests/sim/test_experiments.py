@@ -1,5 +1,6 @@
 """Experiments, alone and as steps, on a real API server in memory, with the real shell and controllers, in virtual time."""
 
+import asyncio
 import random
 from typing import Any, get_args
 
@@ -267,8 +268,9 @@ def test_a_person_ends_an_experiment_that_has_no_end(how: str, router: Obj) -> N
 
 
 async def is_cleared(world: World) -> None:
-    while len(await backends(world)) > 2:
-        await world.clock.sleep(0.1)
+    async with asyncio.timeout(60):
+        while len(await backends(world)) > 2:
+            await world.clock.sleep(0.1)
     await nothing_in_the_route(world)
 
 

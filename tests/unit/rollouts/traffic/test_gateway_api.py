@@ -320,7 +320,9 @@ def test_a_record_that_cannot_be_read_is_none(text: str) -> None:
 
 def test_the_versions_stay_though_a_variant_asks_for_the_name_of_one() -> None:
     wanted = replace(split_of_none(10), former=frozenset({"canary", "stable"}))
-    assert weights(after(route(both(1, 1)), wanted)) == [90, 10]
+    alone = {"backendRefs": [ref("stable", 100)]}
+    patched = after(route(both(1, 1), alone), wanted)
+    assert [weights(patched, 0), weights(patched, 1)] == [[90, 10], [100]]
 
 
 def test_a_route_in_another_namespace_leads_to_the_rollouts_services() -> None:
