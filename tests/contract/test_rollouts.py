@@ -16,10 +16,12 @@ from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
 from shipway.kube.client.kubeconfig import load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
-from shipway.kube.objects.views import annotations_of
+from shipway.kube.objects.views import annotations_of, dig
 from shipway.kube.objects.wire import Transport
+from shipway.rollouts import actions
 from tests.kube.installation import Audited, granted, granting
 from tests.sim.rollouts_world import NS, World, furnished, rollout, running
+from tests.sim.test_experiments import GATEWAY, is_cleared, nothing_in_the_route, on_trial, trial_step
 from tests.sim.test_routers import everywhere, is_gone, mesh_shares, paused_behind_many
 from tests.sim.test_routers_left import change, edit
 from tests.waiting import comes_to
@@ -101,6 +103,19 @@ async def rests(there: World) -> None:
 
     await comes_to(False, written_meanwhile)
     assert len(await there.sizes()) == 3
+
+
+async def test_variants_of_an_experiment_come_and_go_in_a_route(real_control_plane: Any, shipway_account: Path) -> None:
+    """With the rights of the engine, the schema of the Gateway API and the real garbage collector."""
+    async with world(real_control_plane, shipway_account) as there:
+        await on_trial(there, trial_step(analyses=[]), GATEWAY)
+        await there.patch_status(**actions.abort(await there.rollout()).status)
+        await there.phase("Degraded")
+        await nothing_in_the_route(there)
+        await there.patch_status(**actions.retry(await there.rollout()).status)
+        await there.until(lambda found: dig(found, "status", "canary", "weights", "additional"))
+        await there.user.delete(ROLLOUTS, NS, "web")
+        await is_cleared(there)
 
 
 ROUTERS = tuple(f"routers/{name}.yaml" for name in ("ambassador", "apisix", "appmesh", "smi", "traefik"))

@@ -22,6 +22,7 @@ from shipway.localcluster.controllers.built_in import built_in_resolvers
 from shipway.localcluster.controllers.endpoints.controller import EndpointSliceController
 from shipway.localcluster.controllers.garbage.controller import GarbageCollector
 from shipway.localcluster.controllers.replicaset.controller import ReplicaSetController
+from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import SCALE_DOWN_DEADLINE
 from tests.e2e.proxies import INGRESS_ROUTES, envoy, traefik
 from tests.e2e.traffic import Backends, Users, failed, own_address, share
@@ -194,6 +195,46 @@ async def test_a_traefik_carries_a_whole_canary(tmp_path: Path, program: Callabl
         await begin(there, *STEPS, trafficRouting=GATEWAY)
         async with traefik(path, server, NS, tmp_path) as port:
             await a_whole_canary(there, port)
+
+
+TRIAL = {
+    "experiment": {
+        "scaleDownDelaySeconds": 5,
+        "templates": [
+            {"name": "old", "specRef": "stable", "replicas": 1, "weight": 30},
+            {"name": "new", "specRef": "canary", "replicas": 1, "weight": 20},
+        ],
+    }
+}
+
+
+@pytest.mark.compat("rollouts:router.gatewayAPI", "rollouts:step.experiment")
+@pytest.mark.parametrize("how", ["promote", "abort"])
+async def test_a_traefik_gives_a_variant_of_an_experiment_its_share(
+    tmp_path: Path, program: Callable[[str], str], how: str
+) -> None:
+    """The canary has no weight here: whoever meets v2 meets the variant, behind a Service that came with it."""
+    path = program("traefik")
+    async with shop() as (there, server):
+        await begin(there, TRIAL, {"pause": {}}, trafficRouting=GATEWAY)
+        async with traefik(path, server, NS, tmp_path) as port:
+            users, always = await answers(port), Users(port)
+            async with asyncio.TaskGroup() as group:
+                asking = group.create_task(always.keep_asking())
+                await there.release("v2")
+                await there.until(lambda found: dig(found, "status", "canary", "weights", "additional"))
+                await at_weight(there, users, 20)
+                await there.patch_status(**getattr(actions, how)(await there.rollout()).status)
+                await there.phase("Paused" if how == "promote" else "Degraded")
+                async with asyncio.timeout(60):
+                    while share(await users.ask(400), "v1") < 100:
+                        await asyncio.sleep(0.05)
+                    while there.backends.pods["v2"]:
+                        await asyncio.sleep(0.05)
+                assert share(await users.ask(800), "v1") == 100
+                asking.cancel()
+            for crowd in (users, always):
+                assert not failed(crowd.answers)
 
 
 @pytest.mark.compat("rollouts:router.traefik")

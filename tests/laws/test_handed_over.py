@@ -5,6 +5,7 @@
 3. a hand edit of anything else in it is healed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.api.handed_over import claims_of
+from shipway.api.route_variants import VARIANTS, variants_text
 from shipway.gitops.desired import Desired, Terms, prepare
 from shipway.gitops.ownership import Context, judge, to_apply
 from shipway.gitops.settings import GitOpsSettings
@@ -43,6 +45,8 @@ ROLLOUT: Obj = {
 }
 CLAIMS = claims_of(ROLLOUT)
 
+TRIED = ("web-1-old", "web-1-new")
+variants = st.lists(st.sampled_from(TRIED), unique=True)
 weights = st.integers(min_value=0, max_value=100)
 paths = st.sampled_from(["/", "/shop", "/api"])
 hashes = st.text("0123456789abcdef", min_size=6, max_size=6)
@@ -85,12 +89,15 @@ def sync(server: LittleServer, desired: Desired) -> None:
     assert judge(desired, server.live, CLAIMS, context(server)).verdict == "Synced"
 
 
-def move(server: LittleServer, canary: int, header_rule: bool) -> None:
-    """What the rollouts engine does to a route: weights in every rule, and a managed rule for staff."""
+def move(server: LittleServer, canary: int, header_rule: bool, variants: Sequence[str] = ()) -> None:
+    """What the rollouts engine does to a route: weights and variants in every rule, and a managed rule for staff."""
 
     def change(obj: Obj) -> None:
         ordinary = [one for one in obj["spec"]["rules"] if one.get("name") != "staff"]
+        obj["metadata"].setdefault("annotations", {})[VARIANTS] = variants_text({"shop/web": variants} if variants else {})
         for one in ordinary:
+            kept = [ref for ref in one["backendRefs"] if ref["name"] not in TRIED]
+            one["backendRefs"] = [*kept, *(backend(name, weight=10) for name in variants)]
             for ref in one["backendRefs"]:
                 if ref["name"] in ("web", "web-canary"):
                     ref["weight"] = canary if ref["name"] == "web-canary" else 100 - canary
@@ -107,24 +114,27 @@ def weight_of(server: LittleServer, name: str) -> set[Any]:
     return {ref.get("weight") for one in rules for ref in one["backendRefs"] if ref["name"] == name}
 
 
-@given(git=routes(), moves=st.lists(st.tuples(weights, st.booleans()), min_size=1, max_size=6))
-def test_during_a_canary_nothing_is_written_to_the_route(git: Obj, moves: list[tuple[int, bool]]) -> None:
+@given(git=routes(), moves=st.lists(st.tuples(weights, st.booleans(), variants), min_size=1, max_size=6))
+def test_during_a_canary_nothing_is_written_to_the_route(git: Obj, moves: list[tuple[int, bool, list[str]]]) -> None:
     server, desired = LittleServer(), desired_of(git)
     sync(server, desired)
-    for canary, header_rule in moves:
-        move(server, canary, header_rule)
+    for canary, header_rule, tried in moves:
+        move(server, canary, header_rule, tried)
         assert judge(desired, server.live, CLAIMS, context(server)).verdict == "Synced"
 
 
-@given(before=routes(), after=routes(), canary=weights, header_rule=st.booleans())
-def test_a_change_of_the_route_in_git_keeps_the_live_weight(before: Obj, after: Obj, canary: int, header_rule: bool) -> None:
+@given(before=routes(), after=routes(), canary=weights, header_rule=st.booleans(), tried=variants)
+def test_a_change_of_the_route_in_git_keeps_the_live_weight(
+    before: Obj, after: Obj, canary: int, header_rule: bool, tried: list[str]
+) -> None:
     server = LittleServer()
     sync(server, desired_of(before))
-    move(server, canary, header_rule)
+    move(server, canary, header_rule, tried)
     changed = desired_of(after)
     sync(server, changed)
     assert weight_of(server, "web-canary") == {canary}
     assert weight_of(server, "web") == {100 - canary}
+    assert [weight_of(server, name) for name in tried] == [{10}] * len(tried)
     assert server.live is not None
     assert [one.get("name") for one in server.live["spec"]["rules"]].count("staff") == int(header_rule)
     assert server.live["spec"].get("hostnames", []) == after["spec"]["hostnames"]
@@ -142,30 +152,38 @@ def add_rule(obj: Obj) -> None:
     obj["spec"]["rules"].append({"backendRefs": [backend("thief")]})
 
 
+def add_backend(obj: Obj) -> None:
+    obj["spec"]["rules"][0]["backendRefs"].append(backend("thief", weight=10))
+
+
 def edit_port(obj: Obj) -> None:
     obj["spec"]["rules"][0]["backendRefs"][0]["port"] = 81
 
 
 @given(
     git=routes(),
-    edit=st.sampled_from([edit_match, edit_hostnames, add_rule, edit_port]),
+    edit=st.sampled_from([edit_match, edit_hostnames, add_rule, add_backend, edit_port]),
     canary=weights,
     moves_after=st.booleans(),
+    tried=variants,
 )
-def test_a_hand_edit_of_anything_else_is_found_and_healed(git: Obj, edit: Any, canary: int, moves_after: bool) -> None:
+def test_a_hand_edit_of_anything_else_is_found_and_healed(
+    git: Obj, edit: Any, canary: int, moves_after: bool, tried: list[str]
+) -> None:
     git["spec"]["hostnames"] = ["a.test"]
     server, desired = LittleServer(), desired_of(git)
     sync(server, desired)
-    move(server, canary, False)
+    move(server, canary, False, tried)
     server.update("kubectl-edit", edit)
     if moves_after:
-        move(server, canary, False)
+        move(server, canary, False, tried)
     assert judge(desired, server.live, CLAIMS, context(server)).verdict == "OutOfSync"
     sync(server, desired)
     assert weight_of(server, "web-canary") == {canary}
     assert server.live is not None
     assert server.live["spec"]["hostnames"] == ["a.test"]
     assert [one["matches"] for one in server.live["spec"]["rules"]] == [one["matches"] for one in git["spec"]["rules"]]
+    assert {ref["name"] for one in server.live["spec"]["rules"] for ref in one["backendRefs"]} == {"web", "web-canary", *tried}
 
 
 @given(steps=st.lists(hashes, min_size=1, max_size=5), port=st.integers(min_value=1, max_value=9))

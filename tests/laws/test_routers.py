@@ -3,7 +3,8 @@
 1. after a pass the objects say the weights of the step, whatever was there before;
 2. a second pass writes nothing;
 3. what somebody else wrote beside the weights stays as it is;
-4. what the router makes belongs to the Rollout, and is gone when the router is taken out; stable has all traffic then.
+4. what the router makes belongs to the Rollout, and is gone when the router is taken out; stable has all traffic then;
+5. variants of an Experiment stand in the objects while they have a share, and no trace of one is left afterwards.
 """
 
 import json
@@ -16,11 +17,11 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.rollout import TrafficRouting
+from shipway.api.rollout import Destination, TrafficRouting
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import annotations_of, controller_of, copy_obj, dig
 from shipway.rollouts.traffic.router import Edit, Router, Seen, Split
-from shipway.rollouts.traffic.routers import KEYS, read_routers
+from shipway.rollouts.traffic.routers import EXPERIMENT_ROUTERS, KEYS, read_routers
 from tests.unit.rollouts.traffic.looking import OWNER, after, look, made, split
 
 ACTION = "alb.ingress.kubernetes.io/actions.stable"
@@ -196,6 +197,36 @@ def test_the_laws_of_every_router(case: Case, history: list[tuple[int, bool]]) -
     objs = after(router, leaving, *objs.values())
     assert case.shares(objs) == (0, 100)
     assert set(objs) == {obj["metadata"]["name"] for obj in case.objs}
+
+
+CARRIERS = {name: case for name, case in CASES.items() if name in EXPERIMENT_ROUTERS or "plugins" in case.routing}
+trials = st.dictionaries(st.sampled_from(["trial-old", "trial-new"]), st.integers(0, 20))
+
+
+def with_variants(canary: int, variants: dict[str, int]) -> Split:
+    shared = tuple(Destination(weight, name, f"{name}-hash") for name, weight in variants.items())
+    stable = 100 - canary - sum(variants.values())
+    return replace(wanted(canary), stable=stable, others=shared, former=frozenset({"trial-old", "trial-new"}))
+
+
+@pytest.mark.compat("rollouts:step.experiment")
+@pytest.mark.parametrize("case", CARRIERS.values(), ids=CARRIERS)
+@given(history=st.lists(st.tuples(st.integers(0, 60), trials, st.booleans()), min_size=1, max_size=6))
+def test_the_laws_of_variants(case: Case, history: list[tuple[int, dict[str, int], bool]]) -> None:
+    router, objs = case.router, {obj["metadata"]["name"]: obj for obj in case.objs}
+    settled = others(after(router, wanted(0), *objs.values()))
+    for canary, variants, is_meddled in history:
+        objs = {name: meddled(obj) for name, obj in objs.items()} if is_meddled else objs
+        objs = after(router, with_variants(canary, variants), *objs.values())
+        assert case.shares(objs) == (canary, 100 - canary - sum(variants.values()))
+        assert {name for name in ("trial-old", "trial-new") if name in str(objs)} == variants.keys()
+    objs = after(router, with_variants(0, {}), *objs.values())
+    assert "trial" not in str(objs)
+    assert others(objs) == settled
+
+
+def test_variants_are_carried_by_four_routers() -> None:
+    assert set(CARRIERS) == {"gatewayAPI", "istio", "alb", "smi"}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

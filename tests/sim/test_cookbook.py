@@ -49,6 +49,8 @@ REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
 RULES = "One rule library for all services"
 BUDGET = "Thrown out when the error budget burns"
+BASELINE = "A fresh baseline beside the new version"
+"""Run by test_cookbook_experiments.py."""
 BY_BUDGET = "As fast as the error budget allows"
 A_B = "A/B: every user stays with one version"
 
@@ -424,6 +426,7 @@ def test_every_recipe_is_run() -> None:
         BLUE_GREEN,
         DATADOG,
         BUDGET,
+        BASELINE,
         RULES,
         BY_BUDGET,
         A_B,

@@ -1,9 +1,9 @@
 """Handed-over fields: leaves of an object in Git that belong to a second writer by design.
 
-A canary moves the hash in a Service's selector and the weights of an HTTPRoute (in meshes and load balancers what
-`mesh_fields.py` says); an autoscaler moves replicas. For the GitOps engine such a leaf is not drift, and an apply must carry
-the live value: leaving out a leaf that we own would delete it. All of that is one table of rows (kind, path, claimant,
-merge), used in this order:
+A canary moves the hash in a Service's selector and the weights of an HTTPRoute, to which its Experiment adds backends (in
+meshes and load balancers what `mesh_fields.py` says); an autoscaler moves replicas. For the GitOps engine such a leaf is not
+drift, and an apply must carry the live value: leaving out a leaf that we own would delete it. All of that is one table of
+rows (kind, path, claimant, merge), used in this order:
 
     claims_of(claimant)            what a Rollout or an autoscaler holds, found from the claimant alone
     rows_for(obj, claims)          the rows that are active: only while the claimant exists, else the leaf is ordinary
@@ -31,6 +31,7 @@ from shipway.api.mesh_fields import (
     strip_subset_labels,
     strip_weights,
 )
+from shipway.api.route_variants import read_variants
 from shipway.kube.objects.resource import Obj, Ref, ref_of, split_api_version
 from shipway.kube.objects.views import annotations_of, copy_obj, dig, is_deleting, namespace_of, spec_of
 
@@ -272,16 +273,22 @@ def _strip_replicas(desired: Obj, _: Sequence[Claim]) -> Obj:
 
 
 def _keep_weights(desired: Obj, live: Obj, claims: Sequence[Claim]) -> Obj:
-    """Git's rules with the live weights of the claimed services, and the live rules that the claimant added."""
+    """Git's rules with the live weights of the claimed services, and the live backends and rules that the claimant added."""
     services, is_managed = _route_parts(desired, claims)
+    variants = _variants(live, claims)
     live_rules = dig(live, "spec", "rules", default=[])
     ordinary = [rule for rule in live_rules if not is_managed(rule)]
     merged = copy_obj(desired)
     rules: list[Obj] = dig(merged, "spec", "rules", default=[])
     for index, rule in enumerate(rules):
         twin = _twin(rule, index, ordinary, services)
-        for ref in _claimed_refs(rule, services):
+        claimed = _claimed_refs(rule, services)
+        for ref in claimed:
             _take_weight(ref, twin)
+        if claimed and twin is not None:
+            present = {ref.get("name") for ref in rule["backendRefs"]}
+            added = [ref for ref in twin["backendRefs"] if ref.get("name") in variants - present]
+            rule["backendRefs"] += copy_obj({"added": added})["added"]
     names = {rule.get("name") for rule in rules}
     rules += copy_obj({"added": [rule for rule in live_rules if is_managed(rule) and rule.get("name") not in names]})["added"]
     return merged
@@ -303,6 +310,13 @@ def _route_parts(route: Obj, claims: Sequence[Claim]) -> tuple[frozenset[str], C
     names = "|".join(re.escape(name) for claim in mine for name in claim.managed_routes if name)
     pattern = re.compile(rf"(?:{names})(?:-\d+)?") if names else None
     return services, lambda rule: bool(pattern and pattern.fullmatch(rule.get("name") or ""))
+
+
+def _variants(live: Obj, claims: Sequence[Claim]) -> frozenset[str]:
+    """Backends that stand in the live route for variants of the claimants' Experiments."""
+    record = read_variants(live)
+    owners = (f"{claim.claimant.namespace}/{claim.claimant.name}" for claim in claims if claim.target == ref_of(live))
+    return frozenset(name for owner in owners for name in record.get(owner, ()))
 
 
 def _claimed_refs(rule: Obj, services: frozenset[str]) -> list[Obj]:

@@ -34,6 +34,7 @@ from shipway.kube.runtime.decision import (
 )
 from shipway.rollouts.analysis.jobs import run_uid
 from shipway.rollouts.analysis.observe import RUN_INDEX
+from shipway.rollouts.rollout.departed import BY_VARIANTS, rollouts_in
 from shipway.rollouts.rollout.watches import by_owner
 
 TRIES = 3
@@ -73,7 +74,7 @@ class PlayedCluster:
         ]
 
     def indexed(self, resource: Resource, index: str, value: str) -> Iterable[Obj]:
-        file_under = run_uid if index == RUN_INDEX else by_owner
+        file_under = {RUN_INDEX: run_uid, BY_VARIANTS: rollouts_in}.get(index, by_owner)
         return [obj for obj in self.list(resource) if value in file_under(obj)]
 
     def is_synced(self, resource: Resource) -> bool:

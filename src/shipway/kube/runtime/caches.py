@@ -71,6 +71,9 @@ class Kinds:
         """`wake` is called once when what is served has changed."""
         self._missed[who] = wake
 
+    def forget_miss(self, who: Hashable) -> None:
+        self._missed.pop(who, None)
+
     def is_stale(self) -> None:
         """Something (a CRD event) says that the server may serve other kinds now."""
         self._stale.set()
@@ -169,6 +172,11 @@ class Caches:
         """What a cluster serves; None while nothing is watched of it."""
         member = self._members.get(cluster)
         return member.kinds if member else None
+
+    def forget_misses(self, who: Hashable) -> None:
+        """Whoever looked for kinds that are not served wants to hear of none any more."""
+        for member in self._members.values():
+            member.kinds.forget_miss(who)
 
     def client(self, cluster: str) -> Client:
         member = self._members.get(cluster)

@@ -308,6 +308,7 @@ class Shell:
         self._queue.add_at(key, None)
         self._parking.give_up(key)
         self._watches.need(key, ())
+        self._caches.forget_misses((self.name, key))
         self._lanes.subscribe((self.name, key), ())
 
     def _on_event(self, informer: Informer, watch: Watch, old: Obj | None, new: Obj | None) -> None:

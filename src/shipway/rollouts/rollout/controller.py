@@ -4,6 +4,7 @@ from shipway.base.clock import Instant
 from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.rollout.decide import conclude, decide
+from shipway.rollouts.rollout.departed import Departed
 from shipway.rollouts.rollout.observe import Observed, observe
 from shipway.rollouts.rollout.watches import WATCHES
 from shipway.rollouts.settings import RolloutSettings
@@ -21,11 +22,13 @@ class RolloutController:
     def watches(self) -> tuple[Watch, ...]:
         return WATCHES
 
-    def observe(self, key: ObjectKey, world: World) -> Observed | None:
+    def observe(self, key: ObjectKey, world: World) -> Observed | Departed | None:
         return observe(key, world, self._settings)
 
-    def decide(self, observed: Observed, now: Instant) -> Decision:
+    def decide(self, observed: Observed | Departed, now: Instant) -> Decision:
         return decide(observed, now)
 
-    def conclude(self, fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
+    def conclude(
+        self, fresh: Observed | Departed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant
+    ) -> Conclusion | None:
         return conclude(fresh, decision, outcomes, now)

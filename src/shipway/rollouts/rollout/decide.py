@@ -47,6 +47,7 @@ from shipway.rollouts.rollout.blue_green_status import advance_blue_green, reset
 from shipway.rollouts.rollout.budget import budget_asks, plan_pin
 from shipway.rollouts.rollout.changes import change_of, in_one, is_turn, said, spoken
 from shipway.rollouts.rollout.conditions import find, invalid_condition, put
+from shipway.rollouts.rollout.departed import Departed, clear
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, earliest, side_by_side, together
 from shipway.rollouts.rollout.facts import Facts, gather, regarding_of, status_of_rollout, with_new, with_replica_set
 from shipway.rollouts.rollout.hand_over import plan_workload
@@ -88,8 +89,10 @@ class RolloutDecision(Decision, frozen=True):
     first: tuple[Note, ...] = ()
 
 
-def decide(seen: Observed, now: Instant) -> Decision:
+def decide(seen: Observed | Departed, now: Instant) -> Decision:
     """What is to be done about a Rollout now. Pure."""
+    if isinstance(seen, Departed):
+        return msgspec.structs.replace(clear(seen, now), watches=tuple(route_watch(kind) for kind, _ in seen.routes))
     decision, asks = _decided(seen, now), _asks(seen, now)
     return msgspec.structs.replace(decision, asks=asks) if asks else decision
 
@@ -361,7 +364,7 @@ def _recheck_after(rollout: Obj, now: Instant) -> float:
     return RECHECK_YOUNG if age < YOUNG else RECHECK
 
 
-def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion:
+def conclude(fresh: Observed | Departed, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion:
     """What is written once the actions have been tried.
 
     All done and nobody wrote in between: the decision's change. Somebody did (a client aborts, promotes, edits): nothing, for
@@ -370,6 +373,8 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     tied = decision.tied if isinstance(decision, RolloutDecision) else ()
     done = [outcome.action for outcome in outcomes if outcome.is_done]
     told = tuple(tie.note for tie in tied if any(action is tie.action for action in done))
+    if isinstance(fresh, Departed):
+        return Conclusion(notes=told, wake=now)
     failed = next((outcome for outcome in outcomes if outcome.error is not None and _matters(outcome.action)), None)
     if failed is not None and failed.error is not None:
         return _failure(fresh, failed.action, failed.error, told, now)

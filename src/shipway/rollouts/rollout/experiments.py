@@ -5,7 +5,7 @@ says comes back as moves, as with AnalysisRuns: Successful ends the step, Failed
 runs, its variants may have a share of the traffic. Running it is another controller's work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -39,6 +39,7 @@ from shipway.rollouts.rollout.runs import (
     reported,
     under_free_name,
 )
+from shipway.rollouts.traffic.router import Entrance
 
 
 class Trial(Struct, frozen=True):
@@ -188,6 +189,33 @@ def shares(facts: Facts) -> tuple[Destination, ...]:
     return tuple(found)
 
 
+def entrances(facts: Facts) -> dict[str, Entrance]:
+    """Where the Services of the running variants are entered."""
+    experiment = current_experiment(facts)
+    if experiment is None:
+        return {}
+    stable = facts.seen.services.get(facts.canary.stable_service) or {}
+    found: dict[str, Entrance] = {}
+    for template in spec_of(experiment).get("templates") or []:
+        ports = [port for one in template["template"]["spec"]["containers"] for port in one.get("ports") or []]
+        if ports and isinstance(template.get("service"), dict):
+            found[_service_of(experiment, template)] = _entrance(spec_of(stable).get("ports") or [], ports)
+    return found
+
+
+def _entrance(stable: Sequence[Obj], ports: Sequence[Obj]) -> Entrance:
+    """A variant's Service has the `ports` of its containers, the `stable` one has its own.
+
+    A port of that is answered for by the container port to which it leads; where that is not to be found out, by the one named
+    http, else by the first.
+    """
+    by_name: dict[str, int] = {port["name"]: port["containerPort"] for port in ports if port.get("name")}
+    numbers: dict[int | str, int] = {**{port["containerPort"]: port["containerPort"] for port in ports}, **by_name}
+    leads: dict[int, int | str] = {port["port"]: port.get("targetPort") or port["port"] for port in stable}
+    first: int = ports[0]["containerPort"]
+    return Entrance(by_name.get("http", first), {port: numbers[target] for port, target in leads.items() if target in numbers})
+
+
 def former_services(facts: Facts) -> frozenset[str]:
     """Services of variants, past and present, that may stand in a route."""
     weights = facts.status.canary.weights
@@ -199,4 +227,8 @@ def _services(facts: Facts) -> Iterator[str]:
     for experiment in facts.seen.experiments:
         for template in spec_of(experiment).get("templates") or []:
             if isinstance(template.get("service"), dict):
-                yield template["service"].get("name") or f"{name_of(experiment)}-{template.get('name')}"
+                yield _service_of(experiment, template)
+
+
+def _service_of(experiment: Obj, template: Obj) -> str:
+    return template["service"].get("name") or f"{name_of(experiment)}-{template.get('name')}"

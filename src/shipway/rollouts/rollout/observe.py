@@ -29,6 +29,7 @@ from shipway.kube.runtime.controller import ObjectKey, World
 from shipway.kube.runtime.decision import Answer, Ask
 from shipway.rollouts.budget.asks import asks_of
 from shipway.rollouts.budget.policy import policy_of
+from shipway.rollouts.rollout.departed import Departed, departed
 from shipway.rollouts.rollout.leaving import Reach, has_two_pairs, reach_of, remembered
 from shipway.rollouts.rollout.names import INSTANCE_ID_LABEL, VERIFICATION
 from shipway.rollouts.rollout.plugin_calls import next_call
@@ -95,10 +96,12 @@ class Observed(Struct, frozen=True):
         return self.settings.instance_id
 
 
-def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed | None:
-    """None: the Rollout is gone, going, or belongs to a controller with another instance id."""
+def observe(key: ObjectKey, world: World, settings: RolloutSettings) -> Observed | Departed | None:
+    """None: the Rollout is gone or going without a trace, or belongs to a controller with another instance id."""
     rollout = world.get(ROLLOUTS, key.namespace, key.name)
-    if rollout is None or is_deleting(rollout) or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != settings.instance_id:
+    if rollout is None or is_deleting(rollout):
+        return departed(key, world)
+    if labels_of(rollout).get(INSTANCE_ID_LABEL, "") != settings.instance_id:
         return None
     namespace, spec = namespace_of(rollout), parse(rollout)
     kind = workload_kind(spec) if not isinstance(spec, Invalid) else None

@@ -353,11 +353,12 @@ def _variant_problems(canary: Canary, template: StepTemplate, path: str) -> Iter
         yield invalid(
             f"{path}.weight", template.weight, "Experiment template weight cannot be set unless TrafficRouting is enabled"
         )
-    elif not has_router(canary.traffic_routing, *EXPERIMENT_ROUTERS, "plugins"):
+    elif not has_router(canary.traffic_routing, *EXPERIMENT_ROUTERS):
         detail = "Experiment template weight is only available for TrafficRouting with SMI, ALB, Istio and Plugins at this time"
         yield invalid(f"{path}.weight", template.weight, detail)
     elif not has_only(canary.traffic_routing, *EXPERIMENT_ROUTERS):
-        yield not_yet(f"{path}.weight", "a weight of an experiment template beside a router other than SMI, ALB and Istio")
+        what = "a weight of an experiment template beside a router other than SMI, ALB, Istio and Plugins"
+        yield not_yet(f"{path}.weight", what)
     elif template.weight < 0:
         yield invalid(f"{path}.weight", template.weight, "must be greater than or equal to 0")
 

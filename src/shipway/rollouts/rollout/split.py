@@ -21,7 +21,7 @@ from shipway.kube.objects.views import dig, generation_of, resource_version_of
 from shipway.kube.runtime.decision import Action, Batch, Create, Delete, Note, Patch
 from shipway.rollouts.rollout.counts import at_wanted_counts
 from shipway.rollouts.rollout.effects import NOTHING, Effects, Tied, acting, together
-from shipway.rollouts.rollout.experiments import former_services, shares
+from shipway.rollouts.rollout.experiments import entrances, former_services, shares
 from shipway.rollouts.rollout.facts import Facts
 from shipway.rollouts.rollout.leaving import freed, lost_services, reach_of, sides
 from shipway.rollouts.rollout.names import HASH_LABEL
@@ -187,6 +187,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         stable=facts.most - wanted.taken,
         others=wanted.others,
         former=former_services(facts),
+        entrances=entrances(facts) if wanted.others else {},
         header_routes=_header_routes(facts),
         managed=facts.seen.managed,
         mirror_routes=_mirror_routes(facts),
@@ -194,6 +195,7 @@ def _split(facts: Facts, wanted: _Wanted) -> Split:
         stable_hash=stable.hash if stable is not None and stable.available > 0 else "",
         coming_hash=wanted.canary_hash,
         rollout=facts.name,
+        namespace=facts.namespace,
         owner=controller_ref(facts.rollout),
     )
 
@@ -269,8 +271,8 @@ def _leaving_split(facts: Facts, router: Router) -> Split:
     reach = facts.seen.reach
     canary, stable = sides(reach, facts.status.canary.stable_ping_pong, router)
     most, owner = reach.routing.get("maxTrafficWeight") or 100, controller_ref(facts.rollout)
-    former = former_services(facts)
-    return Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True, former=former)
+    gone = Split(canary, stable, 0, most, managed=reach.managed, rollout=facts.name, owner=owner, leaving=True)
+    return msgspec.structs.replace(gone, namespace=facts.namespace, former=former_services(facts))
 
 
 def _is_at_rest(facts: Facts, switched: dict[str, str]) -> bool:

@@ -19,6 +19,7 @@ from shipway.kube.objects.resource import Obj, Resource, split_api_version
 from shipway.kube.objects.views import annotations_of, controller_of, name_of, namespace_of, status_of
 from shipway.kube.runtime.controller import ObjectKey, key_of
 from shipway.kube.runtime.decision import Indexed, Watch
+from shipway.rollouts.rollout.departed import BY_VARIANTS, owners_of, rollouts_in
 from shipway.rollouts.rollout.names import UNVERIFIED, VERIFICATION
 from shipway.rollouts.rollout.observe import (
     BY_OWNER,
@@ -30,6 +31,7 @@ from shipway.rollouts.rollout.observe import (
     service_names,
 )
 from shipway.rollouts.rollout.spec import parse
+from shipway.rollouts.traffic.gateway_api import GROUP as GATEWAY_API
 from shipway.rollouts.traffic.router import sees_nothing
 
 BY_REFERENCE, BY_HELD, BY_JUDGED = "named", "held", "judged"
@@ -109,7 +111,7 @@ class NamedBy:
         self._kind = kind
         self._index = index
 
-    def __call__(self, obj: Obj) -> Iterable[Indexed]:
+    def __call__(self, obj: Obj) -> Iterable[ObjectKey | Indexed]:
         named = Indexed(ROLLOUTS, BY_REFERENCE, f"{self._kind}/{namespace_of(obj)}/{name_of(obj)}")
         return (named, Indexed(ROLLOUTS, self._index, namespace_of(obj) or "*")) if self._index else (named,)
 
@@ -137,7 +139,16 @@ def verification_watches(seen: Verification) -> tuple[Watch, ...]:
     return (*rules, *beside)
 
 
+class NamedOrRecorded(NamedBy):
+    """Wakes the Rollouts that name a route, and those of which variants stand in it, whether or not they are there."""
+
+    def __call__(self, obj: Obj) -> Iterable[ObjectKey | Indexed]:
+        return (*super().__call__(obj), *owners_of(obj))
+
+
 def route_watch(resource: Resource) -> Watch:
+    if resource.group == GATEWAY_API:
+        return Watch(resource, NamedOrRecorded(resource.kind), indexes={BY_VARIANTS: rollouts_in})
     if resource.group_kind == (APP_MESH, VIRTUAL_ROUTER):
         return Watch(resource, named_by_nodes)
     return referred(resource)

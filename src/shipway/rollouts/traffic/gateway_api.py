@@ -3,10 +3,11 @@
 
 All is a pure function from a route to the JSON patch that makes it say what it should; nothing to change is no patch. The
 weight of every reference to the canary service becomes the canary's, of every reference to the stable service the rest, in
-each rule that names the canary; a rule that knows only stable keeps all of its traffic. Rules named after a managed route
-(`<name>` or `<name>-<n>`) are ours: copies of the rules that split traffic, narrowed to the step's headers, sending to the
-canary alone. While the canary may get traffic the route carries a label, by which others know that its rules are moving.
-Everything else in the route is left as it was found.
+each rule that names both; a rule that knows only stable keeps all of its traffic. Variants of an Experiment are references that
+we add to those rules and take away again: which they are is recorded on the route (`api/route_variants.py`). Rules named after
+a managed route (`<name>` or `<name>-<n>`) are ours: copies of the rules that split traffic, narrowed to the step's headers,
+sending to the canary alone. While anybody but stable may get traffic the route carries a label, by which others know that its
+rules are moving. Everything else in the route is left as it was found.
 """
 
 import re
@@ -17,9 +18,10 @@ import msgspec
 from msgspec import Struct
 
 from shipway.api.rollout import SetHeaderRoute, StringMatch, Wire
+from shipway.api.route_variants import VARIANTS, read_variants, variants_text
 from shipway.kube.objects.resource import Obj, Ref
-from shipway.kube.objects.views import copy_obj, dig, labels_of, metadata, spec_of, status_of
-from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split
+from shipway.kube.objects.views import annotations_of, copy_obj, dig, labels_of, metadata, spec_of, status_of
+from shipway.rollouts.traffic.router import Edit, Look, Problem, Seen, Split, difference, escape
 
 PLUGIN = "argoproj-labs/gatewayAPI"
 GROUP = "gateway.networking.k8s.io"
@@ -120,19 +122,22 @@ def missing_backends(route: Obj, split: Split) -> tuple[str, ...]:
 def patch_route(route: Obj, split: Split, config: Config, *, headers: bool) -> list[Obj]:
     """JSON patch operations that make `route` say `split`; empty when it does already."""
     wanted = _wanted_rules(route, split, headers=headers)
-    return [*_label_ops(route, split, config, headers=headers), *_rule_ops(_rules(route), wanted)]
+    marks = [*_label_ops(route, split, config, headers=headers), *_record_ops(route, split)]
+    return [*marks, *difference(_rules(route), wanted, "/spec/rules")]
 
 
-def canary_weight(route: Obj, split: Split) -> int | None:
-    """The weight the route gives the canary service now; None when no rule names it."""
-    weights = [
-        ref.get("weight", 1)
-        for rule in _rules(route)
-        if not _is_managed(rule, split)
-        for ref in rule.get("backendRefs") or []
-        if _is_service(ref, split.canary_service, metadata(route).get("namespace") or "")
-    ]
-    return max(weights, default=None)
+def without_variants(route: Obj, owner: str) -> list[Obj]:
+    """JSON patch operations that take out what stands in `route` for the variants of a Rollout that is gone.
+
+    `owner` is `<namespace>/<name>`. A rule of which nothing would be left is somebody's own.
+    """
+    record = read_variants(route)
+    gone = record.pop(owner, ())
+    wanted: list[Obj] = []
+    for rule in _rules(route):
+        kept = [ref for ref in rule.get("backendRefs") or [] if ref.get("name") not in gone]
+        wanted.append({**rule, "backendRefs": kept} if kept else rule)
+    return [*_recorded(route, record), *difference(_rules(route), wanted, "/spec/rules")]
 
 
 def is_accepted(route: Obj) -> bool:
@@ -152,13 +157,14 @@ def _rules(route: Obj) -> list[Obj]:
     return spec_of(route).get("rules") or []
 
 
-def _is_service(ref: Obj, name: str, namespace: str) -> bool:
-    return (
-        ref.get("name") == name
-        and ref.get("kind", "Service") == "Service"
-        and not ref.get("group")
-        and ref.get("namespace", namespace) == namespace
-    )
+def _service(ref: Obj, route: Obj, split: Split) -> str:
+    """The Service in the Rollout's namespace to which a reference leads; "" for any other backend.
+
+    One that names no namespace leads to the route's own.
+    """
+    here = metadata(route).get("namespace") or ""
+    is_service = ref.get("kind", "Service") == "Service" and not ref.get("group")
+    return ref.get("name", "") if is_service and ref.get("namespace", here) in (here, split.namespace) else ""
 
 
 def _is_managed(rule: Obj, split: Split) -> bool:
@@ -167,38 +173,90 @@ def _is_managed(rule: Obj, split: Split) -> bool:
 
 
 def _wanted_rules(route: Obj, split: Split, *, headers: bool) -> list[Obj]:
-    namespace = metadata(route).get("namespace") or ""
-    plain = [_weighted(rule, split, namespace) for rule in _rules(route) if not (headers and _is_managed(rule, split))]
+    own = [rule for rule in _rules(route) if not (headers and _is_managed(rule, split))]
+    plain = [_shared(rule, route, split) for rule in own]
     if not headers:
         return plain
-    sources = [rule for rule in plain if _splits(rule, split, namespace)]
+    sources = [rule for rule in plain if _splits(rule, route, split)]
     managed = [
-        _header_rule(source, header_route, index, split, namespace)
+        _header_rule(source, header_route, index, route, split)
         for header_route in split.header_routes
         for index, source in enumerate(sources)
     ]
     return [*plain, *managed]
 
 
-def _splits(rule: Obj, split: Split, namespace: str) -> bool:
-    refs = rule.get("backendRefs") or []
-    return all(any(_is_service(ref, name, namespace) for ref in refs) for name in (split.canary_service, split.stable_service))
+def _splits(rule: Obj, route: Obj, split: Split) -> bool:
+    named = {_service(ref, route, split) for ref in rule.get("backendRefs") or []}
+    return {split.canary_service, split.stable_service} <= named
 
 
-def _weighted(rule: Obj, split: Split, namespace: str) -> Obj:
-    if not _splits(rule, split, namespace):
+def _shared(rule: Obj, route: Obj, split: Split) -> Obj:
+    """A rule that splits with everybody's share; one that knows only one of the two versions without variants.
+
+    A rule that knows neither is nobody's business, even where it leads to a variant.
+    """
+    refs: list[Obj] = rule.get("backendRefs") or []
+    named = {_service(ref, route, split): ref for ref in reversed(refs)}
+    sides = {split.canary_service, split.stable_service}
+    if sides.isdisjoint(named):
         return rule
-    rule = copy_obj(rule)
-    for ref in rule["backendRefs"]:
-        if _is_service(ref, split.canary_service, namespace):
-            ref["weight"] = split.canary
-        elif _is_service(ref, split.stable_service, namespace):
-            ref["weight"] = split.stable
-    return rule
+    shares = _shares(named[split.stable_service], split) if sides <= named.keys() else {}
+    variants = _known_variants(route, split)
+    kept: list[Obj] = []
+    for ref in refs:
+        name = _service(ref, route, split)
+        is_ours = name in variants
+        if not is_ours or (name in shares and ref is named[name]):  # a variant stands once
+            kept.append({**ref, **shares.get(name, {})})
+    like = {key: value for key, value in named.get(split.stable_service, {}).items() if key in ("group", "kind", "namespace")}
+    kept += [{**like, "name": name, **share} for name, share in shares.items() if name not in named]
+    return {**rule, "backendRefs": kept}
 
 
-def _header_rule(source: Obj, header_route: SetHeaderRoute, index: int, split: Split, namespace: str) -> Obj:
-    canary = next(ref for ref in source["backendRefs"] if _is_service(ref, split.canary_service, namespace))
+def _shares(stable: Obj, split: Split) -> dict[str, Obj]:
+    """What references to the versions and to the variants should say; `stable` is the rule's reference to the stable one."""
+    shares: dict[str, Obj] = {one.service_name: {"weight": one.weight} for one in split.others}
+    for name, share in shares.items():
+        port, entrance = stable.get("port"), split.entrances.get(name)
+        if entrance is not None:
+            port = entrance.at(port or 0)
+        shares[name] = {**({"port": port} if port else {}), **share}
+    return {**shares, split.canary_service: {"weight": split.canary}, split.stable_service: {"weight": split.stable}}
+
+
+def _known_variants(route: Obj, split: Split) -> frozenset[str]:
+    """Services of variants, past and present: what leads to them is ours."""
+    recorded = read_variants(route).get(_owner(split), ())
+    known = {*split.former, *recorded, *(one.service_name for one in split.others)}
+    return frozenset(known - {split.canary_service, split.stable_service})
+
+
+def _owner(split: Split) -> str:
+    return f"{split.namespace}/{split.rollout}"
+
+
+def _record_ops(route: Obj, split: Split) -> list[Obj]:
+    before, carries = read_variants(route), any(_splits(rule, route, split) for rule in _rules(route))
+    names = tuple(sorted(one.service_name for one in split.others)) if carries else ()
+    wanted = {key: value for key, value in before.items() if key != _owner(split)}
+    wanted |= {_owner(split): names} if names else {}
+    return _recorded(route, wanted)
+
+
+def _recorded(route: Obj, wanted: dict[str, tuple[str, ...]]) -> list[Obj]:
+    """JSON patch operations that make the route's record say `wanted`."""
+    if wanted == read_variants(route):
+        return []
+    path = f"/metadata/annotations/{escape(VARIANTS)}"
+    if not wanted:
+        return [{"op": "remove", "path": path}]
+    bare: list[Obj] = [] if annotations_of(route) else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+    return [*bare, {"op": "add", "path": path, "value": variants_text(wanted)}]
+
+
+def _header_rule(source: Obj, header_route: SetHeaderRoute, index: int, route: Obj, split: Split) -> Obj:
+    canary = next(ref for ref in source["backendRefs"] if _service(ref, route, split) == split.canary_service)
     backend = {**canary, "weight": 1}
     headers = [_header_match(match.header_name, match.header_value) for match in header_route.match or ()]
     rule: Obj = {"name": header_route.name if index == 0 else f"{header_route.name}-{index}"}
@@ -225,31 +283,12 @@ def _header_match(name: str, value: StringMatch | None) -> Obj:
     return {"type": "RegularExpression", "name": name, "value": pattern}
 
 
-def _rule_ops(live: list[Obj], wanted: list[Obj]) -> list[Obj]:
-    """Weights change one by one; when rules come or go the list is replaced."""
-    if live == wanted:
-        return []
-    if len(live) != len(wanted):
-        return [{"op": "replace", "path": "/spec/rules", "value": wanted}]
-    ops: list[Obj] = []
-    for index, (before, after) in enumerate(zip(live, wanted, strict=True)):
-        if before == after:
-            continue
-        if {**before, "backendRefs": None} != {**after, "backendRefs": None}:
-            return [{"op": "replace", "path": "/spec/rules", "value": wanted}]
-        for position, (old, new) in enumerate(zip(before["backendRefs"], after["backendRefs"], strict=True)):
-            if old != new:
-                path = f"/spec/rules/{index}/backendRefs/{position}/weight"
-                ops.append({"op": "replace" if "weight" in old else "add", "path": path, "value": new["weight"]})
-    return ops
-
-
 def _label_ops(route: Obj, split: Split, config: Config, *, headers: bool) -> list[Obj]:
     if config.label_off:
         return []
-    moving = split.canary > 0 or (headers and bool(split.header_routes))
+    moving = split.canary > 0 or any(one.weight for one in split.others) or (headers and bool(split.header_routes))
     has = labels_of(route).get(config.label_key)
-    path = "/metadata/labels/" + config.label_key.replace("~", "~0").replace("/", "~1")
+    path = f"/metadata/labels/{escape(config.label_key)}"
     if moving and has != config.label_value:
         if not labels_of(route):
             return [{"op": "add", "path": "/metadata/labels", "value": {config.label_key: config.label_value}}]

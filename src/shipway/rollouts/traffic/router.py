@@ -53,10 +53,21 @@ class MirrorRoute(Wire, frozen=True):
     percentage: int | None = None
 
 
+class Entrance(Struct, frozen=True):
+    """The port of a variant's Service: `port`, or the one that answers for a certain port of the stable Service."""
+
+    port: int
+    of: Mapping[int, int] = {}
+
+    def at(self, port: int) -> int:
+        return self.of.get(port, self.port)
+
+
 class Split(Struct, frozen=True):
     """What the routes should say. `canary`, `stable` and the weights of `others` are all traffic.
 
-    `others` are Services of an Experiment's variants; `former` those that had a share some day, and get none but as `others`.
+    `others` are Services of an Experiment's variants, `entrances` their ports; `former` those that had a share some day, and
+    get none but as `others`.
 
     `managed` are the names that added routes may have, in the order in which they stand; `owner` is the owner reference for
     objects that a router creates. A hash of "" says: leave what is there. `coming_hash` is the canary's from the moment it has
@@ -75,10 +86,12 @@ class Split(Struct, frozen=True):
     stable_hash: str = ""
     coming_hash: str = ""
     rollout: str = ""
+    namespace: str = ""
     owner: Mapping[str, Any] = {}
     leaving: bool = False
     others: tuple[Destination, ...] = ()
     former: frozenset[str] = frozenset()
+    entrances: Mapping[str, Entrance] = {}
 
     @property
     def shares(self) -> tuple[tuple[str, int], ...]:

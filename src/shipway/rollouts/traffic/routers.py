@@ -25,7 +25,7 @@ HEADER_ROUTERS = ("istio", "alb", "apisix", "plugins")
 MIRROR_ROUTERS = ("istio",)
 PING_PONG_ROUTERS = ("istio", "alb", "plugins")
 WEIGHT_ROUTERS = ("nginx", "plugins")
-EXPERIMENT_ROUTERS = ("istio", "alb", "smi")
+EXPERIMENT_ROUTERS = ("istio", "alb", "smi", "plugins")
 """Routers that know header routes, mirror routes, two services that take turns, another sum of weights than 100, and more
 services than two."""
 
@@ -62,10 +62,8 @@ def has_router(routing: TrafficRouting, *keys: str) -> bool:
 
 
 def has_only(routing: TrafficRouting, *keys: str) -> bool:
-    """Whether no router but these is set."""
-    return not routing.plugins and not any(
-        getattr(routing, field) is not None for key, field in KEYS.items() if key not in keys
-    )
+    """Whether no router but these is set; "plugins" allows any plugin."""
+    return not any(has_router(routing, key) for key in (*KEYS, "plugins") if key not in keys)
 
 
 def takes_turns(router: Router) -> bool:

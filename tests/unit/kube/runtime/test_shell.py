@@ -5,11 +5,12 @@ The controller keeps as many child ConfigMaps as a parent wants and writes how m
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from shipway.api.kinds import CONFIG_MAPS, EVENTS
+from shipway.api.kinds import CONFIG_MAPS, CRDS, EVENTS
 from shipway.base.clock import Instant, LoopClock
 from shipway.base.errors import Conflict
 from shipway.base.ids import RandomIds
@@ -44,8 +45,11 @@ class FamilyController:
     def __init__(self) -> None:
         self.passes = 0
         self.blow_up = False
+        self.looks: Counter[str] = Counter()
 
     def observe(self, key: ObjectKey, world: World) -> Family | None:
+        self.looks[key.name] += 1
+        world.resource_for("test.dev", "Later")
         parent = world.get(CONFIG_MAPS, key.namespace, key.name)
         if parent is None or "want" not in (parent.get("data") or {}):
             return None
@@ -144,6 +148,29 @@ def test_no_child_is_created_twice_although_the_cache_lags() -> None:
         await clock.sleep(5)
         creates = [write for write in recorded.writes if write == "POST configmaps"]
         assert len(creates) == 5
+
+    play(scenario)
+
+
+def later() -> Obj:
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    names = {"kind": "Later", "plural": "laters"}
+    spec = {"group": "test.dev", "names": names, "scope": "Namespaced", "versions": [version]}
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": CRDS.kind, "metadata": {"name": "laters.test.dev"}, "spec": spec}
+
+
+def test_a_kind_that_is_served_later_wakes_who_looked_for_it_and_is_still_there() -> None:
+    async def scenario(client, recorded, controller, clock) -> None:
+        for name in ("stays", "goes"):
+            await client.create(CONFIG_MAPS, parent(name, 0))
+        await clock.sleep(5)
+        await client.delete(CONFIG_MAPS, "default", "goes")
+        await clock.sleep(5)
+        before = controller.looks.copy()
+        await client.create(CRDS, later())
+        await clock.sleep(5)
+        assert set(controller.looks - before) == {"stays"}
 
     play(scenario)
 

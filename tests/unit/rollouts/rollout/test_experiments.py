@@ -1,15 +1,17 @@
 """Steps that are Experiments, over `decide`: what is made, what ends the step, what ends the Experiment, who gets traffic."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, REPLICA_SETS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
+from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
+from shipway.api.route_variants import read_variants
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import copy_obj, labels_of, name_of
 from shipway.rollouts import actions
 from shipway.rollouts.rollout.names import HASH_LABEL
-from tests.unit.rollouts.rollout.sandbox import NS, Sandbox, deployed, plain, rollout, service, template
+from tests.unit.rollouts.rollout.sandbox import NS, Crash, Sandbox, deployed, plain, rollout, service, template
 
 TRIAL: Obj = {
     "experiment": {
@@ -169,27 +171,44 @@ def test_a_missing_template_and_a_field_that_is_not_there_are_said() -> None:
 
 
 class Meshed(Sandbox):
-    """A cluster that serves TrafficSplits."""
+    """A cluster that serves TrafficSplits, beside HTTPRoutes."""
 
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
-        return TRAFFIC_SPLITS if kind == TRAFFIC_SPLITS.kind else None
+        return TRAFFIC_SPLITS if kind == TRAFFIC_SPLITS.kind else super().resource_for(group, kind, cluster)
 
 
-def meshed(*steps: Obj, ports: tuple[int, ...] = (80,)) -> Meshed:
-    """A canary behind SMI whose update has come to the first step that waits."""
-    made = rollout(*steps, canary={"canaryService": "c", "stableService": "s", "trafficRouting": {"smi": {}}})
-    made["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": port} for port in ports]
+GATEWAY: Obj = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web"}}}
+ROUTERS: dict[str, Obj] = {"smi": {"smi": {}}, "gatewayAPI": GATEWAY}
+behind_both = pytest.mark.parametrize("router", ROUTERS.values(), ids=ROUTERS)
+
+
+def meshed(*steps: Obj, ports: tuple[Obj, ...] = ({"containerPort": 80},), router: Obj = ROUTERS["smi"]) -> Meshed:
+    """A canary behind a router whose update has come to the first step that waits."""
+    made = rollout(*steps, canary={"canaryService": "c", "stableService": "s", "trafficRouting": router})
+    made["spec"]["template"]["spec"]["containers"][0]["ports"] = [*ports]
     services = ((SERVICES, service("c")), (SERVICES, service("s")))
-    world = Meshed(*services, (ANALYSIS_TEMPLATES, template("errors")), (ROLLOUTS, made))
+    world = Meshed(*services, (HTTP_ROUTES, edge()), (ANALYSIS_TEMPLATES, template("errors")), (ROLLOUTS, made))
     deployed(world)
     world.set_image("shop/web:v2")
     world.settle()
     return world
 
 
+def edge() -> Obj:
+    spec: Obj = {"rules": [{"backendRefs": [{"name": name, "port": 80} for name in ("s", "c")]}]}
+    metadata = {"name": "web", "namespace": NS}
+    return {"apiVersion": HTTP_ROUTES.api_version, "kind": HTTP_ROUTES.kind, "metadata": metadata, "spec": spec}
+
+
 def backends(world: Sandbox) -> dict[str, int]:
-    (found,) = world.list(TRAFFIC_SPLITS)
-    return {one["service"]: one["weight"] for one in found["spec"]["backends"]}
+    for found in world.list(TRAFFIC_SPLITS):
+        return {one["service"]: one["weight"] for one in found["spec"]["backends"]}
+    return {one["name"]: one["weight"] for one in references(world)}
+
+
+def references(world: Sandbox) -> list[Obj]:
+    (found,) = world.list(HTTP_ROUTES)
+    return found["spec"]["rules"][0]["backendRefs"]
 
 
 def trying(**told: str) -> list[Obj]:
@@ -208,9 +227,10 @@ SHARED: Obj = {
 
 
 @pytest.mark.compat("rollouts:step.experiment")
+@behind_both
 @pytest.mark.parametrize(("steps", "canary"), [((SHARED, PAUSE), 0), (({"setWeight": 50}, SHARED, PAUSE), 50)])
-def test_variants_have_their_share_while_the_experiment_runs(steps: tuple[Obj, ...], canary: int) -> None:
-    world = meshed(*steps)
+def test_variants_have_their_share_while_the_experiment_runs(steps: tuple[Obj, ...], canary: int, router: Obj) -> None:
+    world = meshed(*steps, router=router)
     made = current(world)
     assert [one.get("service") for one in made["spec"]["templates"]] == [{}, {"name": "tried"}, None]
     assert backends(world) == {"c": canary, "s": 100 - canary}
@@ -226,6 +246,7 @@ def test_variants_have_their_share_while_the_experiment_runs(steps: tuple[Obj, .
     assert [note.message for note in world.events if note.reason == "TrafficWeightUpdated"][-1] == text
     report(world, "Successful", templateStatuses=trying(old="web-old", new="tried"))
     assert backends(world) == {"c": canary, "s": 100 - canary}
+    assert "additional" not in world.status["canary"]["weights"]
     assert world.status["message"] == "CanaryPauseStep"
 
 
@@ -238,14 +259,124 @@ def test_a_variant_that_cannot_be_reached_gets_no_weight_but_a_word() -> None:
     )
 
 
-def test_an_experiment_that_somebody_deletes_leaves_no_share_and_is_made_again() -> None:
-    world = meshed(SHARED, PAUSE)
+@behind_both
+def test_an_experiment_that_somebody_deletes_leaves_no_share_and_is_made_again(router: Obj) -> None:
+    world = meshed(SHARED, PAUSE, router=router)
     report(world, "Running", templateStatuses=trying(old="web-old", new="tried"))
     name = name_of(current(world))
     del world.objs[Ref(*EXPERIMENTS.group_kind, NS, name)]
     world.settle()
     assert backends(world) == {"c": 0, "s": 100}
     assert list(experiments(world)) == [name]
+
+
+@pytest.mark.parametrize("how", ["abort", "promote", "promote_full", "new image", "other steps"])
+def test_a_share_ends_in_the_route_with_whoever_ends_the_experiment(how: str) -> None:
+    world = tried()
+    if how == "new image":
+        world.set_image("shop/web:v3")
+    elif how == "other steps":
+        world.edit(strategy={"canary": {"steps": [PAUSE]}})
+    else:
+        world.patch_status(**getattr(actions, how)(world.rollout).status)
+    world.settle()
+    assert set(backends(world)) == {"s", "c"}
+    assert read_variants(next(iter(world.list(HTTP_ROUTES)))) == {}
+    assert "additional" not in world.status["canary"]["weights"]
+
+
+def tried(*, ports: tuple[Obj, ...] = ({"containerPort": 80},)) -> Meshed:
+    """A canary behind an HTTPRoute in the middle of its Experiment."""
+    world = meshed(SHARED, PAUSE, ports=ports, router=GATEWAY)
+    report(world, "Running", templateStatuses=trying(old=f"{name_of(current(world))}-old", new="tried"))
+    assert set(backends(world)) == {"s", "c", f"{name_of(current(world))}-old", "tried"}
+    return world
+
+
+@pytest.mark.parametrize(
+    ("target", "ports", "entered"),
+    [
+        (None, ({"containerPort": 80},), 80),
+        ("web", ({"containerPort": 9000}, {"containerPort": 8080, "name": "web"}), 8080),
+        (9000, ({"containerPort": 8080, "name": "http"}, {"containerPort": 9000}), 9000),
+        ("nowhere", ({"containerPort": 9000}, {"containerPort": 8080, "name": "http"}), 8080),
+        (None, ({"containerPort": 9000}, {"containerPort": 8080}), 9000),
+    ],
+)
+def test_a_variant_is_entered_where_the_port_of_stable_leads(target: object, ports: tuple[Obj, ...], entered: int) -> None:
+    world = meshed(SHARED, PAUSE, ports=ports, router=GATEWAY)
+    port = {"port": 80, **({"targetPort": target} if target else {})}
+    world.put(SERVICES, {**world.objs[Ref(*SERVICES.group_kind, NS, "s")], "spec": {**service("s")["spec"], "ports": [port]}})
+    report(world, "Running", templateStatuses=trying(old=f"{name_of(current(world))}-old", new="tried"))
+    assert [one["port"] for one in references(world)] == [80, 80, entered, entered]
+
+
+def test_what_a_hand_does_to_a_share_is_told_and_undone() -> None:
+    world = tried()
+    before = copy_obj({"refs": references(world)})["refs"]
+    route = copy_obj(next(iter(world.list(HTTP_ROUTES))))
+    del route["spec"]["rules"][0]["backendRefs"][2]
+    route["spec"]["rules"][0]["backendRefs"][2]["weight"] = 90
+    world.put(HTTP_ROUTES, route)
+    world.settle()
+    assert sorted(references(world), key=str) == sorted(before, key=str)
+    assert world.reasons.count("TrafficRouteRestored") == 1
+
+
+@pytest.mark.parametrize("is_going", [True, False])
+def test_a_rollout_that_is_deleted_leaves_no_variant_in_the_route(is_going: bool) -> None:
+    world = tried()
+    if is_going:
+        going = copy_obj(world.rollout)
+        going["metadata"] |= {"deletionTimestamp": "2026-11-21T09:00:00Z", "finalizers": ["foregroundDeletion"]}
+        world.put(ROLLOUTS, going)
+    else:
+        del world.objs[Ref(*ROLLOUTS.group_kind, NS, "web")]
+    world.reconcile()
+    assert backends(world) == {"s": 80, "c": 0}
+    assert read_variants(next(iter(world.list(HTTP_ROUTES)))) == {}
+    assert world.reconcile() is None
+
+
+def test_a_rollout_that_is_made_again_clears_what_the_one_of_before_left() -> None:
+    world = tried()
+    left = copy_obj(world.rollout)
+    for one in (EXPERIMENTS, ROLLOUTS, REPLICA_SETS):
+        for obj in tuple(world.list(one)):
+            del world.objs[Ref(*one.group_kind, NS, name_of(obj))]
+    left["metadata"] = {"name": "web", "namespace": NS}
+    world.put(ROLLOUTS, {key: value for key, value in left.items() if key != "status"})
+    world.settle()
+    assert backends(world) == {"s": 100, "c": 0}
+
+
+@pytest.mark.parametrize("ended", ["Successful", "Failed", "Rollout deleted"])
+def test_a_process_that_dies_before_any_write_leaves_nothing(ended: str) -> None:
+    """From the beginning of the share to its end, at every write in between; nothing else remembers."""
+    for writes in range(12):
+        world = meshed(SHARED, PAUSE, router=GATEWAY)
+        name = name_of(current(world))
+        running = {"phase": "Running", "templateStatuses": trying(old=f"{name}-old", new="tried")}
+        world.put(EXPERIMENTS, {**current(world), "status": running})
+        survive(world, writes)
+        if ended == "Rollout deleted":
+            del world.objs[Ref(*ROLLOUTS.group_kind, NS, "web")]
+            del world.objs[Ref(*EXPERIMENTS.group_kind, NS, name)]
+        else:
+            world.put(EXPERIMENTS, {**experiments(world)[name], "status": {"phase": ended}})
+        survive(world, writes)
+        assert set(backends(world)) == {"s", "c"}
+        assert read_variants(next(iter(world.list(HTTP_ROUTES)))) == {}
+        assert ended == "Rollout deleted" or "additional" not in world.status["canary"]["weights"]
+
+
+def survive(world: Sandbox, writes: int) -> None:
+    """Passes until nothing is left to do, with a death after so many writes."""
+    world.crash_after = writes
+    with suppress(Crash):
+        world.settle()
+    world.crash_after = None
+    world.settle()
 
 
 @pytest.mark.parametrize(("available", "left"), [(1, {"c": 50, "s": 50}), (0, {"c": 50, "web-old": 15, "tried": 5, "s": 30})])

@@ -74,8 +74,29 @@ def trial(routing: Obj | None = None, duration: str = "", **template: object) ->
             "Invalid value: 20: Experiment template weight is only available for TrafficRouting with SMI",
         ),
         (
-            trial({"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web"}}}, name="a", specRef="stable", weight=20),
-            "weight: Forbidden: a weight of an experiment template beside a router other than SMI, ALB and Istio is",
+            trial({"smi": {}, "nginx": {"stableIngress": "web"}}, name="a", specRef="stable", weight=20),
+            "weight: Forbidden: a weight of an experiment template beside a router other than SMI, ALB, Istio and Plugins is",
+        ),
+        (
+            trial({"plugins": {"acme/router": {}}}, name="a", specRef="stable", weight=20),
+            'Forbidden: the traffic router plugin "acme/router" is a program for Argo Rollouts, which is not loaded here; ',
+        ),
+        (
+            trial({"plugins": {GATEWAY: {"httpRoute": "web"}, "acme/router": {}}}, name="a", specRef="stable", weight=20),
+            'Forbidden: the traffic router plugin "acme/router" is a program for Argo Rollouts, which is not loaded here; ',
+        ),
+        (
+            trial({"plugins": {GATEWAY: {"httpRoute": "web"}}}, name="a", specRef="stable", weight=80),
+            "the canary's weight and those of the templates come to 110: at most 100 can be shared",
+        ),
+        (
+            trial(
+                {"plugins": {GATEWAY: {"httpRoute": "web"}}, "maxTrafficWeight": 1000},
+                name="a",
+                specRef="stable",
+                weight=971,
+            ),
+            "the canary's weight and those of the templates come to 1001: at most 1000 can be shared",
         ),
         (
             trial({"smi": {}}, name="a", specRef="stable", weight=80),
