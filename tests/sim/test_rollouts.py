@@ -1,6 +1,10 @@
 """Canaries on a real API server in memory, with the real shell, analyses and ReplicaSet controller, in virtual time."""
 
-from shipway.api.kinds import HTTP_ROUTES, ROLLOUTS
+import pytest
+
+from shipway.api.kinds import ANALYSIS_RUNS, HTTP_ROUTES, ROLLOUTS
+from shipway.kube.objects.views import name_of, status_of
+from shipway.kube.runtime.waiting import One, wait_until
 from tests.sim.rollouts_world import NS, World, rollout, simulate
 
 BACKGROUND = {"templates": [{"templateName": "errors"}], "startingStep": 1}
@@ -77,6 +81,27 @@ def test_a_person_promotes_aborts_and_retries() -> None:
         await world.patch_status(promoteFull=True)
         await world.phase("Healthy")
         assert await world.weights() == (0, 100)
+
+    simulate(story)
+
+
+@pytest.mark.proves("rollouts:abort-within-a-second")
+def test_all_traffic_is_back_at_once_when_a_measurement_has_failed() -> None:
+    """In virtual time only what waits for a timer takes time: nothing does between the failure and the route."""
+
+    async def story(world: World) -> None:
+        await world.user.create(ROLLOUTS, rollout({"setWeight": 50}, {"pause": {}}, analysis=BACKGROUND))
+        await world.phase("Healthy")
+        await world.set_image("shop/web:v2")
+        await world.phase("Paused")
+        world.errors = 0.3
+        (run,) = (await world.user.list(ANALYSIS_RUNS, NS)).items
+        one = One(ANALYSIS_RUNS, NS, name_of(run))
+        await wait_until(world.user, one, lambda found: status_of(found or {}).get("phase") == "Failed")
+        begun = world.clock.now()
+        while await world.weights() != (0, 100):
+            await world.clock.sleep(0.01)
+        assert world.clock.now() - begun <= 1.0
 
     simulate(story)
 
