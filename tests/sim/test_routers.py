@@ -388,3 +388,38 @@ def test_the_gitops_engine_writes_nothing_while_a_canary_moves(git: Callable[[st
         assert dig(await there.app(), "status", "sync", "status") == "Synced"
 
     gitops_world.simulate(story, git("slow:1"), others=metrics.runtimes)
+
+
+def with_variant(image: str) -> list[Obj]:
+    """A variant of the next version that is tried before it, in a mesh that Git describes."""
+    tried = {"templates": [{"name": "tried", "specRef": "canary", "weight": 20}], "duration": "30s"}
+    wanted = routed({"istio": ISTIO}, {"experiment": tried}, {"pause": {}})
+    container: Obj = wanted["spec"]["template"]["spec"]["containers"][0]
+    container |= {"image": image, "ports": [{"containerPort": 8080}]}
+    path, rule = virtual_service(), destination_rule()
+    return [service("web-stable"), service("web-canary"), path, rule, wanted, *load_router_crds()]
+
+
+def test_a_variant_in_a_mesh_is_no_drift_while_it_has_a_share() -> None:
+    async def story(there: gitops_world.World) -> None:
+        await begin(there)
+        await there.push(with_variant("slow:2"))
+        await until_share(there, stable_and_others, 80)
+        await there.settle(2)
+        assert len(await subsets(there.user)) == 3
+        there.engine.writes.clear()
+        await there.settle(15)
+        assert await stable_and_others(there.user) == (80, 20)
+        assert writes_to_objects(there) == []
+        await until_share(there, stable_and_others, 100)
+        await there.settle(5)
+        assert len(await subsets(there.user)) == 2
+        assert writes_to_objects(there) == []
+        assert dig(await there.app(), "status", "sync", "status") == "Synced"
+
+    gitops_world.simulate(story, with_variant("slow:1"), others=Metrics().runtimes)
+
+
+async def stable_and_others(user: Client) -> tuple[int, int]:
+    weights = [entry["weight"] for entry in (await http_routes(user))[-1]["route"]]
+    return weights[0], sum(weights[1:])

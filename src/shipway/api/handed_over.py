@@ -54,7 +54,7 @@ CLAIMANT_KINDS = (ROLLOUT, AUTOSCALER)
 class Claim(Struct, frozen=True):
     """One claimant's hold on one object; `services`, `managed_routes` and `rules` (none: all) say which part of a route.
 
-    `annotations` are keys of which the value is the claimant's.
+    `annotations` are keys of which the value is the claimant's, `variants` Services of an Experiment that have a share now.
     """
 
     target: Ref
@@ -63,6 +63,7 @@ class Claim(Struct, frozen=True):
     managed_routes: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
 
 class Row(Struct, frozen=True):
@@ -140,11 +141,17 @@ def _rollout_claims(rollout: Obj, claimant: Ref) -> tuple[Claim, ...]:
     routing: Obj = dig(rollout, "spec", "strategy", "canary", "trafficRouting", default={})
     held = [Claim(Ref("", "Service", namespace, name), claimant) for name in services]
     held += _route_claims(routing, namespace, claimant, services)
-    held += _istio_claims(routing, namespace, claimant, services)
+    held += _istio_claims(routing, namespace, claimant, services, _shared(rollout))
     held += _weight_claims(routing, claimant, services)
     held += _app_mesh_claims(routing, claimant)
     held += _alb_claims(routing, claimant, dig(rollout, "spec", "strategy", "canary", "stableService", default=""))
     return (*held, *_target_claims(spec_of(rollout).get("workloadRef"), claimant))
+
+
+def _shared(rollout: Obj) -> tuple[str, ...]:
+    """The Services of variants that the Rollout gives a share, by what it says itself."""
+    additional: list[Any] = dig(rollout, "status", "canary", "weights", "additional", default=[])
+    return tuple(filter(None, (dig(one, "serviceName", default="") for one in additional)))
 
 
 def _route_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
@@ -174,14 +181,17 @@ def _managed_routes(routing: Obj) -> tuple[str, ...]:
     return tuple(dig(route, "name", default="") for route in added)
 
 
-def _istio_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...]) -> list[Claim]:
-    """Destinations of the services or subsets in VirtualServices, and the subsets themselves."""
+def _istio_claims(
+    routing: Obj, namespace: str, claimant: Ref, services: tuple[str, ...], variants: tuple[str, ...]
+) -> list[Claim]:
+    """Destinations of the services or subsets in VirtualServices, and the subsets themselves; both also of variants."""
     group, held = "networking.istio.io", list[Claim]()
     rule: str = dig(routing, "istio", "destinationRule", "name", default="")
     keys = ("canarySubsetName", "stableSubsetName")
     subsets: list[str] = [dig(routing, "istio", "destinationRule", key, default="") for key in keys] if rule else []
     if rule:
-        held.append(Claim(Ref(group, "DestinationRule", namespace, rule), claimant, services=tuple(filter(None, subsets))))
+        target, named = Ref(group, "DestinationRule", namespace, rule), tuple(filter(None, subsets))
+        held.append(Claim(target, claimant, services=named, variants=variants))
     many: list[Any] = dig(routing, "istio", "virtualServices", default=[])
     for entry in [dig(routing, "istio", "virtualService"), *many]:
         name, _, where = dig(entry, "name", default="").partition(".")
@@ -189,7 +199,7 @@ def _istio_claims(routing: Obj, namespace: str, claimant: Ref, services: tuple[s
             target = Ref(group, "VirtualService", where or namespace, name)
             rules: tuple[str, ...] = tuple(dig(entry, "routes", default=[]))
             names = (*services, *filter(None, subsets))
-            held.append(Claim(target, claimant, services=names, managed_routes=_managed_routes(routing), rules=rules))
+            held.append(Claim(target, claimant, names, _managed_routes(routing), rules, variants=variants))
     return held
 
 
@@ -358,6 +368,7 @@ def _part(obj: Obj, claims: Sequence[Claim]) -> Part:
         frozenset(name for claim in mine for name in claim.services),
         tuple(name for claim in mine for name in claim.managed_routes if name),
         tuple(name for claim in mine for name in claim.rules),
+        frozenset(name for claim in mine for name in claim.variants),
     )
 
 

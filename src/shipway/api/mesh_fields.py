@@ -28,12 +28,13 @@ class Weighted(Struct, frozen=True):
 class Part(Struct, frozen=True):
     """What of an object is claimed: entries that lead to `services` (names or subsets), in `rules` (all when empty).
 
-    `managed` are the names of rules that the claimant added.
+    `managed` are the names of rules that the claimant added, `variants` those of entries and subsets.
     """
 
     services: frozenset[str]
     managed: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    variants: frozenset[str] = frozenset()
 
 
 def keep_weights(place: Weighted, desired: Obj, live: Obj, part: Part) -> Obj:
@@ -85,13 +86,17 @@ def keep_added_paths(desired: Obj, live: Obj, part: Part) -> Obj:
 
 
 def keep_subset_labels(desired: Obj, live: Obj, part: Part, label: str) -> Obj:
-    """Git's DestinationRule with the live value of `label` in the claimed subsets."""
-    there = {subset.get("name"): dig(subset, "labels", label) for subset in dig(live, "spec", "subsets", default=[])}
+    """Git's DestinationRule with the live value of `label` in the claimed subsets, and the subsets that the claimant added."""
+    subsets: list[Obj] = dig(live, "spec", "subsets", default=[])
+    there = {subset.get("name"): dig(subset, "labels", label) for subset in subsets}
     merged = copy_obj(desired)
-    for subset in dig(merged, "spec", "subsets", default=[]):
+    wanted: list[Obj] = dig(merged, "spec", "subsets", default=[])
+    for subset in wanted:
         kept = there.get(subset.get("name")) if subset.get("name") in part.services else None
         if kept:
             subset["labels"] = {**(subset.get("labels") or {}), label: kept}
+    names = {subset.get("name") for subset in wanted}
+    wanted += copy_obj({"added": [one for one in subsets if one.get("name") in part.variants - names]})["added"]
     return merged
 
 
@@ -138,7 +143,9 @@ def _twin(rule: Obj, index: int, there: Sequence[Obj], place: Weighted, part: Pa
 
 
 def _take_weights(wanted: list[Obj], there: Sequence[Obj], part: Part) -> list[Obj]:
-    """The entries with live weights. One that has a share in Git and is not there has been taken out by the claimant."""
+    """The entries with live weights, and after them the live ones that the claimant added.
+
+    One that has a share in Git and is not there has been taken out by the claimant."""
     live = {_names(entry): entry for entry in there}
     kept: list[Obj] = []
     for entry in wanted:
@@ -151,4 +158,6 @@ def _take_weights(wanted: list[Obj], there: Sequence[Obj], part: Part) -> list[O
         elif twin is None and "destination" in entry and entry.get("weight"):
             continue
         kept.append(entry)
-    return kept
+    present = {_names(entry) for entry in kept}
+    added = [entry for entry in there if _names(entry) & part.variants and _names(entry) not in present]
+    return [*kept, *copy_obj({"added": added})["added"]]

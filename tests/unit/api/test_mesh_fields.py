@@ -258,3 +258,29 @@ def test_without_the_rollout_all_is_gits(routing: Obj, git: Obj, live: Obj, merg
     gone["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
     assert merge(git, live, claims_of(gone)) == git
     assert strip(git, claims_of(gone)) == git
+
+
+def subsets(*names: str) -> Obj:
+    return obj("networking.istio.io/v1", "DestinationRule", host="web", subsets=[{"name": name} for name in names])
+
+
+@pytest.mark.parametrize(
+    ("git", "live", "kept"),
+    [
+        pytest.param(
+            service({"route": pair(100, 0), "timeout": "5s"}),
+            service({"route": [*pair(70, 10), to("tried", 20), to("stranger", 0)]}),
+            service({"route": [*pair(70, 10), to("tried", 20)], "timeout": "5s"}),
+            id="a destination",
+        ),
+        pytest.param(
+            subsets("now", "next"), subsets("now", "next", "tried", "stranger"), subsets("now", "next", "tried"), id="a subset"
+        ),
+    ],
+)
+def test_what_leads_to_a_variant_is_the_rollouts_while_it_says_that_it_has_a_share(git: Obj, live: Obj, kept: Obj) -> None:
+    routing = {"istio": {"virtualService": {"name": "web"}, "destinationRule": {"name": "web"}}}
+    found = {**rollout(**routing), "status": {"canary": {"weights": {"additional": [{"serviceName": "tried", "weight": 20}]}}}}
+    assert merge(git, live, claims_of(found)) == kept
+    without = merge(git, live, claims_of(rollout(**routing)))
+    assert "tried" not in str(without)
