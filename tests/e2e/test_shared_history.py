@@ -35,6 +35,11 @@ def is_held(app: Obj) -> bool:
     return any(one["type"] == "HeldWarning" and "kept manifests" in one["message"] for one in conditions)
 
 
+def waits_for_the_history(app: Obj) -> bool:
+    told: str = dig(app, "status", "operationState", "message", default="")
+    return told.startswith("waiting until Git or the history gives it") and "the history in PostgreSQL at 127.0.0.1" in told
+
+
 async def test_another_process_rolls_back_while_git_is_away(place: Place, server: PostgresServer) -> None:
     shipway, first_home, second_home = Shell(place), place.home / "first", place.home / "second"
     env = {"SHIPWAY_HISTORY": server.url()}
@@ -50,12 +55,11 @@ async def test_another_process_rolls_back_while_git_is_away(place: Place, server
     async with shipway_run(place.cluster.kubeconfig, second_home, **env) as second:
         await second.ready()
         server.stop()
-        asked = await shipway("app", "rollback", "shop", "0")
-        assert asked.code == 1 and "the history in PostgreSQL at 127.0.0.1" in asked.out
-        server.start()
-        async with asyncio.timeout(60):
-            while (await shipway("app", "rollback", "shop", "0")).code:
-                pass  # asked again after a growing delay, as every remote that was away
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(shipway("app", "rollback", "shop", "0"))
+            await app_is(place.client, "shop", waits_for_the_history)
+            server.start()  # asked again after a growing delay, as every remote that was away
+            assert (await asked).code == 0
         await banner_says(place.client, "one")
         await place.client.patch(CONFIG_MAPS, "shop", "banner", {"data": {"text": "by hand"}})
         await banner_says(place.client, "one")
