@@ -191,9 +191,13 @@ async def test_replicas_that_share_all_work_and_carry_on_after_kill_9(place: Pla
         async with place.run("--lease-seconds=6") as alone:
             await alone.says("listening")
             assert (await alone.get("/readyz")).status == 503  # whoever does not share stands by for all who do
+        for replica, text in ((first, "two"), (second, "three")):  # a webhook reaches one of them, the owner or not
+            place.git.notify(f"{replica.url}/api/webhook", "")
+            await place.push({"deploy/banner.yaml": config_map(text)})
+            await banner_says(place.client, text)
         await first.end(signal.SIGKILL)
         await place.client.delete(CONFIG_MAPS, "shop", "banner")
-        await banner_says(place.client, "one")
+        await banner_says(place.client, "three")
         await second.end(signal.SIGTERM)
 
 

@@ -14,10 +14,10 @@ from shipway.base.clock import Instant, LoopClock, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
-from shipway.kube.objects.views import name_of
+from shipway.kube.objects.views import annotations_of, name_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.leader import LEASES, Leadership, LeaseName
-from shipway.kube.runtime.sharing import Membership, Sharing, falls_to
+from shipway.kube.runtime.sharing import MAX_TOLD, TOLD_ANNOTATION, Membership, Sharing, falls_to
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 
@@ -59,7 +59,8 @@ class Replica:
         self.wall_off = 0.0
         loop = asyncio.get_running_loop()
         clock = SystemClock(wall=lambda: EPOCH + loop.time() + self.wall_off, steady=loop.time)
-        self.sharing = Sharing(Client(self.line), clock, Membership("default", "test", name))
+        self.heard: list[str] = []
+        self.sharing = Sharing(Client(self.line), clock, Membership("default", "test", name), self.heard.append)
         self._desk = desk
         self._passes: set[str] = set()
 
@@ -260,3 +261,41 @@ def test_a_standby_takes_over_within_15_seconds_and_never_beside_a_leader_that_i
         await server.close()
 
     run_in_virtual_time(main())
+
+
+def test_what_one_tells_all_others_hear_once_and_soon_however_the_line_is() -> None:
+    async def story(group: Group) -> None:
+        tellers = [group.join() for _ in range(3)]
+        await asyncio.sleep(20)
+        for replica in tellers:
+            replica.line.losses = 0.3
+        for number in range(6):
+            tellers[number % 2].sharing.tell(f"push {number}")
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(10)
+        first, second, third = (sorted(replica.heard) for replica in tellers)
+        assert first == ["push 1", "push 3", "push 5"]
+        assert second == ["push 0", "push 2", "push 4"]
+        assert third == [f"push {number}" for number in range(6)]
+
+    play(story)
+
+
+def test_a_newcomer_hears_what_is_told_from_then_on_and_a_lease_does_not_grow() -> None:
+    async def story(group: Group) -> None:
+        old = group.join()
+        await asyncio.sleep(5)
+        old.sharing.tell("long ago")
+        await asyncio.sleep(5)
+        new = group.join()
+        await asyncio.sleep(5)
+        assert new.heard == []
+        for number in range(1000):
+            old.sharing.tell(f"push {number}")
+        await asyncio.sleep(3)
+        assert new.heard == [f"push {number}" for number in range(1000 - MAX_TOLD, 1000)], "more at once is nobody's pace"
+        await asyncio.sleep(60)
+        lease = await Client(old.line).get(LEASES, "default", old.name)
+        assert annotations_of(lease)[TOLD_ANNOTATION] == '{"number":1001,"words":[]}'
+
+    play(story)

@@ -26,6 +26,7 @@ from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.notifying import open_notifier
 from shipway.assembly.rollout_plugins import open_plugins, step_resolver
 from shipway.assembly.settings import RunSettings, check_engines, check_history, check_namespaces, listen_address
+from shipway.assembly.told_pushes import event_in, word_of
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
 from shipway.gitops.application.shadow import Shadow
@@ -89,21 +90,39 @@ def kinds_needed(settings: RunSettings) -> set[Resource]:
     return {watch.resource for controller in controllers for watch in controller.watches}
 
 
+def hearing(from_git: "FromGit | None") -> Callable[[str], None]:
+    """What is done about the words of another replica."""
+
+    def heard(word: str) -> None:
+        event = event_in(word)
+        if event is not None and from_git is not None:
+            from_git.pushed(event)
+
+    return heard
+
+
 class Tenure:
     """By what right this process writes: as the only one, or as one of several that share the keys.
 
-    Those that share hold the Lease of the only one together, so that the two kinds never work at the same time.
+    Those that share hold the Lease of the only one together, so that the two kinds never work at the same time. `on_word` hears
+    what the others tell.
     """
 
-    def __init__(self, client: Client, clock: Clock, settings: RunSettings) -> None:
+    def __init__(self, client: Client, clock: Clock, settings: RunSettings, on_word: Callable[[str], object]) -> None:
         identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
         lease = LeaseName(settings.namespace, LEASE, identity, settings.lease_seconds)
         self._sharing: Sharing | None = None
         if settings.is_shared:
             member = f"{LEASE}-replica-{secrets.token_hex(8)}"
-            self._sharing = Sharing(client, clock, Membership(settings.namespace, LEASE, member, settings.lease_seconds))
+            membership = Membership(settings.namespace, LEASE, member, settings.lease_seconds)
+            self._sharing = Sharing(client, clock, membership, on_word)
             lease = LeaseName(settings.namespace, LEASE, "replicas that share", settings.lease_seconds, is_shared=True)
         self.leadership = Leadership(client, clock, lease)
+
+    def tell(self, word: str) -> None:
+        """Has those that share the work hear it."""
+        if self._sharing is not None:
+            self._sharing.tell(word)
 
     async def run(self, runtime: Runtime) -> None:
         """Works as long as the right lasts."""
@@ -152,6 +171,9 @@ class EngineProcess:
         return (self._tenure is None or self._tenure.leadership.is_leader) and self.runtime.is_synced
 
     def pushed(self, event: PushEvent) -> int:
+        """How many repositories and questions of this process a push concerns; other replicas are told of it."""
+        if self._tenure is not None:
+            self._tenure.tell(word_of(event))
         return self._from_git.pushed(event) if self._from_git else 0
 
     def shadows(self) -> list[Shadow]:
@@ -207,7 +229,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
             if "gitops" in settings.engines:
                 await from_git.count(gitops_settings(settings, key), clock)
                 shadows = count_shadows(runtime)
-        tenure = None if settings.is_read_only else Tenure(client, clock, settings)
+        tenure = None if settings.is_read_only else Tenure(client, clock, settings, hearing(from_git))
         yield EngineProcess(runtime, tenure, from_git, shadows, clock)
 
 

@@ -10,14 +10,19 @@ not know of one another, and for those there are three rules.
 - Who cannot renew within five sixths of a lease stops everything (`run` returns). The others wait a whole one, by their own
   steady clocks, from when they saw the last renewal, before they take it for dead.
 - A replica that stopped comes back under a new identity and is a newcomer.
+
+What one of them is told by the outside (a push of a repository) it can tell the others: such words stand for a while in its
+Lease, which they look at anyway. They are a courtesy: one that is lost is found out by whoever asks again in time.
 """
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Protocol
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -32,6 +37,11 @@ log = structlog.get_logger()
 
 GROUP_LABEL = "shipway.dev/sharing"
 KNOWN_ANNOTATION = "shipway.dev/knows"
+TOLD_ANNOTATION = "shipway.dev/tells"
+"""JSON: how many words a member has told in its life, and the last of them."""
+TOLD_TERMS = 2
+"""Leases for which words stand there; members look several times in each."""
+MAX_TOLD = 200
 CLEAR_AFTER_TERMS = 6
 DRAIN_LOOK = 0.05
 """Seconds between two looks at whether passes for others have ended."""
@@ -66,18 +76,33 @@ def falls_to(members: Iterable[str], key: str) -> str:
 
 
 class _Other(Struct, frozen=True):
-    """What was seen of another member: its Lease's version, since when, and whom it knows."""
+    """What was seen of another member: its Lease's version, since when, whom it knows, and how many words we heard."""
 
     version: str
     since: float
     knows: frozenset[str]
+    heard: int
+
+
+class _Told(Struct, frozen=True):
+    """How many words somebody has told, and the last of them."""
+
+    number: int = 0
+    words: tuple[str, ...] = ()
 
 
 class Sharing:
-    """Our place in the group. `owns` may be asked at any time and is false as long as it is not certain."""
+    """Our place in the group. `owns` may be asked at any time and is false as long as it is not certain. `on_word` hears what
+    another member tells after we have seen it."""
 
-    def __init__(self, client: Client, clock: Clock, membership: Membership) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, membership: Membership, on_word: Callable[[str], object] = lambda _: None
+    ) -> None:
         self._client = client
+        self._on_word = on_word
+        self._words: deque[tuple[float, str]] = deque(maxlen=MAX_TOLD)
+        self._told = self._written = 0
+        self._has_news = asyncio.Event()
         self._clock = clock
         self._me = membership
         self._others: dict[str, _Other] = {}
@@ -100,6 +125,12 @@ class Sharing:
         me = self._me.identity
         return all(me in other.knows for other in self._others.values()) and falls_to(self.members, key) == me
 
+    def tell(self, word: str) -> None:
+        """Has the other members hear it, once each, within a second or two."""
+        self._words.append((self._clock.elapsed(), word))
+        self._told += 1
+        self._has_news.set()
+
     async def run(self, shared: Shared) -> None:
         """Joins and works until cancelled, or until we could not renew in time."""
         try:
@@ -120,11 +151,17 @@ class Sharing:
             try:
                 async with asyncio.timeout(left):
                     await self._look(shared)
-                    await self._clock.sleep(self._me.seconds * LOOK)
+                    await self._pause()
             except (ShipwayError, TimeoutError) as error:
                 log.warning("membership_not_renewed", identity=self._me.identity, message=str(error))
                 await self._clock.sleep(min(0.5, max(0.0, self._until - self._clock.elapsed())))
         log.warning("membership_lost", identity=self._me.identity)
+
+    async def _pause(self) -> None:
+        """Until the next look, or until there is something to tell."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._me.seconds * LOOK):
+                await self._has_news.wait()
 
     @property
     def _term(self) -> float:
@@ -146,8 +183,11 @@ class Sharing:
             shared.share_again()
         knew = self._knows
         await self._acknowledge(shared)
-        if self._knows != knew or self._clock.elapsed() >= self._renew_at:
+        self._has_news.clear()
+        if self._knows != knew or self._told != self._written or self._clock.elapsed() >= self._renew_at:
+            told = self._told
             await self._client.patch(LEASES, self._me.namespace, self._me.identity, self._said())
+            self._written = told
             self._until, self._renew_at = begun + self._term, begun + self._me.seconds * RENEW
         if not self._has_looked:
             self._has_looked = True
@@ -173,7 +213,9 @@ class Sharing:
             if name == self._me.identity or name in self._gone:
                 continue
             if lease is not None and (known is None or known.version != resource_version_of(lease)):
-                known = _Other(resource_version_of(lease), now, _known_by(lease))
+                told = _told_by(lease)
+                self._hear(told, known.heard if known else told.number)
+                known = _Other(resource_version_of(lease), now, _known_by(lease), told.number)
             has_left = lease is not None and not spec_of(lease).get("holderIdentity")
             if known is not None and not has_left and now - known.since < self._me.seconds:
                 alive[name] = known
@@ -181,6 +223,12 @@ class Sharing:
                 self._gone[name] = now  # for good: whoever comes back does so under a new name
                 log.info("member_gone", member=name)
         return alive
+
+    def _hear(self, told: _Told, heard: int) -> None:
+        """What was told before we saw its teller is no news to us: we asked for everything since."""
+        new = told.number - heard
+        for word in told.words[-new:] if new > 0 else ():
+            self._on_word(word)
 
     async def _clear_away(self, leases: Mapping[str, Obj]) -> None:
         """Deletes the Lease of somebody who has been gone so long that all others have noticed too."""
@@ -192,13 +240,20 @@ class Sharing:
             del self._gone[name]
 
     def _said(self) -> Obj:
-        """What our Lease says now: whom we know, and that we live. Nobody else writes it, so no version is named."""
+        """What our Lease says now: whom we know, what we tell, and that we live. Nobody else writes it: no version is named."""
+        while self._words and self._words[0][0] < self._clock.elapsed() - TOLD_TERMS * self._me.seconds:
+            self._words.popleft()
+        told = _Told(self._told, tuple(word for _, word in self._words))
         spec: Obj = {
             "holderIdentity": self._me.identity,
             "leaseDurationSeconds": self._me.seconds,
             "renewTime": rfc3339_micro(self._clock.now()),
         }
-        return {"metadata": {"annotations": {KNOWN_ANNOTATION: ",".join(sorted(self._knows))}}, "spec": spec}
+        annotations = {
+            KNOWN_ANNOTATION: ",".join(sorted(self._knows)),
+            TOLD_ANNOTATION: msgspec.json.encode(told).decode(),
+        }
+        return {"metadata": {"annotations": annotations}, "spec": spec}
 
     async def _join(self) -> None:
         """Makes our Lease. One that is there already is ours, from a try whose answer was lost."""
@@ -227,6 +282,14 @@ class Sharing:
 
 def _known_by(lease: Obj) -> frozenset[str]:
     return frozenset(filter(None, (annotations_of(lease).get(KNOWN_ANNOTATION) or "").split(",")))
+
+
+def _told_by(lease: Obj) -> _Told:
+    """Nothing where it cannot be read: another version of Shipway, or somebody's hand."""
+    try:
+        return msgspec.json.decode(annotations_of(lease).get(TOLD_ANNOTATION) or "{}", type=_Told)
+    except msgspec.DecodeError:
+        return _Told()
 
 
 async def _await(work: Callable[[], Awaitable[None]]) -> None:
