@@ -84,7 +84,13 @@ class Shell:
             stderr=asyncio.subprocess.PIPE,
             env=environment(self._place.home),
         )
-        out, err = await asyncio.wait_for(process.communicate(), 120)
+        try:
+            async with asyncio.timeout(120):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:  # it would fail whatever test comes next
+                process.kill()
+                await process.communicate()
         return Said(process.returncode or 0, out.decode(), err.decode())
 
 
