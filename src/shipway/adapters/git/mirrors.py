@@ -128,25 +128,30 @@ class Mirrors:
         mirror = self._mirror(request.repo_url, self._login(remote, request.project).project)
         readers = self._readers[mirror.key]
 
-        async def found() -> Head:
-            return self._head(mirror, request)
-
         with readers.asking(request.named):
             try:
-                looks = mirror.tries.asked
-                if not (self._is_narrower(readers, request) or mirror.has(request.revision)):
-                    await self._look(mirror, remote, request.revision)
-                try:
-                    return await self.mended(request.repo_url, found)
-                except NotFound:
-                    if mirror.tries.asked != looks:
-                        raise
-                mirror.wished()  # the last look was before the question: what it did not find may have been pushed since
-                await self._look(mirror, remote, request.revision)
-                return await self.mended(request.repo_url, found)
+                return await self._found(mirror, remote, request)
             except ShipwayError:
                 readers.miss(request)
                 raise
+
+    async def _found(self, mirror: Mirror, remote: Remote, request: HeadRequest) -> Head:
+        """What an earlier look did not find may have been pushed since: the remote is asked before it counts as missing."""
+
+        async def found() -> Head:
+            return self._head(mirror, request)
+
+        looks = mirror.tries.asked
+        if not (self._is_narrower(self._readers[mirror.key], request) or mirror.has(request.revision)):
+            await self._look(mirror, remote, request.revision)
+        try:
+            return await self.mended(request.repo_url, found)
+        except NotFound:
+            if mirror.tries.asked != looks:
+                raise
+        mirror.wished()
+        await self._look(mirror, remote, request.revision)
+        return await self.mended(request.repo_url, found)
 
     def on_news(self, listener: OnNews) -> None:
         """Has `listener` told of the requests whose answer is another one now, or may be."""
