@@ -58,10 +58,7 @@ _LEASES = {
 
 async def find_neighbours(client: Client, now: Instant) -> list[Neighbour]:
     """Everybody alive who would reconcile what our engines reconcile, one entry per engine and evidence."""
-    selector = f"{NAME_LABEL} in ({','.join(_CONTROLLERS)})"
-    workloads: list[Obj] = []
-    for resource in (DEPLOYMENTS, STATEFUL_SETS):
-        workloads += (await client.list(resource, label_selector=selector)).items
+    workloads = await _workloads(client, *_CONTROLLERS)
     try:
         leases = (await client.list(LEASES)).items
     except NotFound:
@@ -71,10 +68,16 @@ async def find_neighbours(client: Client, now: Instant) -> list[Neighbour]:
 
 async def application_controllers(client: Client) -> list[Obj]:
     """The workloads that an Argo CD's application controller may be, alive or not; [] where they may not be seen."""
-    found: list[Obj] = []
     with suppress(Denied):
-        for resource in (STATEFUL_SETS, DEPLOYMENTS):
-            found += (await client.list(resource, label_selector=f"{NAME_LABEL}={ARGO_CD_CONTROLLER}")).items
+        return await _workloads(client, ARGO_CD_CONTROLLER)
+    return []
+
+
+async def _workloads(client: Client, *names: str) -> list[Obj]:
+    """The Deployments and StatefulSets that are called one of these by their label."""
+    found: list[Obj] = []
+    for resource in (DEPLOYMENTS, STATEFUL_SETS):
+        found += (await client.list(resource, label_selector=f"{NAME_LABEL} in ({','.join(names)})")).items
     return found
 
 

@@ -96,7 +96,7 @@ class Git:
             except TimeoutError:
                 raise Unavailable(f"git gave no answer within {limit:g} s", reason="GitTimeout") from None
             finally:
-                await _end(process)
+                await end_family(process)
             if status == _NOT_FOUND:
                 raise Unavailable("git is not installed: install git 2.34 or newer", reason="ToolMissing")
             if status:
@@ -145,7 +145,7 @@ async def _bounded(process: asyncio.subprocess.Process) -> bytes:
     return b"".join(parts)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_family(process: asyncio.subprocess.Process) -> None:
     """Nothing of it is left, its children neither."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

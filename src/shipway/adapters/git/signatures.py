@@ -7,19 +7,17 @@ no others. SSH signatures (PROTOCOL.sshsig of OpenSSH) are verified here.
 import asyncio
 import base64
 import binascii
-import contextlib
 import os
 import re
-import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pygit2
 
+from shipway.adapters.git.program import end_family
 from shipway.adapters.git.ssh_signatures import ARMOR, ssh_signature
 from shipway.api.commits import Signature
-from shipway.base.endings import to_the_end
 from shipway.base.errors import Unavailable
 
 SECONDS = 10.0
@@ -96,9 +94,7 @@ async def _gpgv(ring: Path, signature: Path, payload: bytes) -> str:
     except TimeoutError:
         raise Unavailable(f"gpgv gave no answer within {SECONDS:g} s", reason="ToolTimeout") from None
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await to_the_end(process.wait)
+        await end_family(process)
     return output.decode("utf-8", "replace")
 
 
