@@ -19,7 +19,8 @@ from shipway.cli.output import Output, OutputFlag, kubectl_name, object_text, pa
 from shipway.cli.process import configure_logs
 from shipway.cli.session import Place, Session, connected
 
-Local = Annotated[Path | None, Parameter(show_default=False)]
+LOCAL = "A working copy of its repository: what lies there counts, committed or not, instead of what was pushed."
+Local = Annotated[Path | None, Parameter(show_default=False, help=LOCAL)]
 
 
 def refuse_both(revision: str, local: Path | None) -> None:
@@ -35,8 +36,6 @@ async def diff_command(name: str, /, *, local: Local = None, output: OutputFlag 
     ----------
     name
         The Application.
-    local
-        A working copy of its repository: what lies there counts, committed or not, instead of what was pushed.
     output
         table (unified diffs), json, yaml, or name of what differs.
     """

@@ -53,8 +53,6 @@ async def manifests_command(
         git (what a sync would apply) or live (what is there).
     revision
         Another branch, tag or commit than the one that it follows.
-    local
-        A working copy of its repository: what lies there counts, committed or not, instead of what was pushed.
     output
         yaml (one document after the other), json or name.
     """

@@ -40,7 +40,6 @@ class PlanFlags:
     prune: Annotated[bool | None, Parameter(show_default=False)] = None
     "Whether it may delete objects that Git no longer has; as automated sync would otherwise."
     local: Local = None
-    "A working copy of its repository: what lies there counts, committed or not, instead of what was pushed."
 
 
 async def plan_command(
