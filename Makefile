@@ -18,6 +18,7 @@ DEEP := $(wildcard tests/laws tests/process tests/sim tests/contract tests/clien
 
 ARGS ?=
 TARGET ?= both
+PEER ?= argo_rollouts
 NAME ?=
 CHECK ?=
 PROCESSES ?= auto
@@ -79,8 +80,8 @@ contract: $(STAMP) ## one table, two servers; TARGET=embedded|real|both, ARGS="-
 	@$(BIN)/python -m tests.contract --target $(TARGET) $(ARGS)
 
 .PHONY: peers
-peers: $(STAMP) ## the end-to-end suite of Argo Rollouts against Shipway (needs Go; not part of `make test`); ARGS=TestCanarySuite
-	@$(BIN)/python -m tests.peers $(ARGS)
+peers: $(STAMP) ## a peer's own end-to-end suite against Shipway (needs Go; not part of `make test`); PEER=argo_rollouts|argo_cd, ARGS=TestCanarySuite
+	@$(BIN)/python -m tests.peers.$(PEER) $(ARGS)
 
 .PHONY: bench
 bench: $(STAMP) ## figures; NAME=watch_decode for one, CHECK=1 to fail where a target is missed

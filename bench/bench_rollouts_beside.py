@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from bench.bench_rollouts import SPACE, moved, on_a_control_plane, shipway
+from tests.peers.suite import built
 
-BUILD = Path(__file__).parents[1] / "tests" / "peers" / "build"
 NO_LIMITS = ["--qps", "5000", "--burst", "10000"]
 
 
@@ -23,10 +23,10 @@ def argo_rollouts(binary: str, kubeconfig: Path) -> list[str]:
 
 
 async def run() -> dict[str, float]:
-    built = await asyncio.to_thread(subprocess.run, [BUILD, "controller"], stdout=subprocess.PIPE, text=True)
-    if built.returncode:
+    try:
+        binary = str(await asyncio.to_thread(built, "argo-rollouts controller"))
+    except subprocess.CalledProcessError:
         return {}
-    binary = built.stdout.splitlines()[-1]
     figures: dict[str, float] = {}
     for name, engine in (("argo", lambda kubeconfig: argo_rollouts(binary, kubeconfig)), ("shipway", shipway)):
         print(f"200 Rollouts with {name} …", file=sys.stderr)

@@ -2,18 +2,17 @@
 
 It runs against the real control plane of `make kube`, with our node playing the kubelet, and talks to the cluster only: it
 creates Rollouts, patches them, and looks at status, pods, services, routes and events. Not part of `make test`: building it
-takes ten minutes and running it half an hour. What we cannot pass is left out, with its reason in `left-out.yaml`. The last
-line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
+takes ten minutes and running it half an hour. What we cannot pass is left out, with its reason in `argo_rollouts.yaml`.
+The last line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
 """
 
 import asyncio
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,9 +30,8 @@ from shipway.kube.client.transport import HttpTransport
 from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
 from tests.kube.control_plane import ControlPlane, built_binary
+from tests.peers.suite import BIN, HERE, built, played, report
 
-HERE = Path(__file__).parent
-BIN = Path(sys.executable).parent
 INSTANCE = "argo-rollouts-e2e"
 SUITES = (
     "TestAnalysisSuite",
@@ -102,10 +100,10 @@ async def _oldest_version(client: Client) -> dict[str, Any]:
     return {"spec": {"versions": [*versions, oldest]}}
 
 
-async def played(
+async def chosen(
     suites: str, left_out: Iterable[str], kubeconfig: Path, manifests: Path, pod_delay: str = POD_DELAY_SECONDS
 ) -> dict[str, str]:
-    """The result of each test by its full name; what the suite says is shown as it comes."""
+    """The result of each test by its full name."""
     environment = {
         **os.environ,
         "KUBECONFIG": str(kubeconfig),
@@ -116,17 +114,7 @@ async def played(
     }
     skip = "|".join(f"^{name.replace('/', '$/^')}$" for name in left_out)
     command = [manifests / "e2e.test", "-test.v", "-test.run", suites.replace(" ", "|"), "-test.skip", skip]
-    suite = await asyncio.create_subprocess_exec(
-        *command, cwd=manifests, env=environment, stdout=PIPE, stderr=STDOUT, limit=2**24
-    )
-    assert suite.stdout is not None
-    found: dict[str, str] = {}
-    async for line in suite.stdout:
-        text = line.decode(errors="replace")
-        print(text, end="", file=sys.stderr)
-        found |= {name: result for result, name in _RESULT.findall(text)}
-    await suite.wait()
-    return found
+    return await played(command, manifests, environment, _RESULT)
 
 
 def is_chosen(test: str, suites: str) -> bool:
@@ -137,31 +125,18 @@ def is_chosen(test: str, suites: str) -> bool:
     )
 
 
-def report(found: dict[str, str], left_out: dict[str, str]) -> int:
-    """Prints what failed, and what was left out and why; the exit code."""
-    for name, reason in left_out.items():
-        print(f"left out  {name}: {reason}")
-    failed = sorted(name for name, result in found.items() if result == "FAIL")
-    for name in failed:
-        print(f"FAIL      {name}")
-    passed = sum(result == "PASS" for result in found.values())
-    print(json.dumps({"passed": passed, "failed": len(failed), "left_out": len(left_out)}))
-    return int(bool(failed) or not passed)
-
-
 async def main(suites: str) -> int:
     binary = built_binary()
     if binary is None:
         print("the real control plane is not built: run `make kube`", file=sys.stderr)
         return 2
-    built = await asyncio.to_thread(subprocess.run, [HERE / "build", "suite"], stdout=subprocess.PIPE, text=True, check=True)
-    manifests = Path(built.stdout.splitlines()[-1])
-    left_out: dict[str, str] = yaml.safe_load((HERE / "left-out.yaml").read_text())
+    manifests = await asyncio.to_thread(built, "argo-rollouts suite")
+    left_out: dict[str, str] = yaml.safe_load((HERE / "argo_rollouts.yaml").read_text())
     with tempfile.TemporaryDirectory() as folder:
         async with stage(binary, Path(folder), manifests) as kubeconfig:
-            found = await played(suites, (*left_out, *AT_ONCE), kubeconfig, manifests)
-            if chosen := "|".join(f"^{name.replace('/', '$/^')}$" for name in AT_ONCE if is_chosen(name, suites)):
-                found |= await played(chosen, left_out, kubeconfig, manifests, pod_delay="0")
+            found = await chosen(suites, (*left_out, *AT_ONCE), kubeconfig, manifests)
+            if at_once := "|".join(f"^{name.replace('/', '$/^')}$" for name in AT_ONCE if is_chosen(name, suites)):
+                found |= await chosen(at_once, left_out, kubeconfig, manifests, pod_delay="0")
     return report(found, left_out)
 
 
