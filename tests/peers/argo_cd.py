@@ -1,4 +1,4 @@
-"""`make peers PEER=argo_cd [ARGS="TestHookSkip …"]`: the end-to-end suite of Argo CD, unchanged, with Shipway as its controller.
+"""`make peers PEER=argo_cd [ARGS="TestHookSkip …"]`: the end-to-end suite of Argo CD, unchanged, with Shipway as controller.
 
 Argo CD's own API server, repo-server and command stand beside, since the suite creates Applications and starts syncs by them;
 what reconciles Applications and ApplicationSets is one `shipway run`. All of it works on the real control plane of `make kube`,
@@ -10,6 +10,7 @@ reason in `argo_cd.yaml`. PEERS_LOGS names a folder that keeps what everybody sa
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,7 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
     manifests = await kubectl("kustomize", peer.home / "test/manifests/base")
     await kubectl("apply", "--server-side", "-f", "-", data=manifests.stdout)
     await comes_to(0, served)
+    shutil.rmtree(CONFIG, ignore_errors=True)
     for folder in ("ssh", "tls", "plugin", "gpg/source", "gpg/keys"):
         (CONFIG / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -168,7 +170,8 @@ async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str
             await stack.enter_async_context(running(name, command, environment | {"ARGOCD_BINARY_NAME": name}, home))
         engine = [BIN / "shipway", *run, *options, "--kubeconfig", plane.kubeconfig]
         await stack.enter_async_context(running("shipway", engine, environment, home))
-        await comes_to(True, lambda: listens(peer.api_server))
+        for port in (peer.api_server, peer.repo_server):
+            await comes_to(True, lambda port=port: listens(port))
         yield environment
 
 
