@@ -8,9 +8,10 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import aiohttp
 from msgspec import Struct
@@ -90,7 +91,7 @@ class Engines:
 
     def usage(self) -> Usage:
         assert self._process is not None
-        found = [_usage_of(pid) for pid in family_of(self._process.pid)]
+        found = [usage_of(pid) for pid in family_of(self._process.pid)]
         return Usage(sum(one.cpu for one in found), sum(one.mb for one in found))
 
 
@@ -102,7 +103,7 @@ def family_of(pid: int) -> Iterator[int]:
         yield from family_of(int(child))
 
 
-def _usage_of(pid: int) -> Usage:
+def usage_of(pid: int) -> Usage:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICKS
     return Usage(cpu, int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
@@ -192,7 +193,7 @@ class Served(Struct, frozen=True):
     @property
     def mb(self) -> float:
         """Resident megabytes of all of them."""
-        return sum(_usage_of(pid).mb for pid in self.pids)
+        return sum(usage_of(pid).mb for pid in self.pids)
 
 
 @asynccontextmanager
@@ -254,11 +255,28 @@ async def prepared(target: str, home: Path, count: int) -> AsyncIterator[Prepare
         yield Prepared(served.kubeconfig, client, repo, git)
 
 
+class Process(Protocol):
+    """What reconciles Applications: ours, or another's. `url` takes webhooks."""
+
+    url: str
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def usage(self) -> Usage: ...
+
+
+Running = TypeVar("Running", bound=Process)
+
+
 @asynccontextmanager
-async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Client, Monorepo, Engines, GitServer]]:
-    """All of that with the engines started; no Application yet."""
+async def stage(
+    target: str, home: Path, count: int, begin: Callable[[Path, Path], Running] = Engines
+) -> AsyncIterator[tuple[Client, Monorepo, Running, GitServer]]:
+    """All of that with the engines started, by the kubeconfig and their home; no Application yet."""
     async with prepared(target, home, count) as ready:
-        engines = Engines(ready.kubeconfig, home)
+        engines = begin(ready.kubeconfig, home)
         await engines.start()
         try:
             ready.git.notify(f"{engines.url}/api/webhook", "not configured")
@@ -267,7 +285,7 @@ async def stage(target: str, home: Path, count: int) -> AsyncIterator[tuple[Clie
             await engines.stop()
 
 
-async def first_sync(client: Client, engines: Engines, apps: Sequence[Obj]) -> dict[str, float]:
+async def first_sync(client: Client, engines: Process, apps: Sequence[Obj]) -> dict[str, float]:
     """What it costs to have all of them created and Synced: seconds, CPU seconds, megabytes."""
     before, began = engines.usage().cpu, CLOCK.now()
     await all_created(client, apps)

@@ -17,6 +17,7 @@ from bench.applications import (
     NAMESPACE,
     Engines,
     Monorepo,
+    Process,
     application,
     config_map_says,
     first_sync,
@@ -67,7 +68,7 @@ async def at_rest(engines: Engines) -> dict[str, float]:
     return {"idle_cpu_seconds_per_minute": (engines.usage().cpu - before) * 60 / REST_SECONDS}
 
 
-async def commits(client: Client, repo: Monorepo, engines: Engines) -> dict[str, float]:
+async def commits(client: Client, repo: Monorepo, engines: Process) -> dict[str, float]:
     """From the end of `git push` to the object being live."""
     before, took = engines.usage().cpu, []
     for number in range(COMMITS):

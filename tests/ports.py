@@ -5,6 +5,7 @@ a moment ago may be gone. These lie below that range; each is claimed, by the UD
 this process lives, so that no other process of the tests is given it.
 """
 
+import asyncio
 import os
 import socket
 
@@ -29,3 +30,13 @@ def free_port() -> int:
         _claims.append(claim)
         return port
     raise OSError("no free port")
+
+
+async def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -31,7 +31,7 @@ from shipway.localcluster.node.node import Node
 from tests.fetch_clients import TOOLS
 from tests.kube.control_plane import ControlPlane, built_binary
 from tests.peers.suite import BIN, HERE, built, played, report
-from tests.ports import free_port
+from tests.ports import free_port, listens
 from tests.waiting import comes_to
 
 SPACE = "argocd-e2e"
@@ -113,16 +113,6 @@ async def running(
         if one.returncode is None:
             one.terminate()
         await one.wait()
-
-
-async def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 async def furnish(kubeconfig: Path, peer: Peer) -> None:

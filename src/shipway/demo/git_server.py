@@ -5,7 +5,6 @@ shape, signed with GitHub's header. It has no accounts, so it belongs on a loopb
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import os
@@ -13,7 +12,7 @@ import re
 import signal
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ class GitServer:
         if match["service"] == "git-receive-pack":
             return await self._receive(request, match)
         response = await self._answer(request, match)
-        await response.write_eof()
+        await _end(response)
         return response
 
     async def _receive(self, request: web.Request, match: re.Match[str]) -> web.StreamResponse:
@@ -106,7 +105,7 @@ class GitServer:
             before = self._refs(name)
             response = await self._answer(request, match)
             await self._tell(name, before, self._refs(name))
-        await response.write_eof()
+        await _end(response)
         return response
 
     async def _answer(self, request: web.Request, match: re.Match[str]) -> web.StreamResponse:
@@ -115,9 +114,10 @@ class GitServer:
             group.create_task(_feed(request, process))
             assert process.stdout is not None
             response = _response(await _head(process.stdout))
-            await response.prepare(request)
-            while chunk := await process.stdout.read(1 << 16):
-                await response.write(chunk)
+            with suppress(ConnectionResetError):
+                await response.prepare(request)
+                while chunk := await process.stdout.read(1 << 16):
+                    await response.write(chunk)
         return response
 
     def _environment(self, request: web.Request, match: re.Match[str]) -> dict[str, str]:
@@ -202,7 +202,7 @@ async def _backend(environment: dict[str, str]) -> AsyncIterator[asyncio.subproc
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         if process.stdin is not None:
             process.stdin.close()
@@ -212,7 +212,7 @@ async def _backend(environment: dict[str, str]) -> AsyncIterator[asyncio.subproc
 async def _feed(request: web.Request, process: asyncio.subprocess.Process) -> None:
     """The request's body; aiohttp has undone its compression. The program may end before it has read all."""
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with suppress(BrokenPipeError, ConnectionResetError):
         async for chunk in request.content.iter_any():
             process.stdin.write(chunk)
             await process.stdin.drain()
@@ -235,6 +235,12 @@ def _response(head: dict[str, str]) -> web.StreamResponse:
     if "Content-Length" not in head:
         response.enable_chunked_encoding()
     return response
+
+
+async def _end(response: web.StreamResponse) -> None:
+    """Who has read enough may be gone: go-git leaves before the last chunk."""
+    with suppress(ConnectionResetError):
+        await response.write_eof()
 
 
 def _is_forced(repository: pygit2.Repository, before: str, after: str) -> bool:

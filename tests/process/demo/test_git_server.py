@@ -125,3 +125,16 @@ def test_names_stay_below_the_root(tmp_path):
     for name in ("../x", "", "a b", "-x", ".git"):
         with pytest.raises(InvalidInput):
             GitServer(tmp_path).create(name)
+
+
+async def test_a_client_that_has_read_enough_may_leave(server, caplog):
+    """go-git closes the connection of `ls-remote` before the last chunk."""
+    server.create("shop")
+    port = server.url("shop").split(":")[2].split("/")[0]
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(b"GET /shop.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: git\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+    await server.stop()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
