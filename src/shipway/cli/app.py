@@ -57,6 +57,11 @@ ACTS = {
     "delete": ("app_acts", "Delete it, and what it manages unless told otherwise."),
 }
 app.command("shipway.cli.app_actions:app", name="actions", help="What can be done to its objects: restart, scale and others.")
+app.command(
+    "shipway.cli.dashboard:applications_command",
+    name="dashboard",
+    help="Serve the page of Applications on this machine: what is live where and why, sync, refresh, go back.",
+)
 for _name, (_module, _help) in ACTS.items():
     app.command(f"shipway.cli.{_module}:{_name}_command", name=_name, help=_help)
 

@@ -117,8 +117,14 @@ def _condition(flags: WaitFlags) -> Callable[[Obj], bool]:
 
 
 async def terminate(session: Session, name: str) -> int:
-    application = await find_app(session, name)
-    state = status_of(application).get("operationState") or {}
+    await end_operation(session, await find_app(session, name))
+    print(f"the operation of {name} is being terminated", file=sys.stderr)
+    return 0
+
+
+async def end_operation(session: Session, application: Obj) -> None:
+    """Raises NotYet where none is under way."""
+    name, state = name_of(application), status_of(application).get("operationState") or {}
     if not application.get("operation") or state.get("phase") != "Running":
         raise NotYet(f"no operation of {name} is under way", reason="NoOperation")
     body = {
@@ -126,8 +132,6 @@ async def terminate(session: Session, name: str) -> int:
         "status": {"operationState": {"phase": "Terminating"}},
     }
     await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
-    print(f"the operation of {name} is being terminated", file=sys.stderr)
-    return 0
 
 
 async def show_resources(session: Session, name: str, output: Output) -> int:

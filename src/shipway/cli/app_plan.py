@@ -16,11 +16,11 @@ from shipway.base.errors import InvalidInput
 from shipway.cli.app import find_app
 from shipway.cli.app_diff import Local, refuse_both
 from shipway.cli.app_sync import SyncFlags, operation
-from shipway.cli.app_view import short
 from shipway.cli.output import PLAIN, Output, OutputFlag, Paint, object_text, paint_for, print_lines, table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.application.plan import Act, Plan, Step
+from shipway.gitops.pinned import short
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of, spec_of
 

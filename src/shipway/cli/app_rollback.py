@@ -27,7 +27,7 @@ from shipway.gitops.hold import Hold, annotation, hold_at, hold_of
 from shipway.gitops.operation import is_over
 from shipway.gitops.pinned import revisions_in
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import annotations_of, dig, namespace_of, resource_version_of, status_of
+from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of
 
 DAY = 24 * 3600.0
 
@@ -92,16 +92,7 @@ async def resume_command(name: str, /, *, place: Place | None = None) -> int:
 async def roll_back(session: Session, name: str, number: int | None, flags: RollbackFlags, output: Output = "table") -> int:
     """Writes the hold with its operation and waits for the end of that."""
     application = await find_app(session, name)
-    entry = chosen(status_of(application).get("history") or [], number, flags, name)
-    now = session.clock.now()
-    hold = hold_at(
-        entry,
-        since=rfc3339(now),
-        until=rfc3339(Instant(now + flags.hold)) if flags.hold else "",
-        by=getpass.getuser(),
-        reason=flags.reason,
-    )
-    asked = await app_sync.ask(session, application, lambda fresh: _body(fresh, hold, prune=flags.prune))
+    hold, asked = await held(session, application, number, flags)
     until = f"until {hold.until}" if hold.until else "until it is lifted"
     print(f"{name} is held at deployment {hold.id} {until}: `shipway app resume {name}` lifts the hold", file=sys.stderr)
     if not flags.wait:
@@ -110,15 +101,37 @@ async def roll_back(session: Session, name: str, number: int | None, flags: Roll
     return await wait_for_sync(session, asked, flags.timeout, output)
 
 
+async def held(session: Session, application: Obj, number: int | None, flags: RollbackFlags) -> tuple[Hold, Obj]:
+    """Asks for the way back; the hold, and the Application as it is then. Raises NotFound, InvalidInput, and NotYet while
+    another operation is under way."""
+    entry = chosen(status_of(application).get("history") or [], number, flags, name_of(application))
+    now = session.clock.now()
+    hold = hold_at(
+        entry,
+        since=rfc3339(now),
+        until=rfc3339(Instant(now + flags.hold)) if flags.hold else "",
+        by=getpass.getuser(),
+        reason=flags.reason,
+    )
+    return hold, await app_sync.ask(session, application, lambda fresh: _body(fresh, hold, prune=flags.prune))
+
+
 async def resume(session: Session, name: str) -> int:
-    application = await find_app(session, name)
-    if HOLD not in annotations_of(application):
+    if await lifted(session, await find_app(session, name)):
+        print(f"{name}: the hold is lifted; what Git says counts again", file=sys.stderr)
+    else:
         print(f"{name} is not held", file=sys.stderr)
-        return 0
+    return 0
+
+
+async def lifted(session: Session, application: Obj) -> bool:
+    """Lifts the hold; whether there was one."""
+    if HOLD not in annotations_of(application):
+        return False
+    name = name_of(application)
     look = partial(session.client.get, APPLICATIONS, namespace_of(application), name)
     await unbeaten(name, look, lambda fresh: send(session.client, APPLICATIONS, fresh, lifting(fresh), {}), seen=application)
-    print(f"{name}: the hold is lifted; what Git says counts again", file=sys.stderr)
-    return 0
+    return True
 
 
 def lifting(app: Obj) -> Obj:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from shipway.base.clock import Instant
-from shipway.cli.app_view import revision_of
 from shipway.cli.output import MOODS, PLAIN, Paint, since
 from shipway.gitops.health import Health
+from shipway.gitops.pinned import revision_of
 from shipway.gitops.tree import Node, Tree
 from shipway.gitops.tree_details import Network
 from shipway.kube.objects.resource import Obj, Ref

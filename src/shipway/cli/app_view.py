@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from shipway.base.clock import Instant
 from shipway.cli.output import MOODS, PLAIN, Column, Paint, age, since, table
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.pinned import spec_sources
+from shipway.gitops.pinned import revision_of, spec_sources
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, status_of
 
@@ -49,18 +49,6 @@ def target_of(source: Obj) -> str:
 
 def path_of(source: Obj) -> str:
     return source.get("path") or source.get("chart") or "."
-
-
-def short(revision: str) -> str:
-    """The first seven letters of a commit; anything else as it is."""
-    is_commit = len(revision) in (40, 64) and all(letter in "0123456789abcdef" for letter in revision)
-    return revision[:7] if is_commit else revision
-
-
-def revision_of(state: Obj) -> str:
-    """The revision of a sync state or a history entry; of several sources all of them."""
-    revisions = state.get("revisions") or [state.get("revision") or ""]
-    return ",".join(short(revision) for revision in revisions if revision)
 
 
 def overview(app: Obj, why: str, now: Instant, paint: Paint = PLAIN) -> list[str]:

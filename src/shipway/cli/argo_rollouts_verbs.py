@@ -129,7 +129,7 @@ def acting(patches_for: Callable[[Obj], Patches], done: str) -> Callable[[Call],
 
 async def dashboard(call: Call) -> int:
     """`dashboard [-p 3100] [--root-path rollouts]`: until Ctrl-C."""
-    from shipway.cli.rollout_dashboard import PORT, ROOT, DashboardFlags, serve  # a web server that no other verb waits for
+    from shipway.cli.dashboard import PORT, ROOT, DashboardFlags, serve  # a web server that no other verb waits for
 
     configure_logs(quiet=True)
     await serve(call.session, DashboardFlags(call.flags.get("port", PORT), call.flags.get("root-path", ROOT)))

@@ -48,7 +48,7 @@ app.command(plan_command, name="plan")
 app.command(why_command, name="why")
 app.command(rehearse_command, name="rehearse")
 app.command(
-    "shipway.cli.rollout_dashboard:dashboard_command",
+    "shipway.cli.dashboard:rollouts_command",
     name="dashboard",
     help="Serve the page of Rollouts on this machine: look on live, promote, abort, retry, restart, undo, set images.",
 )

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.pinned import Pinned, pinned_in, spec_sources
+from shipway.gitops.pinned import Pinned, pinned_in, short, spec_sources
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of
 
@@ -97,13 +97,9 @@ def annotation(hold: Hold) -> str:
 
 def sentence(app: Obj, hold: Hold) -> str:
     """`held at 1a2b3c4 (deployment 3) by ada until …: checkout is slow`, for conditions and for `why`."""
-    where = ",".join(_short(one) for one in hold.pinned.revisions)
+    where = ",".join(short(one) for one in hold.pinned.revisions)
     by = f" by {hold.by}" if hold.by else ""
     until = f" until {hold.until}" if hold.until else ""
     why = f": {hold.reason}" if hold.reason else ""
     deployment = f" (deployment {hold.id})" if hold.id >= 0 else ""
     return f"held at {where}{deployment}{by}{until}{why}. `shipway app resume {name_of(app)}` lifts the hold"
-
-
-def _short(revision: str) -> str:
-    return revision[:7] if len(revision) in (40, 64) else revision

@@ -89,3 +89,14 @@ def sources_in(told: Mapping[str, Any]) -> tuple[Obj, ...]:
 
 def shown(revisions: tuple[str, ...], *, is_plural: bool) -> str:
     return f"[{' '.join(revisions)}]" if is_plural else "".join(revisions[:1])
+
+
+def short(revision: str) -> str:
+    """The first seven letters of a commit; anything else as it is."""
+    is_commit = len(revision) in (40, 64) and all(letter in "0123456789abcdef" for letter in revision)
+    return revision[:7] if is_commit else revision
+
+
+def revision_of(told: Mapping[str, Any]) -> str:
+    """The revision of a sync state or a history entry, short; of several sources all of them."""
+    return ",".join(short(one) for one in told.get("revisions") or [told.get("revision") or ""] if one)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from shipway.api.kinds import PODS, ROLLOUTS
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
-from shipway.cli.rollout_dashboard import DashboardFlags, acting, serve
+from shipway.cli.dashboard import DashboardFlags, acting, serve
 from shipway.server.dashboard.blur import false_name
 from shipway.server.dashboard.guard import TOKEN_HEADER
 from shipway.server.dashboard.rest import Dashboard, Settings

@@ -11,21 +11,27 @@ export function say(text, isWrong = false) {
   said.className = isWrong ? "wrong" : "";
 }
 
+/** What a button of a Rollout does. */
 export async function act(button, info) {
   const { verb } = button.dataset;
-  const wanted = verb === "set-image" ? await imageOf(button, info) : await agreed(info.shipway.choices.find((one) => one.verb === verb));
-  if (!wanted) return;
   const { namespace, name } = info.objectMeta;
-  try {
-    await put(`api/v1/rollouts/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${wanted.path}`, wanted.body);
-    say(`${wanted.label}: done`);
-  } catch (error) {
-    say(`${wanted.label}: ${error.message}`, true);
-  }
+  const wanted = verb === "set-image" ? await imageOf(button, info) : await agreed(info.shipway.choices.find((one) => one.verb === verb));
+  if (wanted) await send(wanted, `api/v1/rollouts/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`);
 }
 
-async function agreed(choice) {
+/** Says what the choice would bring about; the choice, or null where somebody thinks better of it. */
+export async function agreed(choice) {
   return (await confirmed(choice.label, choice.says)) ? choice : null;
+}
+
+/** Does what was chosen to the object at that address, and says what came of it. */
+export async function send(choice, address) {
+  try {
+    await put(`${address}/${choice.path}`, choice.body);
+    say(`${choice.label}: done`);
+  } catch (error) {
+    say(`${choice.label}: ${error.message}`, true);
+  }
 }
 
 async function imageOf(button, info) {
@@ -45,9 +51,11 @@ function confirmed(title, says, label = "", value = "") {
   document.getElementById("ask-title").textContent = title;
   document.getElementById("ask-says").textContent = says;
   document.getElementById("ask-yes").textContent = title;
-  field.hidden = !label;
-  field.firstElementChild.textContent = label;
-  input.value = value;
+  if (field) {
+    field.hidden = !label;
+    field.firstElementChild.textContent = label;
+    input.value = value;
+  }
   dialog.returnValue = "no";
   dialog.showModal();
   if (label) input.select();

@@ -46,11 +46,11 @@ function merge(now, next) {
 
 /** Words and a shape for a state, so that colour is never all there is. */
 const LOOKS = {
-  good: ["✔", ["Healthy", "Running", "Simulated", "Completed", "Successful", "Succeeded"]],
+  good: ["✔", ["Healthy", "Running", "Simulated", "Completed", "Successful", "Succeeded", "Synced"]],
   busy: ["◌", ["Progressing", "Pending", "ContainerCreating", "PodInitializing", "Terminating"]],
-  paused: ["‖", ["Paused"]],
+  paused: ["‖", ["Paused", "Suspended"]],
   bad: ["✖", ["Degraded", "Failed", "CrashLoopBackOff", "OOMKilled", "Evicted"]],
-  warning: ["⚠", ["Error", "ErrImagePull", "ImagePullBackOff", "NotReady"]],
+  warning: ["⚠", ["Error", "ErrImagePull", "ImagePullBackOff", "NotReady", "OutOfSync", "Missing"]],
   unknown: ["?", ["Inconclusive", "Unknown"]],
 };
 
@@ -63,6 +63,14 @@ export function lookOf(state) {
 export function badge(state) {
   const { look, shape } = lookOf(state);
   return h("span", { class: `badge ${look}` }, h("span", { "aria-hidden": "true" }, shape), " ", state);
+}
+
+/** A time as its age, "3h ago"; the time itself stands behind it. */
+export function when(time) {
+  const seconds = (Date.now() - Date.parse(time)) / 1000;
+  if (Number.isNaN(seconds)) return null;
+  const [unit, size] = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]].find(([, size]) => seconds >= size) ?? ["s", 1];
+  return h("time", { datetime: time, title: time }, `${Math.max(0, Math.floor(seconds / size))}${unit} ago`);
 }
 
 /** The share of the new version as a bar. */

@@ -1,0 +1,104 @@
+// The page: the address says what is looked at (#/ all, #/NAMESPACE/NAME one Application), one stream keeps it live.
+import { agreed, say, send } from "./acting.js";
+import { application } from "./application.js";
+import { h, lay } from "./dom.js";
+import { follow } from "./live.js";
+import { overview } from "./overview.js";
+
+const API = "api/v1/applications";
+const main = document.getElementById("main");
+const seen = { rows: new Map(), isListed: false, query: "", attention: false, health: "", way: "parent", name: "", info: null };
+let stop = () => {};
+let isDue = false;
+
+function redraw() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    if (seen.name && !seen.info) return;
+    lay(main, h("main", {}, seen.info ? application(seen.info) : overview([...seen.rows.values()], seen)));
+  });
+}
+
+function freshness(text) {
+  const chip = document.getElementById("freshness");
+  chip.textContent = text || "live";
+  chip.className = text ? "late" : "live";
+}
+
+function lookAtOne(namespace, name) {
+  lay(main, h("main", {}, h("p", {}, "Loading…")));
+  stop = follow(`${address(namespace, name)}/watch`, {
+    freshness,
+    data: (info) => { seen.info = info; document.title = `${info.row.health} · ${name} · Applications`; redraw(); },
+    gone: () => { freshness("it is gone"); say(`${name} is not there any more.`, true); },
+  });
+}
+
+function lookAtAll() {
+  let told = new Set();
+  seen.rows = new Map();
+  seen.isListed = false;
+  stop = follow(`${API}/watch`, {
+    freshness,
+    began: () => { told = new Set(); },
+    data: ({ key, application: row }) => {
+      told.add(key);
+      if (row) seen.rows.set(key, row);
+      else seen.rows.delete(key);
+      if (seen.isListed) redraw();
+    },
+    listed: () => {
+      if (!seen.isListed) for (const key of [...seen.rows.keys()]) if (!told.has(key)) seen.rows.delete(key);
+      seen.isListed = true;
+      redraw();
+    },
+  });
+  redraw();
+}
+
+function route() {
+  const [, namespace, name = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  stop();
+  say("");
+  Object.assign(seen, { name, info: null });
+  document.title = name ? `${name} · Applications` : "Applications";
+  if (name) lookAtOne(namespace, name);
+  else lookAtAll();
+}
+
+function address(namespace, name) {
+  return `${API}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
+}
+
+async function act(verb) {
+  const { row, choices } = seen.info;
+  const wanted = await agreed(choices.find((one) => one.verb === verb));
+  if (wanted) await send(wanted, address(row.namespace, row.name));
+}
+
+main.addEventListener("input", (event) => {
+  const { id, value, checked } = event.target;
+  if (id === "query") seen.query = value;
+  if (id === "attention") seen.attention = checked;
+  if (id === "way") seen.way = value;
+  redraw();
+});
+main.addEventListener("click", (event) => {
+  const share = event.target.closest("button[data-health]");
+  if (share) {
+    seen.health = seen.health === share.dataset.health ? "" : share.dataset.health;
+    redraw();
+  }
+  const button = event.target.closest("button[data-verb]");
+  if (button && seen.info) act(button.dataset.verb);
+});
+document.addEventListener("keydown", (event) => {
+  const isTyping = /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) || document.querySelector("dialog[open]");
+  if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  document.getElementById("query")?.focus();
+});
+window.addEventListener("hashchange", route);
+route();
