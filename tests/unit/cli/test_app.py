@@ -69,18 +69,6 @@ def test_sync_policies(policy: Obj | None, words: str) -> None:
     assert f"Sync policy:  {words}" in app_view.overview(app, "", NOW)
 
 
-@pytest.mark.parametrize(
-    ("revision", "shown"),
-    [("0123456789abcdef0123456789abcdef01234567", "0123456"), ("v1.2.3", "v1.2.3"), ("", ""), ("x" * 40, "x" * 40)],
-)
-def test_only_commits_are_shortened(revision: str, shown: str) -> None:
-    assert app_view.short(revision) == shown
-
-
-def test_several_sources_show_all_revisions() -> None:
-    assert app_view.revision_of({"revisions": ["a" * 40, "1.2.3"]}) == "aaaaaaa,1.2.3"
-
-
 def test_history_rows() -> None:
     assert app_view.history_rows(application(), NOW) == [
         ["0", "2026-11-20T10:00:00Z", "24h", "fffffff", "automated sync"],
