@@ -218,3 +218,20 @@ async def versions(client: Client, *resources: Resource) -> dict[str, str]:
             meta = obj["metadata"]
             found[f"{resource.plural}/{meta.get('namespace', '')}/{meta['name']}"] = f"{meta['uid']}@{meta['resourceVersion']}"
     return found
+
+
+@asynccontextmanager
+async def served_page(kind: str, kubeconfig: Path, file: Path, *flags: str) -> AsyncGenerator[str, None]:
+    """The address of `shipway app|rollout dashboard` (`kind`), while it runs; `file` is where it writes that."""
+    file.unlink(missing_ok=True)
+    command = [kind, "dashboard", "--kubeconfig", str(kubeconfig), "--url-file", str(file), *flags]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "shipway.cli.main", *command)
+    try:
+        async with asyncio.timeout(60):
+            while not file.exists():
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        yield file.read_text().strip()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0

@@ -1,9 +1,7 @@
 """The page of Applications as a person sees it: a real browser on `shipway app dashboard`, states given."""
 
-import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from shipway.gitops.annotations import HOLD
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import uid_of
 from tests.browser import browser
+from tests.e2e.running import served_page
 from tests.waiting import comes_to
 
 SPELL = "<img src=x onerror=alert(1)>"
@@ -77,21 +76,9 @@ async def cluster(tmp_path: Path) -> AsyncGenerator[EmbeddedCluster, None]:
         yield one
 
 
-@asynccontextmanager
-async def dashboard(cluster: EmbeddedCluster, folder: Path) -> AsyncGenerator[str, None]:
+def dashboard(cluster: EmbeddedCluster, folder: Path) -> AbstractAsyncContextManager[str]:
     """Its address, while it runs."""
-    file = folder / "url"
-    command = ["app", "dashboard", "--port", "0", "--kubeconfig", str(cluster.kubeconfig), "--url-file", str(file)]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "shipway.cli.main", *command)
-    try:
-        async with asyncio.timeout(60):
-            while not file.exists():
-                assert process.returncode is None
-                await asyncio.sleep(0.05)
-        yield file.read_text().strip()
-    finally:
-        process.terminate()
-        assert await process.wait() == 0
+    return served_page("app", cluster.kubeconfig, folder / "url", "--port", "0")
 
 
 def text(selector: str) -> str:

@@ -5,10 +5,9 @@ A scripted update is played: a good figure is measured, it pauses, somebody prom
 
 import asyncio
 import struct
-import sys
 import zlib
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -26,6 +25,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.server.dashboard.blur import false_name
 from tests.browser import Tab, browser
+from tests.e2e.running import served_page
 from tests.ports import free_port
 
 SPELL = "<img src=x onerror=alert(1)>"
@@ -39,24 +39,9 @@ class Stage:
         self.client, self.metrics = client, metrics
         self._kubeconfig, self._folder = kubeconfig, folder
 
-    @asynccontextmanager
-    async def dashboard(self, *flags: str, port: int = 0) -> AsyncGenerator[str, None]:
+    def dashboard(self, *flags: str, port: int = 0) -> AbstractAsyncContextManager[str]:
         """Its address, while it runs."""
-        file = self._folder / "url"
-        file.unlink(missing_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "shipway.cli.main", "rollout", "dashboard", "--port", str(port),
-            "--kubeconfig", str(self._kubeconfig), "--url-file", str(file), *flags,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(60):
-                while not file.exists():
-                    assert process.returncode is None
-                    await asyncio.sleep(0.05)
-            yield file.read_text().strip()
-        finally:
-            process.terminate()
-            assert await asyncio.wait_for(process.wait(), 30) == 0
+        return served_page("rollout", self._kubeconfig, self._folder / "url", "--port", str(port), *flags)
 
 
 @pytest_asyncio.fixture

@@ -170,7 +170,7 @@ async def test_the_page_allows_nothing_from_elsewhere(page: Page) -> None:
         text, policy = await answer.text(), answer.headers["Content-Security-Policy"]
     assert 'content="t0ken"' in text and "http" not in text.replace("http-equiv", "")
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    async with page.http.get(f"{page.dashboard.url}page.js") as answer:
+    async with page.http.get(f"{page.dashboard.url}rollouts.js") as answer:
         assert (answer.status, answer.content_type) == (200, "text/javascript")
     async with page.http.get(f"{page.dashboard.url}nope.js") as answer:
         assert answer.status == 404

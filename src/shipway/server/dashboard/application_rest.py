@@ -60,7 +60,7 @@ class ApplicationPage:
         """`placeholders` of its HTML."""
 
         async def page(request: web.Request) -> web.Response:
-            return page_file(request.match_info.get("file", "applications.html"), placeholders)
+            return page_file(request.match_info.get("file", "index.html"), placeholders)
 
         every = f"{BASE}api/v1/applications"
         one = f"{every}/{{namespace}}/{{name}}"

@@ -121,14 +121,14 @@ class Dashboard:
             for short in ("/", f"/{self._settings.root}"):
                 app.router.add_get(short, self._redirect)
         if self._applications is not None:
-            self._applications.add_to(app, self._placeholders("Applications"))
+            self._applications.add_to(app, self._placeholders("Applications", "applications.js"))
         return app
 
-    def _placeholders(self, current: str) -> dict[str, str]:
-        """Of the HTML of a page: the token, and the way to the other page."""
+    def _placeholders(self, title: str, script: str) -> dict[str, str]:
+        """Of the HTML of a page: what it is called and run by, the token, and the way to the other page."""
         pages = {"Applications": BASE, "Rollouts": f"/{self._base}"} if self._applications is not None else {}
-        links = [f'<a href="{path}">{title}</a>' for title, path in pages.items() if title != current]
-        return {"token": self._settings.token, "nav": " ".join(links)}
+        links = [f'<a href="{path}">{other}</a>' for other, path in pages.items() if other != title]
+        return {"title": title, "script": script, "token": self._settings.token, "nav": " ".join(links)}
 
     @property
     def _base(self) -> str:
@@ -144,7 +144,7 @@ class Dashboard:
         return web.Response(status=302, headers={"Location": f"/{self._base}"})
 
     async def _page(self, request: web.Request) -> web.Response:
-        return page_file(request.match_info.get("file", "index.html"), self._placeholders("Rollouts"))
+        return page_file(request.match_info.get("file", "index.html"), self._placeholders("Rollouts", "rollouts.js"))
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

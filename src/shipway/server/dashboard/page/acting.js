@@ -51,11 +51,9 @@ function confirmed(title, says, label = "", value = "") {
   document.getElementById("ask-title").textContent = title;
   document.getElementById("ask-says").textContent = says;
   document.getElementById("ask-yes").textContent = title;
-  if (field) {
-    field.hidden = !label;
-    field.firstElementChild.textContent = label;
-    input.value = value;
-  }
+  field.hidden = !label;
+  field.firstElementChild.textContent = label;
+  input.value = value;
   dialog.returnValue = "no";
   dialog.showModal();
   if (label) input.select();

@@ -1,34 +1,19 @@
 // The page: the address says what is looked at (#/ all, #/NAMESPACE/NAME one Application), one stream keeps it live.
 import { agreed, say, send } from "./acting.js";
 import { application } from "./application.js";
-import { h, lay } from "./dom.js";
-import { follow } from "./live.js";
+import { drawing, h } from "./dom.js";
+import { follow, freshness } from "./live.js";
 import { overview } from "./overview.js";
 
 const API = "api/v1/applications";
 const main = document.getElementById("main");
 const seen = { rows: new Map(), isListed: false, query: "", attention: false, health: "", way: "parent", name: "", info: null };
 let stop = () => {};
-let isDue = false;
-
-function redraw() {
-  if (isDue) return;
-  isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    if (seen.name && !seen.info) return;
-    lay(main, h("main", {}, seen.info ? application(seen.info) : overview([...seen.rows.values()], seen)));
-  });
-}
-
-function freshness(text) {
-  const chip = document.getElementById("freshness");
-  chip.textContent = text || "live";
-  chip.className = text ? "late" : "live";
-}
+const redraw = drawing(main, () => seen.info ? application(seen.info)
+  : seen.name ? h("p", {}, "Loading…") : overview([...seen.rows.values()], seen));
 
 function lookAtOne(namespace, name) {
-  lay(main, h("main", {}, h("p", {}, "Loading…")));
+  redraw();
   stop = follow(`${address(namespace, name)}/watch`, {
     freshness,
     data: (info) => { seen.info = info; document.title = `${info.row.health} · ${name} · Applications`; redraw(); },

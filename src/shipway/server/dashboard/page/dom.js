@@ -30,6 +30,19 @@ export function lay(standing, made) {
   while (standing.childNodes.length > wanted.length) standing.lastChild.remove();
 }
 
+/** A function that lays what `make` gives over `standing` before the next picture, however often it is called until then. */
+export function drawing(standing, make) {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      lay(standing, h(standing.nodeName.toLowerCase(), {}, make()));
+    });
+  };
+}
+
 function isLike(now, next) {
   return now.nodeName === next.nodeName && (now.dataset?.key ?? "") === (next.dataset?.key ?? "");
 }

@@ -51,6 +51,13 @@ export function follow(path, on) {
   return stop;
 }
 
+/** Says above the page how fresh it is; "" is live. */
+export function freshness(text) {
+  const chip = document.getElementById("freshness");
+  chip.textContent = text || "live";
+  chip.className = text ? "late" : "live";
+}
+
 function clock() {
   return new Date().toLocaleTimeString();
 }

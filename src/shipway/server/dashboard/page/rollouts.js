@@ -1,32 +1,16 @@
 // The page: the address says what is looked at (#/ the list, #/NAMESPACE/NAME one Rollout), one stream keeps it live.
 import { act, say } from "./acting.js";
-import { h, lay } from "./dom.js";
+import { drawing, h, lay } from "./dom.js";
 import { list } from "./list.js";
-import { ask, follow } from "./live.js";
+import { ask, follow, freshness } from "./live.js";
 import { rollout } from "./rollout.js";
 
 const main = document.getElementById("main");
 const chooser = document.getElementById("namespace");
 const seen = { namespace: "", rollouts: new Map(), isListed: false, query: "", attention: false, info: null };
 let stop = () => {};
-let isDue = false;
-
-function redraw() {
-  if (isDue) return;
-  isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    const made = seen.info ? rollout(seen.info)
-      : list([...seen.rollouts.values()].sort((a, b) => a.objectMeta.name.localeCompare(b.objectMeta.name)), seen);
-    lay(main, h("main", {}, made));
-  });
-}
-
-function freshness(text) {
-  const chip = document.getElementById("freshness");
-  chip.textContent = text || "live";
-  chip.className = text ? "late" : "live";
-}
+const redraw = drawing(main, () => seen.info ? rollout(seen.info)
+  : list([...seen.rollouts.values()].sort((a, b) => a.objectMeta.name.localeCompare(b.objectMeta.name)), seen));
 
 function lookAt(namespace, name) {
   stop();
@@ -98,6 +82,7 @@ document.addEventListener("keydown", (event) => {
 });
 window.addEventListener("hashchange", route);
 
+document.getElementById("where").hidden = false;
 ask("api/v1/namespace").then(({ namespace, availableNamespaces }) => {
   seen.namespace = namespace;
   offer([namespace, ...availableNamespaces]);
