@@ -32,9 +32,9 @@ function facts(row, message) {
 
 function objects(resources) {
   return h("table", {},
-    h("thead", {}, h("tr", {}, ["Kind", "Name", "Sync", "Health", ""].map((title) => h("th", { scope: "col" }, title)))),
+    h("thead", {}, h("tr", {}, ["Kind", "Name", "Sync", "Health"].map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", {}, resources.map((one) => h("tr", { "data-key": [one.group, one.kind, one.namespace, one.name].join("/") },
-      h("td", {}, one.kind), h("td", {}, one.name), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health)), h("td", {}, one.message)))));
+      h("td", {}, one.kind), h("td", {}, one.name, one.message && h("p", { class: "note" }, one.message)), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health))))));
 }
 
 function deployments(history, choices) {
