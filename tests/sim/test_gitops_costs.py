@@ -126,3 +126,44 @@ def test_a_restart_writes_and_tries_nothing() -> None:
         assert passes(there) <= 6 * APPS, "nobody looks again and again whether lists have come"
 
     simulate(story, [])
+
+
+DEPLOYS = 360
+
+
+@pytest.mark.proves("000-16")
+def test_the_last_of_many_deploys_takes_no_longer_and_costs_no_more_than_the_first() -> None:
+    """Hours of deploys in bursts: the seconds until one is live, its writes and its passes stay what they are."""
+
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await deployed(there)
+        costs()
+        took, spent, looked = [], [], []
+        for number in range(DEPLOYS):
+            began, before = there.clock.now(), passes(there)
+            app = number % APPS
+            head = there.repositories[url_of(app)].commit(objects_of(app, f"deploy {number}"))
+            there.webhook()
+            await there.until(lambda app, head=head: is_live(app, head), name=f"app-{app}")
+            took.append(there.clock.now() - began)
+            await there.settle(0.0 if number % 10 else 240.0)
+            spent.append(sum(times for kind, times in costs().items() if not kind.startswith("GET")))
+            looked.append(passes(there) - before)
+        for figures in (took, spent, looked):
+            first, last = p99(figures[: DEPLOYS // 3]), p99(figures[-DEPLOYS // 3 :])
+            assert last <= first * 1.05, (first, last)
+        config_map = await there.user.get(CONFIG_MAPS, "shop", f"a-{(DEPLOYS - 1) % APPS}")
+        assert config_map["data"]["text"] == f"deploy {DEPLOYS - 1}"
+
+    simulate(story, [])
+
+
+def is_live(app: Obj, head: str) -> bool:
+    """Whether what runs is that commit and nothing is under way."""
+    sync = dig(app, "status", "sync", default={})
+    return sync.get("status") == "Synced" and sync.get("revision") == head and "operation" not in app
+
+
+def p99(figures: list[float]) -> float:
+    return sorted(figures)[int(len(figures) * 0.99)]

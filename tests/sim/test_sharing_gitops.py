@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from msgspec import Struct
 
 from shipway.api.crds import load_crds
@@ -114,6 +115,7 @@ def space(number: int) -> str:
     return f"team-{number:03d}"
 
 
+@pytest.mark.proves("002-29")
 def test_two_replicas_do_about_half_each_and_together_what_one_does() -> None:
     alone, together = works(1), works(2)
     for (one,), parts in zip(alone, together, strict=True):
