@@ -9,7 +9,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from shipway.api.crds import load_router_crds
@@ -62,7 +62,7 @@ def as_it_is(address: str) -> str:
 async def envoy(
     program: str, client: Client, namespace: str, home: Path, reached_at: Callable[[str], str] = as_it_is
 ) -> AsyncGenerator[int, None]:
-    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens. `reached_at`: where a pod's address is."""
+    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens. `reached_at`: where a pod really is."""
     port = free_port()
     files = EnvoyFiles(client, namespace, home, reached_at)
     async with asyncio.TaskGroup() as group:
@@ -73,9 +73,21 @@ async def envoy(
         flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
         async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
             tasks.append(group.create_task(files.follow()))
+            await _listens(port)
             yield port
             for task in tasks:
                 task.cancel()
+
+
+async def _listens(port: int) -> None:
+    """An Envoy listens once it knows every endpoint and route that it was told to wait for."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
 
 
 class EnvoyFiles:
@@ -166,7 +178,11 @@ def _header(match: Obj) -> Obj:
 
 
 def _shares(rule: Obj) -> Obj:
-    return {"weighted_clusters": {"clusters": [{"name": ref["name"], "weight": ref.get("weight", 1)} for ref in rule["backendRefs"]]}}
+    return {
+        "weighted_clusters": {
+            "clusters": [{"name": ref["name"], "weight": ref.get("weight", 1)} for ref in rule["backendRefs"]]
+        }
+    }
 
 
 def _bootstrap(port: int, home: Path, services: list[str]) -> Obj:
