@@ -164,6 +164,9 @@ async def migrated(client: Client, home: Path, kubeconfig: Path, traffic: tuple[
         async with process("shipway.cli.main", *order, *where, log=home / "command.log") as command:
             out, _ = await command.communicate()
         seconds = CLOCK.elapsed() - begun
+        async with asyncio.timeout(120):
+            while len((await client.list(PODS, SPACE)).items) > len(names):  # some still answer, and must be able to go
+                await CLOCK.sleep(0.5)
         load.terminate()
         told = msgspec.json.decode(await line_with(load, b"requests_per_s"), type=Told)
     print(out.decode(), told, file=sys.stderr, sep="")

@@ -8,9 +8,10 @@ with pods that are processes, and answering costs a fiftieth of what processes t
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from shipway.api.kinds import NODES, PODS
@@ -26,12 +27,38 @@ from shipway.rollouts.rollout.names import HASH_LABEL
 
 NODE = "played"
 START_SECONDS = 0.3
+CLAIM_PORT = 14_999
+"""Nobody is asked there: whoever holds it at 127.N.0.1 has the network 10.N.0.0/16."""
 READY_LINE = "the node is ready"
 
 
 def reached_at(address: str) -> str:
     """Where a pod's address is on this machine: an EndpointSlice may name no loopback address."""
     return f"127.{address.partition('.')[2]}"
+
+
+class Addresses:
+    """A network 10.N.0.0/16 of our own: who plays another node beside this one has another N."""
+
+    def __init__(self) -> None:
+        self._claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._network = next(filter(self._is_claimed, range(1, 255)))
+        self._count = 0
+
+    def _is_claimed(self, network: int) -> bool:
+        try:
+            self._claim.bind((f"127.{network}.0.1", CLAIM_PORT))
+        except OSError:
+            return False
+        return True
+
+    def next(self) -> str:
+        """One that no pod has had."""
+        self._count += 1
+        return f"10.{self._network}.{self._count // 250 + 1}.{self._count % 250 + 1}"
+
+    def close(self) -> None:
+        self._claim.close()
 
 
 class Answering(asyncio.Protocol):
@@ -63,14 +90,15 @@ class PlayedNode:
         self._clock = clock
         self._going: dict[str, asyncio.Event] = {}
         self._gone: dict[str, asyncio.Event] = {}
-        self._count = 0
+        self._addresses = Addresses()
 
     async def run(self) -> None:
         """Until cancelled."""
         pods = Informer(self._client, PODS, clock=self._clock, field_selector=f"spec.nodeName={NODE}")
-        async with asyncio.TaskGroup() as group:
-            pods.on_event(lambda old, new: self._heard(old, new, group))
-            await pods.run()
+        with closing(self._addresses):
+            async with asyncio.TaskGroup() as group:
+                pods.on_event(lambda old, new: self._heard(old, new, group))
+                await pods.run()
 
     def _heard(self, old: Obj | None, new: Obj | None, group: asyncio.TaskGroup) -> None:
         uid = uid_of(new or old or {})
@@ -84,8 +112,7 @@ class PlayedNode:
 
     async def _life(self, pod: Obj) -> None:
         """From the first sight of a pod until it does not exist."""
-        self._count += 1
-        address = f"10.{64 + self._count // 250 // 250}.{self._count // 250 % 250}.{self._count % 250 + 1}"
+        address = self._addresses.next()
         gone, going = self._gone[uid_of(pod)], self._going[uid_of(pod)]
         if not await _within(self._clock, START_SECONDS, going):
             async with _listening(pod, address):

@@ -62,7 +62,7 @@ def as_it_is(address: str) -> str:
 async def envoy(
     program: str, client: Client, namespace: str, home: Path, reached_at: Callable[[str], str] = as_it_is
 ) -> AsyncGenerator[int, None]:
-    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens. `reached_at`: where a pod really is."""
+    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens. `reached_at`: where a pod is."""
     port = free_port()
     files = EnvoyFiles(client, namespace, home, reached_at)
     async with asyncio.TaskGroup() as group:
