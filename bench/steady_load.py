@@ -1,8 +1,8 @@
 """`python -m bench.steady_load PORT RATE HOST …`: users who ask each host RATE times a second, until SIGTERM.
 
-A request is begun when it is due, whether or not those before it are answered: on a kept connection that is free, else on a new
-one. Prints one JSON object, `Told`. Users that are held up for more than a second make up for nothing older than that, so
-a machine that cannot keep the pace shows in what was reached.
+A request is begun when it is due, whether or not those before it are answered, on a free one of the connections to its host; of
+these there are no more than CONNECTIONS. What finds none, and what is more than a second late, is not asked: a machine that
+cannot keep the pace shows in what was reached. Prints one JSON object, `Told`.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from shipway.base.clock import Clock, SystemClock
 ANSWER_SECONDS = 5.0
 TICK_SECONDS = 0.002
 MOST_BEHIND_SECONDS = 1.0
+CONNECTIONS = 16
+"""To each host, at most."""
 
 
 class Told(Struct):
@@ -44,6 +46,7 @@ class Load:
         self._apart = 1 / (rate * len(hosts))
         self._requests = [f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for host in hosts]
         self._free: list[list[Asking]] = [[] for _ in hosts]
+        self._open = [set[Asking]() for _ in hosts]
         self._asked: deque[tuple[float, Asking]] = deque()
         self._took = array("d")
         self._seconds = self._longest = 0.0
@@ -81,24 +84,23 @@ class Load:
 
     def _ask(self, host: int, now: float, group: asyncio.TaskGroup) -> None:
         free = self._free[host]
-        while free and free[-1].is_closed:
-            free.pop()
         if free:
             self._ask_on(free.pop(), now)
-        else:
-            group.create_task(self._ask_anew(host, now))
+        elif len(self._open[host]) < CONNECTIONS:
+            one = Asking(self, self._requests[host], free, self._open[host])
+            group.create_task(self._ask_anew(one, now))
 
     def _ask_on(self, one: "Asking", now: float) -> None:
         self._asked.append((now, one))
         one.ask(now)
 
-    async def _ask_anew(self, host: int, now: float) -> None:
-        loop, one = asyncio.get_running_loop(), Asking(self, self._free[host], self._requests[host])
+    async def _ask_anew(self, one: "Asking", now: float) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await loop.create_connection(lambda: one, "127.0.0.1", self._port)
+                await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", self._port)
         except OSError as error:
             self.failed["late" if isinstance(error, TimeoutError) else "refused"] += 1
+            one.connection_lost(None)
         else:
             self._ask_on(one, now)
 
@@ -113,13 +115,15 @@ class Load:
 class Asking(asyncio.Protocol):
     """A connection with one request at a time; free again after its answer."""
 
-    def __init__(self, load: Load, free: list["Asking"], request: bytes) -> None:
+    def __init__(self, load: Load, request: bytes, free: list["Asking"], everyone: set["Asking"]) -> None:
         self._load = load
-        self._free = free
         self._request = request
+        self._free = free
+        self._everyone = everyone
         self._read = b""
         self._since: float | None = None
-        self.is_closed = False
+        self._is_closed = False
+        everyone.add(self)
 
     def awaits(self, since: float) -> bool:
         """Whether what was asked then has no answer yet."""
@@ -131,7 +135,7 @@ class Asking(asyncio.Protocol):
 
     def ask(self, now: float) -> None:
         self._since = now
-        if self.is_closed:
+        if self._is_closed:
             self._end("lost")
         else:
             self._transport.write(self._request)
@@ -151,7 +155,10 @@ class Asking(asyncio.Protocol):
         self._free.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed = True
+        self._is_closed = True
+        self._everyone.discard(self)
+        if self in self._free:
+            self._free.remove(self)
         self._end("lost")
 
     def give_up(self) -> None:
