@@ -11,7 +11,18 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.selectors import label_selector_of
 from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, metadata, name_of, spec_of, uid_of
-from shipway.rollouts.migration import Seen, Step, behind, given_up, obstacles, replicas_of, taken_up
+from shipway.rollouts.migration import (
+    SERVICE_NAME,
+    Behind,
+    Seen,
+    Step,
+    behind,
+    given_up,
+    obstacles,
+    replicas_of,
+    selecting,
+    taken_up,
+)
 from shipway.rollouts.rollout.leaving import freed
 from shipway.rollouts.rollout.names import HASH_LABEL
 
@@ -27,9 +38,11 @@ async def look(client: Client, namespace: str, name: str) -> Seen:
     sets = (await client.list(REPLICA_SETS, namespace, label_selector=str(selector))).items
     made = [one for one in sets if HASH_LABEL in labels_of(one) and _is_ours(one, name)]
     services = (await client.list(SERVICES, namespace)).items
-    slices = (await client.list(ENDPOINT_SLICES, namespace)).items
-    pods = (await client.list(PODS, namespace, label_selector=str(selector))).items
-    sent = behind(deployment, services, slices, pods)
+    sent: dict[str, Behind] = {}
+    if leading := selecting(deployment, services):
+        theirs = f"{SERVICE_NAME} in ({','.join(map(name_of, leading))})"
+        slices = (await client.list(ENDPOINT_SLICES, namespace, label_selector=theirs)).items
+        sent = behind(leading, slices, (await client.list(PODS, namespace, label_selector=str(selector))).items)
     return Seen(deployment, await _maybe(client, ROLLOUTS, namespace, name), services, made, sent)
 
 

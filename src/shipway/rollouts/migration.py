@@ -206,26 +206,29 @@ def taken_up(rollout: Obj) -> Obj:
     return {"metadata": {"annotations": {STRATEGY_BEFORE: None}}, "spec": {"strategy": {"canary": None, **strategy}}}
 
 
-def behind(deployment: Obj, services: Iterable[Obj], slices: Iterable[Obj], pods: Sequence[Obj]) -> dict[str, Behind]:
-    """Of each Service that selects the Deployment's pods or, by their hash, those that its Rollout made of the same template.
+def selecting(deployment: Obj, services: Iterable[Obj]) -> list[Obj]:
+    """The Services that select the Deployment's pods or, by their hash, those that its Rollout makes of the same template."""
+    worn, name = labels_of(spec_of(deployment).get("template") or {}), name_of(deployment)
+    found: list[Obj] = []
+    for service in services:
+        selector: dict[str, str] = dict(spec_of(service).get("selector") or {})
+        is_foreign = selector.pop(HASH_LABEL, "") and annotations_of(service).get(MANAGED_BY) != name
+        if selector and not is_foreign and spec_of(service).get("type") != "ExternalName" and matches_labels(selector, worn):
+            found.append(service)
+    return found
 
-    `slices`: of the namespace; `pods`: those that the Deployment's selector finds.
-    """
+
+def behind(services: Iterable[Obj], slices: Iterable[Obj], pods: Sequence[Obj]) -> dict[str, Behind]:
+    """Of each Service, to whom it sends. `slices`: those of the Services; `pods`: what the Deployment's selector finds."""
     ready: defaultdict[str, set[str]] = defaultdict(set)
     for one in slices:
         for endpoint in one.get("endpoints") or []:
             if dig(endpoint, "conditions", "ready") is not False:
                 ready[labels_of(one).get(SERVICE_NAME, "")].add(dig(endpoint, "targetRef", "name", default=""))
-    worn = labels_of(spec_of(deployment).get("template") or {})
     theirs = {name_of(pod) for pod in pods if HASH_LABEL in labels_of(pod)}
     others = {name_of(pod) for pod in pods} - theirs
-    found: dict[str, Behind] = {}
-    for service in services:
-        selector = {key: value for key, value in (spec_of(service).get("selector") or {}).items() if key != HASH_LABEL}
-        if selector and matches_labels(selector, worn):
-            there = ready[name_of(service)]
-            found[name_of(service)] = Behind(len(there & others), len(there & theirs))
-    return found
+    found = {name_of(service): ready[name_of(service)] for service in services}
+    return {name: Behind(len(there & others), len(there & theirs)) for name, there in found.items()}
 
 
 def service_names_of(rollout: Obj) -> tuple[str, ...]:

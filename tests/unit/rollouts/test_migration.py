@@ -13,6 +13,7 @@ from shipway.rollouts.migration import (
     given_up,
     obstacles,
     rollout_for,
+    selecting,
     service_names_of,
     taken_up,
     there,
@@ -155,11 +156,17 @@ def test_whom_a_service_sends_to_is_read_from_its_slices() -> None:
         for name, found in lists.items()
         for endpoints in found
     ]
+    found = behind([TAKEN[0], FREE[1], service("new", taken=False)], slices, pods)
+    assert found == {"web": Behind(1, 1), "web-canary": Behind(0, 2), "new": Behind(0, 0)}
+
+
+def test_only_services_that_can_come_to_send_to_all_pods_are_waited_for() -> None:
+    """Not that of an experiment, one without pods, one for other pods, a mere name."""
+    trial = {"metadata": {"name": "trial"}, "spec": {"selector": {"app": "web", "rollouts-pod-template-hash": "def"}}}
     blind = {"metadata": {"name": "blind"}, "spec": {}}
     other = {"metadata": {"name": "other"}, "spec": {"selector": {"app": "web", "tier": "back"}}}
-    services = [TAKEN[0], FREE[1], service("new", taken=False), blind, other]
-    found = behind(deployment(), services, slices, pods)
-    assert found == {"web": Behind(1, 1), "web-canary": Behind(0, 2), "new": Behind(0, 0)}
+    named = {"metadata": {"name": "named"}, "spec": {"selector": {"app": "web"}, "type": "ExternalName"}}
+    assert selecting(deployment(), [TAKEN[0], FREE[1], trial, blind, other, named]) == [TAKEN[0], FREE[1]]
 
 
 def test_what_stands_in_the_way_says_what_to_do() -> None:
