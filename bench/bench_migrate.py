@@ -13,7 +13,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -34,6 +34,7 @@ from shipway.kube.runtime.waiting import One, wait_until
 from tests.e2e.proxies import envoy
 from tests.fetch_clients import TOOLS
 from tests.kube.control_plane import ControlPlane, built_binary
+from tests.waiting import eventually
 
 COUNT = int(os.environ.get("BENCH_DEPLOYMENTS", "50"))
 RATE = float(os.environ.get("BENCH_RATE", "50"))
@@ -100,10 +101,11 @@ async def broken(client: Client, space: str, name: str) -> None:
 
 
 @asynccontextmanager
-async def process(*arguments: str, log: Path, stdout: int = PIPE) -> AsyncGenerator[Process, None]:
-    """Of a module, ended with the block."""
+async def process(*arguments: str, log: Path, is_read: bool = True) -> AsyncGenerator[Process, None]:
+    """Of a module, ended with the block. Its stdout is to be read, or goes where stderr goes."""
     with log.open("wb") as said:
-        one = await asyncio.create_subprocess_exec(sys.executable, "-m", *arguments, stdout=stdout, stderr=said)
+        out = PIPE if is_read else said
+        one = await asyncio.create_subprocess_exec(sys.executable, "-m", *arguments, stdout=out, stderr=said)
     try:
         yield one
     finally:
@@ -152,11 +154,12 @@ async def migrated(client: Client, home: Path, kubeconfig: Path, traffic: tuple[
     engine = ("shipway.cli.main", "run", *where, "--engines", "rollouts", "--listen", "127.0.0.1:0")
     users = ("bench.steady_load", str(port), str(RATE), *map(host_of, names))
     order = ("rollout", "migrate", "-l", "team=bench", "-f", str(home / "strategy.yaml"), "--at-once", str(AT_ONCE))
-    async with (
-        process(*engine, "--cache", str(home / "cache"), log=home / "engine.log", stdout=DEVNULL),
-        process(*users, log=home / "users.log") as load,
-        asyncio.TaskGroup() as group,
-    ):
+    async with AsyncExitStack() as stack:
+        engine_log = home / "engine.log"
+        await stack.enter_async_context(process(*engine, "--cache", str(home / "cache"), log=engine_log, is_read=False))
+        await eventually(lambda: b"ready" in engine_log.read_bytes(), within=60)
+        load = await stack.enter_async_context(process(*users, log=home / "users.log"))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         await line_with(load, b"begun")
         if IS_BROKEN:
             group.create_task(broken(client, SPACE, names[0]))

@@ -9,7 +9,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shipway.api.crds import load_router_crds
@@ -73,21 +73,29 @@ async def envoy(
         flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
         async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
             tasks.append(group.create_task(files.follow()))
-            await _listens(port)
+            await _listens(port, home / "envoy.log")
             yield port
             for task in tasks:
                 task.cancel()
 
 
-async def _listens(port: int) -> None:
-    """An Envoy listens once it knows every endpoint and route that it was told to wait for."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(ConnectionRefusedError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.02)
+async def _listens(port: int, log: Path) -> None:
+    """An Envoy listens once it knows every endpoint and route that it was told to wait for. RuntimeError: it never did."""
+    try:
+        async with asyncio.timeout(60):
+            while not await _is_taken(port):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise RuntimeError(f"Envoy does not listen: {log.read_text()[-2000:]}") from None
+
+
+async def _is_taken(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
 
 
 class EnvoyFiles:
