@@ -70,7 +70,7 @@ async def envoy(
         await files.synced()
         files.write()
         (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home, files.services)))
-        flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
+        flags = ("--concurrency", "2", "--disable-hot-restart", "-l", "warn")
         async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
             tasks.append(group.create_task(files.follow()))
             await _listens(port, home / "envoy.log")

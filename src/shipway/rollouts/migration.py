@@ -45,6 +45,7 @@ from shipway.rollouts.rollout.phase import client_phase
 from shipway.rollouts.rollout.spec import Invalid, parse
 from shipway.rollouts.why import why
 
+POD_TEMPLATE_HASH = "pod-template-hash"
 SERVICE_NAME = "kubernetes.io/service-name"
 """The label of an EndpointSlice that says whose it is."""
 
@@ -157,8 +158,8 @@ def back(seen: Seen) -> Step:
         if (status_of(deployment).get("availableReplicas") or 0) < wanted or not _is_observed(deployment):
             return Step("wait", f"waiting for {wanted} available pods of Deployment {name}")
         return _parted(seen, rollout)
-    if taken := _taken(seen):
-        return Step("free", f"Services {', '.join(map(name_of, taken))} send to all pods again", taken)
+    if held := held_services(seen):
+        return Step("free", f"Services {', '.join(map(name_of, held))} send to all pods again", held)
     if seen.made:
         if late := _late(seen):
             return late
@@ -172,14 +173,9 @@ def _parted(seen: Seen, rollout: Obj) -> Step:
     if STRATEGY_BEFORE not in annotations_of(rollout):
         return Step("let-go", f"Rollout {name} lets go of its Services and routes", (rollout,))
     is_observed = status_of(rollout).get("observedGeneration") == str(generation_of(rollout))
-    if not is_observed or annotations_of(rollout).get(REACHES) or _taken(seen):
+    if not is_observed or annotations_of(rollout).get(REACHES) or held_services(seen):
         return Step("wait", f"waiting until Rollout {name} has let go of its Services and routes")
     return _late(seen) or Step("leave", f"Rollout {name} goes, with its pods", (rollout,))
-
-
-def _taken(seen: Seen) -> tuple[Obj, ...]:
-    """The Services that the Rollout holds, or held."""
-    return tuple(one for one in seen.services if annotations_of(one).get(MANAGED_BY) == name_of(seen.deployment))
 
 
 def _late(seen: Seen) -> Step | None:
@@ -229,6 +225,22 @@ def behind(services: Iterable[Obj], slices: Iterable[Obj], pods: Sequence[Obj]) 
     others = {name_of(pod) for pod in pods} - theirs
     found = {name_of(service): ready[name_of(service)] for service in services}
     return {name: Behind(len(there & others), len(there & theirs)) for name, there in found.items()}
+
+
+def held_services(seen: Seen) -> tuple[Obj, ...]:
+    """The Services that the Rollout holds, or held."""
+    return tuple(one for one in seen.services if annotations_of(one).get(MANAGED_BY) == name_of(seen.deployment))
+
+
+def leading_nowhere(seen: Seen) -> list[Obj]:
+    """Services that select pods of the Deployment by the hash that it gives them, once it has none."""
+    worn = labels_of(spec_of(seen.deployment).get("template") or {})
+    found: list[Obj] = []
+    for service in seen.services:
+        selector: dict[str, str] = dict(spec_of(service).get("selector") or {})
+        if selector.pop(POD_TEMPLATE_HASH, "") and matches_labels(selector, worn) and not replicas_of(seen.deployment):
+            found.append(service)
+    return found
 
 
 def service_names_of(rollout: Obj) -> tuple[str, ...]:
