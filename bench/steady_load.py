@@ -1,8 +1,8 @@
 """`python -m bench.steady_load PORT RATE HOST …`: users who ask each host RATE times a second, until SIGTERM.
 
 A request is begun when it is due, whether or not those before it are answered, on a free one of the connections to its host; of
-these there are no more than CONNECTIONS. What finds none, and what is more than a second late, is not asked: a machine that
-cannot keep the pace shows in what was reached. Prints one JSON object, `Told`.
+these there are no more than CONNECTIONS. What is not begun within a second is not asked: a machine that cannot keep the pace
+shows in what was reached. Times count from when a request was due. Prints one JSON object, `Told`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ CONNECTIONS = 16
 
 
 class Told(Struct):
-    """What came of it. `failed`: by what happened ("503", "refused", "lost", "late"); `by`: answers by their X-Version."""
+    """What came of it. `failed`: statuses but 200, "refused", "lost", "late"; `by`: answers by their X-Version."""
 
     requests: int
     requests_per_s: float
@@ -47,6 +47,7 @@ class Load:
         self._requests = [f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for host in hosts]
         self._free: list[list[Asking]] = [[] for _ in hosts]
         self._open = [set[Asking]() for _ in hosts]
+        self._due = [deque[float]() for _ in hosts]
         self._asked: deque[tuple[float, Asking]] = deque()
         self._took = array("d")
         self._seconds = self._longest = 0.0
@@ -61,11 +62,13 @@ class Load:
                 self._longest, last = max(self._longest, now - last), now
                 due = max(due, now - MOST_BEHIND_SECONDS)
                 while due <= now:
-                    self._ask(number % len(self._requests), now, group)
+                    self._ask(number % len(self._requests), due, group)
                     number, due = number + 1, due + self._apart
                 self._give_up(now)
                 await self._clock.sleep(max(TICK_SECONDS, due - now))
             self._seconds = self._clock.elapsed() - begun
+            for waiting in self._due:
+                waiting.clear()
         while self._asked:
             self._give_up(self._clock.elapsed())
             await self._clock.sleep(TICK_SECONDS)
@@ -82,19 +85,37 @@ class Load:
         self._took.append(self._clock.elapsed() - since)
         self.by[version] += 1
 
-    def _ask(self, host: int, now: float, group: asyncio.TaskGroup) -> None:
-        free = self._free[host]
-        if free:
-            self._ask_on(free.pop(), now)
+    def freed(self, one: "Asking", host: int) -> None:
+        """A connection may be used again."""
+        waiting, now = self._due[host], self._clock.elapsed()
+        while waiting and waiting[0] < now - MOST_BEHIND_SECONDS:
+            waiting.popleft()
+        if waiting:
+            self._ask_on(one, waiting.popleft())
+        else:
+            self._free[host].append(one)
+
+    def lost(self, one: "Asking", host: int) -> None:
+        """A connection is none any more."""
+        self._open[host].discard(one)
+        if one in self._free[host]:
+            self._free[host].remove(one)
+
+    def _ask(self, host: int, due: float, group: asyncio.TaskGroup) -> None:
+        if free := self._free[host]:
+            self._ask_on(free.pop(), due)
         elif len(self._open[host]) < CONNECTIONS:
-            one = Asking(self, self._requests[host], free, self._open[host])
-            group.create_task(self._ask_anew(one, now))
+            one = Asking(self, self._requests[host], host)
+            self._open[host].add(one)
+            group.create_task(self._ask_anew(one, due))
+        else:
+            self._due[host].append(due)
 
-    def _ask_on(self, one: "Asking", now: float) -> None:
-        self._asked.append((now, one))
-        one.ask(now)
+    def _ask_on(self, one: "Asking", due: float) -> None:
+        self._asked.append((due, one))
+        one.ask(due)
 
-    async def _ask_anew(self, one: "Asking", now: float) -> None:
+    async def _ask_anew(self, one: "Asking", due: float) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", self._port)
@@ -102,7 +123,7 @@ class Load:
             self.failed["late" if isinstance(error, TimeoutError) else "refused"] += 1
             one.connection_lost(None)
         else:
-            self._ask_on(one, now)
+            self._ask_on(one, due)
 
     def _give_up(self, now: float) -> None:
         """On what is late; forgets what has its answer."""
@@ -115,15 +136,13 @@ class Load:
 class Asking(asyncio.Protocol):
     """A connection with one request at a time; free again after its answer."""
 
-    def __init__(self, load: Load, request: bytes, free: list["Asking"], everyone: set["Asking"]) -> None:
+    def __init__(self, load: Load, request: bytes, host: int) -> None:
         self._load = load
         self._request = request
-        self._free = free
-        self._everyone = everyone
+        self._host = host
         self._read = b""
         self._since: float | None = None
         self._is_closed = False
-        everyone.add(self)
 
     def awaits(self, since: float) -> bool:
         """Whether what was asked then has no answer yet."""
@@ -133,8 +152,8 @@ class Asking(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def ask(self, now: float) -> None:
-        self._since = now
+    def ask(self, due: float) -> None:
+        self._since = due
         if self._is_closed:
             self._end("lost")
         else:
@@ -147,18 +166,16 @@ class Asking(asyncio.Protocol):
             return
         since, self._read = self._since, b""
         status = int(head[9:12])
-        if since is not None and 200 <= status < 500:
+        if since is not None and status == 200:
             self._since = None
             self._load.answered(since, _field(head, b"x-version").decode())
         else:
             self._end(str(status))
-        self._free.append(self)
+        self._load.freed(self, self._host)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closed = True
-        self._everyone.discard(self)
-        if self in self._free:
-            self._free.remove(self)
+        self._load.lost(self, self._host)
         self._end("lost")
 
     def give_up(self) -> None:
