@@ -1,6 +1,6 @@
 """Fifty live Deployments become Rollouts by one command, and every one is asked fifty times a second all the while.
 
-A real control plane, a real Envoy that knows the cluster's own HTTPRoutes and EndpointSlices, users who keep the pace, the
+A real control plane, two real Envoys that know the cluster's own HTTPRoutes and EndpointSlices, users who keep the pace, the
 engine and the command: processes of their own on one machine. Pods are sockets of one process (`bench.played_node`). The
 route of each leads to the two Services that its migration takes over, and the Rollout weighs it. What is wanted: the whole
 pace (2,500 requests a second), and none failed.
@@ -40,6 +40,7 @@ COUNT = int(os.environ.get("BENCH_DEPLOYMENTS", "50"))
 RATE = float(os.environ.get("BENCH_RATE", "50"))
 IS_BROKEN = os.environ.get("BENCH_BREAK") == "1"
 AT_ONCE = 4
+GATEWAYS = 2
 SPACE = "bench"
 CLOCK = SystemClock()
 STRATEGY = """
@@ -102,10 +103,12 @@ async def broken(client: Client, space: str, name: str) -> None:
 
 @asynccontextmanager
 async def process(*arguments: str, log: Path, is_read: bool = True) -> AsyncGenerator[Process, None]:
-    """Of a module, ended with the block. Its stdout is to be read, or goes where stderr goes."""
+    """Of a module, ended with the block. Its stdout is to be read, or goes where stderr goes. A session of its own: where Linux
+    shares the cores by sessions, each has a share as on a machine of its own."""
     with log.open("wb") as said:
         out = PIPE if is_read else said
-        one = await asyncio.create_subprocess_exec(sys.executable, "-m", *arguments, stdout=out, stderr=said)
+        command = (sys.executable, "-m", *arguments)
+        one = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=said, start_new_session=True)
     try:
         yield one
     finally:
@@ -142,17 +145,20 @@ async def run() -> dict[str, float]:
             node = process("bench.played_node", str(plane.kubeconfig), log=home / "node.log")
             await line_with(await stack.enter_async_context(node), READY_LINE.encode())
             await furnished(client, SPACE, names)
-            port = await stack.enter_async_context(envoy(str(program), client, SPACE, home, reached_at))
+            ports: list[int] = []
+            for number in range(GATEWAYS):
+                (at := home / f"gateway-{number}").mkdir()
+                ports.append(await stack.enter_async_context(envoy(str(program), client, SPACE, at, reached_at)))
             (home / "strategy.yaml").write_text(strategy(SPACE))
-            return await migrated(client, home, plane.kubeconfig, (port, names))
+            return await migrated(client, home, plane.kubeconfig, (ports, names))
 
 
-async def migrated(client: Client, home: Path, kubeconfig: Path, traffic: tuple[int, list[str]]) -> dict[str, float]:
-    """`traffic`: the port of the gateway, and whom the users ask."""
-    port, names = traffic
+async def migrated(client: Client, home: Path, kubeconfig: Path, traffic: tuple[list[int], list[str]]) -> dict[str, float]:
+    """`traffic`: the ports of the gateways, and whom the users ask."""
+    ports, names = traffic
     where = ("--kubeconfig", str(kubeconfig), "--namespace", SPACE)
     engine = ("shipway.cli.main", "run", *where, "--engines", "rollouts", "--listen", "127.0.0.1:0")
-    users = ("bench.steady_load", str(port), str(RATE), *map(host_of, names))
+    users = ("bench.steady_load", ",".join(map(str, ports)), str(RATE), *map(host_of, names))
     order = ("rollout", "migrate", "-l", "team=bench", "-f", str(home / "strategy.yaml"), "--at-once", str(AT_ONCE))
     async with AsyncExitStack() as stack:
         engine_log = home / "engine.log"

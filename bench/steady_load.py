@@ -1,4 +1,4 @@
-"""`python -m bench.steady_load PORT RATE HOST …`: users who ask each host RATE times a second, until SIGTERM.
+"""`python -m bench.steady_load PORT,… RATE HOST …`: users who ask each host RATE times a second, until SIGTERM.
 
 A request is begun when it is due, whether or not those before it are answered, on a free one of the connections to its host; of
 these there are no more than CONNECTIONS. What is not begun within a second is not asked: a machine that cannot keep the pace
@@ -36,13 +36,14 @@ class Told(Struct):
 
 
 class Load:
-    """Users of all hosts behind 127.0.0.1:`port`."""
+    """Users of all hosts behind 127.0.0.1, at any of the ports."""
 
-    def __init__(self, port: int, rate: float, hosts: list[str], clock: Clock) -> None:
+    def __init__(self, ports: list[int], rate: float, hosts: list[str], clock: Clock) -> None:
         self.failed = Counter[str]()
         self.by = Counter[str]()
         self._clock = clock
-        self._port = port
+        self._ports = ports
+        self._opened = 0
         self._apart = 1 / (rate * len(hosts))
         self._requests = [f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for host in hosts]
         self._free: list[list[Asking]] = [[] for _ in hosts]
@@ -116,9 +117,11 @@ class Load:
         one.ask(due)
 
     async def _ask_anew(self, one: "Asking", due: float) -> None:
+        self._opened += 1
+        port = self._ports[self._opened % len(self._ports)]
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", self._port)
+                await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", port)
         except OSError as error:
             self.failed["late" if isinstance(error, TimeoutError) else "refused"] += 1
             one.connection_lost(None)
@@ -194,14 +197,14 @@ def _field(head: bytes, name: bytes) -> bytes:
     return head.partition(b"\r\n" + name + b": ")[2].partition(b"\r\n")[0]
 
 
-async def main(port: int, rate: float, hosts: list[str]) -> None:
+async def main(ports: list[int], rate: float, hosts: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    load = Load(port, rate, hosts, SystemClock())
+    load = Load(ports, rate, hosts, SystemClock())
     print("begun", flush=True)
     await load.run(stop)
     print(msgspec.json.encode(load.told()).decode(), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
+    asyncio.run(main(list(map(int, sys.argv[1].split(","))), float(sys.argv[2]), sys.argv[3:]))

@@ -70,7 +70,7 @@ async def envoy(
         await files.synced()
         files.write()
         (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home, files.services)))
-        flags = ("--concurrency", "2", "--disable-hot-restart", "-l", "warn")
+        flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
         async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
             tasks.append(group.create_task(files.follow()))
             await _listens(port, home / "envoy.log")
@@ -86,7 +86,7 @@ async def _listens(port: int, log: Path) -> None:
             while not await _is_taken(port):
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise RuntimeError(f"Envoy does not listen: {log.read_text()[-2000:]}") from None
+        raise RuntimeError(f"Envoy does not listen: {log.read_text()[:2000]}") from None
 
 
 async def _is_taken(port: int) -> bool:

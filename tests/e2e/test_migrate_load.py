@@ -47,7 +47,7 @@ async def users(place: Place, program: str, home: Path) -> AsyncGenerator[Load, 
         await furnished(place.client, "shop", NAMES)
         home.mkdir()
         async with envoy(program, place.client, "shop", home, reached_at) as port:
-            load = Load(port, RATE, [host_of(name) for name in NAMES], CLOCK)
+            load = Load([port], RATE, [host_of(name) for name in NAMES], CLOCK)
             asking = group.create_task(load.run(stop))
             yield load
             stop.set()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from shipway.api.kinds import ANALYSIS_RUNS, EXPERIMENTS, HTTP_ROUTES, INGRESSES, SERVICES
 from shipway.assembly.migrating import LOOKS, look
 from shipway.base.clock import Clock
-from shipway.base.errors import NotFound
+from shipway.base.errors import Denied, NotFound
 from shipway.gitops.tree_details import network_of
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
@@ -62,7 +62,7 @@ def _owned(objs: Iterable[Obj], name: str) -> Iterable[Obj]:
 
 
 async def _all(client: Client, kind: Resource, namespace: str) -> list[Obj]:
-    """None of a kind that is not served."""
-    with suppress(NotFound):
+    """None of a kind that is not served, or that may not be listed: who migrates may see little more than workloads."""
+    with suppress(NotFound, Denied):
         return list((await client.list(kind, namespace)).items)
     return []
