@@ -69,7 +69,7 @@ async def envoy(
         tasks = [group.create_task(one.run()) for one in files.informers]
         await files.synced()
         files.write()
-        (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home, files.services)))
+        (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home)))
         flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
         async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
             tasks.append(group.create_task(files.follow()))
@@ -111,10 +111,6 @@ class EnvoyFiles:
         for one in self.informers:
             one.on_event(lambda old, new: self._news.set())
 
-    @property
-    def services(self) -> list[str]:
-        return [name_of(service) for service in self.informers[0].list()]
-
     async def synced(self) -> None:
         for one in self.informers:
             await one.synced.wait()
@@ -130,19 +126,20 @@ class EnvoyFiles:
         by_service: defaultdict[str, list[Obj]] = defaultdict(list)
         for one in slices.list():
             by_service[labels_of(one).get("kubernetes.io/service-name", "")].append(one)
-        for service in self.services:
-            self._put(f"{service}.json", self._endpoints(service, by_service[service]))
-        self._put("routes.json", _route_config(list(routes.list())))
+        services = sorted(map(name_of, self.informers[0].list()))
+        self._put("clusters.json", [self._cluster(service, by_service[service]) for service in services])
+        self._put("routes.json", [_route_config(list(routes.list()))])
 
-    def _put(self, name: str, resource: Obj) -> None:
-        text = json.dumps({"resources": [resource]})
+    def _put(self, name: str, resources: list[Obj]) -> None:
+        text = json.dumps({"resources": resources})
         if self._written.get(name) != text:
             unfinished = self._home / f".{name}"
             unfinished.write_text(text)
             os.replace(unfinished, self._home / name)
             self._written[name] = text
 
-    def _endpoints(self, service: str, slices: list[Obj]) -> Obj:
+    def _cluster(self, service: str, slices: list[Obj]) -> Obj:
+        """With its endpoints: a file of its own for these would cost a Service one of the few inotify instances of a user."""
         found = {
             (self._reached_at(address), port["port"])
             for one in slices
@@ -154,8 +151,9 @@ class EnvoyFiles:
         addresses = [
             {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in sorted(found)
         ]
-        kind = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-        return {"@type": kind, "cluster_name": service, "endpoints": [{"lb_endpoints": addresses}]}
+        load = {"cluster_name": service, "endpoints": [{"lb_endpoints": addresses}]}
+        kind = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+        return {"@type": kind, "name": service, "type": "STATIC", "connect_timeout": "2s", "load_assignment": load}
 
 
 def _route_config(routes: list[Obj]) -> Obj:
@@ -193,14 +191,10 @@ def _shares(rule: Obj) -> Obj:
     }
 
 
-def _bootstrap(port: int, home: Path, services: list[str]) -> Obj:
+def _bootstrap(port: int, home: Path) -> Obj:
     def file(name: str) -> Obj:
         return {"resource_api_version": "V3", "path_config_source": {"path": str(home / name)}}
 
-    clusters = [
-        {"name": name, "type": "EDS", "connect_timeout": "2s", "eds_cluster_config": {"eds_config": file(f"{name}.json")}}
-        for name in services
-    ]
     filters = "type.googleapis.com/envoy.extensions.filters"
     router = {"name": "router", "typed_config": {"@type": f"{filters}.http.router.v3.Router"}}
     manager = {
@@ -215,7 +209,8 @@ def _bootstrap(port: int, home: Path, services: list[str]) -> Obj:
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
     node = {"id": "test", "cluster": "test"}
-    return {"node": node, "static_resources": {"listeners": [listener], "clusters": clusters}}
+    known = {"cds_config": file("clusters.json")}
+    return {"node": node, "dynamic_resources": known, "static_resources": {"listeners": [listener]}}
 
 
 @asynccontextmanager
