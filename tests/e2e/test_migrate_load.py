@@ -27,6 +27,8 @@ from shipway.cli.rollout_migration import MigrateFlags
 from shipway.cli.session import Session
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import annotations_of, labels_of, name_of
+from shipway.kube.runtime.waiting import One, wait_until
+from shipway.rollouts.migration import STRATEGY_BEFORE
 from shipway.rollouts.rollout.names import HASH_LABEL
 from tests.e2e.places import CLOCK, Place
 from tests.e2e.proxies import envoy
@@ -55,9 +57,9 @@ async def users(place: Place, program: str, home: Path) -> AsyncGenerator[Load, 
             playing.cancel()
 
 
-async def migrated(place: Place, home: Path, **flags: bool) -> int:
+async def migrated(place: Place, home: Path, text: str = "", **flags: bool) -> int:
     path = home / "strategy.yaml"
-    path.write_text(strategy("shop"))
+    path.write_text(text or strategy("shop"))
     session = Session(place.client, CLOCK, "shop", "default")
     return await migrate_deployments(session, NAMES, MigrateFlags(strategy=path, timeout=90, **flags))
 
@@ -92,6 +94,22 @@ async def test_behind_a_weighted_route_no_request_fails_there_and_back_and_nothi
     assert (told.failed, told.by.keys()) == ({}, {"deployment", "rollout"})
     assert await everything(client) == before
     assert {f"{name}: of Rollout {name} is left: nothing" for name in NAMES} <= set(said)
+
+
+async def test_who_changes_his_mind_on_the_way_back_has_the_strategy_again(
+    place: Place, tmp_path: Path, program: Callable[[str], str]
+) -> None:
+    client, text = place.client, 'blueGreen: {activeService: "{name}", previewService: "{name}-canary"}'
+    async with users(place, program("envoy"), tmp_path / "envoy") as load:
+        assert await migrated(place, tmp_path, text) == 0
+        wanted = (await client.get(ROLLOUTS, "shop", "cart"))["spec"]["strategy"]
+        async with asyncio.TaskGroup() as group:
+            leaving = group.create_task(migrated(place, tmp_path, back=True))
+            await wait_until(client, One(ROLLOUTS, "shop", "cart"), lambda obj: STRATEGY_BEFORE in annotations_of(obj or {}))
+            leaving.cancel()
+        assert await migrated(place, tmp_path, text) == 0
+        assert (await client.get(ROLLOUTS, "shop", "cart"))["spec"]["strategy"] == wanted
+    assert load.told().failed == {}
 
 
 async def test_a_service_by_hand_for_the_time_of_the_migration_is_named_at_its_end(
