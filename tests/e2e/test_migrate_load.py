@@ -57,11 +57,11 @@ async def users(place: Place, program: str, home: Path) -> AsyncGenerator[Load, 
             playing.cancel()
 
 
-async def migrated(place: Place, home: Path, text: str = "", **flags: bool) -> int:
+async def migrated(place: Place, home: Path, text: str = "", *, back: bool = False) -> int:
     path = home / "strategy.yaml"
     path.write_text(text or strategy("shop"))
     session = Session(place.client, CLOCK, "shop", "default")
-    return await migrate_deployments(session, NAMES, MigrateFlags(strategy=path, timeout=90, **flags))
+    return await migrate_deployments(session, NAMES, MigrateFlags(strategy=path, timeout=90, back=back))
 
 
 async def everything(client: Client) -> dict[tuple[str, str], Any]:
