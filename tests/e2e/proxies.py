@@ -7,16 +7,19 @@ translate HTTPRoutes and EndpointSlices into the files that it watches, as a gat
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shipway.api.crds import load_router_crds
 from shipway.api.kinds import CRDS, ENDPOINT_SLICES, GATEWAYS, HTTP_ROUTES, SERVICES
+from shipway.base.clock import SystemClock
 from shipway.base.errors import Conflict
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, labels_of, name_of, spec_of
+from shipway.kube.runtime.informer import Informer
 from shipway.localcluster.apiserver.http import Identity, serve
 from shipway.localcluster.apiserver.server import ApiServer
 from tests.ports import free_port
@@ -50,81 +53,128 @@ async def running(log: Path, *command: str) -> AsyncGenerator[None, None]:
             await process.wait()
 
 
+def as_it_is(address: str) -> str:
+    """Of a pod, which can be reached at the address that the cluster knows."""
+    return address
+
+
 @asynccontextmanager
-async def envoy(program: str, client: Client, namespace: str, home: Path) -> AsyncGenerator[int, None]:
-    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens."""
+async def envoy(
+    program: str, client: Client, namespace: str, home: Path, reached_at: Callable[[str], str] = as_it_is
+) -> AsyncGenerator[int, None]:
+    """An Envoy that follows the HTTPRoutes of a namespace; the port on which it listens. `reached_at`: where a pod is."""
     port = free_port()
-    files = EnvoyFiles(client, namespace, home)
-    await files.write()
-    (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home, await files.services())))
-    flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
-    async with asyncio.TaskGroup() as group, running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
-        following = group.create_task(files.follow())
-        yield port
-        following.cancel()
+    files = EnvoyFiles(client, namespace, home, reached_at)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one.run()) for one in files.informers]
+        await files.synced()
+        files.write()
+        (home / "envoy.json").write_text(json.dumps(_bootstrap(port, home)))
+        flags = ("--concurrency", "1", "--disable-hot-restart", "-l", "warn")
+        async with running(home / "envoy.log", program, "-c", str(home / "envoy.json"), *flags):
+            tasks.append(group.create_task(files.follow()))
+            await _listens(port, home / "envoy.log")
+            yield port
+            for task in tasks:
+                task.cancel()
+
+
+async def _listens(port: int, log: Path) -> None:
+    """An Envoy listens once it knows every endpoint and route that it was told to wait for. RuntimeError: it never did."""
+    try:
+        async with asyncio.timeout(60):
+            while not await _is_taken(port):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise RuntimeError(f"Envoy does not listen: {log.read_text()[:2000]}") from None
+
+
+async def _is_taken(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
 
 
 class EnvoyFiles:
-    """Routes and endpoints as Envoy reads them. It takes a file when another is moved over it."""
+    """Routes and endpoints as Envoy reads them, written anew on each news. It takes a file when another is moved over it."""
 
-    def __init__(self, client: Client, namespace: str, home: Path) -> None:
-        self._client = client
-        self._namespace = namespace
+    def __init__(self, client: Client, namespace: str, home: Path, reached_at: Callable[[str], str]) -> None:
+        kinds = (SERVICES, ENDPOINT_SLICES, HTTP_ROUTES)
+        self.informers = [Informer(client, kind, clock=SystemClock(), namespace=namespace) for kind in kinds]
         self._home = home
+        self._reached_at = reached_at
         self._written: dict[str, str] = {}
+        self._news = asyncio.Event()
+        for one in self.informers:
+            one.on_event(lambda old, new: self._news.set())
 
-    async def services(self) -> list[str]:
-        return [name_of(service) for service in (await self._client.list(SERVICES, self._namespace)).items]
+    async def synced(self) -> None:
+        for one in self.informers:
+            await one.synced.wait()
 
     async def follow(self) -> None:
         while True:
-            await self.write()
-            await asyncio.sleep(0.02)
+            await self._news.wait()
+            self._news.clear()
+            self.write()
 
-    async def write(self) -> None:
-        slices = (await self._client.list(ENDPOINT_SLICES, self._namespace)).items
-        for service in await self.services():
-            self._put(f"{service}.json", _endpoints(service, slices))
-        routes = (await self._client.list(HTTP_ROUTES, self._namespace)).items
-        self._put("routes.json", _route_config(routes))
+    def write(self) -> None:
+        _, slices, routes = self.informers
+        by_service: defaultdict[str, list[Obj]] = defaultdict(list)
+        for one in slices.list():
+            by_service[labels_of(one).get("kubernetes.io/service-name", "")].append(one)
+        services = sorted(map(name_of, self.informers[0].list()))
+        self._put("clusters.json", [self._cluster(service, by_service[service]) for service in services])
+        self._put("routes.json", [_route_config(list(routes.list()))])
 
-    def _put(self, name: str, resource: Obj) -> None:
-        text = json.dumps({"resources": [resource]})
+    def _put(self, name: str, resources: list[Obj]) -> None:
+        text = json.dumps({"resources": resources})
         if self._written.get(name) != text:
             unfinished = self._home / f".{name}"
             unfinished.write_text(text)
             os.replace(unfinished, self._home / name)
             self._written[name] = text
 
-
-def _endpoints(service: str, slices: list[Obj]) -> Obj:
-    own = [one for one in slices if labels_of(one).get("kubernetes.io/service-name") == service]
-    found = {
-        (address, port["port"])
-        for one in own
-        for port in one.get("ports") or []
-        for endpoint in one.get("endpoints") or []
-        if dig(endpoint, "conditions", "ready")
-        for address in endpoint["addresses"]
-    }
-    addresses = [
-        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in sorted(found)
-    ]
-    kind = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-    return {"@type": kind, "cluster_name": service, "endpoints": [{"lb_endpoints": addresses}]}
+    def _cluster(self, service: str, slices: list[Obj]) -> Obj:
+        """With its endpoints: a file of its own for these would cost a Service one of the few inotify instances of a user."""
+        found = {
+            (self._reached_at(address), port["port"])
+            for one in slices
+            for port in one.get("ports") or []
+            for endpoint in one.get("endpoints") or []
+            if dig(endpoint, "conditions", "ready")
+            for address in endpoint["addresses"]
+        }
+        addresses = [
+            {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in sorted(found)
+        ]
+        load = {"cluster_name": service, "endpoints": [{"lb_endpoints": addresses}]}
+        kind = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+        return {"@type": kind, "name": service, "type": "STATIC", "connect_timeout": "2s", "load_assignment": load}
 
 
 def _route_config(routes: list[Obj]) -> Obj:
+    """Each host has the rules of its routes; a route without hosts is for all others."""
+    rules: defaultdict[str, list[Obj]] = defaultdict(list)
+    for route in routes:
+        for host in spec_of(route).get("hostnames") or ["*"]:
+            rules[host] += spec_of(route)["rules"]
+    hosts = [{"name": host, "domains": [host], "routes": _entries(found)} for host, found in sorted(rules.items())]
+    kind = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    return {"@type": kind, "name": "web", "virtual_hosts": hosts}
+
+
+def _entries(rules: list[Obj]) -> list[Obj]:
     """Rules with header matches come first, as the Gateway API demands of a more specific match."""
-    rules = [rule for route in routes for rule in spec_of(route)["rules"]]
     entries = [
         {"match": {"prefix": "/", "headers": [_header(one) for one in match.get("headers") or []]}, "route": _shares(rule)}
         for rule in rules
         for match in rule.get("matches") or [{}]
     ]
-    entries.sort(key=lambda entry: -len(entry["match"]["headers"]))
-    kind = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-    return {"@type": kind, "name": "web", "virtual_hosts": [{"name": "web", "domains": ["*"], "routes": entries}]}
+    return sorted(entries, key=lambda entry: -len(entry["match"]["headers"]))
 
 
 def _header(match: Obj) -> Obj:
@@ -134,17 +184,17 @@ def _header(match: Obj) -> Obj:
 
 
 def _shares(rule: Obj) -> Obj:
-    return {"weighted_clusters": {"clusters": [{"name": ref["name"], "weight": ref["weight"]} for ref in rule["backendRefs"]]}}
+    return {
+        "weighted_clusters": {
+            "clusters": [{"name": ref["name"], "weight": ref.get("weight", 1)} for ref in rule["backendRefs"]]
+        }
+    }
 
 
-def _bootstrap(port: int, home: Path, services: list[str]) -> Obj:
+def _bootstrap(port: int, home: Path) -> Obj:
     def file(name: str) -> Obj:
         return {"resource_api_version": "V3", "path_config_source": {"path": str(home / name)}}
 
-    clusters = [
-        {"name": name, "type": "EDS", "connect_timeout": "2s", "eds_cluster_config": {"eds_config": file(f"{name}.json")}}
-        for name in services
-    ]
     filters = "type.googleapis.com/envoy.extensions.filters"
     router = {"name": "router", "typed_config": {"@type": f"{filters}.http.router.v3.Router"}}
     manager = {
@@ -159,7 +209,8 @@ def _bootstrap(port: int, home: Path, services: list[str]) -> Obj:
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
     node = {"id": "test", "cluster": "test"}
-    return {"node": node, "static_resources": {"listeners": [listener], "clusters": clusters}}
+    known = {"cds_config": file("clusters.json")}
+    return {"node": node, "dynamic_resources": known, "static_resources": {"listeners": [listener]}}
 
 
 @asynccontextmanager

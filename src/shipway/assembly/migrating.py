@@ -1,16 +1,28 @@
 """Carries out the steps of a migration between a Deployment and a Rollout, until it is over."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from shipway.api.kinds import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, SERVICES
+from shipway.api.kinds import DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, ROLLOUTS, SERVICES
 from shipway.base.clock import Clock
 from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.gitops.annotations import TRACKING_ID
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.selectors import label_selector_of
-from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, metadata, name_of, spec_of
-from shipway.rollouts.migration import Seen, Step, obstacles, replicas_of
+from shipway.kube.objects.views import annotations_of, is_deleting, labels_of, metadata, name_of, spec_of, uid_of
+from shipway.rollouts.migration import (
+    SERVICE_NAME,
+    Behind,
+    Seen,
+    Step,
+    behind,
+    given_up,
+    obstacles,
+    replicas_of,
+    selecting,
+    taken_up,
+)
 from shipway.rollouts.rollout.leaving import freed
 from shipway.rollouts.rollout.names import HASH_LABEL
 
@@ -26,7 +38,12 @@ async def look(client: Client, namespace: str, name: str) -> Seen:
     sets = (await client.list(REPLICA_SETS, namespace, label_selector=str(selector))).items
     made = [one for one in sets if HASH_LABEL in labels_of(one) and _is_ours(one, name)]
     services = (await client.list(SERVICES, namespace)).items
-    return Seen(deployment, await _maybe(client, ROLLOUTS, namespace, name), services, made)
+    sent: dict[str, Behind] = {}
+    if leading := selecting(deployment, services):
+        theirs = f"{SERVICE_NAME} in ({','.join(map(name_of, leading))})"
+        slices = (await client.list(ENDPOINT_SLICES, namespace, label_selector=theirs)).items
+        sent = behind(leading, slices, (await client.list(PODS, namespace, label_selector=str(selector))).items)
+    return Seen(deployment, await _maybe(client, ROLLOUTS, namespace, name), services, made, sent)
 
 
 async def check(client: Client, seen: Seen, namespace: str, wanted: Obj) -> None:
@@ -77,14 +94,19 @@ async def _do(client: Client, place: tuple[str, str], step: Step) -> None:
         case "grow":
             deployment, taker = step.objs
             await client.patch(ROLLOUTS, namespace, name_of(taker), {"spec": {"replicas": replicas_of(deployment)}})
+        case "let-go":
+            await client.patch(ROLLOUTS, namespace, name_of(step.objs[0]), given_up(step.objs[0]))
+        case "hold":
+            await client.patch(ROLLOUTS, namespace, name_of(step.objs[0]), taken_up(step.objs[0]))
         case "leave":
-            await client.delete(ROLLOUTS, namespace, name_of(step.objs[0]), propagation="Orphan")
+            await client.delete(ROLLOUTS, namespace, name_of(step.objs[0]), uid=uid_of(step.objs[0]))
         case "free":
             for service in step.objs:
                 await client.patch(SERVICES, namespace, name_of(service), freed(service, rollout) or {})
         case "remove":
             for one in step.objs:
-                await client.delete(REPLICA_SETS, namespace, name_of(one))
+                with suppress(NotFound):  # who removes what has lost its owner may be faster
+                    await client.delete(REPLICA_SETS, namespace, name_of(one))
         case _:
             raise AssertionError(step.act)
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from msgspec import Struct
 
 from shipway.assembly.migrating import check, look, migrate
+from shipway.assembly.migration_leftovers import left_behind, needed_no_more
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError
 from shipway.cli.durations import Duration
 from shipway.cli.files import parsed
@@ -107,11 +108,27 @@ async def attempt(session: Session, planned: Plan, seconds: float, tell: Callabl
     next_step = back if planned.is_back else partial(there, wanted=planned.wanted)
     try:
         async with asyncio.timeout(seconds):
-            return await migrate(session.client, session.clock, (session.workload_namespace, planned.name), next_step, tell)
+            place = (session.workload_namespace, planned.name)
+            last = await migrate(session.client, session.clock, place, next_step, tell)
+            return await _cleared(session, planned, tell) if last.act == "done" else last
     except TimeoutError:
         return TookTooLong(f"{planned.name} was not there within {seconds:.0f} s: run the same command again")
     except ShipwayError as error:
         return error
+
+
+async def _cleared(session: Session, planned: Plan, tell: Callable[[str], None]) -> Step:
+    """Looks for what was left: the way back may leave nothing of the Rollout, the way there tells what leads nowhere now."""
+    place = (session.workload_namespace, planned.name)
+    if planned.is_back:
+        found = await left_behind(session.client, session.clock, place)
+        told = f"of Rollout {planned.name} is left: {', '.join(found) or 'nothing'}"
+    else:
+        nowhere = await needed_no_more(session.client, place)
+        found, told = [], f"leads to no pod any more: {', '.join(nowhere)}; delete what nobody needs" if nowhere else ""
+    if told:
+        tell(told)
+    return Step("stuck" if found else "done", told)
 
 
 def targets(flags: MigrateFlags, names: list[str]) -> list[Target]:
