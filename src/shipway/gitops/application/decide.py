@@ -18,7 +18,7 @@ from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.annotations import HOLD, KINDS, REFRESH
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.recording import recorded
-from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
+from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
 from shipway.gitops.application.syncing import Progress, progress
@@ -103,8 +103,8 @@ def _next(observed: Observed, now: Instant) -> Decision:
         idle,
         batches=draft.batches,
         asks=tuple(dict.fromkeys(asks)),
-        change=_change(observed, draft, now),
-        wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed)),
+        change=_change(observed, draft, now, refresh_change(observed, now)),
+        wake=_wake(observed, draft, now),
         notes=_notes(observed, draft),
         memo=draft.progress.before if draft.progress else {},
         refresh=asked_again(observed, now),
@@ -129,8 +129,9 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     # What this draft would like to do or ask next is for the next pass, which comes at once: no event may tell of our write
     # (an object that is being adopted is not ours yet, and so wakes nobody).
     goes_on = bool(draft.batches) or (draft.progress is not None and bool(draft.progress.asks))
-    wake = Instant(now) if goes_on else draft.wake
-    return Conclusion(change=_change(fresh, draft, now), wake=wake, notes=_notes(fresh, draft))
+    wake = Instant(now) if goes_on else _wake(seen, draft, now)
+    change = _change(fresh, draft, now, refreshed(fresh))  # only a decision asks, so only a decision says that we ask again
+    return Conclusion(change=change, wake=wake, notes=_notes(fresh, draft))
 
 
 def draft_of(observed: Observed, now: Instant) -> Draft:
@@ -243,11 +244,16 @@ def _intent(observed: Observed, target: Target | None) -> Obj:
     return {"metadata": {"annotations": {KINDS: text}}} if text else {}
 
 
-def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
-    """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
+def _wake(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
+    return _earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed))
+
+
+def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Change | None:
+    """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else.
+    `refresh`: the annotations of a client's wish to look at Git."""
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
-    annotations = {**refresh_change(observed, now), **_lifted(observed, now)}
+    annotations = {**refresh, **_lifted(observed, now)}
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     finalizers = _hook_finalizers(observed)

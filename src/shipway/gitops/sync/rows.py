@@ -70,7 +70,9 @@ def unknown_kind(ref: Ref) -> str:
 
 
 def with_phase(row: Obj, phase: str, message: str = "") -> Obj:
-    return {**row, "hookPhase": phase, **({"message": message} if message else {})}
+    """The row of what has ended. That of a hook says by its phase alone how, as Argo CD's does; "" leaves its message."""
+    status = "" if row.get("hookType") else row.get("status", "")
+    return {**row, "status": status, "hookPhase": phase, **({"message": message} if message else {})}
 
 
 def in_order(rows: Rows, tasks: Sequence[Task]) -> list[Obj]:
