@@ -21,7 +21,7 @@ from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
-from shipway.gitops.application.syncing import Progress, progress
+from shipway.gitops.application.syncing import Acted, Progress, progress
 from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -106,7 +106,7 @@ def _next(observed: Observed, now: Instant) -> Decision:
         change=_change(observed, draft, now, refresh_change(observed, now)),
         wake=_wake(observed, draft, now),
         notes=_notes(observed, draft),
-        memo=draft.progress.before if draft.progress else {},
+        memo=draft.progress.acted if draft.progress else Acted(),
         refresh=asked_again(observed, now),
     )
 
@@ -124,7 +124,7 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
         return _after_deleting(fresh, decision, outcomes, now)
     if not outcomes or not fresh.is_listed:
         return None
-    seen = recorded(fresh, outcomes, decision.memo or {})
+    seen = recorded(fresh, outcomes, decision.memo or Acted())
     draft = draft_of(seen, now)
     # What this draft would like to do or ask next is for the next pass, which comes at once: no event may tell of our write
     # (an object that is being adopted is not ours yet, and so wakes nobody).

@@ -35,6 +35,14 @@ AWAITING = "waiting until Git or the history gives it"
 KEEPING = "waiting for the manifests to be kept"
 
 
+class Acted(Struct, frozen=True):
+    """What a pass acts on, remembered until its outcomes are in: by then a watch may have told of them, and nothing would look
+    as if it had been to do. `before`: the live versions before the batches."""
+
+    tasks: tuple[Task, ...] = ()
+    before: Versions = {}
+
+
 class Progress(Struct, frozen=True):
     """`state`: the operationState to write. `is_over`: its final phase is in it, and the operation goes."""
 
@@ -44,8 +52,7 @@ class Progress(Struct, frozen=True):
     wake: Instant | None = None
     is_over: bool = False
     succeeded: bool = False
-    before: Versions = {}
-    """The live versions before the batches."""
+    acted: Acted = Acted()
 
 
 class Work(Struct, frozen=True):
@@ -197,7 +204,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
                 {**written, "message": RUNNING},
                 batches=batches(tasks, work.hand),
                 asks=tuple(ask for task in tasks if (ask := force_ask(task, work.hand))),
-                before=versions(tasks),
+                acted=Acted(tasks, versions(tasks)),
             )
         case Wait(message, until):
             return Progress({**written, "message": message}, wake=until)
