@@ -239,6 +239,21 @@ def test_the_ownership_of_another_tool_is_taken_over_unless_the_user_says_no(opt
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:hook.Skip")
+def test_an_object_that_no_sync_concerns_any_more_stays_as_it_is() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        skipped = annotated(service() | {"spec": {**service()["spec"], "type": "LoadBalancer"}}, hook="Skip")
+        await there.push([config(annotations={"edition": "2"}), skipped])
+        app = await there.synced()
+        assert (await there.user.get(SERVICES, "shop", "web"))["spec"]["type"] == "ClusterIP"
+        row = next(row for row in app["status"]["resources"] if row["kind"] == "Service")
+        assert "status" not in row and "requiresPruning" not in row
+
+    simulate(story, [config(), service()])
+
+
 WIDGET: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
 
 

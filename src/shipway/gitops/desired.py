@@ -63,6 +63,8 @@ class Prepared(Struct, frozen=True):
     content: str = ""
     deletion_hooks: tuple[Desired, ...] = ()
     """Hooks that run when the application is deleted; no sync applies them."""
+    skipped: frozenset[Ref] = frozenset()
+    """What Git has and no sync concerns (`hook: Skip`); where it is there, it stays as it is."""
 
     @property
     def everything(self) -> tuple[Desired, ...]:
@@ -94,10 +96,9 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
     deletion_hooks: list[Desired] = []
+    skipped: list[Ref] = []
     for obj, place in zip(rendered, places, strict=True):
         runs_at_deletion = DELETION_HOOKS.intersection(hook_types(obj))
-        if is_skipped(obj) and not runs_at_deletion:
-            continue
         ref = ref_of(obj)
         if terms.scope.leaves_out(ref.group, ref.kind, terms.cluster):
             told = f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings"
@@ -105,6 +106,9 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             continue
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
+        if is_skipped(obj) and not runs_at_deletion:
+            skipped.append(ref_of(ready))
+            continue
         if refusal := refusal_beyond(terms.reach, ready):
             raise InvalidInput(refusal)
         twice = _duplicate_key(ready)
@@ -127,7 +131,7 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
         found[identity] = desired
     warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
-    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks))
+    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks), frozenset(skipped))
 
 
 def refusal_beyond(reach: Reach, obj: Obj) -> str:

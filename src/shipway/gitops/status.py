@@ -58,7 +58,7 @@ def resource_row(item: Item) -> Obj:
         row["namespace"] = item.ref.namespace
     if item.is_hook:
         row["hook"] = True
-    else:
+    elif not item.is_skipped:
         row["status"] = item.state
     if item.requires_pruning:
         row["requiresPruning"] = True

@@ -359,7 +359,7 @@ class Observer:
         wanted = {one.ref for one in desired}
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
-        return compare(desired, mine, claims, context, judged)
+        return compare(desired, mine, claims, context, judged, target.prepared.skipped)
 
 
 def _asks(parts: Sequence[Target | Comparison | None], live: Sequence[Live], *others: Ask | None) -> tuple[Ask, ...]:

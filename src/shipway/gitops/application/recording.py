@@ -64,7 +64,7 @@ def _again(fresh: Observed, target: Target | None, comparison: Comparison | None
     claims = {item.ref: item.claims for item in comparison.items}
     wanted = {item.ref for item in comparison.items}
     known = tuple(one for one in live if ref_of(one.obj) in wanted)
-    return compare(target.prepared.objects, known, claims, fresh.context)
+    return compare(target.prepared.objects, known, claims, fresh.context, skipped=target.prepared.skipped)
 
 
 def _not_answered_yet(_: Ask) -> None:

@@ -74,7 +74,7 @@ def build_tasks(
             tasks += () if selected else [Task("hook", item, phase, wave_of(item.obj)) for phase in phases_of(item.obj)]
         elif item.desired is not None:
             tasks.append(Task("apply", item, "Sync", wave_of(item.obj)))
-        elif not item.is_hook:
+        elif item.requires_pruning:
             tasks.append(Task("prune", item, "Sync", wave_of(item.obj)))
     tasks = _pull_ahead(sorted(_mirror_prunes(tasks, options), key=_sort_key))
     return tuple(sorted(tasks, key=lambda task: (PHASES.index(task.phase), task.wave, task.kind != "prune")))
