@@ -281,6 +281,36 @@ def test_a_kind_that_an_earlier_wave_brings_is_waited_for_where_the_user_says_so
     simulate(story, [config(), hook("operator", "PreSync"), widget])
 
 
+@pytest.mark.parametrize(
+    ("api_version", "kind", "told"),
+    [
+        (
+            "example.com/v2",
+            "Widget",
+            'could not find version "v2" of example.com/Widget for requested resource shop/one. '
+            'Version "v1" of example.com/Widget is installed on the destination cluster.',
+        ),
+        ("wrong.group/v1", "Widget", 'Version "v1" of example.com/Widget is installed on the destination cluster.'),
+        ("example.com/v1", "Gadget", 'Gadget.example.com "" not found'),
+        ("wrong.group/v1", "Gadget", 'Make sure the "Gadget" CRD is installed on the destination cluster.'),
+    ],
+)
+def test_a_kind_or_version_that_is_not_there_fails_the_sync_before_anything_is_pruned(
+    api_version: str, kind: str, told: str
+) -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy()))
+        await there.synced()
+        await there.push([WIDGET | {"apiVersion": api_version, "kind": kind}])
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        assert told in rows(app)["one"]["message"]
+        await there.settle(5)
+        assert not await there.gone(CRDS, "", "widgets.example.com")
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), WIDGETS, WIDGET])
+
+
 @pytest.mark.compat("argocd:option.SkipDryRunOnMissingResource")
 def test_a_kind_that_never_comes_fails_the_sync_with_its_name() -> None:
     async def story(there: World) -> None:

@@ -50,6 +50,8 @@ class Desired(Struct, frozen=True):
     origin: str = ""
     ignored: tuple[str, ...] = ()
     is_client_side: bool = False
+    nearest: Resource | None = None
+    """What the cluster serves in its place: the kind at another version or in another group, else another kind of the group."""
 
 
 class Prepared(Struct, frozen=True):
@@ -121,6 +123,7 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             _digest(ready),
             place,
             is_client_side=bool(twice) or not _is_server_side(obj, terms),
+            nearest=resource if resource and resource.api_version != ready["apiVersion"] else None,
         )
         if runs_at_deletion:
             deletion_hooks.append(desired)

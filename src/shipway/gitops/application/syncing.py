@@ -183,7 +183,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     rows = read_rows(state)
     is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry)
+        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry or _does_more_than_write(work))
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:
@@ -214,6 +214,11 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _over(finish(written, "Succeeded", message, now), succeeded=True)
         case Done(_, message):
             return _ended(written, retry, "Failed", message, now)
+
+
+def _does_more_than_write(work: Work) -> bool:
+    """Whether something runs or goes before the first object is written, and would stay so if that were refused."""
+    return any(task.is_hook or (task.kind == "prune" and work.terms.prune) for task in work.tasks)
 
 
 def _is_partial(operation: Operation) -> bool:

@@ -107,7 +107,7 @@ def is_multi_step(tasks: Sequence[Task]) -> bool:
 
 def crd_of(task: Task, tasks: Sequence[Task]) -> Task | None:
     """The task that creates the definition of this task's kind."""
-    return next((other for other in tasks if defines(other.obj, task.obj)), None)
+    return next((other for other in tasks if other.kind != "prune" and defines(other.obj, task.obj)), None)
 
 
 def _is_selected(ref: Ref, selected: Sequence[SyncResource]) -> bool:
