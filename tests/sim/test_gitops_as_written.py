@@ -254,6 +254,28 @@ def test_an_object_that_no_sync_concerns_any_more_stays_as_it_is() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:destination.namespace", "argocd:status.conditions")
+@pytest.mark.parametrize("automated", [False, True])
+def test_an_object_that_is_in_no_namespace_is_told_and_nothing_is_synced(automated: bool) -> None:
+    async def story(there: World) -> None:
+        app = application(syncPolicy=policy() if automated else {})
+        del app["spec"]["destination"]["namespace"]
+        await there.user.create(APPLICATIONS, app if automated else {**app, "operation": {"sync": {}}})
+        app = await there.until(lambda app: dig(app, "status", "resources"))
+        found = [(one["type"], one["message"]) for one in app["status"]["conditions"]]
+        told = "Namespace for settings /v1, Kind=ConfigMap is missing."
+        assert found == [("InvalidSpecError", told)]
+        await there.settle(5)
+        state = (await there.app())["status"].get("operationState", {})
+        assert (state.get("phase"), state.get("message")) == (
+            (None, None) if automated else ("Error", f"InvalidSpecError: {told}")
+        )
+
+    placed = deployment("web")
+    placed["metadata"]["namespace"] = "shop"
+    simulate(story, [config(), placed])
+
+
 WIDGET: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
 
 

@@ -55,7 +55,7 @@ class Desired(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """All that one render wants. `warnings`: conditions (type, message) that stop nothing.
+    """All that one render wants. `warnings`: conditions (type, message); only InvalidSpecError stops a sync.
 
     `content` is the digest of all of it: two renders of equal content are one to automated sync.
     """
@@ -113,6 +113,8 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             continue
         if refusal := refusal_beyond(terms.reach, ready):
             raise InvalidInput(refusal)
+        if resource is not None and resource.namespaced and not namespace_of(ready):
+            warnings.append(("InvalidSpecError", f"Namespace for {ref.name} {_gvk(ready)} is missing."))
         twice = _duplicate_key(ready)
         if twice:
             warnings.append(("ClientSideApplyWarning", _twice_told(ready, twice, place)))
@@ -135,6 +137,12 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
     return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks), frozenset(skipped))
+
+
+def _gvk(obj: Obj) -> str:
+    """`apps/v1, Kind=Deployment`, as Go prints it."""
+    group, version = split_api_version(obj["apiVersion"])
+    return f"{group}/{version}, Kind={obj['kind']}"
 
 
 def refusal_beyond(reach: Reach, obj: Obj) -> str:

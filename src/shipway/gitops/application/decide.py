@@ -171,8 +171,7 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
 
 
 def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
-    refusal = next((message for kind, message in told(status) if kind == "InvalidSpecError"), "")
-    step = progress(observed, now, refusal)
+    step = progress(observed, now, _refusal(status))
     if step is None:
         return Draft(status, wake=grace_over(observed, now))
     intent = _intent(observed, observed.sync_target)
@@ -184,6 +183,11 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
     if step.succeeded:
         status = _remembered(observed, status, step.state, now)
     return Draft(status, root, step, step.batches, step.wake)
+
+
+def _refusal(status: Obj) -> str:
+    """Why the application may not be synced at all; "" where it may."""
+    return next((message for kind, message in told(status) if kind == "InvalidSpecError"), "")
 
 
 def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Obj:
@@ -203,7 +207,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     spec = observed.spec
     if spec is None or target.at is None or not is_automated(spec) or _lifted(observed, now):
         return draft
-    if target.stops or target.is_undecided:
+    if target.stops or target.is_undecided or _refusal(draft.status):
         return draft
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
