@@ -41,7 +41,7 @@ from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
-from shipway.gitops.operation import Begun, begin, history_entry
+from shipway.gitops.operation import Begun, begin, belongs, history_entry
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
@@ -86,7 +86,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
 
 
 def _next(observed: Observed, now: Instant) -> Decision:
-    if is_deleting(observed.app):
+    if _goes(observed):
         return _deletion(observed, now)
     idle = Decision(asks=observed.asks, watches=observed.watches, figures=_figures(observed))
     if not observed.has_project and _wants_default_project(observed):
@@ -111,6 +111,12 @@ def _next(observed: Observed, now: Instant) -> Decision:
     )
 
 
+def _goes(observed: Observed) -> bool:
+    """Whether it is being deleted. An operation that has begun comes to its end first, or is terminated, as in Argo CD."""
+    is_under_way = belongs(observed.state, observed.app.get("operation"))
+    return is_deleting(observed.app) and not (is_under_way and observed.stance.kind == "reconcile")
+
+
 def _figures(observed: Observed) -> tuple[tuple[str, float], ...]:
     count = observed.orphaned.count
     return () if count is None else ((ORPHANS, count),)
@@ -120,7 +126,7 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if fresh.stance.kind != "reconcile":
         return Conclusion()  # it was given away while we acted: what is written now is somebody else's
-    if is_deleting(fresh.app):
+    if _goes(fresh):
         return _after_deleting(fresh, decision, outcomes, now)
     if not outcomes or not fresh.is_listed:
         return None
@@ -282,7 +288,7 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
 def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:
     """What has to stand in the finalizers so that the deletion hooks in Git will run; None when it stands there."""
     target = observed.target
-    if target is None or not target.is_known:
+    if target is None or not target.is_known or is_deleting(observed.app):  # then none may be added any more
         return None
     return with_hook_finalizers(observed.app, target.prepared.deletion_hooks)
 
