@@ -21,7 +21,7 @@ from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
-from shipway.gitops.application.syncing import Acted, Progress, progress
+from shipway.gitops.application.syncing import Acted, Progress, permits_of, progress
 from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -166,8 +166,9 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
         sync["comparedTo"] = compared_to(observed.app, target.wanted)
     at = target.at if target else None
     if verdict.is_known and target is not None and at is not None and comparison is not None:
+        permits = permits_of(observed)
         sync = {**without(sync, REVISIONS), **at.revision_fields}
-        status["resources"] = resource_rows(comparison)
+        status["resources"] = resource_rows(comparison, lambda item: bool(permits(item)))
         status["summary"] = summary(comparison.items)
         status = {**without(status, SOURCE_TYPES), **target.type_fields}
         status["controllerNamespace"] = observed.settings.namespace

@@ -44,7 +44,7 @@ from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT
+from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
@@ -157,6 +157,7 @@ class Observer:
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
         live = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
+        live = _permitted(live, read.spec, spec)
         judgements = self._judgements[key]
         comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
         judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
@@ -360,6 +361,14 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged, target.prepared.skipped)
+
+
+def _permitted(live: tuple[Live, ...], project: ProjectSpec | None, spec: ApplicationSpec | None) -> tuple[Live, ...]:
+    """What the project prohibits is as if it were not there: not shown, not pruned, not deleted (Argo CD's rule)."""
+    if project is None or spec is None or permits_everything(project):
+        return live
+    name, where = spec.project or DEFAULT, spec.destination
+    return tuple(one for one in live if not refusal_of(project, name, ref_of(one.obj), one.resource.namespaced, where))
 
 
 def _asks(parts: Sequence[Target | Comparison | None], live: Sequence[Live], *others: Ask | None) -> tuple[Ask, ...]:

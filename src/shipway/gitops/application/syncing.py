@@ -15,7 +15,7 @@ from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
-from shipway.gitops.comparison import Comparison
+from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
@@ -265,13 +265,13 @@ def _over(state: Obj, *, succeeded: bool = False) -> Progress:
     return Progress(state, is_over=True, succeeded=succeeded)
 
 
-def permits_of(observed: Observed) -> Callable[[Task], str]:
-    """Why the project refuses an object."""
+def permits_of(observed: Observed) -> Callable[[Task | Item], str]:
+    """Why the project refuses an object; the namespace that a sync creates is no object of the application."""
     project, spec = observed.project, observed.spec
 
-    def permits(task: Task) -> str:
-        if project is None or spec is None or task.resource is None or task.kind == "namespace":
+    def permits(one: Task | Item) -> str:
+        if project is None or spec is None or one.resource is None or (isinstance(one, Task) and one.kind == "namespace"):
             return ""
-        return refusal_of(project, spec.project or DEFAULT, task.ref, task.resource.namespaced, spec.destination)
+        return refusal_of(project, spec.project or DEFAULT, one.ref, one.resource.namespaced, spec.destination)
 
     return permits

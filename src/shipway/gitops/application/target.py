@@ -282,7 +282,8 @@ def _with_nearest(prepared: Prepared, world: World, cluster: str) -> Prepared:
         return prepared
     served = world.served(cluster)
     return replace(
-        prepared, objects=tuple(one if one.resource else replace(one, nearest=_nearest(one, served)) for one in prepared.objects)
+        prepared,
+        objects=tuple(one if one.resource else replace(one, nearest=_nearest(one, served)) for one in prepared.objects),
     )
 
 

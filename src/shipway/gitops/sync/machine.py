@@ -142,7 +142,7 @@ def _settle(task: Task, rows: Rows) -> None:
     if task.is_hook and live.get("kind") == "Pod":
         phase = {"Succeeded": "Succeeded", "Failed": "Failed"}.get(status_of(live).get("phase", ""))
         if phase:
-            rows[task.row_key] = with_phase(row, phase, health.message if health else "")
+            rows[task.row_key] = with_phase(row, phase, health.message if health and phase == "Failed" else "")
     elif health is None or health.status == "Healthy":
         rows[task.row_key] = with_phase(row, "Succeeded", health.message if health and task.is_hook else "")
     elif health.status == "Degraded":
