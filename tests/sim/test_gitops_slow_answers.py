@@ -1,4 +1,4 @@
-"""A watch tells of a write before the server has answered it, as happens on real clusters: nothing that was done is forgotten."""
+"""A watch tells of a write before the server has answered it, as on real clusters: nothing that was done is forgotten."""
 
 import pytest
 

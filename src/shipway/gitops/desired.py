@@ -184,7 +184,7 @@ def _checked(obj: Obj, index: int, place: str) -> Obj:
     where = f"{place}: {obj.get('kind') or 'object'}" if place else f"object {index + 1} ({obj.get('kind') or 'no kind'})"
     if not obj.get("apiVersion") or not obj.get("kind"):
         raise InvalidInput(f"{where} has no apiVersion or kind: every manifest needs both")
-    if not isinstance(meta, dict) or not (meta.get("name") or (meta.get("generateName") and is_hook(obj))):
+    if not isinstance(meta, dict) or not (meta.get("name") or is_hook(obj)):
         raise InvalidInput(f"{where} has no metadata.name: give it one")
     annotations = meta.get("annotations") or {}
     if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
