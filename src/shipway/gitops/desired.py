@@ -76,13 +76,15 @@ class Prepared(Struct, frozen=True):
 class Terms(Struct, frozen=True):
     """For which application objects are made ready, and into which namespace. `validates`: fields that nobody knows are an
     error (the server's); otherwise they are dropped. `server_side`: applied by the server, unless an object says otherwise.
-    `scope`: which kinds are left out, and which label objects get."""
+    `scope`: which kinds are left out, and which label objects get. `keeps_namespace`: the namespace itself stays, whether or
+    not Git has it."""
 
     instance: str
     namespace: str = ""
     validates: bool = True
     server_side: bool = True
     scope: Scope = Scope()
+    keeps_namespace: bool = False
     cluster: str = ""
     """Where the objects belong, as `Resource.cluster` says it."""
     reach: Reach = EVERYWHERE
@@ -98,7 +100,7 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
     deletion_hooks: list[Desired] = []
-    skipped: list[Ref] = []
+    skipped = [Ref("", "Namespace", "", terms.namespace)] if terms.keeps_namespace else []
     for obj, place in zip(rendered, places, strict=True):
         runs_at_deletion = DELETION_HOOKS.intersection(hook_types(obj))
         ref = ref_of(obj)

@@ -156,11 +156,9 @@ class Observer:
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
-        live = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
-        live = _permitted(live, read.spec, spec)
-        judgements = self._judgements[key]
-        comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
-        judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
+        found = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
+        live = _permitted(found, read.spec, spec)
+        comparison = self._judged(key, world, target, live, context) if is_listed else None
         is_other = is_listed and sync_target is not target
         sync_comparison = self._compare(world, sync_target, live, context, judge) if is_other else comparison
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
@@ -245,6 +243,7 @@ class Observer:
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
             scope=self._installation.said(world).scope,
+            keeps_namespace=bool(spec.sync_policy and spec.sync_policy.managed_namespace_metadata),
             cluster=cluster_of(spec),
             reach=place.reach,
         )
@@ -344,6 +343,15 @@ class Observer:
         itself = (replace(found.pop(me), own_health=None, is_judged=False),) if is_here else ()
         said = self._installation.said(world).said
         return (*(_scripted(one, said, world) for one in found.values()), *(one for one in itself if me in wanted))
+
+    def _judged(
+        self, key: ObjectKey, world: World, target: Target | None, live: Sequence[Live], context: Context
+    ) -> Comparison | None:
+        """As `_compare`, with what is remembered of the judgements of earlier passes."""
+        judgements = self._judgements[key]
+        comparison = self._compare(world, target, live, context, judgements.judge)
+        judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
+        return comparison
 
     def _compare(
         self,
