@@ -1,15 +1,16 @@
-"""A client asks for a look at Git at the worst moment: while a pass is acting."""
+"""Git is looked at at the worst moment, or gives nothing at all."""
 
 import pytest
 
 from shipway.api.kinds import APPLICATIONS, JOBS
 from shipway.base.clock import Clock
+from shipway.base.errors import InvalidInput
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import annotations_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.gitops_objects import config, hook
-from tests.sim.gitops_world import application, end_job, world
+from tests.sim.gitops_world import World, application, condition_types, end_job, simulate, world
 
 WISH = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
 
@@ -52,3 +53,14 @@ def test_a_refresh_that_is_asked_for_while_a_hook_is_tidied_up_is_done() -> None
             assert not await there.gone(JOBS, "shop", "migrate")
 
     run_in_virtual_time(main())
+
+
+def test_an_application_that_was_never_rendered_is_not_unhealthy() -> None:
+    """Nothing of it is live, so nothing is wrong with it; its sync state is what nobody knows."""
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert (app["status"]["sync"]["status"], app["status"]["health"]["status"]) == ("Unknown", "Healthy")
+
+    simulate(story, InvalidInput("garbage: app path does not exist"))

@@ -162,8 +162,9 @@ def test_replace_drops_what_others_added() -> None:
         await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red", "extra": "x"}})
         await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
         await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
-        await there.synced()
+        app = await there.synced()
         assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "blue"}
+        assert rows(app)["settings"]["message"] == "configmap/settings replaced"
 
     simulate(story, [config()])
 
