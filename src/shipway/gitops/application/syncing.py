@@ -13,6 +13,7 @@ from shipway.api.application import Operation, Retry
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
+from shipway.gitops.application.target import Target
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.comparison import Comparison, Item
@@ -244,8 +245,17 @@ def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: I
         return _over(finish(state, "Failed", str(state.get("message", "")).split(". Retrying")[0], now))
     if now < due:
         return Progress(state, wake=due)
-    newest = tracked.at if retry.refresh and tracked else None
+    newest = tracked.at if retry.refresh and tracked and _has_branches_of(observed.sync_target, tracked) else None
     return Progress(restarted(state, newest), wake=now)
+
+
+def _has_branches_of(mine: Target | None, tracked: Target) -> bool:
+    """Whether the newest commits of the one are those of the other. Not where the sources were changed since the operation."""
+
+    def branches(target: Target) -> list[tuple[object, object]]:
+        return [(source.get("repoURL"), source.get("targetRevision")) for source in target.wanted.sources]
+
+    return mine is not None and branches(mine) == branches(tracked)
 
 
 def _is_outdated(observed: Observed) -> bool:
