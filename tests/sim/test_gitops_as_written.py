@@ -239,6 +239,43 @@ def test_the_ownership_of_another_tool_is_taken_over_unless_the_user_says_no(opt
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:hook.Skip")
+def test_an_object_that_no_sync_concerns_any_more_stays_as_it_is() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        skipped = annotated(service() | {"spec": {**service()["spec"], "type": "LoadBalancer"}}, hook="Skip")
+        await there.push([config(annotations={"edition": "2"}), skipped])
+        app = await there.synced()
+        assert (await there.user.get(SERVICES, "shop", "web"))["spec"]["type"] == "ClusterIP"
+        row = next(row for row in app["status"]["resources"] if row["kind"] == "Service")
+        assert "status" not in row and "requiresPruning" not in row
+
+    simulate(story, [config(), service()])
+
+
+@pytest.mark.compat("argocd:destination.namespace", "argocd:status.conditions")
+@pytest.mark.parametrize("automated", [False, True])
+def test_an_object_that_is_in_no_namespace_is_told_and_nothing_is_synced(automated: bool) -> None:
+    async def story(there: World) -> None:
+        app = application(syncPolicy=policy() if automated else {})
+        del app["spec"]["destination"]["namespace"]
+        await there.user.create(APPLICATIONS, app if automated else {**app, "operation": {"sync": {}}})
+        app = await there.until(lambda app: dig(app, "status", "resources"))
+        found = [(one["type"], one["message"]) for one in app["status"]["conditions"]]
+        told = "Namespace for settings /v1, Kind=ConfigMap is missing."
+        assert found == [("InvalidSpecError", told)]
+        await there.settle(5)
+        state = (await there.app())["status"].get("operationState", {})
+        assert (state.get("phase"), state.get("message")) == (
+            (None, None) if automated else ("Error", f"InvalidSpecError: {told}")
+        )
+
+    placed = deployment("web")
+    placed["metadata"]["namespace"] = "shop"
+    simulate(story, [config(), placed])
+
+
 WIDGET: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
 
 
@@ -264,6 +301,36 @@ def test_a_kind_that_an_earlier_wave_brings_is_waited_for_where_the_user_says_so
         assert rows(app)["one"]["message"] == "widget.example.com/one created"
 
     simulate(story, [config(), hook("operator", "PreSync"), widget])
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "told"),
+    [
+        (
+            "example.com/v2",
+            "Widget",
+            'could not find version "v2" of example.com/Widget for requested resource shop/one. '
+            'Version "v1" of example.com/Widget is installed on the destination cluster.',
+        ),
+        ("wrong.group/v1", "Widget", 'Version "v1" of example.com/Widget is installed on the destination cluster.'),
+        ("example.com/v1", "Gadget", 'Gadget.example.com "" not found'),
+        ("wrong.group/v1", "Gadget", 'Make sure the "Gadget" CRD is installed on the destination cluster.'),
+    ],
+)
+def test_a_kind_or_version_that_is_not_there_fails_the_sync_before_anything_is_pruned(
+    api_version: str, kind: str, told: str
+) -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy()))
+        await there.synced()
+        await there.push([WIDGET | {"apiVersion": api_version, "kind": kind}])
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        assert told in rows(app)["one"]["message"]
+        await there.settle(5)
+        assert not await there.gone(CRDS, "", "widgets.example.com")
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), WIDGETS, WIDGET])
 
 
 @pytest.mark.compat("argocd:option.SkipDryRunOnMissingResource")

@@ -75,6 +75,29 @@ def test_a_hook_that_fails_is_told_and_tried_anew() -> None:
     simulate(story, [config(), hook("tidy", "PostDelete")])
 
 
+@pytest.mark.compat("argocd:finalizer.resources", "argocd:operation.terminate")
+@pytest.mark.parametrize("terminated", [False, True])
+def test_an_operation_that_runs_comes_to_its_end_before_anything_goes(terminated: bool) -> None:
+    async def story(there: World) -> None:
+        app = doomed(RESOURCES)
+        app["spec"]["syncPolicy"] = {}
+        await there.user.create(APPLICATIONS, {**app, "operation": {"sync": {}}})
+        await there.until(lambda app: "completion of hook" in dig(app, "status", "operationState", "message", default=""))
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await there.settle(30)
+        assert dig(await there.app(), "status", "operationState", "phase") == "Running"
+        assert not await there.gone(CONFIG_MAPS, "shop", "settings")
+        if terminated:
+            state = {"status": {"operationState": {"phase": "Terminating"}}}
+            await there.user.patch(APPLICATIONS, "argocd", "shop", state)
+        else:
+            await end_job(there, "check")
+        await gone(there)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [config(), hook("check", "PostSync")])
+
+
 @pytest.mark.compat("argocd:finalizer.hooks")
 def test_finalizers_follow_the_hooks_in_git() -> None:
     async def story(there: World) -> None:

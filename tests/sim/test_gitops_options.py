@@ -7,7 +7,7 @@ import pytest
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, SERVICES
 from shipway.base.clock import parse_rfc3339, rfc3339
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import dig, is_deleting
 from tests.sim.gitops_objects import config, deployment, hook, service
 from tests.sim.gitops_world import World, application, condition_types, rows, simulate
 
@@ -223,3 +223,21 @@ def test_a_user_may_ask_for_client_side_apply() -> None:
     web = service()
     web["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "ServerSideApply=true"}
     simulate(story, [config(), web])
+
+
+@pytest.mark.compat("argocd:spec.syncPolicy.managedNamespaceMetadata")
+def test_a_namespace_that_leaves_git_for_the_policy_is_not_pruned() -> None:
+    """Its whole content would go along."""
+    namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        managed = {"spec": {"syncPolicy": {"managedNamespaceMetadata": {"labels": {"team": "a"}}}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", managed)
+        await there.push([config(annotations={"edition": "2"})])
+        await there.synced()
+        await there.settle(5)
+        assert not is_deleting(await there.user.get(NAMESPACES, "", "shop"))
+
+    simulate(story, [config(), namespace])

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS, SERVICES
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from tests.sim.gitops_objects import config
-from tests.sim.gitops_world import EPOCH, World, application, condition_types, simulate
+from tests.sim.gitops_objects import config, service
+from tests.sim.gitops_world import EPOCH, REPO, World, application, condition_types, simulate
 
 
 def project(**spec: Any) -> Obj:
@@ -121,3 +121,51 @@ def test_an_application_in_a_namespace_of_its_team_is_synced_once_the_project_le
         assert "status" not in await there.app("stranger/shop"), "a namespace that is not served is left alone"
 
     simulate(story, [config()])
+
+
+def secret(called: str, kind: str, **data: str) -> Obj:
+    meta = {"name": called, "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": kind}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data}
+
+
+@pytest.mark.compat("argocd:project.scoped")
+def test_a_project_may_use_the_repositories_and_clusters_that_are_its_own() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APP_PROJECTS, project(sourceRepos=[], destinations=[]))
+        await there.user.create(APPLICATIONS, application(project="team"))
+        app = await there.until(lambda app: "InvalidSpecError" in condition_types(app))
+        assert {condition["message"].split(" ")[1] for condition in app["status"]["conditions"]} == {"repo", "destination"}
+        await there.user.create(SECRETS, secret("repo", "repository", url=REPO, project="team"))
+        here = {"server": "https://kubernetes.default.svc", "name": "in-cluster", "project": "team"}
+        await there.user.create(SECRETS, secret("here", "cluster", **here))
+        await there.synced()
+        await there.user.delete(SECRETS, "argocd", "repo")
+        await there.until(lambda app: "InvalidSpecError" in condition_types(app))
+
+    simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:project.namespaceResourceWhitelist", "argocd:finalizer.resources")
+def test_what_a_project_prohibits_is_unknown_and_neither_pruned_nor_deleted() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(APP_PROJECTS, project())
+        app = application(project="team")
+        app["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+        await there.user.create(APPLICATIONS, app)
+        await there.synced()
+        no_services = {"spec": {"namespaceResourceBlacklist": [{"group": "", "kind": "Service"}]}}
+        await there.user.patch(APP_PROJECTS, "argocd", "team", no_services)
+        app = await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        assert {row["kind"]: row["status"] for row in app["status"]["resources"]} == {
+            "ConfigMap": "Synced",
+            "Service": "Unknown",
+        }
+        await there.push([config()])
+        app = await there.synced()
+        assert [row["kind"] for row in app["status"]["resources"]] == ["ConfigMap"]
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await there.until(lambda app: not app)
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        assert not await there.gone(SERVICES, "shop", "web")
+
+    simulate(story, [config(), service()])

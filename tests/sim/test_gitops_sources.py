@@ -220,6 +220,29 @@ def test_hooks_of_several_sources_take_their_names_from_the_first() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:hook.generateName")
+def test_a_hook_without_any_name_is_another_object_in_each_of_its_phases() -> None:
+    nameless = hook("", "PreSync,PostSync")
+    del nameless["metadata"]["name"]
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        for number, phase in enumerate(("presync", "postsync")):
+            app = await there.until(lambda app, number=number: len(hooks_in(app)) > number)
+            row = hooks_in(app)[number]
+            assert row["name"].startswith(f"{there.repository.head[:7]}-{phase}-")
+            assert row["hookType"].lower() == phase
+            await end_job(there, row["name"])
+        await there.synced()
+
+    simulate(story, [config(), nameless])
+
+
+def hooks_in(app: Obj) -> list[Obj]:
+    rows = dig(app, "status", "operationState", "syncResult", "resources", default=[])
+    return sorted((row for row in rows if row.get("hookType")), key=lambda row: row["syncPhase"], reverse=True)
+
+
 def test_one_source_written_as_a_list_and_back_again_syncs_nothing_anew() -> None:
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application())

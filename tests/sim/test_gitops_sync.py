@@ -6,7 +6,7 @@ from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, NAME
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.sim.gitops_objects import CLAIMS, claim, config, deployment, hook, service
-from tests.sim.gitops_world import World, application, condition_types, end_job, rows, simulate
+from tests.sim.gitops_world import REPO, World, application, condition_types, end_job, rows, simulate
 
 
 @pytest.mark.compat("argocd:option.CreateNamespace", "argocd:wave")
@@ -162,8 +162,9 @@ def test_replace_drops_what_others_added() -> None:
         await there.user.patch(CONFIG_MAPS, "shop", "settings", {"data": {"colour": "red", "extra": "x"}})
         await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
         await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}}})
-        await there.synced()
+        app = await there.synced()
         assert (await there.user.get(CONFIG_MAPS, "shop", "settings"))["data"] == {"colour": "blue"}
+        assert rows(app)["settings"]["message"] == "configmap/settings replaced"
 
     simulate(story, [config()])
 
@@ -339,5 +340,25 @@ def test_a_retry_takes_the_newest_commit_where_the_client_says_so(refresh: bool)
         assert (state["phase"], state["syncResult"]["revision"] == mended) == (
             ("Succeeded", True) if refresh else ("Failed", False)
         )
+
+    simulate(story, [broken])
+
+
+@pytest.mark.compat("argocd:retry.refresh")
+def test_a_retry_takes_no_commit_of_a_source_that_came_after_its_operation() -> None:
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["containers"] = []
+
+    async def story(there: World) -> None:
+        there.add_repository("https://git.test/other.git", [config()])
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        retry = {"limit": 1, "backoff": {"duration": "10s"}, "refresh": True}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {}, "retry": retry}})
+        await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 1)
+        other = {"spec": {"source": {"repoURL": "https://git.test/other.git"}}}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", other)
+        app = await there.until(lambda app: "operation" not in app, seconds=300)
+        result = app["status"]["operationState"]["syncResult"]
+        assert (result["source"]["repoURL"], result["revision"]) == (REPO, there.repository.head)
 
     simulate(story, [broken])

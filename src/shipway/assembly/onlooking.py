@@ -164,8 +164,8 @@ class _Supposed:
     def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
         return self._world.has_discovered(cluster, reach)
 
-    def served(self) -> tuple[Resource, ...]:
-        return self._world.served()
+    def served(self, cluster: str = "") -> tuple[Resource, ...]:
+        return self._world.served(cluster)
 
     def answer(self, ask: Ask) -> Answer | None:
         return self._world.answer(ask)

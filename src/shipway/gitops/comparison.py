@@ -4,7 +4,7 @@ Pure over what `observe` gathered. The result is a tuple of `Item`s, in the orde
 questions that still have to be answered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -61,6 +61,8 @@ class Item(Struct, frozen=True):
     is_pending: bool = False
     drifts: tuple[Drift, ...] = ()
     is_hook: bool = False
+    is_skipped: bool = False
+    """Git has it and says that no sync concerns it: it is neither applied nor pruned, and not compared."""
     shared_with: str = ""
     """Another application that tracks the live object."""
 
@@ -79,7 +81,7 @@ class Item(Struct, frozen=True):
 
     @property
     def requires_pruning(self) -> bool:
-        return self.desired is None and not self.is_hook
+        return self.desired is None and not (self.is_hook or self.is_skipped)
 
     @property
     def is_going(self) -> bool:
@@ -89,7 +91,7 @@ class Item(Struct, frozen=True):
     @property
     def counts(self) -> bool:
         """Whether it can make the application OutOfSync."""
-        if self.is_hook:
+        if self.is_hook or self.is_skipped:
             return False
         return not (self.requires_pruning and "IgnoreExtraneous" in comma_list(annotations_of(self.obj), COMPARE_OPTIONS))
 
@@ -128,8 +130,9 @@ def compare(
     claims: Mapping[Ref, tuple[Claim, ...]],
     context: Context,
     judged: Judge = judge,
+    skipped: Collection[Ref] = (),
 ) -> Comparison:
-    """`live`: what the application tracks, and what is there under a name that Git wants."""
+    """`live`: what the application tracks, and what is there under a name that Git wants. `skipped`: see `Prepared`."""
     by_ref = {ref_of(one.obj): one for one in live}
     held = _with_own_claims(desired, claims)
     items: list[Item] = []
@@ -147,7 +150,7 @@ def compare(
         state: SyncState = "Synced" if judgement.verdict == "Synced" else "OutOfSync"
         other = _other_tracker(there, context.instance)
         items.append(Item(want.ref, want, there, hands, state, pending, judgement.drifts, shared_with=other))
-    items += [Item(ref, None, one, is_hook=is_hook(one.obj)) for ref, one in by_ref.items()]
+    items += [Item(ref, None, one, is_hook=is_hook(one.obj), is_skipped=ref in skipped) for ref, one in by_ref.items()]
     return Comparison(tuple(items), tuple(asks))
 
 

@@ -50,10 +50,12 @@ class Desired(Struct, frozen=True):
     origin: str = ""
     ignored: tuple[str, ...] = ()
     is_client_side: bool = False
+    nearest: Resource | None = None
+    """What the cluster serves in its place: the kind at another version or in another group, else another kind of the group."""
 
 
 class Prepared(Struct, frozen=True):
-    """All that one render wants. `warnings`: conditions (type, message) that stop nothing.
+    """All that one render wants. `warnings`: conditions (type, message); only InvalidSpecError stops a sync.
 
     `content` is the digest of all of it: two renders of equal content are one to automated sync.
     """
@@ -63,6 +65,8 @@ class Prepared(Struct, frozen=True):
     content: str = ""
     deletion_hooks: tuple[Desired, ...] = ()
     """Hooks that run when the application is deleted; no sync applies them."""
+    skipped: frozenset[Ref] = frozenset()
+    """What Git has and no sync concerns (`hook: Skip`); where it is there, it stays as it is."""
 
     @property
     def everything(self) -> tuple[Desired, ...]:
@@ -72,13 +76,15 @@ class Prepared(Struct, frozen=True):
 class Terms(Struct, frozen=True):
     """For which application objects are made ready, and into which namespace. `validates`: fields that nobody knows are an
     error (the server's); otherwise they are dropped. `server_side`: applied by the server, unless an object says otherwise.
-    `scope`: which kinds are left out, and which label objects get."""
+    `scope`: which kinds are left out, and which label objects get. `keeps_namespace`: the namespace itself stays, whether or
+    not Git has it."""
 
     instance: str
     namespace: str = ""
     validates: bool = True
     server_side: bool = True
     scope: Scope = Scope()
+    keeps_namespace: bool = False
     cluster: str = ""
     """Where the objects belong, as `Resource.cluster` says it."""
     reach: Reach = EVERYWHERE
@@ -94,10 +100,9 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
     times: Counter[Ref] = Counter()
     warnings: list[tuple[str, str]] = []
     deletion_hooks: list[Desired] = []
+    skipped = [Ref("", "Namespace", "", terms.namespace)] if terms.keeps_namespace else []
     for obj, place in zip(rendered, places, strict=True):
         runs_at_deletion = DELETION_HOOKS.intersection(hook_types(obj))
-        if is_skipped(obj) and not runs_at_deletion:
-            continue
         ref = ref_of(obj)
         if terms.scope.leaves_out(ref.group, ref.kind, terms.cluster):
             told = f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings"
@@ -105,8 +110,13 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             continue
         resource = resource_for(ref.group, ref.kind) or own_kinds.get((ref.group, ref.kind))
         ready = _ready(obj, terms, resource)
+        if is_skipped(obj) and not runs_at_deletion:
+            skipped.append(ref_of(ready))
+            continue
         if refusal := refusal_beyond(terms.reach, ready):
             raise InvalidInput(refusal)
+        if resource is not None and resource.namespaced and not namespace_of(ready):
+            warnings.append(("InvalidSpecError", f"Namespace for {ref.name} {_gvk(ready)} is missing."))
         twice = _duplicate_key(ready)
         if twice:
             warnings.append(("ClientSideApplyWarning", _twice_told(ready, twice, place)))
@@ -117,6 +127,7 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
             _digest(ready),
             place,
             is_client_side=bool(twice) or not _is_server_side(obj, terms),
+            nearest=resource if resource and resource.api_version != ready["apiVersion"] else None,
         )
         if runs_at_deletion:
             deletion_hooks.append(desired)
@@ -127,7 +138,13 @@ def prepare(objects: Sequence[Obj], terms: Terms, resource_for: ResourceFor, ori
         found[identity] = desired
     warnings += [_repeated(ref, count) for ref, count in times.items() if count > 1 and ref.name]
     content = digest(*sorted(desired.digest for desired in found.values()))
-    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks))
+    return Prepared(tuple(found.values()), tuple(dict.fromkeys(warnings)), content, tuple(deletion_hooks), frozenset(skipped))
+
+
+def _gvk(obj: Obj) -> str:
+    """`apps/v1, Kind=Deployment`, as Go prints it."""
+    group, version = split_api_version(obj["apiVersion"])
+    return f"{group}/{version}, Kind={obj['kind']}"
 
 
 def refusal_beyond(reach: Reach, obj: Obj) -> str:
@@ -169,7 +186,7 @@ def _checked(obj: Obj, index: int, place: str) -> Obj:
     where = f"{place}: {obj.get('kind') or 'object'}" if place else f"object {index + 1} ({obj.get('kind') or 'no kind'})"
     if not obj.get("apiVersion") or not obj.get("kind"):
         raise InvalidInput(f"{where} has no apiVersion or kind: every manifest needs both")
-    if not isinstance(meta, dict) or not (meta.get("name") or (meta.get("generateName") and is_hook(obj))):
+    if not isinstance(meta, dict) or not (meta.get("name") or is_hook(obj)):
         raise InvalidInput(f"{where} has no metadata.name: give it one")
     annotations = meta.get("annotations") or {}
     if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):

@@ -18,6 +18,8 @@ from shipway.base.globs import compile_glob, glob_problem
 
 _KEY = "application.sync.impersonation"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_ACCOUNT = re.compile(_NAME.pattern, re.IGNORECASE)
+"""Capitals are let through, as Argo CD does: no account is called so, and whoever is synced as it is told by the API server."""
 
 
 class Impersonation(Struct, frozen=True):
@@ -48,7 +50,7 @@ def account_problems(project: ProjectSpec) -> Iterator[str]:
             if told := _bad_pattern(pattern):
                 yield f"{where}.{field}: {told}"
         account = one.default_service_account
-        if not all(map(_NAME.fullmatch, account.split(":"))) or account.count(":") > 1:
+        if not all(map(_ACCOUNT.fullmatch, account.split(":"))) or account.count(":") > 1:
             yield f"{where}.defaultServiceAccount: {account!r} is no service account: write name, or namespace:name"
         if (key := (one.server, one.namespace, account)) in seen:
             yield f"{where}: it stands there already"

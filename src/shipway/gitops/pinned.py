@@ -42,10 +42,10 @@ class Pinned(Struct, frozen=True):
 
     @property
     def source_fields(self) -> Obj:
-        """`source` or `sources`."""
+        """`source` or `sources`; neither where none is known: the CRD of Argo CD takes no source without repository."""
         if self.is_plural:
             return {"sources": list(self.sources)}
-        return {"source": self.sources[0] if self.sources else {}}
+        return {"source": self.sources[0]} if self.sources else {}
 
 
 def pinned_in(told: Mapping[str, Any]) -> Pinned:

@@ -114,6 +114,17 @@ def refusal_of(project: ProjectSpec, name: str, ref: Ref, is_namespaced: bool, d
     return ""
 
 
+def permits_everything(project: ProjectSpec) -> bool:
+    """Whether no object at all is refused, as in the project `default`."""
+    is_plain = project.namespace_resource_whitelist is None and not project.namespace_resource_blacklist
+    every_kind = ProjectKind("*", "*") in (project.cluster_resource_whitelist or ()) and not project.cluster_resource_blacklist
+    places = project.destinations or ()
+    everywhere = all("!" not in text for rule in places for text in (rule.server, rule.name, rule.namespace))
+    return (
+        is_plain and every_kind and everywhere and any((one.server or one.name, one.namespace) == ("*", "*") for one in places)
+    )
+
+
 def _who_lists(project: ProjectSpec, ref: Ref, is_namespaced: bool) -> str:
     """Which list of a global project refuses a kind; "" where it is the project's own."""
     if not is_namespaced:

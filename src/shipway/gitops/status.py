@@ -4,7 +4,7 @@ Nothing here decides: it spells what was decided. An unchanged status gives an e
 pass that finds everything as it was writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shipway.base.clock import Instant, rfc3339
@@ -58,7 +58,7 @@ def resource_row(item: Item) -> Obj:
         row["namespace"] = item.ref.namespace
     if item.is_hook:
         row["hook"] = True
-    else:
+    elif not item.is_skipped:
         row["status"] = item.state
     if item.requires_pruning:
         row["requiresPruning"] = True
@@ -70,10 +70,11 @@ def resource_row(item: Item) -> Obj:
     return row
 
 
-def resource_rows(comparison: Comparison) -> list[Obj]:
-    """Sorted by group, kind, namespace and name, as Argo CD lists them."""
+def resource_rows(comparison: Comparison, is_prohibited: Callable[[Item], bool]) -> list[Obj]:
+    """Sorted by group, kind, namespace and name, as Argo CD lists them. What is prohibited is Unknown."""
     items = [item for item in comparison.items if not item.is_hook or item.live is not None]
-    return [resource_row(item) for item in sorted(items, key=lambda item: item.ref)]
+    rows = [(item, resource_row(item)) for item in sorted(items, key=lambda item: item.ref)]
+    return [{**row, "status": "Unknown"} if "status" in row and is_prohibited(item) else row for item, row in rows]
 
 
 def summary(items: Sequence[Item]) -> Obj:

@@ -89,7 +89,7 @@ class PlayedCluster:
     def refusal(self, resource: Resource) -> str:
         return ""
 
-    def served(self) -> tuple[Resource, ...]:
+    def served(self, cluster: str = "") -> tuple[Resource, ...]:
         return tuple(self._kinds.values())
 
     def answer(self, ask: Ask) -> Answer | None:

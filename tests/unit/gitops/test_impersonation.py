@@ -89,3 +89,8 @@ def test_an_entry_that_stands_there_twice() -> None:
     one = (HERE, "shop", "a")
     assert list(account_problems(project(one, one))) == ["destinationServiceAccounts[1]: it stands there already"]
     assert list(account_problems(project(one, (HERE, "shop", "b")))) == []
+
+
+def test_an_account_that_nobody_can_have_keeps_no_project_from_working() -> None:
+    """Argo CD takes capitals, so an entry that no application comes to must not stop them all."""
+    assert list(account_problems(project((HERE, "shop", "deployer"), (HERE, "*", "missing-Account")))) == []

@@ -106,6 +106,10 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
         ),
         (leaving(app()), "shop-web is being deleted: what it tracks goes first"),
         (
+            leaving(app(operationState={"phase": "Running"})) | {"operation": {"sync": {}}},
+            "shop-web is being deleted once its operation has ended: `shipway app terminate shop-web` ends it.",
+        ),
+        (
             app("Unknown", conditions=conditions("ComparisonError", "web.yaml: line 7: bad indentation.")),
             "shop-web cannot be compared with Git: web.yaml: line 7: bad indentation. "
             "What runs stays as it is until that is mended.",

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from shipway.api.clusters import CLUSTER_SELECTOR
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.base.clock import Instant
 from shipway.gitops.application import decide
-from shipway.gitops.application.destinations import BY_DESTINATION, destinations_of, names_of, users_of_cluster
+from shipway.gitops.application.destinations import BY_DESTINATION, destinations_of
 from shipway.gitops.application.observe import Observed, Observer
+from shipway.gitops.application.scoped import BY_PROJECT, watches_of_secrets
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.dependencies import names_depended_on
 from shipway.gitops.handover import watches_for_argo_cd
@@ -18,7 +18,6 @@ from shipway.kube.objects.views import name_of, spec_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 
-BY_PROJECT = "project"
 BY_DEPENDENCY = "dependency"
 EVERY = "every"
 """An index that files all applications under one value."""
@@ -43,13 +42,7 @@ class ApplicationController:
                     EVERY: lambda _: ("",),
                 },
             ),
-            Watch(
-                SECRETS,
-                users_of_cluster,
-                {BY_DESTINATION: names_of},
-                namespace=settings.namespace,
-                label_selector=CLUSTER_SELECTOR,
-            ),
+            *watches_of_secrets(settings.namespace, wakes=True),
             Watch(APP_PROJECTS, self._users_of_project, namespace=settings.namespace),
             Watch(NAMESPACES, lambda _: (), keep_managed_fields=True),
             Watch(

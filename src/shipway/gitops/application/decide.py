@@ -18,10 +18,10 @@ from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.annotations import HOLD, KINDS, REFRESH
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.application.recording import recorded
-from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake
+from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
-from shipway.gitops.application.syncing import Progress, progress
+from shipway.gitops.application.syncing import Acted, Progress, permits_of, progress
 from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -41,7 +41,7 @@ from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
-from shipway.gitops.operation import Begun, begin, history_entry
+from shipway.gitops.operation import Begun, begin, belongs, history_entry
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
@@ -86,7 +86,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
 
 
 def _next(observed: Observed, now: Instant) -> Decision:
-    if is_deleting(observed.app):
+    if _goes(observed):
         return _deletion(observed, now)
     idle = Decision(asks=observed.asks, watches=observed.watches, figures=_figures(observed))
     if not observed.has_project and _wants_default_project(observed):
@@ -103,12 +103,18 @@ def _next(observed: Observed, now: Instant) -> Decision:
         idle,
         batches=draft.batches,
         asks=tuple(dict.fromkeys(asks)),
-        change=_change(observed, draft, now),
-        wake=_earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed)),
+        change=_change(observed, draft, now, refresh_change(observed, now)),
+        wake=_wake(observed, draft, now),
         notes=_notes(observed, draft),
-        memo=draft.progress.before if draft.progress else {},
+        memo=draft.progress.acted if draft.progress else Acted(),
         refresh=asked_again(observed, now),
     )
+
+
+def _goes(observed: Observed) -> bool:
+    """Whether it is being deleted. An operation that has begun comes to its end first, or is terminated, as in Argo CD."""
+    is_under_way = belongs(observed.state, observed.app.get("operation"))
+    return is_deleting(observed.app) and not (is_under_way and observed.stance.kind == "reconcile")
 
 
 def _figures(observed: Observed) -> tuple[tuple[str, float], ...]:
@@ -120,17 +126,18 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if fresh.stance.kind != "reconcile":
         return Conclusion()  # it was given away while we acted: what is written now is somebody else's
-    if is_deleting(fresh.app):
+    if _goes(fresh):
         return _after_deleting(fresh, decision, outcomes, now)
     if not outcomes or not fresh.is_listed:
         return None
-    seen = recorded(fresh, outcomes, decision.memo or {})
+    seen = recorded(fresh, outcomes, decision.memo or Acted())
     draft = draft_of(seen, now)
     # What this draft would like to do or ask next is for the next pass, which comes at once: no event may tell of our write
     # (an object that is being adopted is not ours yet, and so wakes nobody).
     goes_on = bool(draft.batches) or (draft.progress is not None and bool(draft.progress.asks))
-    wake = Instant(now) if goes_on else draft.wake
-    return Conclusion(change=_change(fresh, draft, now), wake=wake, notes=_notes(fresh, draft))
+    wake = Instant(now) if goes_on else _wake(seen, draft, now)
+    change = _change(fresh, draft, now, refreshed(fresh))  # only a decision asks, so only a decision says that we ask again
+    return Conclusion(change=change, wake=wake, notes=_notes(fresh, draft))
 
 
 def draft_of(observed: Observed, now: Instant) -> Draft:
@@ -159,8 +166,9 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
         sync["comparedTo"] = compared_to(observed.app, target.wanted)
     at = target.at if target else None
     if verdict.is_known and target is not None and at is not None and comparison is not None:
+        permits = permits_of(observed)
         sync = {**without(sync, REVISIONS), **at.revision_fields}
-        status["resources"] = resource_rows(comparison)
+        status["resources"] = resource_rows(comparison, lambda item: bool(permits(item)))
         status["summary"] = summary(comparison.items)
         status = {**without(status, SOURCE_TYPES), **target.type_fields}
         status["controllerNamespace"] = observed.settings.namespace
@@ -170,8 +178,7 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
 
 
 def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
-    refusal = next((message for kind, message in told(status) if kind == "InvalidSpecError"), "")
-    step = progress(observed, now, refusal)
+    step = progress(observed, now, _refusal(status))
     if step is None:
         return Draft(status, wake=grace_over(observed, now))
     intent = _intent(observed, observed.sync_target)
@@ -183,6 +190,11 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
     if step.succeeded:
         status = _remembered(observed, status, step.state, now)
     return Draft(status, root, step, step.batches, step.wake)
+
+
+def _refusal(status: Obj) -> str:
+    """Why the application may not be synced at all; "" where it may."""
+    return next((message for kind, message in told(status) if kind == "InvalidSpecError"), "")
 
 
 def _remembered(observed: Observed, status: Obj, state: Obj, now: Instant) -> Obj:
@@ -202,7 +214,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     spec = observed.spec
     if spec is None or target.at is None or not is_automated(spec) or _lifted(observed, now):
         return draft
-    if target.stops or target.is_undecided:
+    if target.stops or target.is_undecided or _refusal(draft.status):
         return draft
     window = gate_of(observed.project, observed.key.name, spec, now, is_manual=False)
     if not window.is_open:
@@ -243,11 +255,16 @@ def _intent(observed: Observed, target: Target | None) -> Obj:
     return {"metadata": {"annotations": {KINDS: text}}} if text else {}
 
 
-def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
-    """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
+def _wake(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
+    return _earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed))
+
+
+def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Change | None:
+    """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else.
+    `refresh`: the annotations of a client's wish to look at Git."""
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
-    annotations = {**refresh_change(observed, now), **_lifted(observed, now)}
+    annotations = {**refresh, **_lifted(observed, now)}
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     finalizers = _hook_finalizers(observed)
@@ -272,7 +289,7 @@ def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
 def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:
     """What has to stand in the finalizers so that the deletion hooks in Git will run; None when it stands there."""
     target = observed.target
-    if target is None or not target.is_known:
+    if target is None or not target.is_known or is_deleting(observed.app):  # then none may be added any more
         return None
     return with_hook_finalizers(observed.app, target.prepared.deletion_hooks)
 

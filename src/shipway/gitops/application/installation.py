@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec
 from shipway.api.hydration import CommitSettings
-from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS
+from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, SECRETS
 from shipway.api.sources import KustomizeSettings, ProjectFacts
 from shipway.gitops.application.projects import Projects, ReadProject
+from shipway.gitops.application.scoped import BY_OWNER, with_own
 from shipway.gitops.compare_options import read_compare_options
 from shipway.gitops.customizations import CONFIG_MAP, Customizations, read_customizations
 from shipway.gitops.global_projects import GlobalProject, names_inherited, read_global_projects
@@ -93,6 +94,8 @@ class Installation:
         parents = names_inherited(found, self.said(world).global_projects)
         there = (world.get(APP_PROJECTS, self._settings.namespace, one) for one in parents)
         project = self._projects.with_parents(found, [one for one in there if one is not None])
+        if project.spec is not None:
+            project = replace(project, spec=with_own(project.spec, world.indexed(SECRETS, BY_OWNER, name)))
         refusal = namespace_refusal(project.spec, name, key, self._settings.namespace)
         return (ReadProject(None, refusal) if project.spec and refusal else project), True
 

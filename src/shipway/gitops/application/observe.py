@@ -44,7 +44,7 @@ from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
 from shipway.gitops.pinned import Pinned, pinned_in, revisions_in
-from shipway.gitops.project import DEFAULT
+from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.source import sync_options, wanted_of
 from shipway.gitops.sync.tasks import option_of
@@ -156,10 +156,9 @@ class Observer:
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
         context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
-        live = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
-        judgements = self._judgements[key]
-        comparison = self._compare(world, target, live, context, judgements.judge) if is_listed else None
-        judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
+        found = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
+        live = _permitted(found, read.spec, spec)
+        comparison = self._judged(key, world, target, live, context) if is_listed else None
         is_other = is_listed and sync_target is not target
         sync_comparison = self._compare(world, sync_target, live, context, judge) if is_other else comparison
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
@@ -244,6 +243,7 @@ class Observer:
             validates=options.get("Validate") != "false",
             server_side=options.get("ServerSideApply") != "false",
             scope=self._installation.said(world).scope,
+            keeps_namespace=bool(spec.sync_policy and spec.sync_policy.managed_namespace_metadata),
             cluster=cluster_of(spec),
             reach=place.reach,
         )
@@ -344,6 +344,15 @@ class Observer:
         said = self._installation.said(world).said
         return (*(_scripted(one, said, world) for one in found.values()), *(one for one in itself if me in wanted))
 
+    def _judged(
+        self, key: ObjectKey, world: World, target: Target | None, live: Sequence[Live], context: Context
+    ) -> Comparison | None:
+        """As `_compare`, with what is remembered of the judgements of earlier passes."""
+        judgements = self._judgements[key]
+        comparison = self._compare(world, target, live, context, judgements.judge)
+        judgements.forget_all_but({item.ref for item in comparison.items} if comparison else set())
+        return comparison
+
     def _compare(
         self,
         world: World,
@@ -359,7 +368,15 @@ class Observer:
         wanted = {one.ref for one in desired}
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
-        return compare(desired, mine, claims, context, judged)
+        return compare(desired, mine, claims, context, judged, target.prepared.skipped)
+
+
+def _permitted(live: tuple[Live, ...], project: ProjectSpec | None, spec: ApplicationSpec | None) -> tuple[Live, ...]:
+    """What the project prohibits is as if it were not there: not shown, not pruned, not deleted (Argo CD's rule)."""
+    if project is None or spec is None or permits_everything(project):
+        return live
+    name, where = spec.project or DEFAULT, spec.destination
+    return tuple(one for one in live if not refusal_of(project, name, ref_of(one.obj), one.resource.namespaced, where))
 
 
 def _asks(parts: Sequence[Target | Comparison | None], live: Sequence[Live], *others: Ask | None) -> tuple[Ask, ...]:

@@ -7,18 +7,18 @@ and the application is compared anew.
 from msgspec.structs import replace
 
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.application.syncing import rows_written, work_of
+from shipway.gitops.application.syncing import Acted, rows_written, work_of
 from shipway.gitops.application.target import Target
 from shipway.gitops.comparison import Comparison, Live, compare
 from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.operation import is_over
-from shipway.gitops.sync.actions import Versions, record, results
+from shipway.gitops.sync.actions import record, results
 from shipway.gitops.sync.rows import read_rows
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 from shipway.kube.runtime.decision import Ask, Outcome
 
 
-def recorded(fresh: Observed, outcomes: tuple[Outcome, ...], before: Versions) -> Observed:
+def recorded(fresh: Observed, outcomes: tuple[Outcome, ...], acted: Acted) -> Observed:
     """The fresh look with what the outcomes say: rows of the operation, and the objects as the server returned them."""
     observed = _with_results(fresh, outcomes)
     operation = fresh.app.get("operation")
@@ -27,8 +27,11 @@ def recorded(fresh: Observed, outcomes: tuple[Outcome, ...], before: Versions) -
     work = work_of(fresh)
     if work is None:
         return observed
-    rows = record(work.tasks, outcomes, read_rows(fresh.state), work.hand, before)
-    state = rows_written(fresh.state, rows, work.tasks)
+    # The caches may as well have seen them: what was pruned or created is no task any more.
+    known = {task.row_key for task in work.tasks}
+    tasks = (*(task for task in acted.tasks if task.row_key not in known), *work.tasks)
+    rows = record(tasks, outcomes, read_rows(fresh.state), work.hand, acted.before)
+    state = rows_written(fresh.state, rows, tasks)
     app = {**observed.app, "status": {**observed.status, "operationState": state}}
     return replace(observed, app=app)
 
@@ -61,7 +64,7 @@ def _again(fresh: Observed, target: Target | None, comparison: Comparison | None
     claims = {item.ref: item.claims for item in comparison.items}
     wanted = {item.ref for item in comparison.items}
     known = tuple(one for one in live if ref_of(one.obj) in wanted)
-    return compare(target.prepared.objects, known, claims, fresh.context)
+    return compare(target.prepared.objects, known, claims, fresh.context, skipped=target.prepared.skipped)
 
 
 def _not_answered_yet(_: Ask) -> None:

@@ -24,7 +24,13 @@ def refresh_change(observed: Observed, now: Instant) -> Obj:
         return {}
     if REFRESHING not in annotations and observed.target is not None:
         return {REFRESHING: rfc3339_micro(now)}
-    return dict.fromkeys((REFRESH, REFRESHING)) if _is_refreshed(observed) else {}
+    return refreshed(observed)
+
+
+def refreshed(observed: Observed) -> Obj:
+    """The annotations go once what a client wished is done."""
+    is_wished = REFRESH in annotations_of(observed.app)
+    return dict.fromkeys((REFRESH, REFRESHING)) if is_wished and _is_refreshed(observed) else {}
 
 
 def _is_refreshed(observed: Observed) -> bool:

@@ -13,9 +13,10 @@ from shipway.api.application import Operation, Retry
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
+from shipway.gitops.application.target import Target
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
-from shipway.gitops.comparison import Comparison
+from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
@@ -35,6 +36,14 @@ AWAITING = "waiting until Git or the history gives it"
 KEEPING = "waiting for the manifests to be kept"
 
 
+class Acted(Struct, frozen=True):
+    """What a pass acts on, remembered until its outcomes are in: by then a watch may have told of them, and nothing would look
+    as if it had been to do. `before`: the live versions before the batches."""
+
+    tasks: tuple[Task, ...] = ()
+    before: Versions = {}
+
+
 class Progress(Struct, frozen=True):
     """`state`: the operationState to write. `is_over`: its final phase is in it, and the operation goes."""
 
@@ -44,8 +53,7 @@ class Progress(Struct, frozen=True):
     wake: Instant | None = None
     is_over: bool = False
     succeeded: bool = False
-    before: Versions = {}
-    """The live versions before the batches."""
+    acted: Acted = Acted()
 
 
 class Work(Struct, frozen=True):
@@ -176,7 +184,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
     rows = read_rows(state)
     is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry)
+        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry or _does_more_than_write(work))
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:
@@ -197,7 +205,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
                 {**written, "message": RUNNING},
                 batches=batches(tasks, work.hand),
                 asks=tuple(ask for task in tasks if (ask := force_ask(task, work.hand))),
-                before=versions(tasks),
+                acted=Acted(tasks, versions(tasks)),
             )
         case Wait(message, until):
             return Progress({**written, "message": message}, wake=until)
@@ -207,6 +215,11 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _over(finish(written, "Succeeded", message, now), succeeded=True)
         case Done(_, message):
             return _ended(written, retry, "Failed", message, now)
+
+
+def _does_more_than_write(work: Work) -> bool:
+    """Whether something runs or goes before the first object is written, and would stay so if that were refused."""
+    return any(task.is_hook or (task.kind == "prune" and work.terms.prune) for task in work.tasks)
 
 
 def _is_partial(operation: Operation) -> bool:
@@ -232,8 +245,17 @@ def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: I
         return _over(finish(state, "Failed", str(state.get("message", "")).split(". Retrying")[0], now))
     if now < due:
         return Progress(state, wake=due)
-    newest = tracked.at if retry.refresh and tracked else None
+    newest = tracked.at if retry.refresh and tracked and _has_branches_of(observed.sync_target, tracked) else None
     return Progress(restarted(state, newest), wake=now)
+
+
+def _has_branches_of(mine: Target | None, tracked: Target) -> bool:
+    """Whether the newest commits of the one are those of the other. Not where the sources were changed since the operation."""
+
+    def branches(target: Target) -> list[tuple[object, object]]:
+        return [(source.get("repoURL"), source.get("targetRevision")) for source in target.wanted.sources]
+
+    return mine is not None and branches(mine) == branches(tracked)
 
 
 def _is_outdated(observed: Observed) -> bool:
@@ -253,13 +275,13 @@ def _over(state: Obj, *, succeeded: bool = False) -> Progress:
     return Progress(state, is_over=True, succeeded=succeeded)
 
 
-def permits_of(observed: Observed) -> Callable[[Task], str]:
-    """Why the project refuses an object."""
+def permits_of(observed: Observed) -> Callable[[Task | Item], str]:
+    """Why the project refuses an object; the namespace that a sync creates is no object of the application."""
     project, spec = observed.project, observed.spec
 
-    def permits(task: Task) -> str:
-        if project is None or spec is None or task.resource is None or task.kind == "namespace":
+    def permits(one: Task | Item) -> str:
+        if project is None or spec is None or one.resource is None or (isinstance(one, Task) and one.kind == "namespace"):
             return ""
-        return refusal_of(project, spec.project or DEFAULT, task.ref, task.resource.namespaced, spec.destination)
+        return refusal_of(project, spec.project or DEFAULT, one.ref, one.resource.namespaced, spec.destination)
 
     return permits

@@ -22,13 +22,13 @@ from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
 from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk
-from shipway.gitops.desired import Prepared, Terms
+from shipway.gitops.desired import Desired, Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
 from shipway.gitops.source import NOTHING, Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
 from shipway.kube.objects.manifests import objects_in_output
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
 from shipway.kube.runtime.controller import World
 from shipway.kube.runtime.decision import Answer, Ask
@@ -272,7 +272,25 @@ def prepared(
     except InvalidInput as error:
         return replace(target, problem=error.message)
     found = resolved(ready, rules, world.answer)
-    return replace(target, prepared=found.prepared, jq_asks=found.asks, is_resolving=found.is_pending, problem=found.problem)
+    ready = _with_nearest(found.prepared, world, terms.cluster)
+    return replace(target, prepared=ready, jq_asks=found.asks, is_resolving=found.is_pending, problem=found.problem)
+
+
+def _with_nearest(prepared: Prepared, world: World, cluster: str) -> Prepared:
+    """With what is served in place of kinds that are not."""
+    if all(one.resource is not None for one in prepared.objects):
+        return prepared
+    served = world.served(cluster)
+    return replace(
+        prepared,
+        objects=tuple(one if one.resource else replace(one, nearest=_nearest(one, served)) for one in prepared.objects),
+    )
+
+
+def _nearest(wanted: Desired, served: Sequence[Resource]) -> Resource | None:
+    api_version = wanted.obj["apiVersion"]
+    of_kind = next((kind for kind in served if kind.kind == wanted.ref.kind), None)
+    return of_kind or next((kind for kind in served if kind.api_version == api_version), None)
 
 
 def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders", last: str) -> Part:

@@ -123,11 +123,12 @@ def told(status: Obj) -> list[tuple[str, str]]:
 
 
 def _live_health(observed: Observed) -> str:
-    """Health goes on being judged when Git cannot be read."""
+    """Health goes on being judged when Git cannot be read. Where nothing is live, nothing is unhealthy."""
     items = [Item(ref_of(one.obj), None, one) for one in observed.live]
     if any(one.scripted and one.scripted.health is None for one in observed.live):
         items = []
-    return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
+    is_judged = observed.is_listed and len(items) == len(observed.live)
+    return health_of_all(items) if is_judged else dig(observed.status, "health", "status", default="Unknown")
 
 
 def _is_overdue(observed: Observed, now: Instant) -> bool:

@@ -121,7 +121,7 @@ def pod(obj: Obj) -> Health:
     if phase == "Succeeded":
         return healthy(message)
     if phase == "Failed":
-        return degraded(message or _first_failure(containers))
+        return degraded(message or _first_failure([*(status.get("initContainerStatuses") or []), *containers]))
     if phase != "Running":
         return Health("Unknown", message)
     if policy != "Always":

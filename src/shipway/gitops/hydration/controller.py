@@ -1,9 +1,8 @@
 """Which kinds wake a group: its Applications. What else its decisions rest on is only looked at."""
 
-from shipway.api.clusters import CLUSTER_SELECTOR
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.base.clock import Instant
-from shipway.gitops.application.destinations import BY_DESTINATION, names_of
+from shipway.gitops.application.scoped import watches_of_secrets
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.handover import watches_for_argo_cd
 from shipway.gitops.hydration import decide
@@ -24,7 +23,7 @@ class HydrationController:
         here = settings.namespace
         self.watches = (
             Watch(APPLICATIONS, groups_of, {BY_BRANCH: places_of}),
-            Watch(SECRETS, lambda _: (), {BY_DESTINATION: names_of}, namespace=here, label_selector=CLUSTER_SELECTOR),
+            *watches_of_secrets(here, wakes=False),
             Watch(APP_PROJECTS, lambda _: (), namespace=here),
             Watch(CONFIG_MAPS, lambda _: (), namespace=here, field_selector=f"metadata.name={CONFIG_MAP}"),
             *watches_for_argo_cd(lambda _: ()),

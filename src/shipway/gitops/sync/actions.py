@@ -22,7 +22,7 @@ from shipway.gitops.ownership import (
     to_apply,
 )
 from shipway.gitops.sync.hooks import hook_object, is_begun, removal
-from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, new_row
+from shipway.gitops.sync.rows import RowKey, Rows, applied_message, failed_row, kubectl_name, new_row
 from shipway.gitops.sync.tasks import Task, crd_of, kind_groups, option_of
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, is_deleting, name_of, namespace_of, resource_version_of, uid_of
@@ -127,6 +127,8 @@ def _row(task: Task, outcome: Outcome, hand: Hand, before: str) -> Obj | None:
     if task.kind == "namespace":
         verb = applied_message(task.ref, before, outcome.result, server_side=False)
         return new_row(task, "Synced", verb, hook_phase="Succeeded")
+    if task.kind == "apply" and before and option_of(task.obj, hand.options, "Replace") == "true":
+        return new_row(task, "Synced", f"{kubectl_name(task.ref)} replaced")
     server_side = task.kind == "apply" and option_of(task.obj, hand.options, "ServerSideApply") == "true"
     text = applied_message(task.ref, "" if task.kind == "hook" else before, outcome.result, server_side=server_side)
     return new_row(task, "Synced", text)

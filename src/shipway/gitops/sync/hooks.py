@@ -2,7 +2,8 @@
 
 A hook carries a finalizer and the id of the operation that created it. The id makes a restart recognise what it had begun;
 the finalizer keeps the hook until its result has been stored and seen, so that none can run twice. A hook that has only a
-generateName is named by its operation: prefix, 7 characters of the revision, phase, start (Argo CD's rule).
+generateName, or no name at all, is named by its operation: prefix, 7 characters of the revision, phase, start (Argo CD's
+rule), so that it is another object in each of its phases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from shipway.base.clock import parse_rfc3339
-from shipway.gitops.annotations import HOOK_FINALIZER, OPERATION, TRACKING_ID
+from shipway.gitops.annotations import HOOK, HOOK_FINALIZER, OPERATION, TRACKING_ID
 from shipway.gitops.comparison import Item, Live
 from shipway.gitops.desired import Desired
-from shipway.gitops.order import delete_policies, phases_of
+from shipway.gitops.order import Phase, delete_policies, phases_of
 from shipway.gitops.pinned import revisions_in
 from shipway.gitops.sync.rows import Rows, has_failed
 from shipway.gitops.sync.tasks import Task
@@ -25,7 +26,11 @@ from shipway.kube.runtime.decision import Action, Delete, Patch
 
 def named(items: Sequence[Item], live: Mapping[Ref, Live], state: Obj, instance: str) -> tuple[Item, ...]:
     """Items in which every hook has a name."""
-    return tuple(_named(item, live, state, instance) if item.is_hook and not item.ref.name else item for item in items)
+    found: list[Item] = []
+    for item in items:
+        nameless = item.desired if item.is_hook and not item.ref.name else None
+        found += [_named(item, nameless, phase, live, state, instance) for phase in phases_of(item.obj)] if nameless else [item]
+    return tuple(found)
 
 
 def hook_object(obj: Obj, operation: str) -> Obj:
@@ -85,14 +90,15 @@ def _clean_up(item: Item, rows: Rows) -> tuple[Action, ...]:
     return removal(item) if is_due else release(item)
 
 
-def _named(item: Item, live: Mapping[Ref, Live], state: Obj, instance: str) -> Item:
-    if item.desired is None:
-        return item
-    obj = copy_obj(item.desired.obj)
+def _named(item: Item, nameless: Desired, phase: Phase, live: Mapping[Ref, Live], state: Obj, instance: str) -> Item:
+    """The object that the hook is in one of its phases."""
+    obj = copy_obj(nameless.obj)
     revision = "".join(revisions_in(state.get("syncResult") or {})[:1])
-    phase = next(iter(phases_of(obj)), "Sync").lower()
     started = int(parse_rfc3339(state["startedAt"]))
-    obj["metadata"]["name"] = f"{obj['metadata'].pop('generateName')}{revision[:7]}-{phase}-{started}"
-    obj["metadata"]["annotations"][TRACKING_ID] = tracking_id(instance, obj)
-    desired = Desired(ref_of(obj), obj, item.desired.resource)
+    meta = obj["metadata"]
+    meta["name"] = f"{meta.pop('generateName', '')}{revision[:7]}-{phase.lower()}-{started}"
+    meta["annotations"][TRACKING_ID] = tracking_id(instance, obj)
+    if phases_of(obj) != (phase,):
+        meta["annotations"][HOOK] = phase
+    desired = Desired(ref_of(obj), obj, nameless.resource)
     return msgspec.structs.replace(item, ref=desired.ref, desired=desired, live=live.get(desired.ref))

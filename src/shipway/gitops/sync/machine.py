@@ -91,7 +91,7 @@ def advance(tasks: Sequence[Task], rows: Rows, terms: Terms) -> tuple[Rows, Step
             return rows, Wait(_confirmation_message(doubtful)) if doubtful else Run(todo)
         for task in wave:
             if has_no_kind(task):  # even now: what brings the kind may be in this wave, so the others came first
-                rows.setdefault(task.row_key, failed_row(task, unknown_kind(task.ref)))
+                rows.setdefault(task.row_key, failed_row(task, unknown_kind(task)))
             if waits or task.is_hook:  # a single wave succeeds right after its applies, whatever becomes of the pods
                 _settle(task, rows)
         if _has_failure(wave, rows):
@@ -142,7 +142,7 @@ def _settle(task: Task, rows: Rows) -> None:
     if task.is_hook and live.get("kind") == "Pod":
         phase = {"Succeeded": "Succeeded", "Failed": "Failed"}.get(status_of(live).get("phase", ""))
         if phase:
-            rows[task.row_key] = with_phase(row, phase)
+            rows[task.row_key] = with_phase(row, phase, health.message if health and phase == "Failed" else "")
     elif health is None or health.status == "Healthy":
         rows[task.row_key] = with_phase(row, "Succeeded", health.message if health and task.is_hook else "")
     elif health.status == "Degraded":

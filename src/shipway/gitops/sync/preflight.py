@@ -1,14 +1,15 @@
 """Before the first action of a sync: can every task be done? Otherwise nothing is applied at all.
 
-Kinds must be known, the project must allow them, and (when there is more than one object to write) the server must accept
+Kinds must be known, the project must allow them, and (when there is more to do than to write one object) the server must accept
 each in a dry run. An object whose namespace or CRD comes with the same sync cannot be tried yet and is let through.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from shipway.base.errors import Conflict, InvalidInput, NotFound
+from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.ownership import Context, comparable, dry_run_of
 from shipway.gitops.sync.actions import Hand, comes_again, forces, takeover_of
@@ -19,6 +20,8 @@ from shipway.kube.runtime.decision import Answer
 
 INVALID = "one or more synchronization tasks are not valid"
 REFUSED = "one or more objects failed to apply (dry run)"
+_COMPANY = frozenset({"ServiceAccount", "PriorityClass", "RuntimeClass"})
+"""Kinds without whose object no Pod that names it is admitted."""
 
 
 class Preflight(Struct, frozen=True):
@@ -31,7 +34,7 @@ class Preflight(Struct, frozen=True):
 
 
 def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str], *, try_all: bool) -> Preflight:
-    """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is to be written."""
+    """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is all there is to do."""
     invalid = {task.row_key: failed_row(task, why) for task in tasks if (why := _invalid(task, hand.options, permits))}
     if invalid:
         return Preflight(invalid, message=f"{INVALID}, reason: {reasons(invalid.values())}")
@@ -58,10 +61,20 @@ def _is_refused(answer: Answer | None, task: Task, tasks: Sequence[Task], option
     error = answer.error if answer else None
     if error is None or isinstance(error, Conflict) or (isinstance(error, InvalidInput) and _is_in_the_way(task, options)):
         return False
+    if isinstance(error, Denied) and _awaits_company(error.message, task, tasks):
+        return False
     if isinstance(error, NotFound):
         skips = option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"
         return not (skips or _is_not_yet(task, tasks, options))
     return True
+
+
+def _awaits_company(refusal: str, task: Task, tasks: Sequence[Task]) -> bool:
+    """Whether admission misses for a Pod what this very sync brings."""
+    brought = [other.ref for other in tasks if other.kind == "apply" and other.ref.kind in _COMPANY]
+    return task.ref.kind == "Pod" and any(
+        re.search(rf"\b{re.escape(ref.name)}\b", refusal) and ref.namespace in ("", task.ref.namespace) for ref in brought
+    )
 
 
 def _is_in_the_way(task: Task, options: dict[str, str]) -> bool:
@@ -111,7 +124,7 @@ def _invalid(task: Task, options: dict[str, str], permits: Callable[[Task], str]
         return f"Shared resource found, {task.ref.kind}/{task.ref.name} is part of application {task.item.shared_with} already"
     if has_no_kind(task):
         skips = option_of(task.obj, options, "SkipDryRunOnMissingResource") == "true"
-        return "" if skips else unknown_kind(task.ref)
+        return "" if skips else unknown_kind(task)
     return permits(task)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shipway.gitops.sync.tasks import Task, images_of
-from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.resource import Obj, Ref, split_api_version
 from shipway.kube.objects.views import resource_version_of
 
 RowKey = tuple[str, str, str, str, str]
@@ -17,6 +17,7 @@ Rows = dict[RowKey, Obj]
 
 _VALUE = re.compile(r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+)')
 _REQUEST = re.compile(r"^\w+ /apis?/\S+: ")
+_NOT_SERVED = re.compile("the server could not find the requested resource|404 page not found")
 _PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
 
 
@@ -54,23 +55,34 @@ def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> O
 
 def failed_row(task: Task, message: str) -> Obj:
     """A row of what could not be done, in the server's words, and where in Git the object stands. Secrets are masked."""
-    message = _REQUEST.sub("", message)
+    message = unknown_kind(task) if _NOT_SERVED.search(message) else _REQUEST.sub("", message)
     if task.ref.kind == "Secret":
         message = _VALUE.sub('Invalid value: "++++++++"', message)
     place = task.item.desired.origin if task.item.desired else ""
     return new_row(task, "SyncFailed", f"{message} ({place})" if place else message)
 
 
-def unknown_kind(ref: Ref) -> str:
-    """What is said of an object whose kind the cluster does not know, in Argo CD's words."""
-    return (
-        f"The Kubernetes API could not find {ref.group}/{ref.kind} for requested resource {ref.namespace}/{ref.name}. "
+def unknown_kind(task: Task) -> str:
+    """What is said of an object whose kind, or version of it, the cluster does not know, in Argo CD's words."""
+    ref, nearest = task.ref, task.item.desired.nearest if task.item.desired else None
+    wanted = f"for requested resource {ref.namespace}/{ref.name}"
+    if nearest is not None and nearest.kind == ref.kind:
+        _, version = split_api_version(task.obj["apiVersion"])
+        return (
+            f'The Kubernetes API could not find version "{version}" of {ref.group}/{ref.kind} {wanted}. '
+            f'Version "{nearest.version}" of {nearest.group}/{nearest.kind} is installed on the destination cluster.'
+        )
+    told = (
+        f"The Kubernetes API could not find {ref.group}/{ref.kind} {wanted}. "
         f'Make sure the "{ref.kind}" CRD is installed on the destination cluster.'
     )
+    return f'{ref.kind}.{ref.group} "" not found: {told}' if nearest else told
 
 
 def with_phase(row: Obj, phase: str, message: str = "") -> Obj:
-    return {**row, "hookPhase": phase, **({"message": message} if message else {})}
+    """The row of what has ended. That of a hook says by its phase alone how, as Argo CD's does; "" leaves its message."""
+    status = "" if row.get("hookType") else row.get("status", "")
+    return {**row, "status": status, "hookPhase": phase, **({"message": message} if message else {})}
 
 
 def in_order(rows: Rows, tasks: Sequence[Task]) -> list[Obj]:

@@ -74,7 +74,7 @@ def build_tasks(
             tasks += () if selected else [Task("hook", item, phase, wave_of(item.obj)) for phase in phases_of(item.obj)]
         elif item.desired is not None:
             tasks.append(Task("apply", item, "Sync", wave_of(item.obj)))
-        elif not item.is_hook:
+        elif item.requires_pruning:
             tasks.append(Task("prune", item, "Sync", wave_of(item.obj)))
     tasks = _pull_ahead(sorted(_mirror_prunes(tasks, options), key=_sort_key))
     return tuple(sorted(tasks, key=lambda task: (PHASES.index(task.phase), task.wave, task.kind != "prune")))
@@ -107,7 +107,7 @@ def is_multi_step(tasks: Sequence[Task]) -> bool:
 
 def crd_of(task: Task, tasks: Sequence[Task]) -> Task | None:
     """The task that creates the definition of this task's kind."""
-    return next((other for other in tasks if defines(other.obj, task.obj)), None)
+    return next((other for other in tasks if other.kind != "prune" and defines(other.obj, task.obj)), None)
 
 
 def _is_selected(ref: Ref, selected: Sequence[SyncResource]) -> bool:

@@ -115,13 +115,19 @@ def _check_metadata(obj: Obj, place: str) -> None:
     if not isinstance(metadata, dict):
         raise _refusal(f"{place}: {obj['kind']} has no metadata: add metadata.name")
     named = cast("Obj", metadata)
-    if not named.get("name") and not named.get("generateName"):
+    if not named.get("name") and not named.get("generateName") and not _is_named_later(named):
         raise _refusal(f"{place}: {obj['kind']} has no name: add metadata.name")
     for field in ("name", "generateName", "namespace"):
         if named.get(field) is not None and not isinstance(named[field], str):
             raise _refusal(f"{place}: {obj['kind']}: metadata.{field} is {_shown(named[field])}, not a text: quote it")
     for field in ("labels", "annotations"):
         _check_texts(obj, named.get(field), f"metadata.{field}", place)
+
+
+def _is_named_later(metadata: Obj) -> bool:
+    """Whether it is a hook, which whoever runs it may name."""
+    annotations = metadata.get("annotations")
+    return isinstance(annotations, dict) and any(str(key).endswith("/hook") for key in cast("Obj", annotations))
 
 
 def _check_texts(obj: Obj, texts: Any, where: str, place: str) -> None:

@@ -67,8 +67,9 @@ class World(Protocol):
         means nothing, and no object either."""
         ...
 
-    def served(self) -> tuple[Resource, ...]:
-        """All kinds that can be listed and watched, at their preferred versions; a key that asked wakes when they change."""
+    def served(self, cluster: str = "") -> tuple[Resource, ...]:
+        """All kinds that can be listed and watched, at their preferred versions; a key that asked wakes when they change.
+        () while nothing is watched of the cluster."""
         ...
 
     def answer(self, ask: Ask) -> Answer | None:

@@ -46,7 +46,7 @@ def pod_status(seen: Observed, now: Instant) -> Obj:
         status["initContainerStatuses"] = [_container_status(seen, c, now) for c in seen.containers if c.name in inits]
     if phase == "Running" and is_simulated(seen.pod):
         status |= {"reason": SIMULATED, "message": "This local node runs no process for this pod: its images are simulated"}
-    elif dig(seen.pod, "status", "reason") == SIMULATED:
+    elif is_simulated(seen.pod):  # also where the cache does not show yet that we said so
         status |= {"reason": None, "message": None}
     if phase == "Failed" and _is_past_deadline(seen, now):
         status |= {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}

@@ -148,6 +148,17 @@ def test_a_hook_is_waited_for_even_in_a_single_wave() -> None:
     assert names(result) == ["a"]
 
 
+@pytest.mark.parametrize(("phase", "told"), [("Succeeded", "told"), ("Failed", 'container "main" failed with exit code 1')])
+def test_the_row_of_a_hook_that_has_ended_says_how_by_its_phase_alone(phase: str, told: str) -> None:
+    containers = [{"name": "main", "state": {"terminated": {"exitCode": 1}}}]
+    pod = obj("migrate", phase="PreSync") | {"kind": "Pod", "status": {"phase": phase, "containerStatuses": containers}}
+    pods = Resource("", "v1", "Pod", "pods")
+    tasks = build_tasks([Item(ref_of(pod), Desired(ref_of(pod), pod, pods), Live(pod, pods), is_hook=True)], {})
+    rows, _ = advance(tasks, done(tasks, "migrate"), Terms())
+    row = rows[tasks[0].row_key]
+    assert (row["status"], row["hookPhase"], row["message"]) == ("", phase, told)
+
+
 def test_a_refused_secret_does_not_show_its_values() -> None:
     secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "shop"}}
     ref = ref_of(secret)

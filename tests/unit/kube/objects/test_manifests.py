@@ -81,6 +81,11 @@ def test_generated_names_and_null_labels_are_fine():
     assert len(objects_in_file("apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-, labels: {a: }}\n", "a.yaml")) == 1
 
 
+def test_a_hook_needs_no_name():
+    text = "apiVersion: batch/v1\nkind: Job\nmetadata: {annotations: {argocd.argoproj.io/hook: PreSync}}\n"
+    assert len(objects_in_file(text, "a.yaml")) == 1
+
+
 def test_in_a_tools_output_everything_must_be_an_object():
     assert [o.place for o in objects_in_output("\n---\n" + CM % "x", "t.yaml")] == ["t.yaml:3"]
     with pytest.raises(InvalidInput, match=r"t.yaml:1: not an object"):
