@@ -7,7 +7,7 @@ from shipway.base.clock import rfc3339
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
-from tests.sim.gitops_objects import WIDGETS, config, hook, service
+from tests.sim.gitops_objects import WIDGETS, config, deployment, hook, service
 from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
@@ -96,6 +96,23 @@ def test_an_operation_that_runs_comes_to_its_end_before_anything_goes(terminated
         assert await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config(), hook("check", "PostSync")])
+
+
+@pytest.mark.compat("argocd:finalizer.resources", "argocd:operation.retry")
+def test_an_operation_that_only_waits_for_its_next_try_keeps_nothing() -> None:
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["containers"] = []
+
+    async def story(there: World) -> None:
+        app = doomed(RESOURCES)
+        app["spec"]["syncPolicy"] = {"retry": {"limit": -1, "backoff": {"duration": "1h"}}}
+        operation = {"sync": {}, "retry": {"limit": -1, "backoff": {"duration": "1h"}}}
+        await there.user.create(APPLICATIONS, {**app, "operation": operation})
+        await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 1)
+        await there.user.delete(APPLICATIONS, "argocd", "shop")
+        await gone(there)
+
+    simulate(story, [broken])
 
 
 @pytest.mark.compat("argocd:finalizer.hooks")

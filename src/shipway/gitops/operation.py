@@ -47,6 +47,12 @@ def belongs(state: Obj, operation: Obj | None) -> bool:
     return operation is not None and not is_over(state)
 
 
+def is_acting(state: Obj, operation: Obj | None) -> bool:
+    """Whether it is in the middle of something: not before its first action, nor between two tries."""
+    has_acted = bool((state.get("syncResult") or {}).get("resources"))
+    return belongs(state, operation) and has_acted and not state.get("finishedAt")
+
+
 def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
     """The state of an operation that has been accepted; written before its first action.
 

@@ -20,7 +20,7 @@ from shipway.gitops.change_rights import CONDITION as CHANGE_RIGHTS
 from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.handover import is_argo_cd, sign_of_life, who_reconciles
 from shipway.gitops.hold import hold_of, sentence
-from shipway.gitops.operation import belongs
+from shipway.gitops.operation import is_acting
 from shipway.gitops.orphans import CONDITION as ORPHANED
 from shipway.gitops.pinned import revisions_in
 from shipway.gitops.status import HYDRATION
@@ -88,7 +88,7 @@ def _orphaned(app: Obj) -> str:
 def _leaving(app: Obj, _: Sequence[Obj]) -> str:
     if not is_deleting(app):
         return ""
-    if belongs(status_of(app).get("operationState") or {}, app.get("operation")):
+    if is_acting(status_of(app).get("operationState") or {}, app.get("operation")):
         return f"is being deleted once its operation has ended: `shipway app terminate {name_of(app)}` ends it."
     condition = condition_of(app, "DeletionError")
     if condition is None:

@@ -106,7 +106,8 @@ def test_the_measurement_is_set_against_its_limit(condition: str, value: str, te
         ),
         (leaving(app()), "shop-web is being deleted: what it tracks goes first"),
         (
-            leaving(app(operationState={"phase": "Running"})) | {"operation": {"sync": {}}},
+            leaving(app(operationState={"phase": "Running", "syncResult": {"resources": [row("Job", "check")]}}))
+            | {"operation": {"sync": {}}},
             "shop-web is being deleted once its operation has ended: `shipway app terminate shop-web` ends it.",
         ),
         (

@@ -41,7 +41,7 @@ from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
-from shipway.gitops.operation import Begun, begin, belongs, history_entry
+from shipway.gitops.operation import Begun, begin, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
@@ -112,9 +112,10 @@ def _next(observed: Observed, now: Instant) -> Decision:
 
 
 def _goes(observed: Observed) -> bool:
-    """Whether it is being deleted. An operation that has begun comes to its end first, or is terminated, as in Argo CD."""
-    is_under_way = belongs(observed.state, observed.app.get("operation"))
-    return is_deleting(observed.app) and not (is_under_way and observed.stance.kind == "reconcile")
+    """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that waits
+    for a window, a dependency or its next try does not keep what nobody wants any more."""
+    acts = is_acting(observed.state, observed.app.get("operation")) and observed.stance.kind == "reconcile"
+    return is_deleting(observed.app) and not acts
 
 
 def _figures(observed: Observed) -> tuple[tuple[str, float], ...]:
