@@ -12,15 +12,13 @@ from shipway.base.clock import Instant
 from shipway.cli.output import MOODS, PLAIN, Paint, since
 from shipway.gitops.health import Health
 from shipway.gitops.pinned import revision_of
-from shipway.gitops.tree import Node, Tree
+from shipway.gitops.tree import Node, Tree, told_of
 from shipway.gitops.tree_details import Network
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import dig, metadata, name_of
 
 HEADINGS = ("NAME", "SYNC", "HEALTH", "AGE", "INFO")
 SIGNS = {"Healthy": "✔", "Progressing": "◌", "Suspended": "॥", "Degraded": "✖", "Missing": "⚠", "Unknown": "?"}
-TOLD = {"Status Reason": "{}", "Containers": "ready:{}", "Restart Count": "restarts:{}", "Revision": "{}"}
-"""What is told in lines of a node's facts, and how."""
 
 
 class Line(Struct, frozen=True):
@@ -84,19 +82,7 @@ def _branches(tree: Tree, nodes: Sequence[Node], before: str, now: Instant) -> l
 
 def _line(node: Node, stroke: str, now: Instant) -> Line:
     health = node.health.status if node.health else ""
-    return Line(f"{stroke}{node.ref.kind}/{node.ref.name}", node.sync, health, since(node.created, now), _info(node))
-
-
-def _info(node: Node) -> str:
-    facts = dict(node.info)
-    told = [form.format(facts[name]) for name, form in TOLD.items() if name in facts]
-    network = node.network
-    if network is not None:
-        told += [f"→ {ref.kind}/{ref.name}" for ref in network.target_refs]
-        told += [*network.ingress, *(url.rpartition("|")[2] for url in network.urls)]
-    if node.health is not None and node.health.status != "Healthy" and node.health.message:
-        told.append(node.health.message)
-    return "  ".join(dict.fromkeys(told))
+    return Line(f"{stroke}{node.ref.kind}/{node.ref.name}", node.sync, health, since(node.created, now), told_of(node))
 
 
 def _laid_out(lines: Sequence[Line], paint: Paint) -> list[str]:

@@ -19,7 +19,8 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 
 from shipway.api.kinds import APPLICATIONS, ROLLOUTS
-from shipway.base.errors import Denied, InvalidInput, NotFound
+from shipway.assembly.resource_tree import resource_tree
+from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError
 from shipway.cli import app_sync
 from shipway.cli.app import children_of, find_app
 from shipway.cli.app_acts import end_operation
@@ -27,13 +28,15 @@ from shipway.cli.app_rollback import RollbackFlags, held, lifted
 from shipway.cli.app_sync import SyncFlags
 from shipway.cli.process import configure_logs, on_ready_write, until_stopped
 from shipway.cli.rollout_acts import act, refuse_referenced, undo
-from shipway.cli.session import Place, Session, connected
+from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.annotations import REFRESH
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import namespace_of
 from shipway.rollouts import actions
 from shipway.rollouts.actions import Patches
 from shipway.server.dashboard import application_rest
 from shipway.server.dashboard.application_rest import BASE, ApplicationPage
+from shipway.server.dashboard.applications import Around
 from shipway.server.dashboard.rest import Act, Dashboard, Deed, Settings
 
 PORT = 3100
@@ -116,9 +119,20 @@ async def _applications(session: Session) -> ApplicationPage:
         await session.client.list(APPLICATIONS, namespace, field_selector="metadata.name=none")  # whether we may
     except (Denied, NotFound):
         namespace = session.application_namespace
-    return ApplicationPage(
-        session.client, session.clock, namespace, partial(children_of, session), acting_on_applications(session)
-    )
+    acts = acting_on_applications(session)
+    return ApplicationPage(session.client, session.clock, namespace, partial(looked_around, session), acts)
+
+
+async def looked_around(session: Session, application: Obj) -> Around:
+    """The tree is left out where the cluster of the objects cannot be asked; the page shows what the status says then."""
+    there = replace(session, asked_namespace=namespace_of(application))
+    children = await children_of(there, application)
+    try:
+        async with at_destination(there, application) as destination:
+            sight = await resource_tree(there.client, application, there.clock, destination)
+    except ShipwayError:
+        return Around(children)
+    return Around(children, sight.tree)
 
 
 def acting_on_applications(session: Session) -> application_rest.Act:

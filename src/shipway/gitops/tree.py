@@ -20,6 +20,8 @@ from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, res
 
 Children = Callable[[Obj], Iterable[Obj]]
 Judge = Callable[[Obj], Health | None]
+TOLD = {"Status Reason": "{}", "Containers": "ready:{}", "Restart Count": "restarts:{}", "Revision": "{}"}
+"""What is told of a node's facts, and how."""
 
 
 class Parent(Struct, frozen=True):
@@ -170,3 +172,16 @@ def _missing(root: Root) -> Node:
 
 def _place(obj: Obj) -> tuple[str, str, str]:
     return obj.get("kind") or "", namespace_of(obj), name_of(obj)
+
+
+def told_of(node: Node) -> str:
+    """In one line: why it is as it is, its containers and restarts, where it leads, at which addresses."""
+    facts = dict(node.info)
+    told = [form.format(facts[name]) for name, form in TOLD.items() if name in facts]
+    network = node.network
+    if network is not None:
+        told += [f"→ {ref.kind}/{ref.name}" for ref in network.target_refs]
+        told += [*network.ingress, *(url.rpartition("|")[2] for url in network.urls)]
+    if node.health is not None and node.health.status != "Healthy" and node.health.message:
+        told.append(node.health.message)
+    return "  ".join(dict.fromkeys(told))

@@ -112,8 +112,8 @@ def _next(observed: Observed, now: Instant) -> Decision:
 
 
 def _goes(observed: Observed) -> bool:
-    """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that waits
-    for a window, a dependency or its next try does not keep what nobody wants any more."""
+    """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that
+    waits for a window, a dependency or its next try does not keep what nobody wants any more."""
     acts = is_acting(observed.state, observed.app.get("operation")) and observed.stance.kind == "reconcile"
     return is_deleting(observed.app) and not acts
 

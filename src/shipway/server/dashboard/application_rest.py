@@ -25,7 +25,7 @@ from shipway.server.dashboard.answers import (
     refusal,
     whole_number,
 )
-from shipway.server.dashboard.applications import info_of, row_of
+from shipway.server.dashboard.applications import Around, info_of, row_of
 from shipway.server.dashboard.scenes import Applications, Scenes
 
 BASE = "/applications/"
@@ -42,18 +42,18 @@ class Deed(Struct, frozen=True):
 
 Act = Callable[[Deed], Awaitable[None]]
 """Does it. Raises the errors of `base.errors`."""
-Around = Callable[[Obj], Awaitable[tuple[Obj, ...]]]
-"""What `why` may know around an Application; asked for when one is looked at alone."""
+LookAround = Callable[[Obj], Awaitable[Around]]
+"""Asked when one is looked at alone, with each change of it and every few seconds besides."""
 
 
 class ApplicationPage:
     """`namespace`: whose Applications are shown, "" for all. Lives inside `async with`."""
 
-    def __init__(self, client: Client, clock: Clock, namespace: str, around: Around, act: Act) -> None:
+    def __init__(self, client: Client, clock: Clock, namespace: str, look_around: LookAround, act: Act) -> None:
         self.scenes = Scenes(lambda asked: Applications(client, asked, clock))
         self._clock = clock
         self._namespace = namespace
-        self._around = around
+        self._look_around = look_around
         self._act = act
 
     def add_to(self, app: web.Application, placeholders: dict[str, str]) -> None:
@@ -126,7 +126,7 @@ class ApplicationPage:
         app = scene.get(name)
         if app is None:
             raise NotFound(f"there is no Application {name}")
-        return msgspec.json.encode(info_of(app, self._clock.now(), await self._around(app)))
+        return msgspec.json.encode(info_of(app, self._clock.now(), await self._look_around(app)))
 
     async def _put(self, request: web.Request) -> web.Response:
         told = request.match_info

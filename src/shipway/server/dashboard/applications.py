@@ -12,6 +12,7 @@ from shipway.base.clock import Instant
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.pinned import revision_of, spec_sources
 from shipway.gitops.tracking import instance_key, tracked_by
+from shipway.gitops.tree import Tree, told_of
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
@@ -58,9 +59,20 @@ class ApplicationRow(Shape, frozen=True):
     why: str
 
 
-class ResourceRow(Shape, frozen=True):
-    """An object that it manages, as its status says."""
+class Around(Shape, frozen=True):
+    """What may be known around an Application: what `why` reads of, and its resource tree (None where that may not be read)."""
 
+    children: tuple[Obj, ...] = ()
+    tree: Tree | None = None
+
+
+NOTHING = Around()
+
+
+class ResourceRow(Shape, frozen=True):
+    """An object of it; `depth`: below how many it stands, 0 for what it manages itself."""
+
+    depth: int
     group: str
     kind: str
     namespace: str
@@ -85,7 +97,7 @@ class ConditionRow(Shape, frozen=True):
 
 
 class ApplicationInfo(Shape, frozen=True):
-    """Its own page: resources in trouble first, deployments newest first."""
+    """Its own page: resources as a tree, or those in trouble first; deployments newest first."""
 
     row: ApplicationRow
     message: str
@@ -121,14 +133,14 @@ def row_of(app: Obj, now: Instant, children: Iterable[Obj] = ()) -> ApplicationR
     )
 
 
-def info_of(app: Obj, now: Instant, children: Iterable[Obj] = ()) -> ApplicationInfo:
+def info_of(app: Obj, now: Instant, around: Around = NOTHING) -> ApplicationInfo:
     """All that the page of one Application shows."""
     status = status_of(app)
     return ApplicationInfo(
-        row=row_of(app, now, children),
+        row=row_of(app, now, around.children),
         message=dig(status, "operationState", "message", default=""),
         conditions=[ConditionRow(one.get("type") or "", one.get("message") or "") for one in status.get("conditions") or []],
-        resources=sorted((_resource(one) for one in status.get("resources") or []), key=_trouble_first),
+        resources=_in_tree(around.tree) if around.tree is not None else _in_status(app),
         history=[_deployment(one) for one in reversed(status.get("history") or [])],
         choices=choices(app),
     )
@@ -177,8 +189,25 @@ def _source(source: Obj) -> str:
     return f"{redact(source.get('repoURL') or '')} {what} at {source.get('targetRevision') or 'HEAD'}"
 
 
+def _in_tree(tree: Tree) -> list[ResourceRow]:
+    depths: dict[str, int] = {}
+    rows: list[ResourceRow] = []
+    for node in tree.nodes:  # parents come before their children
+        depth = depths[node.uid] = depths.get(node.above, -1) + 1
+        health = node.health.status if node.health else ""
+        ref, message = node.ref, told_of(node)
+        rows.append(ResourceRow(depth, ref.group, ref.kind, ref.namespace, ref.name, node.sync, health, message))
+    return rows
+
+
+def _in_status(app: Obj) -> list[ResourceRow]:
+    rows = [_resource(one) for one in status_of(app).get("resources") or []]
+    return sorted(rows, key=_trouble_first)
+
+
 def _resource(row: Obj) -> ResourceRow:
     return ResourceRow(
+        depth=0,
         group=row.get("group") or "",
         kind=row.get("kind") or "",
         namespace=row.get("namespace") or "",

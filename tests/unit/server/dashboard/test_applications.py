@@ -6,8 +6,10 @@ import pytest
 
 from shipway.base.clock import parse_rfc3339
 from shipway.gitops.annotations import HOLD, TRACKING_ID
-from shipway.kube.objects.resource import Obj
-from shipway.server.dashboard.applications import Parent, choices, info_of, row_of
+from shipway.gitops.health import Health
+from shipway.gitops.tree import Node, Tree
+from shipway.kube.objects.resource import Obj, Ref
+from shipway.server.dashboard.applications import Around, Parent, choices, info_of, row_of
 from tests.unit.cli.objects import application
 
 NOW = parse_rfc3339("2026-11-21T10:00:00Z")
@@ -75,6 +77,18 @@ def test_what_is_in_trouble_stands_first_and_the_newest_deployment_too() -> None
         ("Service", ""),
     ]
     assert [(one.id, one.by) for one in info.history] == [(1, "ann"), (0, "")]
+
+
+def test_a_tree_goes_down_to_the_pods() -> None:
+    deployment, pod = Ref("apps", "Deployment", "shop", "web"), Ref("", "Pod", "shop", "web-1")
+    broken = Health("Degraded", "no image")
+    tree = Tree((Node(deployment, uid="1", sync="Synced", health=broken), Node(pod, uid="2", above="1", health=broken)))
+    rows = info_of(application(), NOW, Around(tree=tree)).resources
+    assert [(one.depth, one.kind, one.sync, one.health) for one in rows] == [
+        (0, "Deployment", "Synced", "Degraded"),
+        (1, "Pod", "", "Degraded"),
+    ]
+    assert rows[1].message == "no image"
 
 
 @pytest.mark.parametrize(

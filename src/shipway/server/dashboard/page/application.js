@@ -34,7 +34,7 @@ function objects(resources) {
   return h("table", {},
     h("thead", {}, h("tr", {}, ["Kind", "Name", "Sync", "Health"].map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", {}, resources.map((one) => h("tr", { "data-key": [one.group, one.kind, one.namespace, one.name].join("/") },
-      h("td", {}, one.kind), h("td", {}, one.name, one.message && h("p", { class: "note" }, one.message)), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health))))));
+      h("td", { class: `depth-${Math.min(one.depth, 5)}` }, one.kind), h("td", {}, one.name, one.message && h("p", { class: "note" }, one.message)), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health))))));
 }
 
 function deployments(history, choices) {
