@@ -74,6 +74,8 @@ class Repository:
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
         self.kept: dict[tuple[str, str], tuple[Rendered, ...]] = {}
         self.renders = 0
+        self.without: tuple[SourceType, ...] = ()
+        """What was switched off for the last render."""
         self.heads = 0
 
     def commit(self, objects: list[Obj] | ShipwayError) -> str:
@@ -100,6 +102,7 @@ class Repository:
 
     async def render(self, ask: RenderAsk) -> Rendered:
         self.renders += 1
+        self.without = ask.request.without
         rendered = self._rendered(ask.request.trees[0].oid)
         missing: list[Fact] = [fact for fact in self.asks_for if not _is_told(fact, ask)]
         lent = {one.name for one in ask.request.lent}

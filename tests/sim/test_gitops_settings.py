@@ -45,6 +45,20 @@ def test_flags_of_kustomize_render_anew_what_asks_for_them() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:cm.enable")
+def test_tools_that_are_switched_off_render_nothing_from_then_on() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings(**{"helm.enable": "true", "jsonnet.enable": ""}))
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert (there.repository.renders, there.repository.without) == (1, ())
+        await say(there, "kustomize.enable", "false")
+        await there.settle(30)
+        assert (there.repository.renders, there.repository.without) == (2, ("Kustomize",))
+
+    simulate(story, [config()])
+
+
 def test_flags_that_change_every_kustomization_reach_those_that_ask_for_none() -> None:
     async def story(there: World) -> None:
         there.repository.source_type = "Kustomize"

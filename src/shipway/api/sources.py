@@ -138,6 +138,8 @@ class RenderRequest(Struct, frozen=True):
     lent: tuple[Lent, ...] = ()
     project: ProjectFacts | None = None
     kustomize: KustomizeSettings | None = None
+    without: tuple[SourceType, ...] = ()
+    """Tools that the installation has switched off."""
 
 
 class RemoteBase(Struct, frozen=True, order=True):

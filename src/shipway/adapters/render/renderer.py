@@ -107,7 +107,7 @@ class Renderer:
 
     async def _made(self, snapshot: Snapshot, lent: Mapping[str, Snapshot], request: RenderRequest) -> Rendered:
         source = orjson.loads(request.source)
-        choice = await asyncio.to_thread(choose, snapshot, source, request.app_name)
+        choice = await asyncio.to_thread(choose, snapshot, source, request.app_name, request.without)
         lacks = _lacking(choice.options, request)
         if lacks:
             return Rendered((), choice.source_type, snapshot.reads(), lacks=lacks)
@@ -134,6 +134,7 @@ def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -
         lent=lent,
         project=request.project,
         kustomize=request.kustomize,
+        without=request.without,
     )
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest
+from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest, SourceType
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
@@ -26,7 +26,7 @@ from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
-from shipway.gitops.source import NOTHING, Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.source import Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
 from shipway.kube.objects.manifests import objects_in_output
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -195,11 +195,13 @@ class Target(Struct, frozen=True):
 
 class Surroundings(Struct, frozen=True):
     """What a source may be told of besides its own content. `project` says whether a repository may be read that only the
-    sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it."""
+    sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it,
+    and `without` which tools are switched off there."""
 
     project: ProjectFacts
     cluster: str = ""
     kustomize: KustomizeSettings = KustomizeSettings()
+    without: tuple[SourceType, ...] = ()
 
 
 def target_of(world: World, app: Obj, wanted: Pinned, around: Surroundings) -> Target:
@@ -300,7 +302,8 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
 
 def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lenders: "_Lenders") -> Part:
     """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
-    told, around, head = NOTHING, lenders.around, part.head
+    around, head = lenders.around, part.head
+    told = Told(without=around.without)
     assert head is not None
     for _ in range(MAX_ROUNDS):
         part, found = _asked(world, part, render_ask(app, part.source, head, lent, told))
