@@ -30,6 +30,7 @@ from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
 from tests.fetch_clients import TOOLS
 from tests.kube.control_plane import ControlPlane, built_binary
+from tests.peers.examples import git_with_examples
 from tests.peers.suite import BIN, HERE, built, played, report
 from tests.ports import free_port
 from tests.waiting import comes_to
@@ -156,6 +157,7 @@ async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str
     (programs / "goreman").write_text(GOREMAN)
     (programs / "goreman").chmod(0o755)
     (programs / "helm").symlink_to(TOOLS / "helm3")
+    await asyncio.to_thread(git_with_examples, programs / "git", home / "github", peer.home / "applicationset")
     run = ["run", "--namespace", SPACE, "--application-namespaces", OTHER_SPACES, "--engines", "gitops,appsets"]
     options = ["--local-repositories", "--cache", home / "cache", "--listen", f"127.0.0.1:{free_port()}", "--install-crds"]
     async with AsyncExitStack() as stack:
