@@ -35,7 +35,11 @@ def test_a_list_becomes_applications_that_the_set_owns() -> None:
         ]
         assert meta["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
         assert spec_of(apps["blue"])["source"]["repoURL"] == REPO
-        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        assert await there.condition("ErrorOccurred") == (
+            "False",
+            "ApplicationSetUpToDate",
+            "All applications have been generated successfully",
+        )
         assert (await there.condition("ParametersGenerated"))[:2] == ("True", "ParametersGenerated")
         assert await there.condition("ResourcesUpToDate") == (
             "True",

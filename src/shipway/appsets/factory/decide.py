@@ -121,10 +121,9 @@ def _change(
         "applicationStatus": list(turn.statuses) or None,
     }
     annotations: dict[str, str | None] = {}
-    if not wanted.is_complete or (not failures and (the_plan.is_empty or is_over)):
-        text = evaluated_text(appset, wanted)
-        if annotations_of(appset).get(EVALUATED) != text:
-            annotations[EVALUATED] = text
+    text = evaluated_text(appset, wanted, is_over=not failures and (the_plan.is_empty or is_over))
+    if annotations_of(appset).get(EVALUATED) != text:
+        annotations[EVALUATED] = text
     if REFRESH_SET in annotations_of(appset):
         annotations[REFRESH_SET] = None
     meta: Obj = {"annotations": annotations} if annotations else {}
