@@ -110,7 +110,7 @@ def _matching(place: _Place, raw: str, *, may_lack: bool) -> list[str]:
     if may_lack:
         return []
     raise InvalidInput(
-        f"value file {raw!r} does not exist (looked for {place.shown(path)}): add the file, correct "
+        f"Error: open {place.shown(path)}: no such file or directory: add the value file {raw!r}, correct "
         "spec.source.helm.valueFiles, or set spec.source.helm.ignoreMissingValueFiles: true",
         reason="MissingValueFile",
     )
@@ -155,7 +155,7 @@ def _file_parameters(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str])
             yield str(item.get("name") or ""), _text(place.snapshot, place.path)
         except NotFound:
             raise InvalidInput(
-                f"file {raw!r} of a parameter does not exist (looked for {place.shown(place.path)}): add it or correct "
+                f"Error: open {place.shown(place.path)}: no such file or directory: add {raw!r} of a parameter or correct "
                 "spec.source.helm.fileParameters",
                 reason="MissingValueFile",
             ) from None

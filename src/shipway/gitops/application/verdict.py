@@ -123,11 +123,13 @@ def told(status: Obj) -> list[tuple[str, str]]:
 
 
 def _live_health(observed: Observed) -> str:
-    """Health goes on being judged when Git cannot be read."""
+    """Health goes on being judged when Git cannot be read. Where nothing of it is there or was, nothing is ill."""
     items = [Item(ref_of(one.obj), None, one) for one in observed.live]
     if any(one.scripted and one.scripted.health is None for one in observed.live):
         items = []
-    return health_of_all(items) if items else dig(observed.status, "health", "status", default="Unknown")
+    if items or not observed.status.get("resources"):
+        return health_of_all(items)
+    return dig(observed.status, "health", "status", default="Unknown")
 
 
 def _is_overdue(observed: Observed, now: Instant) -> bool:
