@@ -192,6 +192,20 @@ def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them(
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.owner", "argocd:appset.applicationsSync")
+def test_a_deletion_in_the_foreground_takes_nothing_along_that_the_policy_keeps() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("green"), syncPolicy={"applicationsSync": "create-only"}))
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Foreground")
+        await there.settle()
+        (green,) = (await there.apps()).values()
+        assert metadata(green).keys() & {"ownerReferences", "deletionTimestamp"} == set()
+        with pytest.raises(NotFound):
+            await there.set()
+
+    simulate(story)
+
+
 @pytest.mark.compat("argocd:appset.ignoreApplicationDifferences")
 def test_fields_named_by_jq_are_left_to_others() -> None:
     async def story(there: World) -> None:
