@@ -1,6 +1,6 @@
 """In the place of two repositories of GitHub that suites read: theirs in shape, on this machine, and a `git` that finds them.
 
-Nothing of a test depends on what lies in a folder of argocd-example-apps but its name.
+Tests deploy `guestbook` of argocd-example-apps; of its other folders they want the names.
 """
 
 import shlex
@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.repository import seed
 
-FOLDERS = ("guestbook", "helm-guestbook", "jsonnet-guestbook", "kustomize-guestbook", "ksonnet-guestbook", "sock-shop")
+FOLDERS = ("helm-guestbook", "jsonnet-guestbook", "kustomize-guestbook", "ksonnet-guestbook", "sock-shop")
+GUESTBOOK = "examples/git-generator-files-discovery/apps/guestbook"
+GUESTBOOK_FILES = ("guestbook-ui-deployment.yaml", "guestbook-ui-svc.yaml")
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: example}\n"
 
 
@@ -18,7 +20,8 @@ def git_with_examples(program: Path, home: Path, applicationsets: Path) -> None:
     theirs = {
         str(file.relative_to(applicationsets)): file.read_bytes() for file in applicationsets.rglob("*") if file.is_file()
     }
-    seed(home, "argocd-example-apps", {f"{folder}/manifest.yaml": MANIFEST for folder in FOLDERS})
+    deployed = {f"guestbook/{name}": theirs[f"{GUESTBOOK}/{name}"] for name in GUESTBOOK_FILES}
+    seed(home, "argocd-example-apps", {**{f"{folder}/manifest.yaml": MANIFEST for folder in FOLDERS}, **deployed})
     seed(home, "applicationset", dict(theirs))
     git = shutil.which("git")
     assert git, "git is needed"

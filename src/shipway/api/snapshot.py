@@ -72,6 +72,8 @@ class RenderJob(Struct, frozen=True):
     kustomize: KustomizeSettings | None = None
     without: tuple[SourceType, ...] = ()
     """Tools that the installation has switched off; "Directory" means Jsonnet."""
+    texts: Mapping[str, str] = {}
+    """What lies at URLs."""
 
 
 class Manifests(Struct, frozen=True):
@@ -83,6 +85,7 @@ class Manifests(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     lacks: tuple[Fact, ...] = ()
     bases: tuple[RemoteBase, ...] = ()
+    urls: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -26,6 +26,7 @@ READ = (
     "kustomize.buildOptions",
     "kustomize.buildOptions.*",
     "kustomize.path.*",
+    "helm.valuesFileSchemes",
     "helm.enable",
     "kustomize.enable",
     "jsonnet.enable",

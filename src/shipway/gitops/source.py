@@ -162,6 +162,7 @@ class Told(Struct, frozen=True):
     project: ProjectFacts | None = None
     kustomize: KustomizeSettings | None = None
     without: tuple[SourceType, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Told()
@@ -191,6 +192,7 @@ def render_ask(
             project=told.project,
             kustomize=told.kustomize,
             without=told.without,
+            texts=told.texts,
         )
     )
 

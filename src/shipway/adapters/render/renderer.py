@@ -118,8 +118,17 @@ class Renderer:
         if engine is None:
             raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
         made = await engine.render(snapshot, job)
-        reads = snapshot.reads()
-        return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks, made.bases)
+        return Rendered(
+            made.objects,
+            choice.source_type,
+            snapshot.reads(),
+            tool=made.tool,
+            warnings=made.warnings,
+            origins=made.origins,
+            lacks=made.lacks,
+            bases=made.bases,
+            urls=made.urls,
+        )
 
 
 def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -> RenderJob:
@@ -135,6 +144,7 @@ def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -
         project=request.project,
         kustomize=request.kustomize,
         without=request.without,
+        texts=dict(request.texts),
     )
 
 

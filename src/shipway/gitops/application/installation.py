@@ -22,14 +22,15 @@ from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
-from shipway.gitops.tools import read_switched_off
+from shipway.gitops.tools import read_schemes, read_switched_off
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import resource_version_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 
 
 class Said(Struct, frozen=True):
-    """One version of `argocd-cm`, read. `without`: tools that are switched off. `has_home`: Applications may go to the cluster
+    """One version of `argocd-cm`, read. `without`: tools that are switched off; `schemes`: of URLs that files may be read from.
+    `has_home`: Applications may go to the cluster
     that they live in."""
 
     version: tuple[str, str]
@@ -38,6 +39,7 @@ class Said(Struct, frozen=True):
     scope: Scope
     kustomize: KustomizeSettings
     without: tuple[SourceType, ...]
+    schemes: tuple[str, ...]
     global_projects: tuple[GlobalProject, ...]
     impersonation: Impersonation
     commits: CommitSettings
@@ -58,6 +60,7 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> Said:
         scope,
         read_kustomize(settings),
         read_switched_off(settings),
+        read_schemes(settings),
         global_projects,
         read_impersonation(settings),
         read_commit_settings(settings),

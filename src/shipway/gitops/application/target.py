@@ -21,12 +21,13 @@ from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, Rem
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk, TextAsk
 from shipway.gitops.desired import Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
 from shipway.gitops.source import Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.tools import FETCHED, url_refusal
 from shipway.kube.objects.manifests import objects_in_output
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -196,12 +197,13 @@ class Target(Struct, frozen=True):
 class Surroundings(Struct, frozen=True):
     """What a source may be told of besides its own content. `project` says whether a repository may be read that only the
     sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it,
-    and `without` which tools are switched off there."""
+    `without` which tools are switched off there, and `schemes` from which URLs files may be read."""
 
     project: ProjectFacts
     cluster: str = ""
     kustomize: KustomizeSettings = KustomizeSettings()
     without: tuple[SourceType, ...] = ()
+    schemes: tuple[str, ...] = FETCHED
 
 
 def target_of(world: World, app: Obj, wanted: Pinned, around: Surroundings) -> Target:
@@ -320,6 +322,11 @@ def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lender
             if cluster is None:
                 return part
             told = replace(told, cluster=cluster)
+        if found.urls:
+            part, texts = _texts(world, part, found.urls, around.schemes)
+            if len(texts) < len(found.urls):
+                return part
+            told = replace(told, texts=texts)
         for base in found.bases:
             if not permits_repository(around.project, base.repo_url):
                 return replace(part, error=f"the source builds on {base.repo_url}, which its project does not permit")
@@ -328,6 +335,18 @@ def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lender
                 return part
             lent = (*lent, one)
     return replace(part, error=f"the source builds on repositories that build on others, more than {MAX_ROUNDS} deep")
+
+
+def _texts(world: World, part: Part, urls: Sequence[str], allowed: tuple[str, ...]) -> tuple[Part, tuple[tuple[str, str], ...]]:
+    """What lies at the URLs, as far as it is known and may be read."""
+    found: list[tuple[str, str]] = []
+    for url in urls:
+        if refusal := url_refusal(url, allowed):
+            return replace(part, error=refusal), ()
+        part, text = _asked(world, part, TextAsk(url))
+        if text is not None:
+            found.append((url, text))
+    return part, tuple(found)
 
 
 def _is_concerned(found: Rendered, told: Told, kustomize: KustomizeSettings) -> bool:

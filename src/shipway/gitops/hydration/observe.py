@@ -149,7 +149,8 @@ class Observer:
         hydrator = said.spec.source_hydrator
         refused = refusals(project.spec, name, spec, place.owner)
         problem = problem_of(hydrator.sync_source.path, hydrator.branch) or disputed.get(member.key, "")
-        around = Surroundings(facts_of(spec, project.spec), cluster_of(spec), installed.kustomize, installed.without)
+        facts = facts_of(spec, project.spec)
+        around = Surroundings(facts, cluster_of(spec), installed.kustomize, installed.without, installed.schemes)
         return _Read(replace(member, problem=refused[0] if refused else problem), around)
 
     def _asked(self, observed: Observed, read: Sequence["_Read"], world: World) -> Observed:
