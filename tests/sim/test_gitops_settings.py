@@ -75,6 +75,10 @@ def test_tools_that_are_switched_off_render_nothing_from_then_on() -> None:
         await say(there, "kustomize.enable", "false")
         await there.settle(30)
         assert (there.repository.renders, there.repository.without) == (2, ("Kustomize",))
+        there.repository.source_type = "Kustomize"
+        await there.push([{"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}])
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert status_of(app)["sourceType"] == "Kustomize"
 
     simulate(story, [config()])
 
