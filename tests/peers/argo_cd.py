@@ -75,6 +75,7 @@ class Peer:
             "ARGOCD_GPG_ENABLED": "true",
             "ARGOCD_SERVER": f"127.0.0.1:{self.api_server}",
             "ARGOCD_E2E_TEST": "true",
+            "ARGOCD_HYDRATOR_ENABLED": "true",
             "ARGOCD_APPLICATION_NAMESPACES": OTHER_SPACES,
             "ARGOCD_CONFIG_DIR": str(programs / "config"),
             "REDIS_PASSWORD": "",
@@ -143,6 +144,7 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
     await kubectl("config", "set-context", "--current", f"--namespace={SPACE}")
     manifests = await kubectl("kustomize", peer.home / "test/manifests/base")
     await kubectl("apply", "--server-side", "-f", "-", data=manifests.stdout)
+    await kubectl("apply", "-f", HERE / "placementdecisions.yaml")
     await comes_to(0, served)
     shutil.rmtree(CONFIG, ignore_errors=True)
     for folder in ("ssh", "tls", "plugin", "gpg/source", "gpg/keys"):
