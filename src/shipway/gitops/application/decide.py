@@ -130,7 +130,8 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     # (an object that is being adopted is not ours yet, and so wakes nobody).
     goes_on = bool(draft.batches) or (draft.progress is not None and bool(draft.progress.asks))
     wake = Instant(now) if goes_on else draft.wake
-    return Conclusion(change=_change(fresh, draft, now), wake=wake, notes=_notes(fresh, draft))
+    change = _change(fresh, draft, now, asks_again=bool(decision.refresh))
+    return Conclusion(change=change, wake=wake, notes=_notes(fresh, draft))
 
 
 def draft_of(observed: Observed, now: Instant) -> Draft:
@@ -244,11 +245,11 @@ def _intent(observed: Observed, target: Target | None) -> Obj:
     return {"metadata": {"annotations": {KINDS: text}}} if text else {}
 
 
-def _change(observed: Observed, draft: Draft, now: Instant) -> Change | None:
+def _change(observed: Observed, draft: Draft, now: Instant, *, asks_again: bool = True) -> Change | None:
     """One patch of root and status; None when nothing would change. `reconciledAt` moves only along with something else."""
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
-    annotations = {**refresh_change(observed, now), **_lifted(observed, now)}
+    annotations = {**refresh_change(observed, now, may_begin=asks_again), **_lifted(observed, now)}
     if annotations:
         root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
     finalizers = _hook_finalizers(observed)

@@ -17,13 +17,14 @@ _SPELT_IN = 1.0
 """Seconds to which a status says when something ended."""
 
 
-def refresh_change(observed: Observed, now: Instant) -> Obj:
-    """Annotations to write: since when we ask again, or both away once that is answered."""
+def refresh_change(observed: Observed, now: Instant, *, may_begin: bool = True) -> Obj:
+    """Annotations to write: since when we ask again, or both away once that is answered. `may_begin`: this pass does ask; a wish
+    that came while it acted is for the next one, which the wish wakes."""
     annotations = annotations_of(observed.app)
     if REFRESH not in annotations:
         return {}
     if REFRESHING not in annotations and observed.target is not None:
-        return {REFRESHING: rfc3339_micro(now)}
+        return {REFRESHING: rfc3339_micro(now)} if may_begin else {}
     return dict.fromkeys((REFRESH, REFRESHING)) if _is_refreshed(observed) else {}
 
 
