@@ -18,7 +18,7 @@ _SPELT_IN = 1.0
 
 
 def refresh_change(observed: Observed, now: Instant, *, may_begin: bool = True) -> Obj:
-    """Annotations to write: since when we ask again, or both away once that is answered. `may_begin`: this pass does ask; a wish
+    """Annotations to write: since when we ask again, or both away once that is answered. `may_begin`: this pass asks; a wish
     that came while it acted is for the next one, which the wish wakes."""
     annotations = annotations_of(observed.app)
     if REFRESH not in annotations:
