@@ -99,8 +99,9 @@ CASES = {
     ),
     "an unknown value file": Case(
         CHART,
-        "shop cannot be compared with Git: value file 'values-prod.yaml' does not exist (looked for deploy/values-prod.yaml): "
-        "add the file, correct spec.source.helm.valueFiles, or set spec.source.helm.ignoreMissingValueFiles: true." + STAYS,
+        "shop cannot be compared with Git: Error: open deploy/values-prod.yaml: no such file or directory: add the value file "
+        "'values-prod.yaml', correct spec.source.helm.valueFiles, or set spec.source.helm.ignoreMissingValueFiles: true."
+        + STAYS,
         bad_source={"helm": {"valueFiles": ["values-prod.yaml"]}},
         heals={"values-prod.yaml": "text: two\n"},
     ),

@@ -30,6 +30,7 @@ from shipway.localcluster.node.addresses import AddressBook
 from shipway.localcluster.node.node import Node
 from tests.fetch_clients import TOOLS
 from tests.kube.control_plane import ControlPlane, built_binary
+from tests.peers.examples import git_with_examples
 from tests.peers.suite import BIN, HERE, built, played, report
 from tests.ports import free_port, listens
 from tests.waiting import comes_to
@@ -74,6 +75,7 @@ class Peer:
             "ARGOCD_GPG_ENABLED": "true",
             "ARGOCD_SERVER": f"127.0.0.1:{self.api_server}",
             "ARGOCD_E2E_TEST": "true",
+            "ARGOCD_HYDRATOR_ENABLED": "true",
             "ARGOCD_APPLICATION_NAMESPACES": OTHER_SPACES,
             "ARGOCD_CONFIG_DIR": str(programs / "config"),
             "REDIS_PASSWORD": "",
@@ -132,6 +134,7 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
     await kubectl("config", "set-context", "--current", f"--namespace={SPACE}")
     manifests = await kubectl("kustomize", peer.home / "test/manifests/base")
     await kubectl("apply", "--server-side", "-f", "-", data=manifests.stdout)
+    await kubectl("apply", "-f", HERE / "placementdecisions.yaml")
     await comes_to(0, served)
     shutil.rmtree(CONFIG, ignore_errors=True)
     for folder in ("ssh", "tls", "plugin", "gpg/source", "gpg/keys"):
@@ -146,6 +149,7 @@ async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str
     (programs / "goreman").write_text(GOREMAN)
     (programs / "goreman").chmod(0o755)
     (programs / "helm").symlink_to(TOOLS / "helm3")
+    await asyncio.to_thread(git_with_examples, programs / "git", home / "github", peer.home / "applicationset")
     run = ["run", "--namespace", SPACE, "--application-namespaces", OTHER_SPACES, "--engines", "gitops,appsets"]
     options = ["--local-repositories", "--cache", home / "cache", "--listen", f"127.0.0.1:{free_port()}", "--install-crds"]
     async with AsyncExitStack() as stack:

@@ -33,6 +33,7 @@ from shipway.gitops.asks import (
     KnownHeadAsk,
     RecallAsk,
     RenderAsk,
+    TextAsk,
 )
 from shipway.gitops.cluster_metrics import ClusterMetrics
 from shipway.gitops.controllers import gitops_controllers
@@ -73,7 +74,13 @@ class Repository:
         self.asks_for: tuple[Fact, ...] = ()
         """What a render here depends on beside the content; one is missed after the other, as real tools do."""
         self.kept: dict[tuple[str, str], tuple[Rendered, ...]] = {}
+        self.urls: tuple[str, ...] = ()
+        """Which files at URLs a render here reads."""
+        self.texts: dict[str, str] = {}
+        """What lies there, for a render that was told."""
         self.renders = 0
+        self.without: tuple[SourceType, ...] = ()
+        """What was switched off for the last render."""
         self.heads = 0
 
     def commit(self, objects: list[Obj] | ShipwayError) -> str:
@@ -100,11 +107,15 @@ class Repository:
 
     async def render(self, ask: RenderAsk) -> Rendered:
         self.renders += 1
+        self.without = ask.request.without
         rendered = self._rendered(ask.request.trees[0].oid)
         missing: list[Fact] = [fact for fact in self.asks_for if not _is_told(fact, ask)]
         lent = {one.name for one in ask.request.lent}
         if bases := tuple(base for base in self.builds_on if base.name not in lent):
             return Rendered((), "Kustomize", ("",), bases=bases)
+        if self.urls and not ask.request.texts:
+            return Rendered((), "Helm", ("",), urls=self.urls)
+        self.texts = dict(ask.request.texts)
         if missing:
             return Rendered((), "Helm", ("",), lacks=(missing[0],))
         return rendered
@@ -198,6 +209,8 @@ class World:
         self.engine = Recording(wrap(server))
         self.repository = repository
         self.repositories = {REPO: repository}
+        self.files: dict[str, str] = {}
+        """What lies at URLs."""
         self.clock = clock
         self._make_clusters = clusters
         self._settings = settings
@@ -225,6 +238,9 @@ class World:
         async def hydrate(ask: HydrateAsk) -> Hydrated:
             return await self.hydrate(ask)
 
+        async def text(ask: TextAsk) -> str:
+            return self.files[ask.url]
+
         async def render(ask: RenderAsk) -> Rendered:
             return await self.repositories[ask.request.repo_url].render(ask)
 
@@ -232,6 +248,7 @@ class World:
             HeadAsk: head_of,
             KnownHeadAsk: known_head,
             RenderAsk: render,
+            TextAsk: text,
             **clusters.resolvers,
             **self.lookout.resolvers,
             HealthAsk: health_by_script,

@@ -152,7 +152,7 @@ def test_two_entries_of_one_name_change_nothing_and_are_named() -> None:
             "ApplicationValidationError",
             "ApplicationSet fleet contains applications with duplicate name: blue",
         )
-        assert (await there.condition("ResourcesUpToDate"))[0] == "False"
+        assert (await there.condition("ResourcesUpToDate"))[:2] == ("False", "ErrorOccurred")
         assert [path for _, path in there.engine.writes if path.rpartition("/")[0].endswith("/applications")] == []
 
     simulate(story)

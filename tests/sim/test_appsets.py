@@ -35,7 +35,11 @@ def test_a_list_becomes_applications_that_the_set_owns() -> None:
         ]
         assert meta["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
         assert spec_of(apps["blue"])["source"]["repoURL"] == REPO
-        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        assert await there.condition("ErrorOccurred") == (
+            "False",
+            "ApplicationSetUpToDate",
+            "All applications have been generated successfully",
+        )
         assert (await there.condition("ParametersGenerated"))[:2] == ("True", "ParametersGenerated")
         assert await there.condition("ResourcesUpToDate") == (
             "True",
@@ -184,6 +188,20 @@ def test_the_set_goes_and_its_applications_with_it_unless_the_policy_keeps_them(
         await there.settle()
         assert await there.names() == ["green"]
         assert "ownerReferences" not in metadata((await there.apps())["green"])
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.owner", "argocd:appset.applicationsSync")
+def test_a_deletion_in_the_foreground_takes_nothing_along_that_the_policy_keeps() -> None:
+    async def story(there: World) -> None:
+        await there.create(applicationset(elements("green"), syncPolicy={"applicationsSync": "create-only"}))
+        await there.user.delete(APPLICATION_SETS, "argocd", "fleet", propagation="Foreground")
+        await there.settle()
+        (green,) = (await there.apps()).values()
+        assert metadata(green).keys() & {"ownerReferences", "deletionTimestamp"} == set()
+        with pytest.raises(NotFound):
+            await there.set()
 
     simulate(story)
 

@@ -167,6 +167,18 @@ def test_a_broken_commit_leaves_the_cluster_alone_and_says_what_to_do() -> None:
     simulate(story, [config(), service()])
 
 
+@pytest.mark.compat("argocd:status.health")
+def test_an_application_that_was_never_rendered_is_healthy_since_nothing_of_it_is_ill() -> None:
+    async def story(there: World) -> None:
+        await there.push(InvalidInput("deploy/web.yaml: line 7: mapping values are not allowed here: mend the indentation"))
+        await there.user.create(APPLICATIONS, application())
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert dig(app, "status", "sync", "status") == "Unknown"
+        assert dig(app, "status", "health", "status") == "Healthy"
+
+    simulate(story, [config()])
+
+
 @pytest.mark.compat("argocd:wave.dry-run")
 def test_an_object_the_server_refuses_stops_the_sync_before_anything_is_applied() -> None:
     broken = service()

@@ -11,9 +11,10 @@ import pytest
 
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, JOBS, SERVICES
 from shipway.base.clock import Clock
+from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import annotations_of, dig, name_of
-from shipway.kube.objects.wire import Transport
+from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.faults import Faults, FaultyTransport
 from tests.sim.gitops_objects import config, hook, service
@@ -113,3 +114,46 @@ async def check(there: World, node: Node) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_any_history_the_cluster_is_what_git_says(seed: int) -> None:
     run_in_virtual_time(run_history(seed))
+
+
+class Wisher:
+    """A transport by which somebody wishes for a refresh while the engine applies a ConfigMap."""
+
+    def __init__(self, server: Transport, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self._user = Client(server, manager="kubectl-edit")
+        self.has_wished = False
+
+    async def send(self, request: Request) -> Response:
+        response = await self._server.send(request)
+        is_apply = request.method == "PATCH" and "/configmaps/" in request.path and ("dryRun", "All") not in request.query
+        if is_apply and not self.has_wished:
+            self.has_wished = True
+            wish = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+            await self._user.patch(APPLICATIONS, "argocd", "shop", wish)
+            await self._clock.sleep(0.1)
+        return response
+
+    async def close(self) -> None:
+        """The server belongs to the test."""
+
+
+@pytest.mark.compat("argocd:annotation.refresh")
+def test_a_wish_for_a_refresh_that_comes_while_something_is_applied_is_fulfilled_at_once() -> None:
+    wishers: list[Wisher] = []
+
+    def wrap(server: Transport, clock: Clock) -> Transport:
+        wishers.append(Wisher(server, clock))
+        return wishers[0]
+
+    async def main() -> None:
+        async with world([config()], wrap=wrap) as there:
+            await there.user.create(APPLICATIONS, application())
+            await there.synced()
+            await there.settle(5)
+            app = await there.user.get(APPLICATIONS, "argocd", "shop")
+            assert wishers[0].has_wished
+            assert "argocd.argoproj.io/refresh" not in annotations_of(app)
+
+    run_in_virtual_time(main())

@@ -45,6 +45,44 @@ def test_flags_of_kustomize_render_anew_what_asks_for_them() -> None:
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:cm.helm.valuesFileSchemes", "argocd:helm.valueFiles")
+def test_files_at_urls_are_read_where_their_scheme_is_allowed() -> None:
+    url = "https://files.test/values.yaml"
+
+    async def story(there: World) -> None:
+        there.repository.urls, there.files[url] = (url,), "a: 1"
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert there.repository.texts == {url: "a: 1"}
+        there.files[url] = "a: 2"
+        await there.settle(400)
+        assert there.repository.texts == {url: "a: 2"}
+        await say(there, "helm.valuesFileSchemes", "http, s3")
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert f"{url}: the URL scheme 'https' is not allowed" in app["status"]["conditions"][0]["message"]
+
+    simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:cm.enable")
+def test_tools_that_are_switched_off_render_nothing_from_then_on() -> None:
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings(**{"helm.enable": "true", "jsonnet.enable": ""}))
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        assert (there.repository.renders, there.repository.without) == (1, ())
+        await say(there, "kustomize.enable", "false")
+        await there.settle(30)
+        assert (there.repository.renders, there.repository.without) == (2, ("Kustomize",))
+        there.repository.source_type = "Kustomize"
+        await there.push([{"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}])
+        app = await there.until(lambda app: "ComparisonError" in condition_types(app))
+        assert status_of(app)["sourceType"] == "Kustomize"
+
+    simulate(story, [config()])
+
+
 def test_flags_that_change_every_kustomization_reach_those_that_ask_for_none() -> None:
     async def story(there: World) -> None:
         there.repository.source_type = "Kustomize"

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from shipway.api.sources import Fact, KustomizeSettings, PathTree, ProjectFacts, RemoteBase
+from shipway.api.sources import Fact, KustomizeSettings, PathTree, ProjectFacts, RemoteBase, SourceType
 from shipway.kube.objects.resource import Obj
 
 EntryKind = Literal["file", "dir", "missing"]
@@ -70,6 +70,10 @@ class RenderJob(Struct, frozen=True):
     """Other sources whose files this one may read as `$name/path`."""
     project: ProjectFacts | None = None
     kustomize: KustomizeSettings | None = None
+    without: tuple[SourceType, ...] = ()
+    """Tools that the installation has switched off; "Directory" means Jsonnet."""
+    texts: Mapping[str, str] = {}
+    """What lies at URLs."""
 
 
 class Manifests(Struct, frozen=True):
@@ -81,6 +85,7 @@ class Manifests(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     lacks: tuple[Fact, ...] = ()
     bases: tuple[RemoteBase, ...] = ()
+    urls: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -138,6 +138,10 @@ class RenderRequest(Struct, frozen=True):
     lent: tuple[Lent, ...] = ()
     project: ProjectFacts | None = None
     kustomize: KustomizeSettings | None = None
+    without: tuple[SourceType, ...] = ()
+    """Tools that the installation has switched off."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """What lies at the URLs that the source names."""
 
 
 class RemoteBase(Struct, frozen=True, order=True):
@@ -168,7 +172,9 @@ class Rendered(Struct, frozen=True):
     """What the source asks for that the request did not hold. There are no objects then: ask again with it."""
     bases: tuple[RemoteBase, ...] = ()
     """Repositories that were not lent yet and that the source builds on. There are no objects then either."""
+    urls: tuple[str, ...] = ()
+    """Files that the source reads and whose texts were not told yet. There are no objects then either."""
 
     @property
     def is_complete(self) -> bool:
-        return not self.lacks and not self.bases
+        return not (self.lacks or self.bases or self.urls)

@@ -13,7 +13,7 @@ from shipway.api.application import parse_spec
 from shipway.api.applicationset import ApplicationSetSpec, parse_generator
 from shipway.appsets.asks import canonical
 from shipway.appsets.generators.expand import expand
-from shipway.appsets.names import GENERATED, RESOURCES_FINALIZER
+from shipway.appsets.names import RESOURCES_FINALIZER
 from shipway.appsets.parameters import overlaid
 from shipway.appsets.rolling import steps_of, without_automation
 from shipway.appsets.scene import FROM_PARAMS, VALIDATION, Problem, Scene, bounded
@@ -110,15 +110,14 @@ def _built(appset: Obj, spec: ApplicationSetSpec, filled: Any, scene: Scene) -> 
         meta["finalizers"] = finalizers
     if said.get("labels"):
         meta["labels"] = said["labels"]
-    body: Obj = {
+    if said.get("annotations"):
+        meta["annotations"] = said["annotations"]
+    return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
         "metadata": meta,
         "spec": filled.get("spec") or {},
     }
-    annotations: dict[str, str] = said.get("annotations") or {}
-    mark = digest(canonical({**body, "annotations": annotations}), length=24)
-    return {**body, "metadata": {**meta, "annotations": {**annotations, GENERATED: mark}}}
 
 
 def _check(name: Any, filled: Any) -> None:

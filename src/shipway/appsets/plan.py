@@ -6,7 +6,7 @@ world says the same; a later look that wants it back takes the tombstone away. G
 doubted for longer. Nothing is ever deleted on an incomplete picture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -79,6 +79,7 @@ def plan(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Ex
     if wanted.is_pending or wanted.duplicates:
         return Plan()
     taken = tuple(sorted(name for name, other in existing.others.items() if is_anothers(other, appset)))
+    given = _given_before(appset) | given_by(wanted.applications)
     create: list[Obj] = []
     update: list[Action] = []
     updated: list[str] = []
@@ -88,7 +89,7 @@ def plan(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Ex
             create.append(app)
         elif spec.may_update and name not in taken and not is_deleting(live):
             left = existing.left.get(name, ())
-            actions = alterations(live, keeping(app, live, spec, left)) if left is not None else ()
+            actions = alterations(live, keeping(app, live, spec, left), given) if left is not None else ()
             update += actions
             updated += [name] if actions else []
     goodbye = _goodbye(appset, spec, wanted, existing, now)
@@ -129,7 +130,8 @@ def keeping(app: Obj, live: Obj, spec: ApplicationSetSpec, left: Paths = ()) -> 
     preserved = spec.preserved_fields
     meta = dict(metadata(app))
     kept_annotations = (*_KEPT_ANNOTATIONS, *((preserved.annotations or ()) if preserved else ()))
-    meta["annotations"] = _with_live(annotations_of(app), annotations_of(live), kept_annotations)
+    if annotations := _with_live(annotations_of(app), annotations_of(live), kept_annotations):
+        meta["annotations"] = annotations
     if preserved and preserved.labels:
         meta["labels"] = _with_live(labels_of(app), labels_of(live), preserved.labels)
     kept: Obj = {**app, "metadata": meta}
@@ -161,19 +163,47 @@ def copied(into: Any, source: Any, path: Sequence[str | int]) -> Any:
     return {**here, str(step): copied(here.get(str(step)), there.get(str(step)), rest)}
 
 
-def alterations(live: Obj, wanted: Obj) -> tuple[Action, ...]:
-    """What makes the live Application the wanted one: one apply, and one patch for fields that others added to its spec."""
+def alterations(live: Obj, wanted: Obj, given: frozenset[str] = frozenset()) -> tuple[Action, ...]:
+    """What makes the live Application the wanted one: one apply, and one patch for what is too much: fields that others added
+    to its spec, and labels and annotations that the set gave and gives no more (`given`, see `given_by`)."""
     actions: list[Action] = []
-    if annotations_of(live).get(GENERATED) != annotations_of(wanted)[GENERATED] or not covers(live, wanted):
+    finalizers = metadata(live).get("finalizers") or (), metadata(wanted).get("finalizers") or ()
+    kept_too_long = given & _keys("finalizers", set(finalizers[0]) - set(finalizers[1]))
+    if kept_too_long or not covers(live, wanted):
         actions.append(Apply(APPLICATIONS, wanted, FIELD_MANAGER))
+    meta: Obj = {}
+    for field, there, ours in (
+        ("labels", labels_of(live), labels_of(wanted)),
+        ("annotations", annotations_of(live), annotations_of(wanted)),
+    ):
+        if gone := {key: None for key in there if key not in ours and f"{field}/{key}" in given}:
+            meta[field] = gone
     surplus = _surplus(spec_of(live), spec_of(wanted))
-    if surplus:
-        actions.append(Patch(APPLICATIONS, namespace_of(live), name_of(live), {"spec": surplus}, uid=uid_of(live)))
+    patch: Obj = {**({"metadata": meta} if meta else {}), **({"spec": surplus} if surplus else {})}
+    if patch:
+        actions.append(Patch(APPLICATIONS, namespace_of(live), name_of(live), patch, uid=uid_of(live)))
     return tuple(actions)
 
 
+def given_by(applications: Mapping[str, Obj]) -> frozenset[str]:
+    """Under which keys Applications are given labels, annotations and finalizers: `labels/tier`."""
+    fields = ("labels", "annotations", "finalizers")
+    found = (_keys(field, metadata(app).get(field) or ()) for app in applications.values() for field in fields)
+    return frozenset[str]().union(*found)
+
+
+def _given_before(appset: Obj) -> frozenset[str]:
+    before = evaluated_of(appset)
+    return frozenset((*(before.given if before else ()), f"annotations/{GENERATED}"))
+
+
+def _keys(field: str, keys: Iterable[str]) -> frozenset[str]:
+    return frozenset(f"{field}/{key}" for key in keys)
+
+
 def covers(live: Any, wanted: Any) -> bool:
-    """Whether the live value says everything that the wanted one does; empty and absent are the same."""
+    """Whether the live value says everything that the wanted one does, and entries of lists nothing else; empty and absent are
+    the same."""
     if isinstance(wanted, dict):
         there: dict[str, Any] = live if isinstance(live, dict) else {}
         return all(covers(there.get(key), value) for key, value in wanted.items())
@@ -181,7 +211,8 @@ def covers(live: Any, wanted: Any) -> bool:
         there_list: list[Any] = live if isinstance(live, list) else []
         if _is_set(wanted):
             return all(item in there_list for item in wanted)
-        return len(there_list) == len(wanted) and all(covers(a, b) for a, b in zip(there_list, wanted, strict=True))
+        pairs = zip(there_list, wanted, strict=False)
+        return len(there_list) == len(wanted) and all(covers(a, b) and covers(b, a) for a, b in pairs)
     return live == wanted or (live is None and wanted in ("", False, 0))
 
 
@@ -219,10 +250,12 @@ def _path(pointer: str) -> list[str]:
 
 
 class Evaluated(Struct, frozen=True):
-    """What an earlier pass carried out completely: at which generation, and what its generators saw."""
+    """What an earlier pass carried out completely: at which generation, and what its generators saw. `given`: what it may
+    have given its Applications, carried out completely or not."""
 
     generation: int = 0
     outside: str = ""
+    given: tuple[str, ...] = ()
 
 
 def evaluated_of(appset: Obj) -> Evaluated | None:
@@ -230,15 +263,20 @@ def evaluated_of(appset: Obj) -> Evaluated | None:
     text = annotations_of(appset).get(EVALUATED)
     try:
         said: Any = orjson.loads(text) if text else None
-        return Evaluated(int(said["generation"]), str(said["outside"])) if said else None
+        return Evaluated(int(said["generation"]), str(said["outside"]), tuple(said.get("given") or ())) if said else None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
 
 
-def evaluated_text(appset: Obj, wanted: Evaluation) -> str:
-    """The annotation after a pass. An incomplete picture is remembered as none: what it made us create may not count as old."""
-    outside = wanted.outside if wanted.is_complete else ""
-    return orjson.dumps({"generation": generation_of(appset), "outside": outside}).decode()
+def evaluated_text(appset: Obj, wanted: Evaluation, *, is_over: bool = True) -> str:
+    """The annotation after a pass; `is_over`: everything was carried out. An incomplete picture is remembered as none: what it
+    made us create may not count as old."""
+    before, given = evaluated_of(appset) or Evaluated(), given_by(wanted.applications)
+    said = {"generation": generation_of(appset), "outside": wanted.outside if wanted.is_complete else ""}
+    if not is_over:
+        given |= frozenset(before.given)
+        said = said if not wanted.is_complete else {"generation": before.generation, "outside": before.outside}
+    return orjson.dumps({**said, "given": sorted(given)}).decode()
 
 
 def _goodbye(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing, now: Instant) -> Plan:

@@ -46,7 +46,7 @@ def conditions(
     error = _told(failures)
     generation = [one for one in failures if one.reason in (FROM_PARAMS, RENDERING, "ErrorOccurred")]
     made = [
-        _condition("ErrorOccurred", bool(error), error.reason if error else UP_TO_DATE, error.message if error else _GENERATED),
+        _condition("ErrorOccurred", bool(error), error.reason if error else UP_TO_DATE, error.message if error else _DONE),
         _parameters(generation, error),
         _resources(error, the_plan),
         *extra,
@@ -62,6 +62,7 @@ def rows(applications: Iterable[Obj]) -> list[Obj]:
 
 
 _GENERATED = "Successfully generated parameters for all Applications"
+_DONE = "All applications have been generated successfully"
 
 
 def _parameters(generation: Sequence[Failure], error: Failure | None) -> Obj:
@@ -72,10 +73,10 @@ def _parameters(generation: Sequence[Failure], error: Failure | None) -> Obj:
 
 def _resources(error: Failure | None, the_plan: Plan) -> Obj:
     if error is not None:
-        return _condition("ResourcesUpToDate", False, error.reason, error.message)
+        return _condition("ResourcesUpToDate", False, "ErrorOccurred", error.message)
     if the_plan.leaving:
         return _condition("ResourcesUpToDate", False, "AwaitingConfirmation", leaving_message(the_plan))
-    return _condition("ResourcesUpToDate", True, UP_TO_DATE, "All applications have been generated successfully")
+    return _condition("ResourcesUpToDate", True, UP_TO_DATE, _DONE)
 
 
 def leaving_message(the_plan: Plan) -> str:

@@ -16,6 +16,7 @@ from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.urls import redact
 from shipway.adapters.helm.dependencies import Dependency, FetchChart, unreachable
 from shipway.adapters.helm.engine import HelmEngine, reads_cluster
+from shipway.adapters.http.fetch import HttpFetch
 from shipway.adapters.kustomize.charts import Chart, Helm
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.plugins.declaration import Plugin, digest_of, load_plugins
@@ -28,12 +29,13 @@ from shipway.api.snapshot import Engine, Snapshot
 from shipway.api.sources import Head, HeadRequest, PathTree, ProjectFacts, Rendered, SourceType
 from shipway.appsets.asks import ListingAsk
 from shipway.assembly.dependencies import DependencyCharts
+from shipway.assembly.far_files import FarFiles
 from shipway.assembly.repositories import Repositories
 from shipway.assembly.rollout_plugins import hidden_from_plugins
 from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError
 from shipway.base.semver import parse_range
-from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, KnownHeadAsk, RenderAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, KnownHeadAsk, RenderAsk, SignatureAsk, TextAsk
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.workers.pool import WorkerPool
@@ -105,11 +107,14 @@ def _are_packaged(trees: tuple[PathTree, ...]) -> bool:
 class Sources:
     """Mirrors of repositories and renderers of what is in them; `render` and friends are resolvers of asks."""
 
-    def __init__(self, mirrors: Mirrors, places: Places, renderer: Renderer, repositories: Repositories) -> None:
+    def __init__(
+        self, mirrors: Mirrors, places: Places, renderer: Renderer, repositories: Repositories, far_files: FarFiles
+    ) -> None:
         self.mirrors = mirrors
         self._places = places
         self.renderer = renderer
         self.repositories = repositories
+        self._far_files = far_files
 
     @classmethod
     @asynccontextmanager
@@ -163,7 +168,7 @@ class Sources:
 
             renderer = Renderer(places, engines, on_reads=on_reads, store=store, discovery=plugin_engine)
             try:
-                yield cls(mirrors, places, renderer, repositories)
+                yield cls(mirrors, places, renderer, repositories, FarFiles(HttpFetch(session)))
             finally:
                 await workers.close()
                 await plugin_workers.close()
@@ -175,6 +180,7 @@ class Sources:
         return {
             HeadAsk: self.head,
             RenderAsk: self.render,
+            TextAsk: self._far_files.text,
             SignatureAsk: self.signature,
             HistoryAsk: self.doubts,
             ChangesAsk: self.changes,

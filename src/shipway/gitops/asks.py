@@ -2,6 +2,7 @@
 
     HeadAsk       standing   lane: the repository    -> api.sources.Head
     KnownHeadAsk  immutable  lane: its mirror        -> api.sources.Head
+    TextAsk       standing   lane: the server        -> the text of the file there
     RenderAsk     immutable  lane: its mirror        -> api.sources.Rendered
     SignatureAsk  standing   lane: its mirror        -> api.commits.Signature
     HistoryAsk    standing   lane: its mirror        -> tuple of api.commits.Doubt
@@ -16,6 +17,7 @@ Each is a value and holds everything its answer depends on; who answers is wired
 """
 
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -54,6 +56,17 @@ class KnownHeadAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return f"known {self.request.repo_url}"
+
+
+class TextAsk(Ask, frozen=True):
+    """What does the file at this URL say?"""
+
+    standing: ClassVar[bool] = True
+    url: str
+
+    @property
+    def lane(self) -> str:
+        return f"files {urlsplit(self.url).netloc}"
 
 
 class RenderAsk(Ask, frozen=True):

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from shipway.api.application import IN_CLUSTER_SERVER, ApplicationSpec, Destination, Source, SourceHydrator
-from shipway.api.sources import ClusterFacts, Head, HeadRequest, KustomizeSettings, Lent, ProjectFacts, RenderRequest
+from shipway.api.sources import (
+    ClusterFacts,
+    Head,
+    HeadRequest,
+    KustomizeSettings,
+    Lent,
+    ProjectFacts,
+    RenderRequest,
+    SourceType,
+)
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import HeadAsk, RenderAsk, canonical
 from shipway.gitops.ignore import problem_of
@@ -146,12 +155,14 @@ def _tag_prefix(source: Obj) -> str:
 
 
 class Told(Struct, frozen=True):
-    """What a source is told because its render said that it lacks it."""
+    """What a source is told because its render said that it lacks it, and `without` which tools every source is rendered."""
 
     with_revision: bool = False
     cluster: ClusterFacts | None = None
     project: ProjectFacts | None = None
     kustomize: KustomizeSettings | None = None
+    without: tuple[SourceType, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Told()
@@ -180,6 +191,8 @@ def render_ask(
             api_versions=told.cluster.api_versions if told.cluster else (),
             project=told.project,
             kustomize=told.kustomize,
+            without=told.without,
+            texts=told.texts,
         )
     )
 

@@ -36,6 +36,8 @@ class Bench:
     """`render(source)` renders what is committed. Close it."""
 
     project = ProjectFacts("default", ("*",))
+    texts: Mapping[str, str] = {}
+    """What lies at URLs."""
     kustomize = KustomizeSettings()
 
     def __init__(
@@ -104,6 +106,8 @@ class Bench:
             request = replace(request, kustomize=self.kustomize)
         if "cluster" in rendered.lacks:
             request = replace(request, kube_version="v1.33.1+k3s1", api_versions=("v1", "apps/v1", "apps/v1/Deployment"))
+        if rendered.urls:
+            request = replace(request, texts=tuple((url, self.texts[url]) for url in rendered.urls))
         return request
 
     async def close(self) -> None:

@@ -132,10 +132,25 @@ async def test_crds_can_be_left_out(bench):
     assert "CustomResourceDefinition/foos.x.io" not in named(await bench.render({**SOURCE, "helm": {"skipCrds": True}}))
 
 
+@pytest.mark.compat("argocd:helm.valueFiles", "argocd:helm.fileParameters")
+async def test_files_at_urls_are_lent(bench):
+    bench.texts = {"https://example.com/app.yaml": "a: far\n", "https://example.com/notice": "hello"}
+    helm = {
+        "valueFiles": ["https://example.com/$ARGOCD_APP_NAME.yaml"],
+        "fileParameters": [{"name": "b", "path": "https://example.com/notice"}],
+    }
+    request = await bench.request({**SOURCE, "helm": helm}, build_env=(("ARGOCD_APP_NAME", "app"),))
+    asking = await bench.renderer.render(request)
+    assert (asking.urls, asking.objects, asking.is_complete) == (tuple(bench.texts), (), False)
+    rendered = await bench.render({**SOURCE, "helm": helm}, build_env=(("ARGOCD_APP_NAME", "app"),))
+    data = only(rendered, "ConfigMap")["data"]
+    assert (data["a"], data["b"]) == ("far", "hello")
+
+
 @pytest.mark.compat("argocd:helm.ignoreMissingValueFiles")
 async def test_a_missing_value_file_is_named_and_its_coming_is_noticed(bench):
     helm = {"valueFiles": ["values-stage.yaml", "/common/none.yaml"]}
-    with pytest.raises(InvalidInput, match=r"'values-stage.yaml' does not exist \(looked for apps/shop/values-stage") as caught:
+    with pytest.raises(InvalidInput, match=r"^Error: open apps/shop/values-stage.yaml: no such file or dir") as caught:
         await data_of(bench, helm)
     assert caught.value.reason == "MissingValueFile"
     lenient = {**SOURCE, "helm": {**helm, "ignoreMissingValueFiles": True}}
@@ -150,7 +165,6 @@ async def test_a_missing_value_file_is_named_and_its_coming_is_noticed(bench):
     [
         ({"valueFiles": ["../../../x.yaml"]}, "PathEscapes"),
         ({"valueFiles": ["$values/x.yaml"]}, "UnknownRef"),
-        ({"valueFiles": ["https://example.com/x.yaml"]}, "UnsupportedSource"),
         ({"valueFiles": "x.yaml"}, "InvalidSource"),
         ({"valueFiles": ["notice.txt"]}, "InvalidYAML"),
         ({"values": "a: ["}, "InvalidYAML"),

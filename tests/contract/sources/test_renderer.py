@@ -195,6 +195,27 @@ async def test_what_no_tool_can_do(bench, source, reason):
     assert caught.value.reason == reason
 
 
+@pytest.mark.compat("argocd:cm.enable")
+async def test_a_tool_that_is_switched_off_leaves_plain_manifests(bench):
+    bench.push({"chart/templates/cm.yaml": None, "chart/values.yaml": "", "chart/kustomization.yaml": "namePrefix: p-\n"})
+    bench.push({"chart/Chart.yaml": CHART + "kind: Chart\nmetadata: {name: me}\n", "chart/kustomization.yaml": None})
+    for without, source, expected in (
+        (("Kustomize",), SOURCES["overlay"], "Directory"),
+        (("Helm",), SOURCES["overlay"], "Kustomize"),
+        (("Directory",), SOURCES["plain"], "Directory"),
+        (("Helm",), {"path": "chart"}, "Directory"),
+        (("Helm",), SOURCES["chart"], "Directory"),
+    ):
+        assert (await bench.renderer.render(await bench.request(source, without=without))).source_type == expected
+
+
+@pytest.mark.compat("argocd:cm.enable")
+async def test_without_jsonnet_its_files_are_passed_over(bench):
+    bench.push({"plain/b.jsonnet": "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'b'}}"})
+    assert named(await bench.render(SOURCES["plain"])) == ["ConfigMap/a", "ConfigMap/b"]
+    assert named(await bench.render(SOURCES["plain"], without=("Directory",))) == ["ConfigMap/a"]
+
+
 @pytest.mark.compat("argocd:spec.source.overrides")
 async def test_overrides_beside_the_manifests(bench):
     bench.push(

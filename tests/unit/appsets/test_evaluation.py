@@ -47,15 +47,3 @@ def test_what_the_generators_saw_is_told_apart_from_what_the_set_says() -> None:
     edited = evaluated(made(git, listed("x"), template={"metadata": {"name": "x"}}), answers)
     moved = evaluated(made(git, template=named), Answers(apps=[("apps/b", {})]))
     assert one.outside == edited.outside != moved.outside
-
-
-def test_the_mark_of_an_application_changes_with_all_that_it_says() -> None:
-    marks = {
-        evaluated(made(listed("a"), **spec)).applications["a"]["metadata"]["annotations"]["shipway.dev/generated"]
-        for spec in (
-            {},
-            {"templatePatch": '{"metadata": {"labels": {"x": "y"}}}'},
-            {"syncPolicy": {"preserveResourcesOnDeletion": True}},
-        )
-    }
-    assert len(marks) == 3

@@ -22,8 +22,8 @@ def test_what_acts_here_or_has_nothing_to_act_on_is_not_told(key: str) -> None:
 
 
 def test_what_changes_deployments_and_is_not_read_is_told() -> None:
-    settings = {"helm.valuesFileSchemes": "https", "application.links": "x", "helm.enable": "false", "kustomize.enable": ""}
-    assert unread(settings) == ("helm.enable", "helm.valuesFileSchemes")
+    settings = {"helm.valuesFileSchemes": "https", "application.links": "x", "resource.heard": "x", "resource.unheard": ""}
+    assert unread(settings) == ("resource.heard",)
 
 
 @pytest.mark.parametrize("pattern", READ)

@@ -131,7 +131,7 @@ def _of_group(query: BranchesQuery) -> dict[str, str]:
 _LISTS: dict[ForgeKind, _Lists] = {
     "github": _Lists(
         lambda query: f"/orgs/{quote(query.organization, safe='')}/repos",
-        lambda _: {"type": "all"},
+        lambda _: {},
         _like_github,
         "sha",
         "/branches",

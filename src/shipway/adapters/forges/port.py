@@ -74,7 +74,7 @@ class Conversation:
         """Every entry of a list. Raises NotFound, Denied (the token), Unavailable (away, or asking for time)."""
         found: list[Any] = []
         for page in range(1, MAX_PAGES + 1):
-            pages = {self._forge.size: str(PAGE), "page": str(page)}
+            pages = {self._forge.size: str(PAGE), **({"page": str(page)} if page > 1 else {})}
             entries = await self._json(path, {**(query or {}), **pages})
             if not isinstance(entries, list):
                 raise Unavailable(f"{self.purpose}: the answer is no list: is `api` right?", reason="ForgeFailed")

@@ -62,7 +62,7 @@ def _of_gitlab(entry: Any) -> PullRequest:
 
 
 _LISTS: dict[ForgeKind, _Lists] = {
-    "github": _Lists(_repository, lambda _: {"state": "open"}, _like_github),
+    "github": _Lists(_repository, lambda _: {}, _like_github),
     "gitlab": _Lists(
         lambda query: f"/projects/{quote(query.repo, safe='')}/merge_requests",
         lambda query: {"state": query.state} if query.state else {},

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from shipway.adapters.helm.dependencies import Dependency, FetchChart, copy_local, missing, not_there, put, unreachable
-from shipway.adapters.helm.sources import ChartSources, gather
+from shipway.adapters.helm.sources import ChartSources, gather, urls_of
 from shipway.api.snapshot import Manifests, RenderJob, Snapshot
 from shipway.base.errors import ShipwayError
 from shipway.workers.pool import WorkerPool
@@ -39,6 +39,8 @@ class HelmEngine:
             wanted = await asyncio.to_thread(missing, snapshot, job.path)
             if job.project is None and any(not one.is_local and one.repository for one in wanted):
                 return Manifests((), tool="helm", lacks=("project",))
+            if unread := tuple(url for url in urls_of(job) if url not in job.texts):
+                return Manifests((), tool="helm", urls=unread)
             sources = await asyncio.to_thread(_gathered, snapshot, job, scratch)
             for one in wanted:
                 await self._bring(one, job, scratch)

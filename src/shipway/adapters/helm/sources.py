@@ -50,6 +50,21 @@ def gather(snapshot: Snapshot, job: RenderJob) -> ChartSources:
     )
 
 
+def urls_of(job: RenderJob) -> tuple[str, ...]:
+    """The files of a source that lie at URLs. Raises as `gather`."""
+    named = (str(item.get("path") or "") for item in _maps(job.options.get("fileParameters"), "fileParameters"))
+    found = (_url(raw, job) for raw in (*_texts(job.options.get("valueFiles"), "valueFiles"), *named))
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _url(raw: str, job: RenderJob) -> str:
+    """Where a file lies that lies at a URL; "" for one of a repository."""
+    if raw.startswith("$") and raw[1:].partition("/")[0] in job.lent:
+        return ""
+    name = substitute(raw, dict(job.build_env))
+    return name if "://" in name else ""
+
+
 def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
     """The chart's folder and those of its `file://` dependencies, theirs included."""
     found: list[str] = []
@@ -75,6 +90,9 @@ def _local_charts(snapshot: Snapshot, path: str) -> list[str]:
 
 def _value_files(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for raw in _texts(job.options.get("valueFiles"), "valueFiles"):
+        if url := _url(raw, job):
+            yield url, job.texts[url]
+            continue
         place = _place(snapshot, job, raw, env, "valueFiles")
         for file in _matching(place, raw, may_lack=bool(job.options.get("ignoreMissingValueFiles"))):
             yield place.shown(file), _text(place.snapshot, file)
@@ -110,7 +128,7 @@ def _matching(place: _Place, raw: str, *, may_lack: bool) -> list[str]:
     if may_lack:
         return []
     raise InvalidInput(
-        f"value file {raw!r} does not exist (looked for {place.shown(path)}): add the file, correct "
+        f"Error: open {place.shown(path)}: no such file or directory: add the value file {raw!r}, correct "
         "spec.source.helm.valueFiles, or set spec.source.helm.ignoreMissingValueFiles: true",
         reason="MissingValueFile",
     )
@@ -128,10 +146,6 @@ def _place(snapshot: Snapshot, job: RenderJob, raw: str, env: Mapping[str, str],
             reason="UnknownRef",
         )
     name = substitute(raw, env)
-    if "://" in name:
-        raise InvalidInput(
-            f"{name!r}: {field} from a URL are not supported yet: keep the file in this repository", reason="UnsupportedSource"
-        )
     return _Place(snapshot, _inside(name if name.startswith("/") else posixpath.join(job.path, name), raw, field))
 
 
@@ -150,12 +164,15 @@ def _parameters(options: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[
 def _file_parameters(snapshot: Snapshot, job: RenderJob, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for item in _maps(job.options.get("fileParameters"), "fileParameters"):
         raw = str(item.get("path") or "")
+        if url := _url(raw, job):
+            yield str(item.get("name") or ""), job.texts[url]
+            continue
         place = _place(snapshot, job, raw, env, "fileParameters")
         try:
             yield str(item.get("name") or ""), _text(place.snapshot, place.path)
         except NotFound:
             raise InvalidInput(
-                f"file {raw!r} of a parameter does not exist (looked for {place.shown(place.path)}): add it or correct "
+                f"Error: open {place.shown(place.path)}: no such file or directory: add {raw!r} of a parameter or correct "
                 "spec.source.helm.fileParameters",
                 reason="MissingValueFile",
             ) from None

@@ -191,7 +191,9 @@ def _target(snapshot: Snapshot, folder: Folder, entry: str) -> str:
 def _check(snapshot: Snapshot, folder: Folder, target: str) -> None:
     kind = snapshot.kind(target)
     if kind == "missing":
-        raise InvalidInput(f"{folder.file}: names {target}, which does not exist: add it, or take it out", reason="MissingFile")
+        raise InvalidInput(
+            f"{folder.file}: open {target}: no such file or directory: add it, or take it out", reason="MissingFile"
+        )
     if kind == "dir":
         raise InvalidInput(
             f"{folder.file}: names {target}, a folder without a kustomization.yaml", reason="InvalidKustomization"

@@ -1,5 +1,7 @@
 """Which tool renders a source, by Argo CD's rules: the block that the spec states, else what lies in the folder.
 
+A tool that the installation has switched off is none: the folder is read as plain manifests then.
+
 `.argocd-source.yaml` and `.argocd-source-<app>.yaml` beside the manifests are merged over the source first (image updaters
 write them); they change how it is rendered, never where it comes from.
 """
@@ -29,8 +31,10 @@ class Choice(Struct, frozen=True):
     is_stated: bool = True
 
 
-def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
-    """Raises `InvalidInput` (PathNotFound, InvalidSource) saying where to mend it."""
+def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str, without: tuple[SourceType, ...] = ()) -> Choice:
+    """`without`: tools that are switched off; plugins cannot be.
+
+    Raises `InvalidInput` (PathNotFound, InvalidSource) saying where to mend it."""
     path = "" if source.get("chart") else str(source.get("path") or "")
     if snapshot.kind(path) != "dir":
         raise InvalidInput(
@@ -44,10 +48,12 @@ def choose(snapshot: Snapshot, source: dict[str, Any], app_name: str) -> Choice:
             f"multiple application sources defined: {', '.join(stated)}: keep one of these blocks in spec.source",
             reason="InvalidSource",
         )
+    block = stated[0] if stated else _discovered(snapshot, path, without)
     if source.get("chart"):
-        return Choice("Helm", merged.get("helm") or {}, path)
-    block = stated[0] if stated else _discovered(snapshot, path)
-    return Choice(_BLOCKS[block], merged.get(block) or {}, path, bool(stated))
+        block = "helm"
+    if _BLOCKS[block] in without and block != "directory":
+        return Choice("Directory", {}, path)
+    return Choice(_BLOCKS[block], merged.get(block) or {}, path, bool(stated or source.get("chart")))
 
 
 def _is_stated(options: Any, block: str) -> bool:
@@ -57,10 +63,10 @@ def _is_stated(options: Any, block: str) -> bool:
     return any(value not in (None, False, "", [], {}) for value in (options or {}).values())
 
 
-def _discovered(snapshot: Snapshot, path: str) -> str:
-    if snapshot.kind(posixpath.join(path, "Chart.yaml")) == "file":
+def _discovered(snapshot: Snapshot, path: str, without: tuple[SourceType, ...]) -> str:
+    if "Helm" not in without and snapshot.kind(posixpath.join(path, "Chart.yaml")) == "file":
         return "helm"
-    if any(snapshot.kind(posixpath.join(path, name)) == "file" for name in KUSTOMIZATIONS):
+    if "Kustomize" not in without and any(snapshot.kind(posixpath.join(path, name)) == "file" for name in KUSTOMIZATIONS):
         return "kustomize"
     return "directory"
 

@@ -58,13 +58,14 @@ def parse(job: dict[str, Any]) -> dict[str, Any]:
 def manifest_files(snapshot: Snapshot, job: RenderJob) -> Iterator[tuple[str, str]]:
     """Name and text of the files that count. Raises `InvalidInput` (SourceTooLarge, InvalidManifest)."""
     include, exclude = (compile_glob(text) if (text := job.options.get(key)) else None for key in ("include", "exclude"))
+    endings = tuple(one for one in _ENDINGS if one != jsonnet.ENDING or "Directory" not in job.without)
     prefix, size = f"{job.path.strip('/')}/" if job.path.strip("/.") else "", 0
     for name in snapshot.files(job.path, deep=bool(job.options.get("recurse"))):
         shown = name.encode("utf-8", "replace").decode()  # git allows any bytes in names
         below = shown.removeprefix(prefix)
         if (exclude and exclude(below)) or (include and not include(below)):
             continue
-        if not name.endswith(_ENDINGS):
+        if not name.endswith(endings):
             continue
         content = snapshot.read(name)
         size += len(content)

@@ -107,7 +107,7 @@ class Renderer:
 
     async def _made(self, snapshot: Snapshot, lent: Mapping[str, Snapshot], request: RenderRequest) -> Rendered:
         source = orjson.loads(request.source)
-        choice = await asyncio.to_thread(choose, snapshot, source, request.app_name)
+        choice = await asyncio.to_thread(choose, snapshot, source, request.app_name, request.without)
         lacks = _lacking(choice.options, request)
         if lacks:
             return Rendered((), choice.source_type, snapshot.reads(), lacks=lacks)
@@ -118,8 +118,17 @@ class Renderer:
         if engine is None:
             raise InvalidInput(f"{choice.source_type} sources are switched off here", reason="UnsupportedSource")
         made = await engine.render(snapshot, job)
-        reads = snapshot.reads()
-        return Rendered(made.objects, choice.source_type, reads, made.tool, made.warnings, made.origins, made.lacks, made.bases)
+        return Rendered(
+            made.objects,
+            choice.source_type,
+            snapshot.reads(),
+            tool=made.tool,
+            warnings=made.warnings,
+            origins=made.origins,
+            lacks=made.lacks,
+            bases=made.bases,
+            urls=made.urls,
+        )
 
 
 def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -> RenderJob:
@@ -134,6 +143,8 @@ def _job(choice: Choice, request: RenderRequest, lent: Mapping[str, Snapshot]) -
         lent=lent,
         project=request.project,
         kustomize=request.kustomize,
+        without=request.without,
+        texts=dict(request.texts),
     )
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import gotpl.runtime.sync_vm as gotpl_machine
+import orjson
 from gotpl import ExecutionBudget, SandboxPolicy, Template, TemplateError, TemplateExecutionError
 from gotpl.runtime.values import INVALID, UNTYPED_NIL, ValueAdapter
 
@@ -54,7 +55,7 @@ def _filled(value: Any, fill: Fill) -> Any:
 
 def _patched(made: Any, text: str) -> Any:
     """The object with the patch over it. The project stays: whoever may write parameters may not move into another one."""
-    patch = yaml.load(text)
+    patch = _json_or_yaml(text)
     if patch is None:
         return made
     if not isinstance(patch, dict):
@@ -63,6 +64,14 @@ def _patched(made: Any, text: str) -> Any:
     if isinstance(patched.get("spec"), dict) and "project" in (made.get("spec") or {}):
         patched["spec"]["project"] = made["spec"]["project"]
     return patched
+
+
+def _json_or_yaml(text: str) -> Any:
+    """JSON may be indented with tabs, YAML may not."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return yaml.load(text)
 
 
 # --- Go -----------------------------------------------------------------------------------------------------------------

@@ -121,10 +121,9 @@ def _change(
         "applicationStatus": list(turn.statuses) or None,
     }
     annotations: dict[str, str | None] = {}
-    if not wanted.is_complete or (not failures and (the_plan.is_empty or is_over)):
-        text = evaluated_text(appset, wanted)
-        if annotations_of(appset).get(EVALUATED) != text:
-            annotations[EVALUATED] = text
+    text = evaluated_text(appset, wanted, is_over=not failures and (the_plan.is_empty or is_over))
+    if annotations_of(appset).get(EVALUATED) != text:
+        annotations[EVALUATED] = text
     if REFRESH_SET in annotations_of(appset):
         annotations[REFRESH_SET] = None
     meta: Obj = {"annotations": annotations} if annotations else {}
@@ -175,13 +174,14 @@ def _wake(the_plan: Plan, turn: Turn, now: Instant) -> Instant | None:
 
 
 def _deletion(observed: Observed, now: Instant) -> Decision:
-    """Only a set with a finalizer gets here while it is still there."""
+    """Only a set with a finalizer gets here while it is still there: ours, or that of a deletion in the foreground, which
+    would take the Applications along that the policy keeps."""
     finalizers: list[str] = metadata(observed.appset).get("finalizers") or []
-    if RESOURCES_FINALIZER not in finalizers:
-        return Decision()
     owned = observed.existing.owned
     if observed.spec is not None and not observed.spec.may_delete and owned:
         return Decision(batches=(Batch(tuple(_released(app, observed.appset) for app in owned.values())),), wake=Instant(0.0))
+    if RESOURCES_FINALIZER not in finalizers:
+        return Decision()
     if observed.spec is not None and deletes_in_reverse(observed.spec) and owned:
         if ORPHAN in finalizers:
             return Decision()  # the garbage collector takes the set off their owners first

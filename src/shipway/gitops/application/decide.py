@@ -171,8 +171,9 @@ def _status(observed: Observed, verdict: Verdict, now: Instant) -> Obj:
         sync = {**without(sync, REVISIONS), **at.revision_fields}
         status["resources"] = resource_rows(comparison, lambda item: bool(permits(item)))
         status["summary"] = summary(comparison.items)
-        status = {**without(status, SOURCE_TYPES), **target.type_fields}
         status["controllerNamespace"] = observed.settings.namespace
+    if target is not None and len(target.renders) == len(target.parts):
+        status = {**without(status, SOURCE_TYPES), **target.type_fields}
     status["sync"] = sync
     status["health"] = health_status(status.get("health") or {}, verdict.health, now)
     return status

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec
 from shipway.api.hydration import CommitSettings
 from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, SECRETS
-from shipway.api.sources import KustomizeSettings, ProjectFacts
+from shipway.api.sources import KustomizeSettings, ProjectFacts, SourceType
 from shipway.gitops.application.projects import Projects, ReadProject
 from shipway.gitops.application.scoped import BY_OWNER, with_own
 from shipway.gitops.compare_options import read_compare_options
@@ -23,19 +23,24 @@ from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
+from shipway.gitops.tools import read_schemes, read_switched_off
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import resource_version_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
 
 
 class Said(Struct, frozen=True):
-    """One version of `argocd-cm`, read. `has_home`: Applications may go to the cluster that they live in."""
+    """One version of `argocd-cm`, read. `without`: tools that are switched off; `schemes`: of URLs that files may be read from.
+    `has_home`: Applications may go to the cluster
+    that they live in."""
 
     version: tuple[str, str]
     said: Customizations
     ignored: tuple[IgnoreDifference, ...]
     scope: Scope
     kustomize: KustomizeSettings
+    without: tuple[SourceType, ...]
+    schemes: tuple[str, ...]
     global_projects: tuple[GlobalProject, ...]
     impersonation: Impersonation
     commits: CommitSettings
@@ -55,6 +60,8 @@ def _read(version: tuple[str, str], config_map: Obj | None) -> Said:
         (*ignored, *overlooked),
         scope,
         read_kustomize(settings),
+        read_switched_off(settings),
+        read_schemes(settings),
         global_projects,
         read_impersonation(settings),
         read_commit_settings(settings),

@@ -218,7 +218,8 @@ class Observer:
         self._judgements.pop(key, None)
 
     def _target(self, world: World, of: _Subject, wanted: Pinned, hold: Hold | None = None) -> Target:
-        around = Surroundings(facts_of(of.spec, of.project.spec), of.terms.cluster, self._installation.said(world).kustomize)
+        said = self._installation.said(world)
+        around = Surroundings(facts_of(of.spec, of.project.spec), of.terms.cluster, said.kustomize, said.without, said.schemes)
         target = target_of(world, of.app, wanted, around)
         if hold is not None and target.error:
             ask = RecallAsk(uid_of(of.app), hold.pinned.identity)

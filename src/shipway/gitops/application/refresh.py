@@ -18,7 +18,8 @@ _SPELT_IN = 1.0
 
 
 def refresh_change(observed: Observed, now: Instant) -> Obj:
-    """Annotations to write: since when we ask again, or both away once that is answered."""
+    """Annotations to write where this pass asks: since when we ask again, or both away once that is answered. A wish that came
+    while a pass acted is for the next one, which the wish wakes: its conclusion writes no more than `refreshed`."""
     annotations = annotations_of(observed.app)
     if REFRESH not in annotations:
         return {}

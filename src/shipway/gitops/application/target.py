@@ -17,16 +17,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import IgnoreDifference
-from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest
+from shipway.api.sources import Head, KustomizeSettings, Lent, ProjectFacts, RemoteBase, Rendered, RenderRequest, SourceType
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.preparations import Preparations
-from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk
+from shipway.gitops.asks import ClusterAsk, HeadAsk, JqPathsAsk, KnownHeadAsk, RecallAsk, RenderAsk, TextAsk
 from shipway.gitops.desired import Desired, Prepared, Terms
 from shipway.gitops.ignored_by_jq import resolved
 from shipway.gitops.pinned import Pinned, revisions_in, sources_in
 from shipway.gitops.project import permits_repository
-from shipway.gitops.source import NOTHING, Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.source import Told, borrows, head_ask, is_only_ref, lent_ask, render_ask, wanted_of
+from shipway.gitops.tools import FETCHED, url_refusal
 from shipway.kube.objects.manifests import objects_in_output
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
@@ -195,11 +196,14 @@ class Target(Struct, frozen=True):
 
 class Surroundings(Struct, frozen=True):
     """What a source may be told of besides its own content. `project` says whether a repository may be read that only the
-    sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it."""
+    sources themselves name; `cluster` is the one that charts may ask about; `kustomize` is how the installation runs it,
+    `without` which tools are switched off there, and `schemes` from which URLs files may be read."""
 
     project: ProjectFacts
     cluster: str = ""
     kustomize: KustomizeSettings = KustomizeSettings()
+    without: tuple[SourceType, ...] = ()
+    schemes: tuple[str, ...] = FETCHED
 
 
 def target_of(world: World, app: Obj, wanted: Pinned, around: Surroundings) -> Target:
@@ -318,7 +322,8 @@ def _part(world: World, app: Obj, wanted: Pinned, index: int, lenders: "_Lenders
 
 def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lenders: "_Lenders") -> Part:
     """With what the source gives. A source that lacks something says so instead, and is asked again with it."""
-    told, around, head = NOTHING, lenders.around, part.head
+    around, head = lenders.around, part.head
+    told = Told(without=around.without)
     assert head is not None
     for _ in range(MAX_ROUNDS):
         part, found = _asked(world, part, render_ask(app, part.source, head, lent, told))
@@ -335,6 +340,11 @@ def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lender
             if cluster is None:
                 return part
             told = replace(told, cluster=cluster)
+        if found.urls:
+            part, texts = _texts(world, part, found.urls, around.schemes)
+            if len(texts) < len(found.urls):
+                return part
+            told = replace(told, texts=texts)
         for base in found.bases:
             if not permits_repository(around.project, base.repo_url):
                 return replace(part, error=f"the source builds on {base.repo_url}, which its project does not permit")
@@ -343,6 +353,18 @@ def _rendered(world: World, app: Obj, part: Part, lent: tuple[Lent, ...], lender
                 return part
             lent = (*lent, one)
     return replace(part, error=f"the source builds on repositories that build on others, more than {MAX_ROUNDS} deep")
+
+
+def _texts(world: World, part: Part, urls: Sequence[str], allowed: tuple[str, ...]) -> tuple[Part, tuple[tuple[str, str], ...]]:
+    """What lies at the URLs, as far as it is known and may be read."""
+    found: list[tuple[str, str]] = []
+    for url in urls:
+        if refusal := url_refusal(url, allowed):
+            return replace(part, error=refusal), ()
+        part, text = _asked(world, part, TextAsk(url))
+        if text is not None:
+            found.append((url, text))
+    return part, tuple(found)
 
 
 def _is_concerned(found: Rendered, told: Told, kustomize: KustomizeSettings) -> bool:

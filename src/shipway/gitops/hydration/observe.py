@@ -143,12 +143,14 @@ class Observer:
         project, _ = self._installation.project(world, member.key, said.spec, _LOOKING)
         if project.spec is None:
             return _Read(replace(member, problem=project.error))
-        place = self._places.of(app, world, has_home=self._installation.said(world).has_home)
+        installed = self._installation.said(world)
+        place = self._places.of(app, world, has_home=installed.has_home)
         spec, name = place.told_in(said.spec), said.spec.project or DEFAULT
         hydrator = said.spec.source_hydrator
         refused = refusals(project.spec, name, spec, place.owner)
         problem = problem_of(hydrator.sync_source.path, hydrator.branch) or disputed.get(member.key, "")
-        around = Surroundings(facts_of(spec, project.spec), cluster_of(spec), self._installation.said(world).kustomize)
+        facts = facts_of(spec, project.spec)
+        around = Surroundings(facts, cluster_of(spec), installed.kustomize, installed.without, installed.schemes)
         return _Read(replace(member, problem=refused[0] if refused else problem), around)
 
     def _asked(self, observed: Observed, read: Sequence["_Read"], world: World) -> Observed:

@@ -81,6 +81,12 @@ def test_the_simple_kind_replaces_names_and_leaves_what_it_does_not_know(templat
 
 
 @pytest.mark.compat("argocd:appset.templatePatch")
+def test_a_patch_may_be_json_that_is_no_yaml() -> None:
+    made = filled({"spec": {}}, PARAMS, patch='{\n\t"metadata": {\n\t\t"labels": {"a": "{{ .name }}"}\n\t}\n}\n\t')
+    assert made == {"spec": {}, "metadata": {"labels": {"a": "Ab"}}}
+
+
+@pytest.mark.compat("argocd:appset.templatePatch")
 def test_a_patch_goes_over_the_result_but_never_into_another_project() -> None:
     template = {"metadata": {"name": "{{.name}}"}, "spec": {"project": "shop", "source": {"path": "a", "repoURL": "r"}}}
     patch = """
