@@ -111,4 +111,3 @@ class _Connection:
     def _send(self, reply: Any) -> None:
         if not self._writer.is_closing():
             self._writer.write(encoded(reply, self.session.version))
-
