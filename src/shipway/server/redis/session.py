@@ -177,7 +177,7 @@ class Session:
         try:
             return [await self._room.computed.value(key.decode())]
         except ShipwayError as error:
-            return [Refusal(f"ERR {error.message}")]
+            return [Refusal(error.message)]
 
     async def _set(self, arguments: Command) -> list[Any]:
         key, value, *rest = arguments
