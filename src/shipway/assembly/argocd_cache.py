@@ -2,8 +2,8 @@
 when somebody reads it, and its other keys are kept.
 
 So a thousand Applications cost nothing until one of them is looked at. Equal questions that are under way are one, and an
-answer stands for as long as it took: a client that gave up waiting (after 3 s) finds it at its next try. While somebody listens to an
-Application its tree is looked at every few seconds, and he is told when it is another one.
+answer stands for as long as it took: a client that gave up waiting (after 3 s) finds it at its next try. While somebody listens
+to an Application its tree is looked at every few seconds, and he is told when it is another one.
 """
 
 import asyncio
