@@ -79,6 +79,7 @@ async def connected(port: int) -> AsyncGenerator[Client, None]:
         writer.close()
 
 
+@pytest.mark.compat("argocd:server.tree", "argocd:server.managed")
 async def test_argocd_server_reads_tree_and_states_and_hears_of_changes(place: Place) -> None:
     password = {"metadata": {"name": "argocd-redis", "namespace": "argocd"}, "stringData": {"auth": "sesame"}}
     await place.client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", **password})

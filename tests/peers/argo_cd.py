@@ -3,8 +3,8 @@
 Argo CD's own API server, repo-server and command stand beside, since the suite creates Applications and starts syncs by them;
 what reconciles Applications and ApplicationSets is one `shipway run`, which is the API server's cache as well. All of it works
 on the real control plane of `make kube`, with our node playing the kubelet. Needs Go and redis-server; not part of `make test`.
-What we cannot pass is left out, with its reason in `argo_cd.yaml`. PEERS_LOGS names a folder that keeps what everybody said. The
-last line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
+What we cannot pass is left out, with its reason in `argo_cd.yaml`. PEERS_LOGS names a folder that keeps what everybody said.
+The last line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ from msgspec import Struct
 from shipway.api.kinds import SECRETS
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.onlooking import look
-from shipway.assembly.resource_tree import Sight, resource_tree, settings_of
+from shipway.assembly.resource_tree import Sight, resource_tree
 from shipway.assembly.settings import RunSettings, listen_address
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
@@ -27,7 +27,6 @@ from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.argocd_cache import CacheKey, cluster_value, managed_value, packed, read_key, target_of, tree_value
 from shipway.gitops.comparison import Item
-from shipway.gitops.masking import sensitive_annotations
 from shipway.gitops.orphans import of_project
 from shipway.gitops.ownership import dry_run_of
 from shipway.gitops.project import DEFAULT, refusal_of
@@ -195,8 +194,8 @@ class ArgoCdCache:
         items = [item for item in observed.comparison.items if not item.is_hook]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._predicted(item, observed)) for item in items]
-        annotations = sensitive_annotations(await settings_of(self._client, observed.app))
-        return managed_value(zip(items, (task.result() for task in tasks), strict=True), annotations)
+        predicted = [task.result() for task in tasks]
+        return managed_value(zip(items, predicted, strict=True), observed.customizations.sensitive)
 
     async def _info(self, server: str) -> Any:
         found = next((one for one in self._clusters.known() if one.server == server), None)

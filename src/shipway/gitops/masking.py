@@ -15,13 +15,6 @@ from shipway.kube.objects.views import annotations_of, copy_obj, metadata
 
 MASK = "+" * 8
 LONGER = "+" * 4
-SETTING = "resource.sensitive.mask.annotations"
-"""Of `argocd-cm`: which annotations of Secrets are masked too, separated by commas."""
-
-
-def sensitive_annotations(settings: dict[str, str]) -> frozenset[str]:
-    """`settings` is the data of `argocd-cm`."""
-    return frozenset(key for key in (settings.get(SETTING) or "").replace(" ", "").split(",") if key)
 
 
 def masked(states: Sequence[Obj | None], annotations: Collection[str] = ()) -> tuple[Obj | None, ...]:

@@ -145,6 +145,7 @@ def test_what_a_project_does_not_allow_goes_with_all_below_it() -> None:
     ]
 
 
+@pytest.mark.compat("argocd:server.clusters")
 @pytest.mark.parametrize(
     ("known", "status"),
     [

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.gitops.masking import MASK, masked, sensitive_annotations
+from shipway.gitops.customizations import read_customizations
+from shipway.gitops.masking import MASK, masked
 from shipway.kube.objects.client_side import LAST_APPLIED
 from shipway.kube.objects.resource import Obj
 
@@ -56,9 +57,11 @@ def test_a_copy_that_cannot_be_read_is_not_shown(applied: str) -> None:
     assert seen["metadata"]["annotations"][LAST_APPLIED] == (MASK if applied != "{}" else "{}")
 
 
+@pytest.mark.compat("argocd:cm.resource.sensitive")
 def test_annotations_that_a_team_calls_sensitive() -> None:
-    assert sensitive_annotations({"resource.sensitive.mask.annotations": "token, other"}) == {"token", "other"}
-    assert sensitive_annotations({}) == frozenset()
+    settings = {"data": {"resource.sensitive.mask.annotations": "token, other"}}
+    assert read_customizations(settings).sensitive == {"token", "other"}
+    assert read_customizations(None).sensitive == frozenset()
     applied = orjson.dumps(secret({"token": "old"})).decode()
     wanted, seen = masked([secret({"token": "new"}), secret({"token": "old", LAST_APPLIED: applied})], ["token"])
     assert wanted and seen

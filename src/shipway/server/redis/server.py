@@ -1,12 +1,11 @@
 """Sockets for the Redis face: so many connections, so large a command, so much unread output, and no more."""
 
 import asyncio
-import os
 from typing import Any
 
 import structlog
 
-from shipway.base.errors import InvalidInput
+from shipway.server.listening import cannot_listen
 from shipway.server.redis.session import Room, Session
 from shipway.server.redis.wire import STRANGERS, Commands, Limits, ProtocolError, Push, Refusal, encoded
 
@@ -35,11 +34,7 @@ class RedisServer:
         try:
             self._server = await asyncio.start_server(self._serve, host, port, limit=CHUNK)
         except OSError as error:
-            raise InvalidInput(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}; "
-                f"stop who listens there, or give another {flag}",
-                reason="CannotListen",
-            ) from error
+            raise cannot_listen(host, port, flag, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import orjson
+import pytest
 
 from shipway.server.redis.session import Room, Session
 from shipway.server.redis.wire import Refusal
@@ -11,6 +12,7 @@ from tests.unit.server.redis.stage import StandingClock, WorkedOut
 HEARD = orjson.loads((Path(__file__).parents[3] / "golden" / "argocd_server_commands.json").read_bytes())["connections"]
 
 
+@pytest.mark.compat("argocd:server.keys")
 async def test_what_argocd_server_says_is_understood() -> None:
     room = Room(StandingClock(), WorkedOut(**{"resources-tree|shop|1.8.3.gz": b"tree"}), "secret")
     sessions = [Session(room, lambda _: None) for _ in HEARD]
