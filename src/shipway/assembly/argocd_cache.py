@@ -22,7 +22,7 @@ from shipway.assembly.onlooking import look
 from shipway.assembly.resource_tree import Sight, resource_tree
 from shipway.assembly.settings import RunSettings, listen_address
 from shipway.base.clock import Clock
-from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable, expected_in
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.argocd_cache import CacheKey, cluster_value, managed_value, packed, read_key, target_of, tree_value
@@ -169,7 +169,7 @@ class ArgoCdCache:
         except ShipwayError as error:
             return error
         except Exception as error:
-            expected = _first(error)
+            expected = expected_in(error)
             if expected is None:
                 log.exception("argocd_cache_failed", key=key)
             return expected or Unavailable("an error of Shipway's: see its log", reason="InternalError")
@@ -266,13 +266,6 @@ def _allowed(observed: Observed, sight: Sight) -> tuple[Any, Any]:
         return not refusal_of(project, spec.project or DEFAULT, ref, bool(ref.namespace), spec.destination)
 
     return allowed(sight.tree, allows), allowed(sight.orphaned, allows)
-
-
-def _first(error: BaseException) -> ShipwayError | None:
-    """Of what several requests met at a time."""
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for one in error.exceptions if (found := _first(one)) is not None), None)
-    return error if isinstance(error, ShipwayError) else None
 
 
 def _is_loopback(host: str) -> bool:
