@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.kinds import SECRETS
 from shipway.assembly.clusters import Clusters
@@ -195,7 +196,7 @@ class ArgoCdCache:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._predicted(item, observed)) for item in items]
         predicted = [task.result() for task in tasks]
-        return managed_value(zip(items, predicted, strict=True), observed.customizations.sensitive)
+        return managed_value(zip(items, predicted, strict=True), observed.context, observed.customizations.sensitive)
 
     async def _info(self, server: str) -> Any:
         found = next((one for one in self._clusters.known() if one.server == server), None)
@@ -205,14 +206,15 @@ class ArgoCdCache:
         """What a sync would make of an object, as the server says; what Git wants where it does not say."""
         if item.desired is None or item.state == "Synced":
             return None
-        ask = dry_run_of(item.desired, item.live_obj, item.claims, observed.context)
+        context = replace(observed.context, keeps_ignored=True)
+        ask = dry_run_of(item.desired, item.live_obj, item.claims, context)
         if ask is None:
-            return target_of(item)
+            return target_of(item, context)
         async with self._gate:
             try:
                 return await self._clusters.dry_run(ask)
             except ShipwayError:
-                return target_of(item)
+                return target_of(item, context)
 
     def _glance(self, key: ObjectKey) -> Observed | None:
         return self._runtime.glance(ApplicationController.name, key)

@@ -11,22 +11,22 @@ the managed resources says that the tree is another one.
 
 import gzip
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import orjson
 from msgspec import Struct
 
-from shipway.api.handed_over import merge
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.comparison import Item
+from shipway.gitops.ignore import without
 from shipway.gitops.masking import is_secret, masked
-from shipway.gitops.ownership import comparable
+from shipway.gitops.ownership import Context, as_wanted, comparable, left_alone
 from shipway.gitops.tree import Node, Tree
 from shipway.gitops.tree_document import node_document
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import copy_obj, metadata, resource_version_of
+from shipway.kube.objects.views import resource_version_of
 
 _KEY = re.compile(r"(app\|resources-tree|app\|managed-resources|cluster\|info)\|([^|]+)\|([^|]+?)(\.gz)?")
 _WHAT: dict[str, Literal["tree", "managed", "cluster"]] = {
@@ -62,9 +62,9 @@ def tree_value(tree: Tree, orphaned: Tree) -> Obj:
     return {name: [node_document(node) for node in sorted(one.nodes, key=_place)] for name, one in lists.items() if one.nodes}
 
 
-def managed_value(items: Iterable[tuple[Item, Obj | None]], annotations: Collection[str]) -> list[Obj]:
+def managed_value(items: Iterable[tuple[Item, Obj | None]], context: Context, annotations: Collection[str]) -> list[Obj]:
     """`items`: each with what a sync would make of it. `annotations`: those of Secrets that are masked too."""
-    rows = [_row(item, predicted, annotations) for item, predicted in items]
+    rows = [_row(item, predicted, context, annotations) for item, predicted in items]
     return sorted(rows, key=lambda row: tuple(row.get(field) or "" for field in ("group", "kind", "namespace", "name")))
 
 
@@ -76,19 +76,20 @@ def cluster_value(cluster: KnownCluster, now: Instant) -> Obj:
     return {"connectionState": state, **version, "cacheInfo": {}, "applicationsCount": 0}
 
 
-def target_of(item: Item) -> Obj | None:
+def target_of(item: Item, context: Context) -> Obj | None:
     """Git's object, with the leaves that are somebody else's as they are: a weight that moved is no difference."""
-    if item.desired is None:
-        return None
-    return merge(copy_obj(item.desired.obj), item.live_obj, item.claims) if item.live_obj else item.desired.obj
+    if item.desired is None or item.live_obj is None:
+        return item.desired.obj if item.desired else None
+    return as_wanted(item.desired, item.live_obj, item.claims, context)
 
 
-def _row(item: Item, predicted: Obj | None, annotations: Collection[str]) -> Obj:
-    live, target = item.live_obj, target_of(item)
+def _row(item: Item, predicted: Obj | None, context: Context, annotations: Collection[str]) -> Obj:
+    live, target = item.live_obj, target_of(item, context)
+    ignored = left_alone(item.desired, context) if item.desired else ()
     if is_secret(item.ref.group, item.ref.kind):
         target, live, predicted = masked((target, live, predicted), annotations)
-    normal = _normal(live, live)
-    after = normal if item.state == "Synced" and live is not None else _normal(predicted or target, live)
+    normal = _normal(live, ignored)
+    after = normal if item.state == "Synced" and live is not None else _normal(predicted or target, ignored)
     row: Obj = {
         "group": item.ref.group,
         "kind": item.ref.kind,
@@ -105,13 +106,9 @@ def _row(item: Item, predicted: Obj | None, annotations: Collection[str]) -> Obj
     return {field: value for field, value in row.items() if value}
 
 
-def _normal(obj: Obj | None, live: Obj | None) -> Obj | None:
-    """What can differ, beside who owns which field of what is live: rules that leave fields to their managers go by it."""
-    if obj is None:
-        return None
-    plain = comparable(obj)
-    owners = metadata(live or {}).get("managedFields")
-    return {**plain, "metadata": {**metadata(plain), "managedFields": owners}} if owners else plain
+def _normal(obj: Obj | None, ignored: Sequence[str]) -> Obj | None:
+    """What can differ. Who owns which field cannot: what rules leave to field managers is alike on both sides already."""
+    return without(comparable(obj), ignored) if obj is not None else None
 
 
 def _text(obj: Obj | None) -> str:

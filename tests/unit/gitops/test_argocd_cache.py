@@ -6,19 +6,24 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
+from shipway.api.application import IgnoreDifference
 from shipway.base.clock import Instant
 from shipway.gitops.argocd_cache import CacheKey, cluster_value, managed_value, packed, read_key, tree_value
 from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.comparison import Item, Live, SyncState
 from shipway.gitops.desired import Desired
 from shipway.gitops.health import Health
+from shipway.gitops.ownership import Context
+from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tree import Root, Tree, allowed, by_owner, tree_of
 from shipway.kube.objects.resource import Obj, Ref, Resource, ref_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HEARD = orjson.loads((GOLDEN / "argocd_server_commands.json").read_bytes())["connections"]
 KIND = Resource("", "v1", "Any", "anys")
+CONTEXT = Context("shop", GitOpsSettings("argocd", ()), lambda _: None)
 API = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "EndpointSlice": "discovery.k8s.io/v1"}
 
 
@@ -107,7 +112,7 @@ def managed() -> list[Obj]:
         (item(None, wanted("ConfigMap", "gone", data={}), "OutOfSync"), None),
         (item(made("ConfigMap", "old"), None, "OutOfSync"), None),
     ]
-    return managed_value(items, ())
+    return managed_value(items, CONTEXT, ())
 
 
 def test_the_values_are_those_of_the_golden_file() -> None:
@@ -125,6 +130,25 @@ def test_what_is_synced_has_no_difference_and_a_secret_no_value() -> None:
         assert is_same != row.get("modified", False)
     assert rows["ConfigMap", "gone"]["liveState"] == "null"
     assert rows["ConfigMap", "old"]["targetState"] == "null"
+
+
+def test_what_the_user_leaves_to_others_is_no_difference() -> None:
+    owned = {"f:data": {"f:weight": {}}}
+    meta = {"managedFields": [{"manager": "canary", "operation": "Update", "fieldsV1": owned}]}
+    live = made("ConfigMap", "shared", data={"weight": "50", "replicas": "3", "colour": "red"}, metadata=meta)
+    git = wanted("ConfigMap", "shared", data={"weight": "1", "replicas": "1", "colour": "green"})
+    rules = (
+        IgnoreDifference(kind="ConfigMap", json_pointers=("/data/replicas",)),
+        IgnoreDifference(kind="ConfigMap", managed_fields_managers=("canary",)),
+    )
+    (row,) = managed_value([(item(live, git, "OutOfSync"), None)], replace(CONTEXT, ignored=rules), ())
+    states = {name: orjson.loads(text)["data"] for name, text in row.items() if name.endswith("State")}
+    assert states == {
+        "targetState": {"weight": "50", "replicas": "3", "colour": "green"},
+        "liveState": {"weight": "50", "replicas": "3", "colour": "red"},
+        "normalizedLiveState": {"weight": "50", "colour": "red"},
+        "predictedLiveState": {"weight": "50", "colour": "green"},
+    }
 
 
 def test_values_are_packed_where_the_key_says_so() -> None:
