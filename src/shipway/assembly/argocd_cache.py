@@ -49,8 +49,9 @@ PASSWORD_SECRET, PASSWORD_KEY = "argocd-redis", "auth"
 PATIENCE = 20.0
 """Seconds until what an Application needs must have been asked and answered."""
 GLANCE_EVERY = 0.05
-LOOK_EVERY, SHARE = 2.0, 10.0
-"""Seconds between two looks at a tree that somebody listens to, and how many times as long as the look itself at least."""
+LOOK_EVERY, PACE, SHARE = 2.0, 0.5, 10.0
+"""Seconds between two looks at a tree that somebody listens to; at least `PACE` for each of them, so that many cost the API
+server no more than a few, and so many times as long as the look itself."""
 AT_ONCE = 8
 """Dry runs under way."""
 MOST_LISTENED = 200
@@ -159,14 +160,15 @@ class ArgoCdCache:
             if found != before and self._server is not None:
                 self._server.publish(channel)
             before = found
-            await self._clock.sleep(max(LOOK_EVERY, SHARE * (self._clock.elapsed() - started)))
+            took = self._clock.elapsed() - started
+            await self._clock.sleep(max(LOOK_EVERY, PACE * len(self._listened), SHARE * took))
 
     async def _answered(self, key: str, asked: CacheKey) -> bytes | ShipwayError | None:
         """Fails never: it runs for whoever asks, and nobody may have stayed."""
         work: dict[str, Callable[[str], Awaitable[Any]]] = {"tree": self._tree, "managed": self._managed, "cluster": self._info}
         try:
             found = await work[asked.what](asked.name)
-            return None if found is None else packed(found, asked)
+            return None if found is None else await asyncio.to_thread(packed, found, asked)
         except ShipwayError as error:
             return error
         except Exception as error:
@@ -196,7 +198,8 @@ class ArgoCdCache:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._predicted(item, observed)) for item in items]
         predicted = [task.result() for task in tasks]
-        return managed_value(zip(items, predicted, strict=True), observed.context, observed.customizations.sensitive)
+        rows = [*zip(items, predicted, strict=True)]
+        return await asyncio.to_thread(managed_value, rows, observed.context, observed.customizations.sensitive)
 
     async def _info(self, server: str) -> Any:
         found = next((one for one in self._clusters.known() if one.server == server), None)
