@@ -160,14 +160,6 @@ async def test_replicas_that_share_the_work_answer_for_one_another(place: Place)
                 assert [node["name"] for node in (await client.reads(TREE))["nodes"]] == ["banner"]
 
 
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (("--argocd-cache=0.0.0.0:0",), "can be reached from outside and has no password: set REDIS_PASSWORD"),
-        (("--argocd-cache=here",), "--argocd-cache 'here' is not HOST:PORT"),
-        (("--argocd-cache=:0", "--engines=rollouts"), "add it to --engines"),
-    ],
-)
-async def test_flags_that_cannot_work(place: Place, flags: tuple[str, ...], told: str) -> None:
-    code, last = await place.ended(*flags)
-    assert (code, told in last) == (2, True), last
+async def test_it_listens_to_others_with_a_password_only(place: Place) -> None:
+    code, last = await place.ended("--argocd-cache=0.0.0.0:0")
+    assert (code, "can be reached from outside and has no password: set REDIS_PASSWORD" in last) == (2, True), last

@@ -118,6 +118,10 @@ class ArgoCdCache:
             self._group = None
             await server.stop()
 
+    @property
+    def is_serving(self) -> bool:
+        return self._group is not None
+
     def owns(self, key: str) -> bool:
         return read_key(key) is not None
 

@@ -111,7 +111,8 @@ def expected_in(error: BaseException) -> ShipwayError | None:
     """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
     if not isinstance(error, BaseExceptionGroup):
         return error if isinstance(error, ShipwayError) else None
-    expected, others = error.split(ShipwayError)
+    group: BaseExceptionGroup[BaseException] = error
+    expected, others = group.split(ShipwayError)
     if expected is None or others is not None:
         return None
     return next(found for inner in expected.exceptions if (found := expected_in(inner)))
