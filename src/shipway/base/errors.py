@@ -14,7 +14,7 @@ but these (and bugs) travels through the house.
     └── Unavailable    the remote; back off                  503 / exit 5
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -111,8 +111,7 @@ def expected_in(error: BaseException) -> ShipwayError | None:
     """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
     if not isinstance(error, BaseExceptionGroup):
         return error if isinstance(error, ShipwayError) else None
-    group: BaseExceptionGroup[BaseException] = error
-    expected, others = group.split(ShipwayError)
+    expected, others = cast("BaseExceptionGroup[BaseException]", error).split(ShipwayError)
     if expected is None or others is not None:
         return None
     return next(found for inner in expected.exceptions if (found := expected_in(inner)))
