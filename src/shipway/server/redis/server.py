@@ -71,31 +71,33 @@ class _Connection:
         self.session = Session(room, self._tell)
         self._reader = reader
         self._writer = writer
-        self._commands = Commands(LIMITS if self.session.is_known else STRANGERS)
+        self._commands = Commands(STRANGERS)
 
     async def run(self) -> None:
         """Until the client leaves, or has to. Raises ConnectionError, TimeoutError."""
-        async with asyncio.timeout(None if self.session.is_known else LOGIN_SECONDS) as patience:
-            was_known = self.session.is_known
+        async with asyncio.timeout(LOGIN_SECONDS) as patience:
+            self._let_in(patience)
             while not self.session.is_over and (data := await self._reader.read(CHUNK)):
                 self._commands.feed(data)
                 try:
-                    await self._answer_all()
+                    await self._answer_all(patience)
                 except ProtocolError as error:
                     log.warning("redis_protocol_error", message=str(error))
                     self._send(Refusal(f"ERR Protocol error: {error}"))
                     return
-                if self.session.is_known and not was_known:
-                    was_known = True
-                    patience.reschedule(None)
 
-    async def _answer_all(self) -> None:
+    async def _answer_all(self, patience: asyncio.Timeout) -> None:
         while not self.session.is_over and (command := self._commands.next()) is not None:
             for reply in await self.session.answer(command):
                 self._send(reply)
-            if self.session.is_known:
-                self._commands.limits = LIMITS
+            self._let_in(patience)
             await self._writer.drain()
+
+    def _let_in(self, patience: asyncio.Timeout) -> None:
+        """Who is known may say more, and take his time."""
+        if self.session.is_known and self._commands.limits is STRANGERS:
+            self._commands.limits = LIMITS
+            patience.reschedule(None)
 
     def _tell(self, push: Push) -> None:
         if self._writer.transport.get_write_buffer_size() > UNREAD:
