@@ -189,8 +189,14 @@ class ArgoCdCache:
             return None
         if problem := observed.place.problem or observed.project_error:
             raise InvalidInput(problem)
+        place = observed.place.key
         sight = await resource_tree(
-            self._client, observed.app, self._clock, self._clusters.client(observed.place.key), _orphans(observed)
+            self._client,
+            observed.app,
+            self._clock,
+            self._clusters.client(place),
+            orphans=_orphans(observed),
+            served=self._runtime.served(place),
         )
         return tree_value(*_allowed(observed, sight))
 

@@ -74,10 +74,19 @@ class Managed(Struct, frozen=True):
     resource: Resource
 
 
-async def resource_tree(client: Client, application: Obj, clock: Clock, there: Client, orphans: Collection[Ref] = ()) -> Sight:
+async def resource_tree(
+    client: Client,
+    application: Obj,
+    clock: Clock,
+    there: Client,
+    *,
+    orphans: Collection[Ref] = (),
+    served: Sequence[Resource] = (),
+) -> Sight:
     """The tree of the application whose object this is; `there` speaks to the cluster that its objects live in. `orphans`: what
-    lies beside it and belongs to nobody, if that is to be shown too."""
-    reader = await _reader(there)
+    lies beside it and belongs to nobody, if that is to be shown too. `served`: the cluster's kinds, asked of it where nobody
+    knows them."""
+    reader = await _reader(there, served)
     settings = await settings_of(client, application)
     tree, objects = await _tree(reader, roots_in(application), settings, clock)
     strays = [Root(ref, "", "") for ref in sorted(orphans)[:MOST_ORPHANS]]
@@ -116,9 +125,9 @@ async def settings_of(client: Client, application: Obj) -> dict[str, str]:
         return {}
 
 
-async def _reader(client: Client) -> "_Reader":
+async def _reader(client: Client, served: Sequence[Resource] = ()) -> "_Reader":
     """Kinds at the versions that the server prefers, which it names first."""
-    return _Reader(client, {one.group_kind: one for one in reversed(await client.discover())})
+    return _Reader(client, {one.group_kind: one for one in reversed(served or await client.discover())})
 
 
 class _Reader:

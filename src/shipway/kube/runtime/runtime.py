@@ -115,6 +115,11 @@ class Runtime:
         """Whether passes of the key run here: elsewhere nothing that it needs is watched."""
         return controller in self._shells and self._shells[controller].works_on(key)
 
+    def served(self, cluster: str) -> tuple[Resource, ...]:
+        """What a cluster serves, at preferred versions; nothing while nothing is watched of it."""
+        kinds = self._caches.kinds_of(cluster)
+        return kinds.served if kinds else ()
+
     def share_by(self, owns: Callable[[str], bool]) -> None:
         """From now on only keys are worked on that `owns` says are this replica's (`sharing`): "<controller> <key>"."""
         for shell in self._shells.values():

@@ -153,6 +153,8 @@ def test_a_glance_sees_what_a_pass_would_and_does_nothing() -> None:
         assert runtime.works_on("family", ObjectKey("default", "p"))
         assert not runtime.works_on("family", ObjectKey("default", "q"))
         assert not runtime.works_on("stranger", ObjectKey("default", "p"))
+        assert CONFIG_MAPS in runtime.served("")
+        assert runtime.served("https://elsewhere.example") == ()
 
     play_beside(scenario)
 
