@@ -1,10 +1,10 @@
 """`make peers PEER=argo_cd [ARGS="TestHookSkip …"]`: the end-to-end suite of Argo CD, unchanged, with Shipway as controller.
 
 Argo CD's own API server, repo-server and command stand beside, since the suite creates Applications and starts syncs by them;
-what reconciles Applications and ApplicationSets is one `shipway run`. All of it works on the real control plane of `make kube`,
-with our node playing the kubelet. Needs Go and redis-server; not part of `make test`. What we cannot pass is left out, with its
-reason in `argo_cd.yaml`. PEERS_LOGS names a folder that keeps what everybody said. The last line is JSON: {"passed", "failed",
-"left_out"}; the exit code is 1 when a test failed.
+what reconciles Applications and ApplicationSets is one `shipway run`, which is the API server's cache as well. All of it works
+on the real control plane of `make kube`, with our node playing the kubelet. Needs Go and redis-server; not part of `make test`.
+What we cannot pass is left out, with its reason in `argo_cd.yaml`. PEERS_LOGS names a folder that keeps what everybody said.
+The last line is JSON: {"passed", "failed", "left_out"}; the exit code is 1 when a test failed.
 """
 
 import asyncio
@@ -55,6 +55,8 @@ class Peer:
     redis: int
     repo_server: int
     api_server: int
+    cache: int
+    """Where Shipway answers the API server in place of Redis."""
 
     @property
     def program(self) -> Path:
@@ -85,7 +87,8 @@ class Peer:
     def commands(self) -> Mapping[str, list[str | Path]]:
         """What stands beside the engine, by the name of its log."""
         redis = f"127.0.0.1:{self.redis}"
-        server = ["--redis", redis, "--repo-server", f"127.0.0.1:{self.repo_server}", "--insecure", "--disable-auth=false"]
+        cache = f"127.0.0.1:{self.cache}"
+        server = ["--redis", cache, "--repo-server", f"127.0.0.1:{self.repo_server}", "--insecure", "--disable-auth=false"]
         ports = ["--port", str(self.api_server), "--metrics-port", str(free_port())]
         return {
             "redis": ["redis-server", "--save", "", "--appendonly", "no", "--port", str(self.redis)],
@@ -162,7 +165,7 @@ async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str
         environment = peer.environment(plane.kubeconfig, programs)
         for name, command in peer.commands().items():
             await stack.enter_async_context(running(name, command, environment | {"ARGOCD_BINARY_NAME": name}, home))
-        engine = [BIN / "shipway", *run, *options, "--kubeconfig", plane.kubeconfig]
+        engine = [BIN / "shipway", *run, *options, f"--argocd-cache=127.0.0.1:{peer.cache}", "--kubeconfig", plane.kubeconfig]
         await stack.enter_async_context(running("shipway", engine, environment, home))
         for port in (peer.api_server, peer.repo_server):
             await comes_to(True, lambda port=port: listens(port))
@@ -174,7 +177,7 @@ async def main(tests: list[str]) -> int:
     if binary is None:
         print("the real control plane is not built: run `make kube`", file=sys.stderr)
         return 2
-    peer = Peer(await asyncio.to_thread(built, "argo-cd suite"), free_port(), free_port(), free_port())
+    peer = Peer(await asyncio.to_thread(built, "argo-cd suite"), *(free_port() for _ in range(4)))
     left_out: dict[str, str] = yaml.safe_load((HERE / "argo_cd.yaml").read_text()) or {}
     folder = peer.home / "test/e2e"
     chosen = ["-test.run", "|".join(tests or ["^Test"]), "-test.skip", "|".join(f"^{name}$" for name in left_out) or "^$"]

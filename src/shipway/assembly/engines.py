@@ -25,7 +25,14 @@ from shipway.assembly.metrics import count_objects, count_shadows
 from shipway.assembly.neighbours import find_neighbours
 from shipway.assembly.notifying import open_notifier
 from shipway.assembly.rollout_plugins import open_plugins, step_resolver
-from shipway.assembly.settings import RunSettings, check_engines, check_history, check_namespaces, listen_address
+from shipway.assembly.settings import (
+    RunSettings,
+    check_argocd_cache,
+    check_engines,
+    check_history,
+    check_namespaces,
+    listen_address,
+)
 from shipway.assembly.told_pushes import event_in, word_of
 from shipway.base.clock import Clock, SystemClock
 from shipway.base.errors import Unavailable
@@ -55,6 +62,7 @@ from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
 
 if TYPE_CHECKING:
+    from shipway.assembly.argocd_cache import ArgoCdCache
     from shipway.assembly.from_git import FromGit
 
 log = structlog.get_logger()
@@ -69,6 +77,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     check_engines(settings.engines)
     check_namespaces(settings.application_namespaces)
     check_history(settings.history)
+    check_argocd_cache(settings)
     host, port = listen_address(settings.listen)
     async with AsyncExitStack() as stack:
         clock = SystemClock()
@@ -145,6 +154,7 @@ class EngineProcess:
         self._tenure = tenure
         self._from_git = from_git
         self._clock = clock
+        self.cache: ArgoCdCache | None = None
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Runs until cancelled. Raises Unavailable when leadership is lost: whoever supervises us starts us again."""
@@ -152,6 +162,8 @@ class EngineProcess:
             others = [group.create_task(self._tell_ready(on_ready))]
             if self._from_git is not None:
                 others.append(group.create_task(self._from_git.run()))
+            if self.cache is not None:
+                others.append(group.create_task(self.cache.run()))
             if self._tenure is None:
                 await self.runtime.run()
             else:
@@ -230,7 +242,12 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
                 await from_git.count(gitops_settings(settings, key), clock)
                 shadows = count_shadows(runtime)
         tenure = None if settings.is_read_only else Tenure(client, clock, settings, hearing(from_git))
-        yield EngineProcess(runtime, tenure, from_git, shadows, clock)
+        process = EngineProcess(runtime, tenure, from_git, shadows, clock)
+        if settings.argocd_cache and means is not None:
+            from shipway.assembly.argocd_cache import ArgoCdCache  # only for those who look through Argo CD
+
+            process.cache = ArgoCdCache(client, clock, runtime, means.clusters, settings, process.is_ready)
+        yield process
 
 
 async def _engines_that_only_report(client: Client, clock: Clock, settings: RunSettings) -> frozenset[str]:

@@ -8,7 +8,7 @@ they bring forth, make us look through all kinds of their namespace, and then at
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,6 +32,8 @@ from shipway.kube.runtime.decision import Answer
 
 AT_ONCE = 16
 """Requests under way."""
+MOST_ORPHANS = 500
+"""Shown of one application."""
 ONE_BY_ONE = 8
 """Up to so many objects (or owners) of a kind in a namespace are asked for singly; with more the kind is listed once."""
 CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -56,11 +58,13 @@ CHILDLESS_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "argoproj.io")
 
 
 class Sight(Struct, frozen=True):
-    """`objects`: the live ones of the tree. `unseen`: kinds that whoever looks may not list."""
+    """`objects`: the live ones of the tree. `unseen`: kinds that whoever looks may not list. `orphaned`: a tree of what belongs
+    to no application."""
 
     tree: Tree
     objects: tuple[Obj, ...] = ()
     unseen: tuple[str, ...] = ()
+    orphaned: Tree = Tree(())
 
 
 class Managed(Struct, frozen=True):
@@ -70,18 +74,39 @@ class Managed(Struct, frozen=True):
     resource: Resource
 
 
-async def resource_tree(client: Client, application: Obj, clock: Clock, there: Client) -> Sight:
-    """The tree of the application whose object this is; `there` speaks to the cluster that its objects live in."""
-    reader = await _reader(there)
+async def resource_tree(
+    client: Client,
+    application: Obj,
+    clock: Clock,
+    there: Client,
+    *,
+    orphans: Collection[Ref] = (),
+    served: Sequence[Resource] = (),
+) -> Sight:
+    """The tree of the application whose object this is; `there` speaks to the cluster that its objects live in. `orphans`: what
+    lies beside it and belongs to nobody, if that is to be shown too. `served`: the cluster's kinds, asked of it where nobody
+    knows them."""
+    reader = await _reader(there, served)
     settings = await settings_of(client, application)
-    roots = await reader.live(roots_in(application))
+    tree, objects = await _tree(reader, roots_in(application), settings, clock)
+    strays = [Root(ref, "", "") for ref in sorted(orphans)[:MOST_ORPHANS]]
+    orphaned, _ = await _tree(reader, strays, settings, clock) if strays else (Tree(()), ())
+    is_there = Tree(tuple(node for node in orphaned.nodes if node.is_live))
+    return Sight(tree, objects, tuple(sorted(reader.unseen)), is_there)
+
+
+async def _tree(
+    reader: "_Reader", wanted: Sequence[Root], settings: Mapping[str, str], clock: Clock
+) -> tuple[Tree, tuple[Obj, ...]]:
+    roots = await reader.live(wanted)
     lives = [root.live for root in roots if root.live is not None]
     found = await _descendants(reader, lives, read_scope(settings))
-    everything = [*lives, *found]
+    everything = (*lives, *found)
     stateful_sets = [obj for obj in everything if obj.get("kind") == "StatefulSet"]
-    healths = await _scripted(found, read_customizations({"data": settings}), clock)
+    unjudged = [root.live for root in roots if root.live is not None and root.health is None]
+    healths = await _scripted([*unjudged, *found], read_customizations({"data": settings}), clock)
     tree = tree_of(roots, by_owner(everything, stateful_sets), lambda obj: healths.get(uid_of(obj)) or health_of(obj))
-    return Sight(tree, tuple(everything), tuple(sorted(reader.unseen)))
+    return tree, everything
 
 
 async def live_objects(there: Client, application: Obj, fits: Callable[[Ref], bool] = lambda _: True) -> list[Managed]:
@@ -100,9 +125,9 @@ async def settings_of(client: Client, application: Obj) -> dict[str, str]:
         return {}
 
 
-async def _reader(client: Client) -> "_Reader":
+async def _reader(client: Client, served: Sequence[Resource] = ()) -> "_Reader":
     """Kinds at the versions that the server prefers, which it names first."""
-    return _Reader(client, {one.group_kind: one for one in reversed(await client.discover())})
+    return _Reader(client, {one.group_kind: one for one in reversed(served or await client.discover())})
 
 
 class _Reader:

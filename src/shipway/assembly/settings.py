@@ -18,7 +18,7 @@ class RunSettings(Struct, frozen=True):
     machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
     `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
     work instead of standing by. `plugins`: the folder in which plugins are declared. `history`: the URL of a PostgreSQL server,
-    secret; "": a file in `cache`.
+    secret; "": a file in `cache`. `argocd_cache`: host:port at which `argocd-server` finds its cache; "": nowhere.
     """
 
     kubeconfig: Path | None = None
@@ -38,6 +38,7 @@ class RunSettings(Struct, frozen=True):
     limits: Limits | None = None
     plugins: Path | None = None
     history: str = ""
+    argocd_cache: str = ""
 
 
 def check_engines(engines: tuple[str, ...]) -> None:
@@ -64,9 +65,18 @@ def check_history(url: str) -> None:
         terms_of(url)
 
 
-def listen_address(listen: str) -> tuple[str, int]:
+def check_argocd_cache(settings: RunSettings) -> None:
+    """Raises InvalidInput for an address that is none, and where nobody could work out what is asked there."""
+    if not settings.argocd_cache:
+        return
+    listen_address(settings.argocd_cache, "--argocd-cache")
+    if "gitops" not in settings.engines:
+        raise InvalidInput("--argocd-cache shows what the engine gitops sees: add it to --engines, or leave the flag out")
+
+
+def listen_address(listen: str, flag: str = "--listen") -> tuple[str, int]:
     """Host and port of `host:port`, `[v6]:port` or `:port` (this machine only). Raises InvalidInput."""
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise InvalidInput(f"--listen {listen!r} is not HOST:PORT: give for instance 127.0.0.1:8080 or 0.0.0.0:8080")
+        raise InvalidInput(f"{flag} {listen!r} is not HOST:PORT: give for instance 127.0.0.1:8080 or 0.0.0.0:8080")
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)

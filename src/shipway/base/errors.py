@@ -14,7 +14,7 @@ but these (and bugs) travels through the house.
     └── Unavailable    the remote; back off                  503 / exit 5
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -105,3 +105,13 @@ def verdict(error: BaseException) -> Verdict:
         if isinstance(error, cls):
             return Verdict(error.reason, error.message, retry, condition, http_status, exit_code)
     return Verdict("InternalError", f"{type(error).__name__}: {error}", "backoff", "InternalError", 500, 70)
+
+
+def expected_in(error: BaseException) -> ShipwayError | None:
+    """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error if isinstance(error, ShipwayError) else None
+    expected, others = cast("BaseExceptionGroup[BaseException]", error).split(ShipwayError)
+    if expected is None or others is not None:
+        return None
+    return next(found for inner in expected.exceptions if (found := expected_in(inner)))

@@ -13,7 +13,7 @@ from shipway.cli.output import MOODS, PLAIN, Paint, since
 from shipway.gitops.health import Health
 from shipway.gitops.pinned import revision_of
 from shipway.gitops.tree import Node, Tree, told_of
-from shipway.gitops.tree_details import Network
+from shipway.gitops.tree_document import filled, node_document
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.objects.views import dig, metadata, name_of
 
@@ -66,7 +66,7 @@ def document(app: Obj, tree: Tree) -> Obj:
         "apiVersion": "shipway.dev/v1alpha1",
         "kind": "ApplicationTree",
         "metadata": {"name": name_of(app), "namespace": metadata(app).get("namespace") or ""},
-        "nodes": [_document_of(node) for node in tree.nodes],
+        "nodes": [{**node_document(node), **filled({"status": node.sync})} for node in tree.nodes],
     }
 
 
@@ -105,41 +105,3 @@ def _cells(line: Line) -> tuple[str, ...]:
 def _kubectl_name(ref: Ref) -> str:
     kind = ref.kind.lower()
     return f"{kind}.{ref.group}/{ref.name}" if ref.group else f"{kind}/{ref.name}"
-
-
-def _document_of(node: Node) -> Obj:
-    """Empty fields are left out, as Argo CD leaves them out."""
-    whole: Obj = {
-        **_reference(node.ref),
-        "version": node.version,
-        "uid": node.uid,
-        "resourceVersion": node.resource_version,
-        "createdAt": node.created,
-        "parentRefs": [{**_reference(parent.ref), "uid": parent.uid} for parent in node.parents],
-        "status": node.sync,
-        "health": _filled({"status": node.health.status, "message": node.health.message}) if node.health else {},
-        "info": [{"name": name, "value": value} for name, value in node.info],
-        "images": list(node.images),
-        "networkingInfo": _network(node.network) if node.network else {},
-    }
-    return _filled(whole)
-
-
-def _reference(ref: Ref) -> Obj:
-    return _filled({"group": ref.group, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name})
-
-
-def _network(network: Network) -> Obj:
-    return _filled(
-        {
-            "targetLabels": network.target_labels,
-            "targetRefs": [_reference(ref) for ref in network.target_refs],
-            "labels": network.labels,
-            "ingress": list(network.ingress),
-            "externalURLs": list(network.urls),
-        }
-    )
-
-
-def _filled(fields: Obj) -> Obj:
-    return {key: value for key, value in fields.items() if value}

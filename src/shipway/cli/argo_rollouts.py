@@ -16,12 +16,11 @@ from msgspec import Struct
 
 from shipway import __version__
 from shipway.api.kinds import ANALYSIS_RUNS, EXPERIMENTS
-from shipway.base.errors import InvalidInput, ShipwayError
+from shipway.base.errors import InvalidInput, ShipwayError, expected_in
 from shipway.cli import argo_rollouts_files as files
 from shipway.cli import argo_rollouts_verbs as verbs
 from shipway.cli.argo_rollouts_flags import Flag, Line, read_line
 from shipway.cli.argo_rollouts_verbs import Call
-from shipway.cli.main import expected_in
 from shipway.cli.session import Place, Session, connected
 from shipway.rollouts import actions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from shipway import __version__
-from shipway.base.errors import ShipwayError, verdict
+from shipway.base.errors import ShipwayError, expected_in, verdict
 
 HELP = 'From "a commit exists" to "it is safely live everywhere, and we can say who, what, when and why".'
 COMMANDS = {
@@ -67,16 +67,6 @@ def run(arguments: Sequence[str], name: str = "shipway") -> int:
         sys.stdout = None
         return 0
     return result if isinstance(result, int) else 0
-
-
-def expected_in(error: BaseException) -> ShipwayError | None:
-    """The failure that a group of concurrent tasks ended with, if everything in it was expected."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error if isinstance(error, ShipwayError) else None
-    expected, others = error.split(ShipwayError)
-    if expected is None or others is not None:
-        return None
-    return next(found for inner in expected.exceptions if (found := expected_in(inner)))
 
 
 def main() -> None:

@@ -13,9 +13,8 @@ from platformdirs import user_cache_path
 
 from shipway.api.kinds import APPLICATIONS
 from shipway.assembly.explaining import Layered, written
-from shipway.base.errors import ShipwayError
+from shipway.base.errors import ShipwayError, expected_in
 from shipway.cli.app import SelectorFlag
-from shipway.cli.main import expected_in
 from shipway.cli.output import AllFlag, Output, OutputFlag, object_text, print_lines, table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import Place, Session, connected

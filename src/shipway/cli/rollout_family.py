@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 from shipway.api.kinds import ANALYSIS_RUNS, PODS, REPLICA_SETS, ROLLOUTS
-from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Conflict, NotFound, Unavailable, expected_in
 from shipway.cli.session import Session, look_up, not_found
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of
@@ -120,15 +120,10 @@ async def followed(session: Session, name: str) -> AsyncIterator[Followed]:
             for task in tasks:
                 task.cancel()
     except ExceptionGroup as errors:
-        expected, bugs = errors.split(ShipwayError)
-        if expected is None or bugs is not None:
+        expected = expected_in(errors)
+        if expected is None:
             raise
-        raise _first(expected) from None
-
-
-def _first(errors: ExceptionGroup[ShipwayError]) -> ShipwayError:
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, ExceptionGroup) else error
+        raise expected from None
 
 
 async def _children(session: Session, kind: Resource) -> list[Obj]:

@@ -51,6 +51,8 @@ class RunFlags:
     "A folder of ConfigManagementPlugin, StepPlugin and MetricPlugin files: commands that render, do canary steps and measure."
     history: Annotated[str, Parameter(env_var="SHIPWAY_HISTORY", show_default=False)] = ""
     "postgresql://USER@HOST/DB that keeps what past deployments applied; a file otherwise. Passwords: by SHIPWAY_HISTORY only."
+    argocd_cache: str = ""
+    "Where argocd-server is answered in place of Redis (its --redis). Password: REDIS_PASSWORD, or the Secret argocd-redis."
     share: bool = False
     "Share the work with all other processes on the same namespace that say so too, instead of standing by for one of them."
     lease_seconds: Annotated[int, Parameter(show=False)] = 12
@@ -79,6 +81,7 @@ def run(flags: RunFlags | None = None) -> int:
         allow_local=chosen.local_repositories,
         plugins=chosen.plugins,
         history=chosen.history,
+        argocd_cache=chosen.argocd_cache,
     )
     configure_logs()
     work = run_engines(settings, on_ready_write(chosen.url_file))

@@ -18,6 +18,7 @@ from shipway.kube.objects.resource import Obj
 
 CONFIG_MAP = "argocd-cm"
 _PREFIX = "resource.customizations"
+_SENSITIVE = "resource.sensitive.mask.annotations"
 _FIELDS = {
     "health": "health",
     "actions": "actions",
@@ -39,11 +40,13 @@ class Customization(Struct, frozen=True):
 
 
 class Customizations(Struct, frozen=True):
-    """By `group/Kind` (`Kind` alone in the core group). `problems`: what could not be read, for people."""
+    """By `group/Kind` (`Kind` alone in the core group). `problems`: what could not be read, for people. `sensitive`:
+    annotations of Secrets that are shown no more than their values."""
 
     exact: Mapping[str, Customization] = {}
     patterns: tuple[tuple[str, Customization], ...] = ()
     problems: tuple[str, ...] = ()
+    sensitive: frozenset[str] = frozenset()
 
     def of(self, group: str, kind: str) -> Customization | None:
         """What is said about a kind: its own entry, else the first pattern that fits."""
@@ -69,7 +72,8 @@ def read_customizations(config_map: Obj | None) -> Customizations:
             found[name] = replace(found.get(name, Customization()), **{field: settings[key]})
     patterns = tuple((name, one) for name, one in found.items() if "*" in name)
     exact = {name: one for name, one in found.items() if "*" not in name}
-    return Customizations(exact, patterns, tuple(problems)) if found or problems else NONE
+    sensitive = frozenset(key for key in (settings.get(_SENSITIVE) or "").replace(" ", "").split(",") if key)
+    return Customizations(exact, patterns, tuple(problems), sensitive) if found or problems or sensitive else NONE
 
 
 def _named(key: str) -> tuple[str, str]:

@@ -89,7 +89,7 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
         drifts = _drifts(live, [f".metadata.annotations.{APPLIED}"], context) if applied is None else ()
         return Judgement("OutOfSync", drifts)
     rules = rules_for(desired.ref, context.ignored)
-    expected = with_applied(without(strip(desired.obj, claims), _left_alone(desired, context)), wanted)
+    expected = with_applied(without(strip(desired.obj, claims), left_alone(desired, context)), wanted)
     expected = quieted(expected, live) if is_quiet(live) else expected
     atomic = [row.path for row in rows_for(desired.obj, claims) if row.is_atomic]
     changed = _missing(entry, _without_paths(expected, atomic), live, rules, context)
@@ -101,13 +101,13 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
 
 def wanted_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
     """What `shipway.dev/applied` says once `desired` has been applied: handed-over and ignored leaves do not count."""
-    plain = without(strip(desired.obj, claims), _left_alone(desired, context))
+    plain = without(strip(desired.obj, claims), left_alone(desired, context))
     return keyed_hash(context.settings.key, desired, plain)
 
 
 def _whole_hash(desired: Desired, claims: Sequence[Claim], context: Context) -> str:
     """The hash of an apply from before the user left anything to others: a new rule must not make an object differ."""
-    if not _left_alone(desired, context):
+    if not left_alone(desired, context):
         return ""
     return keyed_hash(context.settings.key, desired, strip(desired.obj, claims))
 
@@ -119,6 +119,11 @@ def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], contex
     """
     body = _stamped(desired, live, claims, context)
     return quieted(body, live) if live is not None and stays_quiet(body, live) else body
+
+
+def as_wanted(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> Obj:
+    """Git's object, with the live value of each leaf that is somebody else's: handed over, or left to him by the user."""
+    return _with_ignored(merge(desired.obj, live, claims), live, desired, context)[0]
 
 
 def is_adopted_quietly(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> bool:
@@ -183,7 +188,7 @@ def _judge_client_side(desired: Desired, live: Obj, claims: Sequence[Claim], con
         or desired.resource is None
     ):
         return Judgement("OutOfSync")
-    body = without(client_side_body(desired, live, claims, context), _left_alone(desired, context))
+    body = without(client_side_body(desired, live, claims, context), left_alone(desired, context))
     body["metadata"]["annotations"][APPLIED] = applied
     patch, _ = client_side_change(desired.resource, body, live)
     if not patch:
@@ -223,14 +228,14 @@ def _is_update_of(manager: str, entry: Obj) -> bool:
     return entry.get("manager") == manager and entry.get("operation") == "Update" and not entry.get("subresource")
 
 
-def _left_alone(desired: Desired, context: Context) -> tuple[str, ...]:
+def left_alone(desired: Desired, context: Context) -> tuple[str, ...]:
     """Pointers to what the user leaves to others."""
     return (*pointers_of(rules_for(desired.ref, context.ignored)), *desired.ignored)
 
 
 def _with_ignored(body: Obj, live: Obj, desired: Desired, context: Context) -> tuple[Obj, bool]:
     """`body` with the live values of what the user leaves to others, and whether there is anything of the kind."""
-    pointers, managers = _left_alone(desired, context), managers_of(rules_for(desired.ref, context.ignored))
+    pointers, managers = left_alone(desired, context), managers_of(rules_for(desired.ref, context.ignored))
     kept = with_live(body, live, pointers)
     for entry in metadata(live).get("managedFields") or []:
         if entry.get("manager") in managers and not entry.get("subresource"):

@@ -95,7 +95,8 @@ def tree_of(roots: Sequence[Root], children: Children, judge: Judge = health_of)
         if uid in nodes:
             return
         root = managed.get(uid)
-        nodes[uid] = _node(obj, owner, root.sync if root else "", root.health if root else judge(obj))
+        said = root.health if root else None  # another engine may keep it out of the status
+        nodes[uid] = _node(obj, owner, root.sync if root else "", said or judge(obj))
         for child in sorted(children(obj), key=_place):
             walk(child, obj)
 
@@ -103,6 +104,18 @@ def tree_of(roots: Sequence[Root], children: Children, judge: Judge = health_of)
         walk(root.live or {}, None)
     missing = [_missing(root) for root in roots if root.live is None]
     return Tree((*nodes.values(), *missing))
+
+
+def allowed(tree: Tree, allows: Callable[[Ref], bool]) -> Tree:
+    """What of it somebody may see: what is not allowed goes with everything below it."""
+    kept: list[Node] = []
+    gone: set[str] = set()
+    for node in tree.nodes:  # parents come first
+        if node.above in gone or not allows(node.ref):
+            gone.add(node.uid or str(node.ref))
+        else:
+            kept.append(node)
+    return Tree(tuple(kept))
 
 
 def owners_of(obj: Obj) -> tuple[str, ...]:

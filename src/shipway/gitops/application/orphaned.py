@@ -23,11 +23,13 @@ KEPT = 1024
 
 
 class Orphaned(Struct, frozen=True):
-    """`ask` None: the project does not want to know. `count` None: it is not known yet."""
+    """`ask` None: the project does not want to know. `count` None: it is not known yet. `strays`: what lies there and belongs
+    to nobody, whether the project speaks of it or not."""
 
     ask: OrphansAsk | None = None
     count: int | None = None
     warns: bool = False
+    strays: frozenset[Ref] = frozenset()
 
     @property
     def condition(self) -> str:
@@ -55,7 +57,7 @@ class OrphanCounts:
         answer = world.answer(ask)
         found: frozenset[Ref] | None = answer.value if answer and not place.away else None
         count = None if found is None else self._count(found, spec, project)
-        return Orphaned(ask, count, settings.get("warn") is not False)
+        return Orphaned(ask, count, settings.get("warn") is not False, found or frozenset())
 
     def _count(self, found: frozenset[Ref], spec: ApplicationSpec, project: ReadProject) -> int:
         if not found or project.spec is None:

@@ -105,6 +105,21 @@ class Runtime:
         """Another cluster answers where this one did: nothing that was known of it holds."""
         self._caches.begin_again(cluster)
 
+    def glance(self, controller: str, key: Any) -> Any:
+        """What a controller observes of a key now, from what is known; None where there is nothing, or no such controller.
+        Asks and keeps nothing: whoever needs more than is known looks again later."""
+        shell = self._shells.get(controller)
+        return shell.glance(key) if shell else None
+
+    def works_on(self, controller: str, key: Any) -> bool:
+        """Whether passes of the key run here: elsewhere nothing that it needs is watched."""
+        return controller in self._shells and self._shells[controller].works_on(key)
+
+    def served(self, cluster: str) -> tuple[Resource, ...]:
+        """What a cluster serves, at preferred versions; nothing while nothing is watched of it."""
+        kinds = self._caches.kinds_of(cluster)
+        return kinds.served if kinds else ()
+
     def share_by(self, owns: Callable[[str], bool]) -> None:
         """From now on only keys are worked on that `owns` says are this replica's (`sharing`): "<controller> <key>"."""
         for shell in self._shells.values():

@@ -101,6 +101,14 @@ class Shell:
     def wake(self, key: Any) -> None:
         self._queue.add(key)
 
+    def glance(self, key: Any) -> Any:
+        """What the controller observes of a key now, as a pass would. Decides, asks and keeps nothing."""
+        return self._controller.observe(key, self._world(key))
+
+    def works_on(self, key: Any) -> bool:
+        """Whether passes of the key run here, so that what it needs is watched and asked."""
+        return key in self._ours
+
     def is_working_for_others(self) -> bool:
         """Whether a pass is under way for a key that is another replica's."""
         return any(not self._is_ours(key) for key in self._queue.running)

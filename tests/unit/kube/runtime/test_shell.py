@@ -112,6 +112,15 @@ class Recorded:
 
 
 def play(scenario) -> None:
+    async def beside(client, recorded, controller, clock, _runtime) -> None:
+        await scenario(client, recorded, controller, clock)
+
+    play_beside(beside)
+
+
+def play_beside(scenario) -> None:
+    """`scenario` is given the runtime, too."""
+
     async def main() -> None:
         clock = LoopClock(asyncio.get_running_loop(), Instant(1_800_000_000.0))
         server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
@@ -119,7 +128,7 @@ def play(scenario) -> None:
         runtime = Runtime(Client(recorded), [controller], clock=clock)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(runtime.run())
-            await scenario(Client(server), recorded, controller, clock)
+            await scenario(Client(server), recorded, controller, clock, runtime)
             running.cancel()
         await server.close()
 
@@ -128,6 +137,26 @@ def play(scenario) -> None:
 
 async def have(client: Client, name: str) -> str | None:
     return dig(await client.get(CONFIG_MAPS, "default", name), "data", "have")
+
+
+def test_a_glance_sees_what_a_pass_would_and_does_nothing() -> None:
+    async def scenario(client, recorded, controller, clock, runtime) -> None:
+        assert runtime.glance("family", ObjectKey("default", "p")) is None
+        assert runtime.glance("stranger", ObjectKey("default", "p")) is None
+        await client.create(CONFIG_MAPS, parent("p", 2))
+        await clock.sleep(5)
+        passes, writes = controller.passes, len(recorded.writes)
+        seen = runtime.glance("family", ObjectKey("default", "p"))
+        assert [name_of(one) for one in seen.children] == ["p-0", "p-1"]
+        await clock.sleep(5)
+        assert (controller.passes, len(recorded.writes)) == (passes, writes)
+        assert runtime.works_on("family", ObjectKey("default", "p"))
+        assert not runtime.works_on("family", ObjectKey("default", "q"))
+        assert not runtime.works_on("stranger", ObjectKey("default", "p"))
+        assert CONFIG_MAPS in runtime.served("")
+        assert runtime.served("https://elsewhere.example") == ()
+
+    play_beside(scenario)
 
 
 def test_it_reaches_what_is_wanted_and_then_writes_nothing() -> None:
