@@ -107,13 +107,13 @@ def _next(observed: Observed, now: Instant) -> Decision:
         wake=_wake(observed, draft, now),
         notes=_notes(observed, draft),
         memo=draft.progress.acted if draft.progress else Acted(),
-        refresh=asked_again(observed, now),
+        refresh=(*asked_again(observed, now), *(draft.progress.looks if draft.progress else ())),
     )
 
 
 def _goes(observed: Observed) -> bool:
-    """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that waits
-    for a window, a dependency or its next try does not keep what nobody wants any more."""
+    """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that
+    waits for a window, a dependency or its next try does not keep what nobody wants any more."""
     acts = is_acting(observed.state, observed.app.get("operation")) and observed.stance.kind == "reconcile"
     return is_deleting(observed.app) and not acts
 
