@@ -15,7 +15,7 @@ from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
 from shipway.gitops.application.refresh import PATIENCE
 from shipway.gitops.application.target import Target
-from shipway.gitops.asks import DryRunAsk, HeadAsk
+from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.confirmation import is_confirmed
@@ -30,7 +30,7 @@ from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, ref_of
-from shipway.kube.runtime.decision import Batch
+from shipway.kube.runtime.decision import Ask, Batch
 
 TERMINATED = "Operation terminated"
 AWAITING = "waiting until Git or the history gives it"
@@ -57,7 +57,7 @@ class Progress(Struct, frozen=True):
     is_over: bool = False
     succeeded: bool = False
     acted: Acted = Acted()
-    looks: tuple[HeadAsk, ...] = ()
+    looks: tuple[Ask, ...] = ()
     """What is asked again, however fresh the last answer is."""
 
 
