@@ -345,6 +345,29 @@ def test_a_retry_takes_the_newest_commit_where_the_client_says_so(refresh: bool)
 
 
 @pytest.mark.compat("argocd:retry.refresh")
+def test_a_retry_with_the_newest_commit_looks_for_it_and_never_goes_back() -> None:
+    """A push of which nobody told: what was known before is older than what the operation names."""
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["containers"] = []
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        named = there.repository.commit([broken])
+        retry = {"limit": -1, "backoff": {"duration": "5s", "factor": 1}, "refresh": True}
+        operation = {"sync": {"revision": named}, "retry": retry}
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": operation})
+        await there.until(lambda app: dig(app, "status", "operationState", "retryCount") == 2)
+        assert dig(await there.app(), "status", "operationState", "syncResult", "revision") == named
+        mended = there.repository.commit([deployment()])
+        app = await there.until(lambda app: "operation" not in app, seconds=30)
+        state = app["status"]["operationState"]
+        assert (state["phase"], state["syncResult"]["revision"]) == ("Succeeded", mended)
+
+    simulate(story, [config()])
+
+
+@pytest.mark.compat("argocd:retry.refresh")
 def test_a_retry_takes_no_commit_of_a_source_that_came_after_its_operation() -> None:
     broken = deployment()
     broken["spec"]["template"]["spec"]["containers"] = []

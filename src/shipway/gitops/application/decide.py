@@ -107,7 +107,7 @@ def _next(observed: Observed, now: Instant) -> Decision:
         wake=_wake(observed, draft, now),
         notes=_notes(observed, draft),
         memo=draft.progress.acted if draft.progress else Acted(),
-        refresh=asked_again(observed, now),
+        refresh=(*asked_again(observed, now), *(draft.progress.looks if draft.progress else ())),
     )
 
 

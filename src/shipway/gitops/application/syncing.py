@@ -13,6 +13,7 @@ from shipway.api.application import Operation, Retry
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
+from shipway.gitops.application.refresh import PATIENCE
 from shipway.gitops.application.target import Target
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
@@ -29,10 +30,12 @@ from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, ref_of
-from shipway.kube.runtime.decision import Batch
+from shipway.kube.runtime.decision import Ask, Batch
 
 TERMINATED = "Operation terminated"
 AWAITING = "waiting until Git or the history gives it"
+LOOKING = 10.0
+"""Seconds that a try waits for the newest commit, where the client wants that."""
 KEEPING = "waiting for the manifests to be kept"
 
 
@@ -54,6 +57,8 @@ class Progress(Struct, frozen=True):
     is_over: bool = False
     succeeded: bool = False
     acted: Acted = Acted()
+    looks: tuple[Ask, ...] = ()
+    """What is asked again, however fresh the last answer is."""
 
 
 class Work(Struct, frozen=True):
@@ -245,8 +250,13 @@ def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: I
         return _over(finish(state, "Failed", str(state.get("message", "")).split(". Retrying")[0], now))
     if now < due:
         return Progress(state, wake=due)
-    newest = tracked.at if retry.refresh and tracked and _has_branches_of(observed.sync_target, tracked) else None
-    return Progress(restarted(state, newest), wake=now)
+    if not retry.refresh or tracked is None or not _has_branches_of(observed.sync_target, tracked):
+        return Progress(restarted(state, None), wake=now)
+    if tracked.asked_at >= due:
+        return Progress(restarted(state, tracked.at), wake=now)
+    if now < due + LOOKING:  # the last answer may be older than what this operation began with
+        return Progress(state, looks=tracked.head_asks, wake=Instant(now + PATIENCE))
+    return Progress(restarted(state, None), wake=now)
 
 
 def _has_branches_of(mine: Target | None, tracked: Target) -> bool:
