@@ -273,9 +273,10 @@ def evaluated_text(appset: Obj, wanted: Evaluation, *, is_over: bool = True) -> 
     made us create may not count as old."""
     before, given = evaluated_of(appset) or Evaluated(), given_by(wanted.applications)
     said = {"generation": generation_of(appset), "outside": wanted.outside if wanted.is_complete else ""}
-    if not is_over:
+    if not (is_over and wanted.is_complete):
         given |= frozenset(before.given)
-        said = said if not wanted.is_complete else {"generation": before.generation, "outside": before.outside}
+    if wanted.is_complete and not is_over:
+        said = {"generation": before.generation, "outside": before.outside}
     return orjson.dumps({**said, "given": sorted(given)}).decode()
 
 

@@ -72,3 +72,6 @@ def test_what_was_given_is_remembered_until_all_is_carried_out() -> None:
     finalizer = f"finalizers/{RESOURCES_FINALIZER}"
     assert (under_way.given, under_way.generation) == ((finalizer, "labels/tier"), evaluated_of(appset).generation)
     assert (over.given, over.generation) == ((finalizer,), 2)
+    incomplete = evaluated_of(remembering(evaluated_text(appset, evaluated(made({"nothing": {}}, listed("a"))))))
+    assert incomplete
+    assert (incomplete.given, incomplete.outside) == ((finalizer, "labels/tier"), "")
