@@ -72,7 +72,8 @@ def cluster_value(cluster: KnownCluster, now: Instant) -> Obj:
     """A cluster that nobody has spoken to yet is said to be unknown."""
     answered = "Successful" if cluster.version else "Unknown"
     state = {"status": answered if cluster.answers else "Failed", "message": "", "attemptedAt": rfc3339(now)}
-    version = {"serverVersion": cluster.version} if cluster.version else {}
+    told = ".".join(cluster.version.removeprefix("v").split(".")[:2])  # as Argo CD says it
+    version = {"serverVersion": told} if told else {}
     return {"connectionState": state, **version, "cacheInfo": {}, "applicationsCount": 0}
 
 

@@ -16,6 +16,8 @@ RowKey = tuple[str, str, str, str, str]
 Rows = dict[RowKey, Obj]
 
 _VALUE = re.compile(r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+)')
+_TYPED = re.compile(r"(: expected [\w ]+, got ).*", re.DOTALL)
+"""How the server says of a field that is applied that its value has the wrong type; what follows is the value."""
 _REQUEST = re.compile(r"^\w+ /apis?/\S+: ")
 _NOT_SERVED = re.compile("the server could not find the requested resource|404 page not found")
 _PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
@@ -57,7 +59,7 @@ def failed_row(task: Task, message: str) -> Obj:
     """A row of what could not be done, in the server's words, and where in Git the object stands. Secrets are masked."""
     message = unknown_kind(task) if _NOT_SERVED.search(message) else _REQUEST.sub("", message)
     if task.ref.kind == "Secret":
-        message = _VALUE.sub('Invalid value: "++++++++"', message)
+        message = _TYPED.sub(r"\1++++++++", _VALUE.sub('Invalid value: "++++++++"', message))
     place = task.item.desired.origin if task.item.desired else ""
     return new_row(task, "SyncFailed", f"{message} ({place})" if place else message)
 

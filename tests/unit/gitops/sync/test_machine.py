@@ -166,3 +166,6 @@ def test_a_refused_secret_does_not_show_its_values() -> None:
     (task,) = build_tasks([Item(ref, desired)], {})
     row = failed_row(task, 'Secret "key" is invalid: data[a]: Invalid value: "hun\\"ter2": must be base64')
     assert row["message"] == ('Secret "key" is invalid: data[a]: Invalid value: "++++++++": must be base64 (deploy/key.yaml:3)')
+    typed = "failed to create typed patch object: .data.a: expected string, got &value.valueUnstructured{Value:12345}"
+    said = failed_row(task, typed)["message"]
+    assert said == "failed to create typed patch object: .data.a: expected string, got ++++++++ (deploy/key.yaml:3)"
