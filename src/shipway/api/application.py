@@ -291,6 +291,12 @@ def control_namespace_of(application: Obj) -> str:
     return status_of(application).get("controllerNamespace") or namespace_of(application)
 
 
+def cluster_shown(destination: Obj) -> str:
+    """How people call the cluster of a `spec.destination` that may not have been read yet."""
+    cluster = destination.get("name") or destination.get("server") or ""
+    return IN_CLUSTER_NAME if cluster == IN_CLUSTER_SERVER else cluster
+
+
 def is_automated_in(spec: Obj) -> bool:
     """Whether a spec that may not have been read yet asks for automated sync."""
     automated = dig(spec, "syncPolicy", "automated")

@@ -7,7 +7,6 @@ to an Application its tree is looked at every few seconds, and he is told when i
 """
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from shipway.gitops.project import DEFAULT, refusal_of
 from shipway.gitops.tracking import instance_key
 from shipway.gitops.tree import allowed
 from shipway.kube.client.client import Client
+from shipway.kube.client.pacing import is_near
 from shipway.kube.objects.resource import Ref
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.runtime.controller import ObjectKey
@@ -100,7 +100,7 @@ class ArgoCdCache:
         """Until cancelled. Raises InvalidInput for an address that is taken, or that needs a password and has none."""
         host, port = self._address
         password = await self._password()
-        if not password and not _is_loopback(host):
+        if not password and not is_near(host):
             raise InvalidInput(
                 f"{FLAG} {host}:{port} can be reached from outside and has no password: set {PASSWORD}, or the key "
                 f"{PASSWORD_KEY} of Secret {self._namespace}/{PASSWORD_SECRET}, as for argocd-server",
@@ -281,10 +281,3 @@ def _allowed(observed: Observed, sight: Sight) -> tuple[Any, Any]:
         return not refusal_of(project, spec.project or DEFAULT, ref, bool(ref.namespace), spec.destination)
 
     return allowed(sight.tree, allows), allowed(sight.orphaned, allows)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

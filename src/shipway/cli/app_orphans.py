@@ -12,11 +12,12 @@ from shipway.assembly.namespace_metadata import namespace_metadata
 from shipway.assembly.resource_tree import settings_of
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.cli.app import find_app
-from shipway.cli.app_view import path_of, sources_of, target_of
+from shipway.cli.app_view import sources_of
 from shipway.cli.output import Output, OutputFlag, age, kubectl_name, object_text, print_lines, print_table
 from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.manifest import manifest_of
 from shipway.gitops.orphans import HELM_RELEASE, Orphan, orphans, rule_for
+from shipway.gitops.pinned import path_of, target_of
 from shipway.gitops.project import DEFAULT
 from shipway.gitops.scope import read_scope
 from shipway.gitops.tracking import instance_name

@@ -6,17 +6,17 @@ one in lists and all of them when it is looked at alone.
 
 from collections.abc import Sequence
 
+from shipway.api.application import cluster_shown
 from shipway.base.clock import Instant
 from shipway.cli.output import MOODS, PLAIN, Column, Paint, age, since, table
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.pinned import revision_of, spec_sources
+from shipway.gitops.pinned import path_of, revision_of, spec_sources, target_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, status_of
 
 HISTORY_HEADINGS = ("ID", "DEPLOYED AT", "AGE", "REVISION", "BY")
 RESULT_HEADINGS = ("KIND", "NAMESPACE", "NAME", "RESULT", "MESSAGE")
 RESOURCE_HEADINGS = ("GROUP", "KIND", "NAMESPACE", "NAME", "SYNC", "HEALTH", "MESSAGE")
-IN_CLUSTER = "https://kubernetes.default.svc"
 
 
 def columns(now: Instant) -> tuple[Column, ...]:
@@ -41,14 +41,6 @@ def _sync(app: Obj) -> str:
 def sources_of(app: Obj) -> Sequence[Obj]:
     """All sources; never empty."""
     return spec_sources(app)[0]
-
-
-def target_of(source: Obj) -> str:
-    return source.get("targetRevision") or "HEAD"
-
-
-def path_of(source: Obj) -> str:
-    return source.get("path") or source.get("chart") or "."
 
 
 def overview(app: Obj, why: str, now: Instant, paint: Paint = PLAIN) -> list[str]:
@@ -82,9 +74,7 @@ def _facts(app: Obj, now: Instant, paint: Paint) -> list[tuple[str, str]]:
 
 
 def _destination(destination: Obj) -> str:
-    cluster = destination.get("name") or destination.get("server") or ""
-    cluster = "in-cluster" if cluster == IN_CLUSTER else cluster
-    return f"{cluster}/{destination.get('namespace') or ''}"
+    return f"{cluster_shown(destination)}/{destination.get('namespace') or ''}"
 
 
 def _policy(policy: Obj | None) -> str:

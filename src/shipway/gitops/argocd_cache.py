@@ -23,7 +23,7 @@ from shipway.gitops.comparison import Item
 from shipway.gitops.ignore import without
 from shipway.gitops.masking import is_secret, masked
 from shipway.gitops.ownership import Context, as_wanted, comparable, left_alone
-from shipway.gitops.tree import Node, Tree
+from shipway.gitops.tree import Tree
 from shipway.gitops.tree_document import node_document
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import resource_version_of
@@ -59,13 +59,17 @@ def packed(value: Any, key: CacheKey) -> bytes:
 def tree_value(tree: Tree, orphaned: Tree) -> Obj:
     """Both lists in the order of group, kind, namespace and name."""
     lists = {"nodes": tree, "orphanedNodes": orphaned}
-    return {name: [node_document(node) for node in sorted(one.nodes, key=_place)] for name, one in lists.items() if one.nodes}
+    return {
+        name: [node_document(node) for node in sorted(one.nodes, key=lambda node: node.ref)]
+        for name, one in lists.items()
+        if one.nodes
+    }
 
 
 def managed_value(items: Iterable[tuple[Item, Obj | None]], context: Context, annotations: Collection[str]) -> list[Obj]:
     """`items`: each with what a sync would make of it. `annotations`: those of Secrets that are masked too."""
-    rows = [_row(item, predicted, context, annotations) for item, predicted in items]
-    return sorted(rows, key=lambda row: tuple(row.get(field) or "" for field in ("group", "kind", "namespace", "name")))
+    in_order = sorted(items, key=lambda pair: pair[0].ref)
+    return [_row(item, predicted, context, annotations) for item, predicted in in_order]
 
 
 def cluster_value(cluster: KnownCluster, now: Instant) -> Obj:
@@ -114,8 +118,3 @@ def _normal(obj: Obj | None, ignored: Sequence[str]) -> Obj | None:
 
 def _text(obj: Obj | None) -> str:
     return orjson.dumps(obj).decode()
-
-
-def _place(node: Node) -> tuple[str, str, str, str]:
-    ref = node.ref
-    return ref.group, ref.kind, ref.namespace, ref.name

@@ -91,6 +91,16 @@ def shown(revisions: tuple[str, ...], *, is_plural: bool) -> str:
     return f"[{' '.join(revisions)}]" if is_plural else "".join(revisions[:1])
 
 
+def target_of(source: Obj) -> str:
+    """What a source follows."""
+    return source.get("targetRevision") or "HEAD"
+
+
+def path_of(source: Obj) -> str:
+    """Its folder, or the name of its chart."""
+    return source.get("path") or source.get("chart") or "."
+
+
 def short(revision: str) -> str:
     """The first seven letters of a commit; anything else as it is."""
     is_commit = len(revision) in (40, 64) and all(letter in "0123456789abcdef" for letter in revision)

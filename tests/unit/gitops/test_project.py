@@ -1,12 +1,13 @@
 """AppProject: each refusal names the rule that refused."""
 
+from itertools import product
 from typing import Any
 
 import pytest
 from msgspec import convert
 
 from shipway.api.application import ApplicationSpec, Destination, ProjectSpec, parse_project
-from shipway.gitops.project import default_project, namespace_refusal, problems, refusal_of, refusals
+from shipway.gitops.project import default_project, namespace_refusal, permits_everything, problems, refusal_of, refusals
 from shipway.kube.objects.resource import Ref
 from shipway.kube.runtime.controller import ObjectKey
 
@@ -146,3 +147,31 @@ def test_applications_elsewhere_need_the_projects_leave(namespaces: Any, where: 
     told = namespace_refusal(project(sourceNamespaces=namespaces), "team", ObjectKey(where, "shop"), "argocd")
     refusal = f"application 'shop' in namespace '{where}' is not allowed to use project 'team'"
     assert told == ("" if is_allowed else refusal)
+
+
+KINDS = (None, [], [{"group": "*", "kind": "*"}], [{"group": "apps", "kind": "*"}])
+PLACES = ("*", "", HERE, "!" + HERE)
+OBJECTS = (
+    (Ref("", "ConfigMap", "shop", "a"), True), (Ref("apps", "Deployment", "other", "a"), True),
+    (Ref("", "Namespace", "", "a"), False), (Ref("apps", "Thing", "", "a"), False),
+)  # fmt: skip
+
+
+def test_a_project_that_permits_everything_refuses_nothing() -> None:
+    """However it is said: what permits everything is not asked about each object."""
+    permitting = 0
+    for lists in product(KINDS, repeat=4):
+        names = (
+            "namespaceResourceWhitelist",
+            "namespaceResourceBlacklist",
+            "clusterResourceWhitelist",
+            "clusterResourceBlacklist",
+        )
+        for server, name, namespace in product(PLACES, ("*", "", "in-cluster"), ("*", "shop", "!shop")):
+            rules = [{"server": server, "name": name, "namespace": namespace}, {"server": "*", "namespace": "shop"}]
+            found = project(**dict(zip(names, lists, strict=True)), destinations=rules)
+            if permits_everything(found):
+                permitting += 1
+                refused = [refusal_of(found, "team", ref, is_namespaced, app().destination) for ref, is_namespaced in OBJECTS]
+                assert refused == [""] * 4, found
+    assert permitting > 0

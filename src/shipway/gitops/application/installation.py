@@ -31,8 +31,7 @@ from shipway.kube.runtime.controller import ObjectKey, World
 
 class Said(Struct, frozen=True):
     """One version of `argocd-cm`, read. `without`: tools that are switched off; `schemes`: of URLs that files may be read from.
-    `has_home`: Applications may go to the cluster
-    that they live in."""
+    `has_home`: Applications may go to the cluster that they live in."""
 
     version: tuple[str, str]
     said: Customizations

@@ -21,7 +21,7 @@ from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
-from shipway.gitops.project import DEFAULT, refusal_of
+from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
 from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
 from shipway.gitops.sync.hooks import named, removal
 from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Terms, Wait, advance
@@ -288,9 +288,11 @@ def _over(state: Obj, *, succeeded: bool = False) -> Progress:
 def permits_of(observed: Observed) -> Callable[[Task | Item], str]:
     """Why the project refuses an object; the namespace that a sync creates is no object of the application."""
     project, spec = observed.project, observed.spec
+    if project is None or spec is None or permits_everything(project):
+        return lambda _: ""
 
     def permits(one: Task | Item) -> str:
-        if project is None or spec is None or one.resource is None or (isinstance(one, Task) and one.kind == "namespace"):
+        if one.resource is None or (isinstance(one, Task) and one.kind == "namespace"):
             return ""
         return refusal_of(project, spec.project or DEFAULT, one.ref, one.resource.namespaced, spec.destination)
 

@@ -93,6 +93,28 @@ async def changes(stream: web.StreamResponse, watched: Watched, onlooker: Onlook
     return list(dict.fromkeys([*changed, *await onlooker.changed(0)]))
 
 
+async def follow(
+    request: web.Request,
+    watched: Watched,
+    onlooker: Onlooker,
+    clock: Clock,
+    sent: bytes,
+    look: Callable[[], Awaitable[bytes | None]],
+) -> web.StreamResponse:
+    """A stream of what is looked at alone: its JSON (`sent`), and again when `look` finds another; None there is the end."""
+    stream = await opened_stream(request)
+    await stream.write(b'data: {"result":' + sent + b"}\n\n")
+    while True:
+        await changes(stream, watched, onlooker, clock)
+        now = await look()
+        if now is None:
+            await event(stream, "gone", {})
+            return stream
+        if now != sent:
+            sent = now
+            await stream.write(b'data: {"result":' + sent + b"}\n\n")
+
+
 def as_json(body: Any) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 

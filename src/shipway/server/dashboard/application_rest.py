@@ -20,6 +20,7 @@ from shipway.server.dashboard.answers import (
     changes,
     data,
     event,
+    follow,
     opened_stream,
     page_file,
     refusal,
@@ -98,18 +99,11 @@ class ApplicationPage:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         name = _name(request)
         async with self.scenes.opened(self._namespace) as scene, scene.onlooker(name) as onlooker:
-            sent = await self._info(scene, name)
-            stream = await opened_stream(request)
-            await stream.write(b'data: {"result":' + sent + b"}\n\n")
-            while True:
-                await changes(stream, scene, onlooker, self._clock)
-                if scene.get(name) is None:
-                    await event(stream, "gone", {})
-                    return stream
-                now = await self._info(scene, name)
-                if now != sent:
-                    sent = now
-                    await stream.write(b'data: {"result":' + sent + b"}\n\n")
+
+            async def look() -> bytes | None:
+                return None if scene.get(name) is None else await self._info(scene, name)
+
+            return await follow(request, scene, onlooker, self._clock, await self._info(scene, name), look)
 
     async def _tell(self, stream: web.StreamResponse, scene: Applications, name: str, told: set[str]) -> None:
         """One event of the list; `told` are those that the page knows already."""

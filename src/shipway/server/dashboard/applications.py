@@ -7,10 +7,10 @@ why`. Left out is what may hold secrets: annotations, and the parameters and val
 from collections.abc import Iterable
 
 from shipway.adapters.git.urls import redact
-from shipway.api.application import control_namespace_of
+from shipway.api.application import cluster_shown, control_namespace_of
 from shipway.base.clock import Instant
 from shipway.gitops.annotations import HOLD
-from shipway.gitops.pinned import revision_of, spec_sources
+from shipway.gitops.pinned import path_of, revision_of, spec_sources, target_of
 from shipway.gitops.tracking import instance_key, tracked_by
 from shipway.gitops.tree import Tree, told_of
 from shipway.gitops.why import why
@@ -27,8 +27,6 @@ from shipway.kube.objects.views import (
 )
 from shipway.server.dashboard.choices import Choice
 from shipway.server.dashboard.measured import Shape
-
-IN_CLUSTER = "https://kubernetes.default.svc"
 
 
 class Parent(Shape, frozen=True):
@@ -111,13 +109,12 @@ def row_of(app: Obj, now: Instant, children: Iterable[Obj] = ()) -> ApplicationR
     """`children`: what is known around it, as for `why`; more makes the sentence longer."""
     status = status_of(app)
     destination = dig(app, "spec", "destination", default={})
-    cluster = destination.get("name") or destination.get("server") or ""
     history = status.get("history") or []
     return ApplicationRow(
         name=name_of(app),
         namespace=namespace_of(app),
         project=dig(app, "spec", "project", default="default"),
-        cluster="in-cluster" if cluster == IN_CLUSTER else cluster,
+        cluster=cluster_shown(destination),
         target=destination.get("namespace") or "",
         parent=_parent(app),
         sync=dig(status, "sync", "status", default="Unknown"),
@@ -152,7 +149,7 @@ def choices(app: Obj) -> list[Choice]:
     name, is_busy = name_of(app), bool(app.get("operation"))
     history = status_of(app).get("history") or []
     is_held, is_free = HOLD in annotations_of(app), not is_busy and not is_deleting(app)
-    target = ", ".join(one.get("targetRevision") or "HEAD" for one in spec_sources(app)[0])
+    target = ", ".join(map(target_of, spec_sources(app)[0]))
 
     def choice(verb: str, label: str, is_possible: bool, says: str) -> Choice:
         return Choice(verb, label, is_possible, says, verb)
@@ -185,8 +182,7 @@ def _parent(app: Obj) -> Parent | None:
 
 
 def _source(source: Obj) -> str:
-    what = source.get("path") or source.get("chart") or "."
-    return f"{redact(source.get('repoURL') or '')} {what} at {source.get('targetRevision') or 'HEAD'}"
+    return f"{redact(source.get('repoURL') or '')} {path_of(source)} at {target_of(source)}"
 
 
 def _in_tree(tree: Tree) -> list[ResourceRow]:

@@ -24,6 +24,7 @@ from shipway.server.dashboard.answers import (
     changes,
     data,
     event,
+    follow,
     opened_stream,
     page_file,
     refusal,
@@ -181,20 +182,14 @@ class Dashboard:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         async with self.scenes.opened(await self._namespace(request)) as scene:
             name = self._name(request, scene)
+
+            async def look() -> bytes | None:
+                info = self._info(scene, name)
+                return None if info is None else msgspec.json.encode(info)
+
             async with scene.onlooker(name) as onlooker:
                 sent = msgspec.json.encode(self._found(scene, name))
-                stream = await opened_stream(request)
-                await stream.write(b'data: {"result":' + sent + b"}\n\n")
-                while True:
-                    await changes(stream, scene, onlooker, self._clock)
-                    info = self._info(scene, name)
-                    if info is None:
-                        await event(stream, "gone", {})
-                        return stream
-                    now = msgspec.json.encode(info)
-                    if now != sent:
-                        sent = now
-                        await stream.write(b'data: {"result":' + sent + b"}\n\n")
+                return await follow(request, scene, onlooker, self._clock, sent, look)
 
     async def _tell(self, stream: web.StreamResponse, scene: Scene, name: str, told: set[str]) -> None:
         """One event of the list; `told` are those that the page knows already."""
