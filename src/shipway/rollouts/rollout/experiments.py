@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import EXPERIMENTS
 from shipway.api.rollout import Destination, ExperimentAnalysis, ExperimentStep, RunStatus, StepTemplate
+from shipway.base.clock import Instant, read_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
@@ -41,6 +42,10 @@ from shipway.rollouts.rollout.runs import (
 )
 from shipway.rollouts.traffic.router import Entrance
 
+SETTLING = 2.0
+"""Seconds between the first moment in which all variants are available and their first share of the traffic. Their Services are
+new: a gateway answers 503 for those whose endpoints it has not seen, and it hears of endpoints and routes on different ways."""
+
 
 class Trial(Struct, frozen=True):
     """The Experiment of the current step, what it says, and what is to be done about all of them."""
@@ -67,7 +72,13 @@ def plan_trial(facts: Facts) -> Trial:
         message = status_of(slot.run).get("message") or f"Experiment '{name_of(slot.run)}' ended as {phase}"
         return Trial(moves=Moves(abort=message), effects=effects)
     moves = Moves(add=(PAUSE_INCONCLUSIVE_EXPERIMENT,)) if phase == "Inconclusive" else Moves()
-    return Trial(reported(slot.occupant), moves, effects)
+    return Trial(reported(slot.occupant), moves, together(effects, Effects(wake=_settling_until(facts, slot.run))))
+
+
+def _settling_until(facts: Facts, experiment: Obj | None) -> Instant | None:
+    """When the variants may have their share, where that is still to come."""
+    available = read_rfc3339(status_of(experiment).get("availableAt")) if experiment is not None else None
+    return Instant(available + SETTLING) if available is not None and facts.now < available + SETTLING else None
 
 
 def _created(facts: Facts, slot: Slot) -> Effects:
@@ -177,6 +188,7 @@ def shares(facts: Facts) -> tuple[Destination, ...]:
         or step.experiment is None
         or experiment is None
         or phase_of_run(experiment) != "Running"
+        or _settling_until(facts, experiment) is not None
         or is_skipped(facts)
     ):
         return ()

@@ -7,9 +7,11 @@ import pytest
 
 from shipway.api.kinds import ANALYSIS_TEMPLATES, EXPERIMENTS, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS, SERVICES, TRAFFIC_SPLITS
 from shipway.api.route_variants import read_variants
+from shipway.base.clock import rfc3339
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import copy_obj, labels_of, name_of
 from shipway.rollouts import actions
+from shipway.rollouts.rollout.experiments import SETTLING
 from shipway.rollouts.rollout.names import HASH_LABEL
 from tests.unit.rollouts.rollout.sandbox import NS, Crash, Sandbox, deployed, plain, rollout, service, template
 
@@ -248,6 +250,20 @@ def test_variants_have_their_share_while_the_experiment_runs(steps: tuple[Obj, .
     assert backends(world) == {"c": canary, "s": 100 - canary}
     assert "additional" not in world.status["canary"]["weights"]
     assert world.status["message"] == "CanaryPauseStep"
+
+
+@behind_both
+def test_variants_get_their_share_when_gateways_have_had_time_to_learn_where_they_are(router: Obj) -> None:
+    world = meshed(SHARED, PAUSE, router=router)
+    report(world, "Running", availableAt=rfc3339(world.now), templateStatuses=trying(old="web-old", new="tried"))
+    world.wait(SETTLING - 1)
+    decision = world.reconcile()
+    assert decision is not None
+    assert decision.wake == world.now + 1
+    assert backends(world) == {"c": 0, "s": 100}
+    world.wait(1)
+    world.settle()
+    assert backends(world) == {"c": 0, "web-old": 15, "tried": 5, "s": 80}
 
 
 def test_a_variant_that_cannot_be_reached_gets_no_weight_but_a_word() -> None:
