@@ -213,7 +213,7 @@ def _ready(obj: Obj, terms: Terms, resource: Resource | None) -> Obj:
     if ready.get("kind") == "Secret":
         _move_string_data(ready)
     meta.setdefault("annotations", {}).pop(APPLIED, None)
-    meta["annotations"][TRACKING_ID] = tracking_id(terms.instance, ready)
+    meta["annotations"][TRACKING_ID] = tracking_id(terms.instance, ready, terms.namespace)
     if terms.scope.label and ready.get("kind") != "CustomResourceDefinition":
         meta.setdefault("labels", {})[terms.scope.label] = terms.instance[:_LONGEST_LABEL].rstrip("-_.")
     return ready

@@ -27,9 +27,10 @@ def instance_key(instance: str, control_namespace: str) -> ObjectKey:
     return ObjectKey(namespace, name) if found else ObjectKey(control_namespace, instance)
 
 
-def tracking_id(instance: str, obj: Obj) -> str:
+def tracking_id(instance: str, obj: Obj, destination: str = "") -> str:
+    """The value of the annotation. Of an object without a namespace it names that of the `destination`, as Argo CD writes it."""
     ref = ref_of(obj)
-    return f"{instance}:{ref.group}/{ref.kind}:{ref.namespace}/{ref.name}"
+    return f"{instance}:{ref.group}/{ref.kind}:{ref.namespace or destination}/{ref.name}"
 
 
 def tracked_by(obj: Obj) -> Iterable[str]:
@@ -42,7 +43,7 @@ def tracked_by(obj: Obj) -> Iterable[str]:
     group, _, kind = group_kind.rpartition("/")
     namespace, _, name = place.rpartition("/")
     ref = ref_of(obj)
-    # A cluster-scoped object may carry the namespace that its manifest stated.
+    # A cluster-scoped object carries that of the destination, or the one that its manifest stated.
     is_there = namespace == ref.namespace or not ref.namespace
     return (instance,) if is_there and (group, kind, name) == (ref.group, ref.kind, ref.name) else ()
 

@@ -55,11 +55,14 @@ def test_namespaces_and_tracking_are_filled_in_and_the_servers_own_fields_droppe
 
 @pytest.mark.compat("argocd:destination.namespace")
 def test_a_stated_namespace_stays_and_a_cluster_scoped_object_has_none() -> None:
-    stated, scoped = ready(
-        obj(metadata={"name": "a", "namespace": "here"}), obj("Namespace", metadata={"name": "n", "namespace": "x"})
+    stated, scoped, bare = ready(
+        obj(metadata={"name": "a", "namespace": "here"}),
+        obj("Namespace", metadata={"name": "n", "namespace": "x"}),
+        obj("Namespace", metadata={"name": "m"}),
     )
     assert stated["metadata"]["namespace"] == "here"
-    assert "namespace" not in scoped["metadata"]
+    assert scoped["metadata"] == {"name": "n", "annotations": {"argocd.argoproj.io/tracking-id": "shop:/Namespace:there/n"}}
+    assert bare["metadata"] == {"name": "m", "annotations": {"argocd.argoproj.io/tracking-id": "shop:/Namespace:there/m"}}
 
 
 @pytest.mark.compat("argocd:destination.clusters.namespaces")
@@ -200,7 +203,7 @@ def test_an_id_that_describes_another_object_is_disregarded(text: str, instances
 @pytest.mark.compat("argocd:resource.tracking-id")
 def test_tracking_ids_of_cluster_scoped_objects_and_of_foreign_namespaces() -> None:
     namespace = obj("Namespace", metadata={"name": "n"})
-    assert tracking_id("shop", namespace) == "shop:/Namespace:/n"
+    assert tracking_id("shop", namespace, "there") == "shop:/Namespace:there/n"
     tracked = obj(
         "Namespace", metadata={"name": "n", "annotations": {"argocd.argoproj.io/tracking-id": "shop:/Namespace:there/n"}}
     )
