@@ -42,12 +42,13 @@ class Door:
         self.handle: Handle = self._pass
 
     @asynccontextmanager
-    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncGenerator["Door", None]:
+    async def open(self, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncGenerator["Door", None]:
+        """At `port`, or any that is free."""
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0.5)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         async with ClientSession(auto_decompress=False) as self._session:
             try:

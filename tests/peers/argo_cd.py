@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from asyncio.subprocess import STDOUT
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ from shipway.localcluster.node.node import Node
 from tests.fetch_clients import TOOLS
 from tests.kube.control_plane import ControlPlane, built_binary
 from tests.peers.examples import git_with_examples
-from tests.peers.suite import BIN, HERE, built, played, report
+from tests.peers.remotes import remotes
+from tests.peers.suite import BIN, HERE, built, played, report, running
 from tests.ports import free_port, listens
 from tests.waiting import comes_to
 
@@ -105,21 +105,6 @@ class Peer:
         }
 
 
-@asynccontextmanager
-async def running(
-    name: str, command: list[str | Path], environment: Mapping[str, str], logs: Path
-) -> AsyncGenerator[None, None]:
-    """A process until the block ends; what it says goes to a file of its name."""
-    with (logs / f"{name}.log").open("wb") as log:
-        one = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=STDOUT)
-    try:
-        yield
-    finally:
-        if one.returncode is None:
-            one.terminate()
-        await one.wait()
-
-
 async def furnish(kubeconfig: Path, peer: Peer) -> None:
     """What `make start-e2e-local` of Argo CD puts into a cluster, and beside it, before its suite."""
 
@@ -146,7 +131,7 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
 
 @asynccontextmanager
 async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str, str], None]:
-    """A cluster, a node, Shipway and what stands beside; yields the suite's environment."""
+    """A cluster, a node, remotes, Shipway and what stands beside; yields the suite's environment."""
     programs = home / "programs"
     programs.mkdir()
     (programs / "goreman").write_text(GOREMAN)
@@ -157,6 +142,7 @@ async def stage(binary: Path, home: Path, peer: Peer) -> AsyncGenerator[dict[str
     options = ["--local-repositories", "--cache", home / "cache", "--listen", f"127.0.0.1:{free_port()}", "--install-crds"]
     async with AsyncExitStack() as stack:
         plane = await stack.enter_async_context(ControlPlane.start(binary, home))
+        await stack.enter_async_context(remotes(peer.home / "test/fixture", home))
         await furnish(plane.kubeconfig, peer)
         client = Client(HttpTransport(load_kubeconfig(plane.kubeconfig)))
         stack.push_async_callback(client.transport.close)

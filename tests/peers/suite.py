@@ -6,7 +6,8 @@ import re
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -18,6 +19,21 @@ def built(part: str) -> Path:
     command = [HERE / "build", *part.split()]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Path(said.stdout.splitlines()[-1])
+
+
+@asynccontextmanager
+async def running(
+    name: str, command: list[str | Path], environment: Mapping[str, str], logs: Path
+) -> AsyncGenerator[None, None]:
+    """A process until the block ends; what it says goes to a file of its name."""
+    with (logs / f"{name}.log").open("wb") as log:
+        one = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=STDOUT)
+    try:
+        yield
+    finally:
+        if one.returncode is None:
+            one.terminate()
+        await one.wait()
 
 
 async def played(

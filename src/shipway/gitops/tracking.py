@@ -28,7 +28,7 @@ def instance_key(instance: str, control_namespace: str) -> ObjectKey:
 
 
 def tracking_id(instance: str, obj: Obj, destination: str = "") -> str:
-    """The value of the annotation. Of an object without a namespace it names that of the `destination`, as Argo CD writes it."""
+    """The value of the annotation. Of an object without a namespace it names that of the `destination` (as in Argo CD)."""
     ref = ref_of(obj)
     return f"{instance}:{ref.group}/{ref.kind}:{ref.namespace or destination}/{ref.name}"
 

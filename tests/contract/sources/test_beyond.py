@@ -51,9 +51,9 @@ class Hosts:
         copy = WorkingCopy(self.home / "copies" / name, self.server.create(name))
         return await asyncio.to_thread(self._push, copy, files, modules or {})
 
-    async def read(self, name: str, look: str) -> bytes:
+    async def read(self, name: str, look: str, project: str = "") -> bytes:
         """One file, read as a renderer reads: fetched first where it lies beyond."""
-        head = await self.mirrors.head(HeadRequest(self.url(name), "main", b"{}"))
+        head = await self.mirrors.head(HeadRequest(self.url(name), "main", b"{}", project))
 
         async def attempt() -> bytes:
             snapshot = self.mirrors.snapshot(self.url(name), head.trees)
@@ -166,6 +166,32 @@ async def test_a_login_of_one_project_opens_no_submodule(hosts: Hosts) -> None:
     hosts.mirrors = Mirrors(hosts.home / "others", clock=SystemClock(), credentials=hosts._login)
     hosts.logins = {"private": replace(LIB, project="bank")}
     assert (await hosts.refused("closed", "lib/l.yaml")).reason == "LoginRefused"
+
+
+@pytest.mark.compat("argocd:repository.submodules")
+@pytest.mark.parametrize("project", ["", "bank"])
+async def test_a_submodule_at_the_same_host_is_opened_by_the_login_of_its_repository(hosts: Hosts, project: str) -> None:
+    """As with Argo CD: one token of an organization. Whoever has no such login learns nothing that it has fetched."""
+    hosts.logins = {"shop": replace(SHOP, project=project)}
+    hosts.door.admits = lambda request: "open" in request.path or basic(SHOP.username, SHOP.password)(request)
+    deep = await hosts.push("deep", {"d.yaml": "d: 1\n"})
+    lib = await hosts.push("lib", {"l.yaml": "l: 1\n"}, {"nested": ("../deep.git", deep)})
+    for name in ("shop", "open"):
+        await hosts.push(name, {"a.yaml": "a: 1\n"}, {"lib": (hosts.url("lib"), lib)})
+    assert await hosts.read("shop", "lib/nested/d.yaml", project) == b"d: 1\n"
+    assert (await hosts.refused("open", "lib/l.yaml")).reason == "LoginRefused"
+    head = HeadRequest(hosts.url("lib"), lib, b"{}", "other")
+    with pytest.raises(Unavailable):
+        await hosts.mirrors.head(head)
+
+
+async def test_a_login_goes_to_no_other_host(hosts: Hosts) -> None:
+    hosts.logins = {"shop": SHOP}
+    async with Door(hosts.server, lambda _: True).open() as elsewhere:
+        lib = await hosts.push("lib", {"l.yaml": "l: 1\n"})
+        await hosts.push("shop", {"a.yaml": "a: 1\n"}, {"lib": (f"{elsewhere.url}/lib.git", lib)})
+        assert await hosts.read("shop", "lib/l.yaml") == b"l: 1\n"
+        assert {told for _, told in elsewhere.knocks} == {""}
 
 
 async def test_submodules_in_a_circle_end(hosts: Hosts) -> None:

@@ -15,6 +15,7 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import ObjectType
 
+from shipway.adapters.git.beyond import Lender
 from shipway.adapters.git.failure import unreachable
 from shipway.adapters.git.login import Access
 from shipway.adapters.git.program import Git
@@ -45,6 +46,10 @@ _DAMAGE = re.compile(
 """What git says when the mirror's files are broken, by a power cut for instance."""
 
 
+MirrorKey = tuple[str, str, Lender | None]
+"""What a mirror is filed under: its remote, the AppProject that alone it is for, and who lends it its login."""
+
+
 class Tries(Struct):
     """How often the remote was asked and how often something had to be fetched."""
 
@@ -53,12 +58,13 @@ class Tries(Struct):
 
 
 class Terms(Struct, frozen=True):
-    """How long an answer of a remote serves, who counts what is asked of remotes, and for which AppProject alone a mirror is
-    ("" for all)."""
+    """How long an answer of a remote serves, who counts what is asked of remotes, for which AppProject alone a mirror is
+    ("" for all), and whose login opens it where that is another repository's."""
 
     fresh_seconds: float
     requests: GitRequests
     project: str = ""
+    lender: Lender | None = None
 
 
 class Mirror:
@@ -76,7 +82,8 @@ class Mirror:
         self._requests = terms.requests
         self._shown = redact(remote.address)
         self.project = terms.project
-        self.key = (remote.key, terms.project)
+        self.lender = terms.lender
+        self.key: MirrorKey = (remote.key, terms.project, terms.lender)
         self._lock = asyncio.Lock()
         self._repository: pygit2.Repository | None = None
         self._advertised = b""

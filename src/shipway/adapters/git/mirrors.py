@@ -15,19 +15,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pygit2.enums import ObjectType
 
-from shipway.adapters.git.beyond import Beyond, Made, Wanted, supplied
+from shipway.adapters.git.beyond import Beyond, Lender, Made, Want, Wanted, supplied
 from shipway.adapters.git.changes import changes_of
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.history import Histories
 from shipway.adapters.git.lfs import LargeFiles, Pointer
-from shipway.adapters.git.mirror import Mirror, Terms, Tries, tree_oid
+from shipway.adapters.git.mirror import Mirror, MirrorKey, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
 from shipway.adapters.git.readers import Readers, Standing
 from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.revisions import annotated_tag, is_sha, person, resolve, text_of
 from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
-from shipway.adapters.git.urls import Remote, normalize, parse_remote, place_of, redact
+from shipway.adapters.git.urls import Remote, host_of, normalize, parse_remote, place_of, redact
 from shipway.api.commits import ChangesRequest, Committed, Doubt, HistoryRequest, Signature, SignatureRequest
 from shipway.api.hydration import DryCommit
 from shipway.api.repositories import Credentials
@@ -104,11 +104,11 @@ class Mirrors:
         self._reach = reach
         self._large_files = LargeFiles(self._home / "lfs")
         self._git = Git(self._home / "git", timeout_seconds=timeout_seconds)
-        self._mirrors: dict[tuple[str, str], Mirror] = {}
+        self._mirrors: dict[MirrorKey, Mirror] = {}
         self._by_key: defaultdict[str, list[Mirror]] = defaultdict(list)
         self._by_place: defaultdict[str, list[Mirror]] = defaultdict(list)
-        self._readers: defaultdict[tuple[str, str], Readers] = defaultdict(Readers)
-        self._generations: dict[tuple[str, str], int] = {}
+        self._readers: defaultdict[MirrorKey, Readers] = defaultdict(Readers)
+        self._generations: dict[MirrorKey, int] = {}
         self._listeners: list[OnNews] = []
         self._histories = Histories()
         self._fresh_seconds = fresh_seconds
@@ -130,12 +130,12 @@ class Mirrors:
 
         with readers.asking(request.named):
             try:
-                return await self._found(mirror, remote, request)
+                return await self._found(mirror, request)
             except ShipwayError:
                 readers.miss(request)
                 raise
 
-    async def _found(self, mirror: Mirror, remote: Remote, request: HeadRequest) -> Head:
+    async def _found(self, mirror: Mirror, request: HeadRequest) -> Head:
         """What an earlier look did not find may have been pushed since: the remote is asked before it counts as missing."""
 
         async def found() -> Head:
@@ -143,14 +143,14 @@ class Mirrors:
 
         looks = mirror.tries.asked
         if not (self._is_narrower(self._readers[mirror.key], request) or mirror.has(request.revision)):
-            await self._look(mirror, remote, request.revision)
+            await self._look(mirror, request.revision)
         try:
             return await self.mended(request.repo_url, found)
         except NotFound:
             if mirror.tries.asked != looks:
                 raise
         mirror.wished()
-        await self._look(mirror, remote, request.revision)
+        await self._look(mirror, request.revision)
         return await self.mended(request.repo_url, found)
 
     def on_news(self, listener: OnNews) -> None:
@@ -163,7 +163,7 @@ class Mirrors:
         was_complete, failed = True, None
         for mirror in self._mirrors_of(repo_url):
             try:
-                await self._look(mirror, mirror.remote)
+                await self._look(mirror)
             except Unavailable as error:  # of one project's login; the others may be better
                 failed = error
                 continue
@@ -210,7 +210,7 @@ class Mirrors:
     def changed_where(self, concerns: Callable[[str], bool]) -> None:
         """How to log in changed for the repositories whose normalised URL `concerns` picks: the next head asks the remote."""
         self._narrower.clear()
-        for (key, _), mirror in self._mirrors.items():
+        for (key, *_), mirror in self._mirrors.items():
             if concerns(key):
                 mirror.changed()
 
@@ -259,8 +259,7 @@ class Mirrors:
         except Unavailable as error:
             if error.reason not in ("DamagedMirror", "NotMirrored") or isinstance(error, Wanted):
                 raise
-            remote = parse_remote(repo_url)
-            if not any([await one.mend(await self._logged_in(remote, one.project)) for one in self._mirrors_of(repo_url)]):
+            if not any([await one.mend(await self._logged_in(one)) for one in self._mirrors_of(repo_url)]):
                 raise
         return await attempt()
 
@@ -268,17 +267,28 @@ class Mirrors:
         """What `attempt` makes of snapshots, once the submodules and large files that it reads have been fetched."""
         return await supplied(attempt, self._supply)
 
-    def module(self, repo_url: str, commit: str) -> pygit2.Repository | None:
+    def module(self, repo_url: str, commit: str, lender: Lender) -> pygit2.Repository | None:
         """A submodule's repository (see `beyond.Stock`); usable on any thread."""
         if not self._reach.has_submodules():
             return None
-        mirror = self._mirrors.get((normalize(repo_url), ""))
+        mirror = self._mirrors.get((normalize(repo_url), "", self._lending(repo_url, lender)))
         if mirror is None or not mirror.is_on_disk():
-            raise Wanted(repo_url, commit)
+            raise Wanted(Want(repo_url, commit, lender=lender))
         repository = mirror.open()
         if commit not in repository:
-            raise Wanted(repo_url, commit)
+            raise Wanted(Want(repo_url, commit, lender=lender))
         return repository
+
+    def _lending(self, repo_url: str, lender: Lender) -> Lender | None:
+        """Whose login opens a submodule; None: its own, or none.
+
+        What a borrowed login fetched lies in a mirror of its own: it is not told to repositories that cannot lend the same.
+        """
+        remote, outer = parse_remote(repo_url), parse_remote(lender.repo_url)
+        has_its_own = self._credentials(remote.key, "").has_login or remote.password
+        if has_its_own or host_of(remote) != host_of(outer):
+            return None
+        return lender if self._login(outer, lender.project).has_login else None
 
     def large(self, repo_url: str, pointer: Pointer, project: str) -> bytes | None:
         """A large file (see `beyond.Stock`); usable on any thread."""
@@ -286,23 +296,24 @@ class Mirrors:
             return None
         content = self._large_files.read(pointer)
         if content is None:
-            raise Wanted(repo_url, pointer=pointer, project=project)
+            raise Wanted(Want(repo_url, pointer=pointer, project=project))
         return content
 
-    async def _supply(self, repo_url: str, commit: str, pointer: Pointer | None, project: str) -> None:
-        # A submodule is fetched as everybody may: whoever writes a commit could else read what another project keeps to itself.
-        credentials = await self._logged_in(parse_remote(repo_url), project)
-        if pointer is not None:
-            await self._large_files.fetch(repo_url, pointer, credentials)
+    async def _supply(self, want: Want) -> None:
+        if want.pointer is not None:
+            credentials = await self._ready(parse_remote(want.repo_url), want.project)
+            await self._large_files.fetch(want.repo_url, want.pointer, credentials)
             return
-        mirror = self._mirror(repo_url)
-        if not mirror.has(commit):
+        # A submodule is fetched as everybody may: whoever writes a commit could else read what another project keeps to itself.
+        mirror = self._mirror(want.repo_url, lender=self._lending(want.repo_url, want.lender) if want.lender else None)
+        credentials = await self._logged_in(mirror)
+        if not mirror.has(want.commit):
             mirror.changed()
             await mirror.refresh(credentials)
-            await mirror.fetch_commit(credentials, commit)
-        if not mirror.has(commit):
-            where = redact(repo_url)
-            raise Unavailable(f"submodule {where}: it has no commit {commit[:12]}: was it pushed?", reason="RevisionNotFound")
+            await mirror.fetch_commit(credentials, want.commit)
+        if not mirror.has(want.commit):
+            told = f"it has no commit {want.commit[:12]}: was it pushed?"
+            raise Unavailable(f"submodule {redact(want.repo_url)}: {told}", reason="RevisionNotFound")
 
     def materialize(self, repo_url: str, trees: tuple[PathTree, ...], into: Path) -> None:
         """Write `trees` below the local folder `into`, nothing else, links replaced by what they lead to. Blocks."""
@@ -353,21 +364,29 @@ class Mirrors:
     def _mirrors_of(self, repo_url: str) -> list[Mirror]:
         return list(self._by_key.get(parse_remote(repo_url).key, ())) or [self._mirror(repo_url)]
 
-    def _mirror(self, repo_url: str, project: str = "") -> Mirror:
+    def _mirror(self, repo_url: str, project: str = "", lender: Lender | None = None) -> Mirror:
         remote = parse_remote(repo_url)
         refuse_local(remote, self._reach)
-        found = self._mirrors.get((remote.key, project))
+        found = self._mirrors.get((remote.key, project, lender))
         if found is None:
             self._git.prepare()
-            path = self._home / "mirrors" / f"{digest(remote.key, *filter(None, [project]), length=24)}.git"
-            terms = replace(self._terms, project=project)
-            found = self._mirrors[remote.key, project] = Mirror(path, remote, self._git, self._clock, terms)
+            lent = ("lent by", *lender) if lender else ()
+            path = self._home / "mirrors" / f"{digest(remote.key, *filter(None, [project]), *lent, length=24)}.git"
+            terms = replace(self._terms, project=project, lender=lender)
+            found = Mirror(path, remote, self._git, self._clock, terms)
+            self._mirrors[found.key] = found
             self._by_place[place_of(remote.key)].append(found)
             self._by_key[remote.key].append(found)
         return found
 
-    async def _logged_in(self, remote: Remote, project: str) -> Credentials:
-        """The credentials as git takes them."""
+    async def _logged_in(self, mirror: Mirror) -> Credentials:
+        """The credentials that open a mirror's remote, as git takes them."""
+        if mirror.lender is not None:
+            return await self._ready(parse_remote(mirror.lender.repo_url), mirror.lender.project)
+        return await self._ready(mirror.remote, mirror.project)
+
+    async def _ready(self, remote: Remote, project: str) -> Credentials:
+        """A repository's credentials; of a GitHub App a token of the moment."""
         try:
             return await self._tokens.login(self._login(remote, project), remote.address)
         except Unavailable as error:
@@ -394,9 +413,9 @@ class Mirrors:
         readers.tell(request, standing, trees)
         return replace(standing.head, trees=trees)
 
-    async def _look(self, mirror: Mirror, remote: Remote, revision: str = "") -> None:
+    async def _look(self, mirror: Mirror, revision: str = "") -> None:
         """Makes a mirror fresh; what a fetch brought is told."""
-        credentials = await self._logged_in(remote, mirror.project)
+        credentials = await self._logged_in(mirror)
         await mirror.refresh(credentials, revision)
         if is_sha(revision) and not mirror.has(revision):
             await mirror.fetch_commit(credentials, revision)

@@ -57,6 +57,13 @@ def parse_remote(url: str) -> Remote:
     return Remote(address, key, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
+def host_of(remote: Remote) -> str:
+    """The protocol, the host and the port; "" on this machine."""
+    scheme, _, rest = remote.key.partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host}" if host else ""
+
+
 def normalize(url: str) -> str:
     """The key of a repository; a URL that is none stays itself."""
     try:
