@@ -37,8 +37,8 @@ from tests.waiting import comes_to
 
 SPACE = "argocd-e2e"
 OTHER_SPACES = "argocd-e2e-external,argocd-e2e-external-2"
-CONFIG = Path("/tmp/argo-e2e/app/config")
-"""Fixed in the suite."""
+CONFIG, REDIS = Path("/tmp/argo-e2e/app/config"), 6379
+"""Fixed in the suite, as what `remotes` serves is: it plays on a machine that has none of these, once at a time."""
 RESULT = re.compile(r"^--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)
 GOREMAN = """#!/bin/sh
 # In the place of the suite's process manager: everything runs, and nothing is restarted.
@@ -163,7 +163,7 @@ async def main(tests: list[str]) -> int:
     if binary is None:
         print("the real control plane is not built: run `make kube`", file=sys.stderr)
         return 2
-    peer = Peer(await asyncio.to_thread(built, "argo-cd suite"), *(free_port() for _ in range(4)))
+    peer = Peer(await asyncio.to_thread(built, "argo-cd suite"), REDIS, *(free_port() for _ in range(3)))
     left_out: dict[str, str] = yaml.safe_load((HERE / "argo_cd.yaml").read_text()) or {}
     folder = peer.home / "test/e2e"
     chosen = ["-test.run", "|".join(tests or ["^Test"]), "-test.skip", "|".join(f"^{name}$" for name in left_out) or "^$"]

@@ -156,11 +156,15 @@ async def test_what_lies_in_charts_is_not_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.proves("gitops:dependency-logins")
-async def test_a_dependency_of_a_registry_with_a_login(tmp_path: Path, program: Callable[[str], str]) -> None:
+@pytest.mark.parametrize(("secret", "kind"), [("{}/team", "helm"), ("oci://{}/team/web", "oci")])
+async def test_a_dependency_of_a_registry_with_a_login(
+    tmp_path: Path, program: Callable[[str], str], secret: str, kind: str
+) -> None:
+    """The Secret may be that of the registry's folder, or that of the chart as an artifact."""
     async with places(tmp_path / "charts") as there, registry(program, tmp_path, with_login=True) as address:
         await push(address, "team/web", "1.4.0", chart("web", "1.4.0"), login=aiohttp.encode_basic_auth("me", "s3cret"))
         login = Credentials(username="me", password="s3cret")
-        there.known.put(Repository(f"{address}/team", "oci", type="helm", credentials=login))
+        there.known.put(Repository(secret.format(address), "oci", type=kind, credentials=login))
         files = {"app/Chart.yaml": f"{CHART}- {{name: web, version: ^1.1, repository: 'oci://{address}/team'}}\n"}
         async with benched(tmp_path, files, there) as bench:
             assert named(await bench.render(SOURCE)) == ["ConfigMap/web-1.4.0"]

@@ -136,7 +136,7 @@ class Charts:
         return entry.version, digest
 
     async def _from_registry(self, url: str, chart: str, wanted: str, access: Access) -> tuple[str, str]:
-        login, scope = self._registry_login(url, access)
+        login, scope = self._registry_login(url, chart, access)
         registry = self._registries.setdefault((url, scope), Registry(url, self._remote))
         layer = await registry.find(chart, wanted, login)
         digest = layer.digest.removeprefix(DIGEST)
@@ -150,11 +150,14 @@ class Charts:
         login = self._credentials(url, access.project)
         return (login.anonymous(), _NOBODY) if access.anonymous else (login, login.project)
 
-    def _registry_login(self, url: str, access: Access) -> tuple[Credentials, str]:
-        """Argo CD users write a registry's URL with and without its scheme; both mean the same one."""
+    def _registry_login(self, url: str, chart: str, access: Access) -> tuple[Credentials, str]:
+        """Argo CD users write a registry's URL with and without its scheme, and that of a chart's folder or of the chart as an
+        artifact; all mean the same one."""
         bare = url.removeprefix("oci://")
-        login = self._login(url, access)
-        return login if login[0].has_login else self._login(bare if bare != url else f"oci://{bare}", access)
+        other = bare if bare != url else f"oci://{bare}"
+        spelt = (url, other, *((f"{url}/{chart}", f"{other}/{chart}") if chart else ()))
+        found = (self._login(one, access) for one in spelt)
+        return next((one for one in found if one[0].has_login), None) or self._login(url, access)
 
     async def _kept(self, content: bytes, what: str, *, is_chart: bool = True) -> str:
         digest = hashlib.sha256(content).hexdigest()
