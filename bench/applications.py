@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import aiohttp
 from msgspec import Struct
 
+from bench.limits import CpuLimit
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, NAMESPACES
 from shipway.assembly.installation import install_crds
 from shipway.base.clock import SystemClock
@@ -44,10 +45,11 @@ class Usage(Struct, frozen=True):
 class Engines:
     """`shipway run` as a child; `stop` and `start` again as often as wanted. `home` is its own; `flags` are for `run`."""
 
-    def __init__(self, kubeconfig: Path, home: Path, *flags: str) -> None:
+    def __init__(self, kubeconfig: Path, home: Path, *flags: str, limit: CpuLimit | None = None) -> None:
         self._kubeconfig = kubeconfig
         self._home = home
         self._flags = flags
+        self._limit = limit
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -59,6 +61,8 @@ class Engines:
             self._process = await asyncio.create_subprocess_exec(
                 *command, f"--cache={self._home / 'cache'}", f"--url-file={url_file}", *self._flags, stdout=log, stderr=log
             )
+        if self._limit:
+            self._limit.holds(self._process.pid)
         while not url_file.exists():
             await CLOCK.sleep(0.02)
         self.url = url_file.read_text().strip()
@@ -85,7 +89,7 @@ class Engines:
         return await self._figure("shipway_queue_depth", controller)
 
     async def _figure(self, metric: str, controller: str) -> float:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as answer:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics", params={"name[]": metric}) as answer:
             found = re.search(rf'{metric}{{controller="{controller}"}} (\S+)', await answer.text())
         return float(found[1]) if found else 0.0
 

@@ -76,7 +76,10 @@ class HttpServer:
         return web.Response(status=503, text="not ready: standby, or still reading the first lists")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        """All figures, or those of the names that `name[]` gives, as Prometheus' clients serve them."""
+        names = request.query.getall("name[]", [])
+        chosen = self._registry.restricted_registry(names) if names else self._registry
+        return web.Response(body=generate_latest(chosen), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _shadow(self, request: web.Request) -> web.Response:
         items = [msgspec.to_builtins(one) for one in self._process.shadows()]

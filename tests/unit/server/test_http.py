@@ -87,6 +87,10 @@ async def test_metrics(served: Served) -> None:
     status, text = await served.get("/metrics")
     assert status == 200
     assert "passes_total 1.0" in text
+    chosen = await served.get("/metrics?name[]=passes_total")
+    assert "passes_total 1.0" in chosen[1]
+    assert chosen[1] != text
+    assert await served.get("/metrics?name[]=none") == (200, "")
 
 
 async def test_a_push_is_passed_on(served: Served) -> None:
