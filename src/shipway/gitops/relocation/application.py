@@ -67,6 +67,6 @@ def notes(app: Obj, project: ProjectFacts, repo_url: str) -> Iterator[str]:
     """What has to be done besides applying it."""
     for owner in metadata(app).get("ownerReferences") or ():
         if owner.get("kind") == APPLICATION_SETS.kind:
-            yield f"ApplicationSet {owner.get('name')} makes it: its template has to say the new source, or it puts the old one back"
+            yield f"ApplicationSet {owner.get('name')} makes it: its template has to say the new source too"
     if not permits_repository(project, repo_url):
         yield f"AppProject {project.name} does not permit {repo_url}: add it to spec.sourceRepos"

@@ -86,6 +86,14 @@ def layout(service: str, members: Sequence[Member], home: Home, others: frozense
     return Layout(plan.files, tuple(sources))
 
 
+def named_values(app: Obj) -> Iterator[str]:
+    """The value files that its sources name, as paths from the root of their repositories, as far as they say so plainly."""
+    for source in spec_sources(app)[0]:
+        for raw in (source.get("helm") or {}).get("valueFiles") or ():
+            path = raw.partition("/")[2] if raw.startswith("$") else posixpath.join(source.get("path") or "", raw)
+            yield posixpath.normpath(path.lstrip("/"))
+
+
 class _Plan:
     """State: the files that have a place, and the folder of each source by (member, source)."""
 

@@ -1,9 +1,9 @@
 """Whose an Application is, and in which environment: `web-production` and `web-staging` are one service that moves as one.
 
-Labels say it where flags name them. Otherwise the name does: SERVICE-ENVIRONMENT or ENVIRONMENT-SERVICE, where the environment is a
-word that everybody knows (`staging`, `prod-eu`), or one that the Application says elsewhere as well: a folder of its path or of
-its value files, its revision, its namespace or its cluster. An Application whose name says no environment is a service with one
-environment, `default`.
+Labels say it where flags name them. Otherwise the name does: SERVICE-ENVIRONMENT or ENVIRONMENT-SERVICE, where the environment
+is a word that everybody knows (`staging`, `prod-eu`), or one that the Application says elsewhere as well: a folder of its path
+or of its value files, its revision, its namespace or its cluster. An Application whose name says no environment is a service
+with one environment, `default`.
 """
 
 import posixpath
@@ -19,9 +19,26 @@ from shipway.kube.objects.views import labels_of, name_of, spec_of
 
 ONLY = "default"
 KNOWN = frozenset(
-    "dev develop development test testing tst qa uat int integration ci stage staging stg preprod pre preview sandbox demo "
-    "canary prod production prd live".split()
+    {
+        *(
+            "dev",
+            "develop",
+            "development",
+            "test",
+            "testing",
+            "tst",
+            "qa",
+            "uat",
+            "int",
+            "integration",
+            "ci",
+            "sandbox",
+            "demo",
+        ),
+        *("stage", "staging", "stg", "pre", "preprod", "preview", "canary", "prod", "production", "prd", "live"),
+    }
 )
+"""Words that every reader takes for an environment."""
 _WORD = re.compile(r"[a-z0-9]([-a-z0-9_.]*[a-z0-9])?", re.IGNORECASE)
 
 

@@ -1,7 +1,8 @@
 """What value files are called that lay in many folders and are to lie in one.
 
-`values-staging.yaml` is the strongest of those that only staging reads. All others are called after where they lay, as shortly
-as tells them apart: `values/global.yaml` becomes `values-global.yaml`, `staging/global.yaml` becomes `values-global-staging.yaml`.
+`values-staging.yaml` is the strongest of those that only staging reads. All others are called after where they lay, as
+shortly as tells them apart: `values/global.yaml` becomes `values-global.yaml`, `staging/global.yaml` becomes
+`values-global-staging.yaml`.
 """
 
 import posixpath

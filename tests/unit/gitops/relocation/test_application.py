@@ -73,7 +73,7 @@ def test_an_application_of_applications_is_no_service() -> None:
 def test_what_has_to_be_done_besides() -> None:
     made = app({"source": {}}, ownerReferences=[{"kind": "ApplicationSet", "name": "fleet"}])
     assert list(notes(made, ProjectFacts("shop", ("https://git.test/central",)), NEW["repoURL"])) == [
-        "ApplicationSet fleet makes it: its template has to say the new source, or it puts the old one back",
+        "ApplicationSet fleet makes it: its template has to say the new source too",
         "AppProject shop does not permit https://git.test/web.git: add it to spec.sourceRepos",
     ]
     assert list(notes(app({"source": {}}), ProjectFacts("shop", ("*",)), NEW["repoURL"])) == []
