@@ -128,7 +128,7 @@ class Mover:
         seen = [one for one in found if isinstance(one, _Seen)]
         if len(seen) < len(found):
             return [_left(one, service) if isinstance(one, _Seen) else one for one in found]
-        draft = Draft(self._wish.into / service)
+        draft = Draft((self._wish.into / service).absolute())
         try:
             return await self._moved(service, seen, others, draft)
         except ShipwayError as error:

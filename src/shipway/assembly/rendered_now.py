@@ -24,6 +24,7 @@ async def rendered_now(app: Obj, around: Surroundings, resolvers: Mapping[type[A
     """The target with every source rendered. Raises InvalidInput for sources that cannot be, Unavailable where somebody whom
     they need does not answer."""
     answers: dict[Ask, Answer] = {}
+    app = {key: value for key, value in app.items() if key != "status"}  # what was seen before stands in for nothing
     for _ in range(ROUNDS):
         target = target_of(_Answered(answers), app, wanted_of(app), around)
         if target.error:
