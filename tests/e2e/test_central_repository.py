@@ -104,7 +104,8 @@ async def test_services_move_out_and_nothing_that_runs_does(place: Place) -> Non
         change.write_text(change.read_text().replace("replicas: 2", "replicas: 3"))
         push = "git commit -qam More && git push -q origin HEAD:main && git rev-parse HEAD"
         commit = (await said_by("/bin/sh", "-euc", f"cd {change.parent}\n{push}", env=ENVIRONMENT)).out.strip()
-        assert (await said_by("/bin/sh", "-euc", "shipway app sync web-staging", env=reader._environment)).code == 0
+        pushed = b'{"ref": "refs/heads/main", "repository": {"url": "%s"}}' % place.git.url("web").encode()
+        await running.post("/api/webhook", pushed, {"X-GitHub-Event": "push"})
         await app_is(place.client, "web-staging", synced_to(commit))
         assert (await place.client.get(DEPLOYMENTS, "shop-staging", "web-staging"))["spec"]["replicas"] == 3
         assert (await versions(place.client, CONFIG_MAPS)) == configured, "nobody else heard of it"
