@@ -76,7 +76,7 @@ async def specs(place: Place) -> dict[str, object]:
     }
 
 
-@pytest.mark.proves("002-07", "002-11")
+@pytest.mark.proves("002-07")
 async def test_services_move_out_and_nothing_that_runs_does(place: Place) -> None:
     copy, head = await deliver(place)
     reader = Reader(place, copy.url)

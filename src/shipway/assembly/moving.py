@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.git.working_copy import as_repository
-from shipway.api.application import parse_spec
+from shipway.api.application import control_namespace_of, parse_spec
 from shipway.api.kinds import APP_PROJECTS
 from shipway.api.sources import ProjectFacts
 from shipway.assembly.central import Central
@@ -42,13 +42,13 @@ from shipway.gitops.source import check_spec
 from shipway.gitops.tools import read_schemes, read_switched_off
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import namespace_of
 from shipway.kube.objects.yaml import dump
 from shipway.kube.runtime.controller import Resolver, key_of
 from shipway.kube.runtime.decision import Ask
 
 APPLICATIONS = "applications"
 """The folder beside `charts` with the new Applications."""
+_MARK = b"apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
 
 
 class Wish(Struct, frozen=True):
@@ -144,7 +144,7 @@ class Mover:
             f"{APPLICATIONS}/{one.belongs.environment}.yaml": dump(app).encode() for one, app in zip(seen, apps, strict=True)
         }
         folders = (*_folders(laid.files), APPLICATIONS)
-        draft.check(folders, replaces=self._wish.replaces)
+        draft.check(folders, replaces=self._wish.replaces, marks={APPLICATIONS: _MARK})
         await asyncio.to_thread(draft.write, {**laid.files, **texts})
         copy = await as_repository(draft.folder, self._means.cache / "relocated")
         there = WorkingCopySources(self._means.sources, copy, place_of(home.repo_url))
@@ -215,7 +215,7 @@ class Mover:
 
     async def _facts(self, app: Obj) -> ProjectFacts:
         spec = parse_spec(app)
-        name, namespace = spec.project or DEFAULT, namespace_of(app)
+        name, namespace = spec.project or DEFAULT, control_namespace_of(app)
         try:
             project = await self._means.client.get(APP_PROJECTS, namespace, name)
         except NotFound:

@@ -29,16 +29,19 @@ class Draft:
         except OSError as error:
             raise InvalidInput(f"{self.folder} cannot be written: {error.strerror}") from None
 
-    def check(self, folders: Collection[str], *, replaces: bool) -> None:
+    def check(self, folders: Collection[str], *, replaces: bool, marks: Mapping[str, bytes] = {}) -> None:
         """Raises InvalidInput where one of its folders is there already and not to be replaced, or the way to it leads
-        elsewhere."""
+        elsewhere. `marks`: what all files of a folder begin with that may be replaced; it is somebody else's otherwise."""
         for folder in folders:
             place = self.target / folder
-            for step in (self.target, *(self.target / part for part in Path(folder).parents), place):
+            for step in (self.folder, self.target, *(self.target / part for part in Path(folder).parents), place):
                 if step.is_symlink():
                     raise InvalidInput(f"{step} is a link: nothing is written through it: name the folder itself")
             if place.exists() and not replaces:
                 raise InvalidInput(f"{place} is there already: take it away, or replace it with --force")
+            for file in place.rglob("*") if folder in marks else ():
+                if file.is_file() and not file.read_bytes().startswith(marks[folder]):
+                    raise InvalidInput(f"{file} was not written by an import: take {place} away first")
 
     def finish(self, folders: Collection[str]) -> None:
         """Moves it to its place; where something is, its `folders` one after the other, in their order."""

@@ -63,7 +63,8 @@ def read_of(rendering: Rendering, look: Look) -> Read:
     if not rendering.is_central:
         return Read(tool, is_central=False, values=values)
     files = _files(snapshot, _paths(snapshot, job, rendering.rendered))
-    is_open = tool == "Helm" and any("templates/" in name and b".Files" in content for name, content in files.items())
+    named = (content for entry in values for _, content in entry.files or ())
+    is_open = tool == "Helm" and any(b".Files" in content for content in (*files.values(), *named))  # values may be templates
     return Read(tool, True, job.path, files, values, is_open)
 
 

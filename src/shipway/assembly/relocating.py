@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from shipway.adapters.git.urls import parse_remote, place_of
+from shipway.api.application import control_namespace_of
 from shipway.assembly.central import Central, at_revision, central_repository
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.moving import Means, Moved, Mover, Wish, called
@@ -40,7 +41,7 @@ async def relocate(client: Client, clock: Clock, apps: Sequence[Obj], wish: Wish
         raise NotFound(f"no Application reads {central.url}: spell it as their sources do, or name its working copy")
     services, refused = _services(concerned, wish.labels)
     named = {service: frozenset(file for _, app in pairs for file in named_values(app)) for service, pairs in services.items()}
-    async with _opened(client, clock, namespace_of(concerned[0]), cache) as (sources, clusters):
+    async with _opened(client, clock, control_namespace_of(concerned[0]), cache) as (sources, clusters):
         here = sources if central.copy is None else WorkingCopySources(sources, central.copy, central.place)
         mover = Mover(Means(client, clock, sources, here, clusters, cache), central, wish)
         places, done = asyncio.Semaphore(AT_ONCE), 0

@@ -39,7 +39,7 @@ class ValueFiles(Struct, frozen=True):
 
 class Read(Struct, frozen=True):
     """What one source read. `tool` "": it only lends its files. `files`: what it takes along, by path in its repository;
-    `is_open`: its templates may read any file of the chart."""
+    `is_open`: its templates, or values that are templates, may read any file of the chart."""
 
     tool: SourceType | Literal[""]
     is_central: bool
