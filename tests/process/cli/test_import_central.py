@@ -1,5 +1,6 @@
 """`shipway import central-repo` over real Git and the real renderers: what moves gives the same bytes, or is not written."""
 
+import sys
 from pathlib import Path
 
 import orjson
@@ -13,7 +14,10 @@ from shipway.gitops.relocation.services import Labels
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.yaml import dump, load
 from tests.central_repository import ENVIRONMENTS, SERVICES, application, applications, central_files
+from tests.clients.programs import started
+from tests.e2e.running import environment
 from tests.repository import seed
+from tests.waiting import eventually
 
 TEMPLATE = "https://git.test/{app}.git"
 
@@ -265,3 +269,90 @@ async def test_files_are_read_in_folders_and_lists(given: Given, tmp_path: Path)
     with pytest.raises(InvalidInput, match=r"-l picks Applications of a cluster"):
         async with read_origin(Origin((tmp_path / "apps",), "a=b"), None):
             pass
+
+
+LIBRARY = {
+    "charts/lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.0.0\ntype: library\n",
+    "charts/lib/templates/_names.tpl": '{{- define "lib.name" -}}lib-{{ .Release.Name }}{{- end }}\n',
+}
+SHIP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ include "lib.name" . }}}
+data: {{- (.Files.Glob "files/*").AsConfig | nindent 2 }}
+"""
+SHIP_CHART: dict[str, str | bytes | None] = {
+    **LIBRARY,
+    "charts/ship/Chart.yaml": "apiVersion: v2\nname: ship\nversion: 1.0.0\ndependencies: [{name: lib, version: 1.x, repository: 'file://../lib'}]\n",
+    "charts/ship/templates/all.yaml": SHIP,
+    "charts/ship/files/one.txt": "one",
+    "charts/ship/files/other.yaml": "left: right",
+    "charts/ship/.argocd-source-ship-staging.yaml": "helm: {parameters: [{name: image.tag, value: v7}]}\n",
+    "charts/ship/.argocd-source-boat-staging.yaml": "helm: {parameters: [{name: image.tag, value: v8}]}\n",
+}
+
+
+async def test_a_chart_with_a_neighbour_files_and_an_image_updater(given: Given) -> None:
+    given.copy.commit(SHIP_CHART)
+    given.copy.push()
+    apps = [
+        application(f"{name}-staging", given.url, {"path": "charts/ship", "helm": {"valueFiles": ["files/other.yaml"]}})
+        for name in ("ship", "boat")
+    ]
+    del apps[0]["spec"]["source"]["helm"]
+    assert await given.run(apps=apps) == 0, given.said
+    names = [name.removeprefix("ship/charts/") for name in given.files() if name.startswith("ship/charts/")]
+    assert names == [
+        "lib/Chart.yaml",
+        "lib/templates/_names.tpl",
+        "ship/.argocd-source-ship-staging.yaml",
+        "ship/Chart.yaml",
+        "ship/files/one.txt",
+        "ship/files/other.yaml",
+        "ship/templates/all.yaml",
+    ], "templates read files, so that what only others name stays as well"
+
+
+async def test_jsonnet_takes_along_what_it_imports(given: Given) -> None:
+    program = (
+        "local lib = import '../../lib/names.libsonnet'; {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: lib.name}}"
+    )
+    files: dict[str, str | bytes | None] = {f"jsonnet/ship/{env}/all.jsonnet": program for env in ENVIRONMENTS}
+    given.copy.commit({**files, "jsonnet/lib/names.libsonnet": "{name: 'ship'}", "jsonnet/lib/unused.libsonnet": "{}"})
+    given.copy.push()
+    apps = [application(f"ship-{env}", given.url, {"path": f"jsonnet/ship/{env}"}) for env in ENVIRONMENTS]
+    assert await given.run(apps=apps) == 0, given.said
+    names = [name for name in given.files() if name.endswith("sonnet") or name.endswith(".jsonnet")]
+    assert names == [
+        "ship/charts/ship/lib/names.libsonnet",
+        *(f"ship/charts/ship/ship/{env}/all.jsonnet" for env in sorted(ENVIRONMENTS)),
+    ]
+
+
+async def test_a_folder_that_gives_nothing_cannot_be_committed(given: Given) -> None:
+    given.copy.commit({"manifests/empty/README.md": "to come\n"})
+    given.copy.push()
+    assert await given.run(output="table", apps=[application("empty", given.url, {"path": "manifests/empty"})]) == 1
+    assert "argocd/empty: it would give nothing: charts/empty: app path does not exist" in given.said
+
+
+async def test_a_killed_run_leaves_nothing_that_looks_finished(given: Given, tmp_path: Path) -> None:
+    (tmp_path / "apps.yaml").write_text("---\n".join(map(dump, given.apps)))
+    words = (
+        "import",
+        "central-repo",
+        given.url,
+        "--repo-url-template",
+        TEMPLATE,
+        f"--into={given.into}",
+        f"-f={tmp_path / 'apps.yaml'}",
+    )
+    command = (sys.executable, "-m", "shipway.cli.main", *words)
+    async with started(*command, env=environment(tmp_path / "home")):
+        await eventually(lambda: list(given.into.glob(".*.unfinished/applications/*.yaml")), within=60)
+    assert all(path.name.startswith(".") or (path / "applications").is_dir() for path in given.into.iterdir())
+    left = {path.name for path in given.into.iterdir() if not path.name.startswith(".")}
+    assert len(left) < len(SERVICES)
+    apps = [app for app in given.apps if app["metadata"]["name"].partition("-")[0] not in left]
+    assert await given.run(apps=apps) == 0
+    assert sorted(path.name for path in given.into.iterdir()) == list(SERVICES)
