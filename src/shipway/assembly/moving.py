@@ -36,7 +36,7 @@ from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.pinned import spec_sources
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.relocation.application import check_movable, check_objects, moved, notes
-from shipway.gitops.relocation.layout import HOME, Home, Member, Read, layout
+from shipway.gitops.relocation.layout import HOME, Home, Member, Read, layout, value_notes
 from shipway.gitops.relocation.services import Belongs, Labels
 from shipway.gitops.source import check_spec
 from shipway.gitops.tools import read_schemes, read_switched_off
@@ -157,7 +157,7 @@ class Mover:
                 one.belongs,
                 before=one.before,
                 after=given,
-                notes=tuple(notes(one.member.app, one.around.project, home.repo_url)),
+                notes=(*notes(one.member.app, one.around.project, home.repo_url), *value_notes(one.member.reads)),
                 is_written=self._wish.anyway or all(a.digest == b.before.digest for a, b in zip(after, seen, strict=True)),
             )
             for one, given in zip(seen, after, strict=True)

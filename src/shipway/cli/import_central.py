@@ -206,7 +206,7 @@ def _report(found: Sequence[Moved], wish: Wish) -> Iterator[str]:
             yield from ("", f"{one.application} would render otherwise:", *_difference(one.before, one.after))
     told = [f"{one.application}: {note}" for one in found for note in one.notes]
     if told:
-        yield from ("", "To be done besides:", *(f"  {line}" for line in told))
+        yield from ("", "Besides:", *(f"  {line}" for line in told))
     yield from ("", _sentence(found, wish))
 
 

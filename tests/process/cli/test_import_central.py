@@ -95,8 +95,10 @@ async def test_the_table_fits_a_pipe(given: Given) -> None:
     assert await given.run(str(given.copy.path), output="table") == 0
     lines = given.said.splitlines()
     assert lines[0].split() == ["APPLICATION", "SERVICE", "ENVIRONMENT", "OBJECTS", "BEFORE", "AFTER", "RESULT"]
-    assert len(lines) == 11 and lines[1].split()[:4] == ["argocd/api-production", "api", "production", "2"]
+    assert len(lines) == 15 and lines[1].split()[:4] == ["argocd/api-production", "api", "production", "2"]
     assert lines[1].split()[4] == lines[1].split()[5] and lines[1].endswith("same, written")
+    missing = "../../values/{}/api-secret.yaml is not there, so it is not named any more"
+    assert lines[9:13] == ["", "Besides:", *(f"  argocd/api-{env}: {missing.format(env)}" for env in ("production", "staging"))]
     assert lines[-1].startswith(f"Written to {given.into}: 4 services with 8 of 8 Applications.")
     assert "\x1b" not in given.said
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from shipway.api.sources import SourceType
 from shipway.base.errors import InvalidInput
+from shipway.base.globs import has_magic
 from shipway.gitops.pinned import spec_sources
 from shipway.gitops.relocation.value_names import Reader, value_names
 from shipway.kube.objects.resource import Obj
@@ -92,6 +93,15 @@ def named_values(app: Obj) -> Iterator[str]:
         for raw in (source.get("helm") or {}).get("valueFiles") or ():
             path = raw.partition("/")[2] if raw.startswith("$") else posixpath.join(source.get("path") or "", raw)
             yield posixpath.normpath(path.lstrip("/"))
+
+
+def value_notes(reads: Sequence[Read]) -> Iterator[str]:
+    """What `valueFiles` said for later, and say no more."""
+    for entry in (entry for read in reads for entry in read.values):
+        if entry.files == ():
+            yield f"{entry.raw} is not there, so it is not named any more"
+        elif entry.files and has_magic(entry.raw):
+            yield f"{entry.raw} became the files that it meant: a new one has to be named"
 
 
 class _Plan:

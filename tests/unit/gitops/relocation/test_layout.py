@@ -3,7 +3,7 @@
 import pytest
 
 from shipway.base.errors import InvalidInput
-from shipway.gitops.relocation.layout import Home, Layout, Member, Read, ValueFiles, layout
+from shipway.gitops.relocation.layout import Home, Layout, Member, Read, ValueFiles, layout, value_notes
 from shipway.kube.objects.resource import Obj
 
 HOME = Home("https://git.test/web.git", "main")
@@ -160,6 +160,10 @@ def test_patterns_become_the_files_that_they_meant_and_what_is_missing_goes() ->
     read = Read("Helm", True, "charts/common", CHART, values)
     found = laid(member("staging", (source("charts/common", "../../v/*.yaml", "../../v/no.yaml"), read)))
     assert found.sources[0][0]["helm"]["valueFiles"] == ["values-a.yaml", "values-staging.yaml"]
+    assert list(value_notes([read])) == [
+        "../../v/*.yaml became the files that it meant: a new one has to be named",
+        "../../v/no.yaml is not there, so it is not named any more",
+    ]
 
 
 def test_one_place_cannot_say_two_things() -> None:
