@@ -10,6 +10,7 @@ argocd/*.yaml                      the Applications
 
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.yaml import dump
+from tests.e2e.running import application as automated
 
 ENVIRONMENTS = ("staging", "production")
 SERVICES = ("api", "ledger", "web", "worker")
@@ -94,16 +95,9 @@ def central_files() -> dict[str, str | bytes | None]:
 
 
 def application(name: str, repo_url: str, source: Obj, namespace: str = "shop") -> Obj:
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "project": "default",
-            "source": {"repoURL": repo_url, "targetRevision": "main", **source},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace},
-        },
-    }
+    destination = {"server": "https://kubernetes.default.svc", "namespace": namespace}
+    source = {"repoURL": repo_url, "targetRevision": "main", **source}
+    return automated(name, repo_url, "", source=source, destination=destination)
 
 
 def applications(repo_url: str) -> list[Obj]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from shipway.kube.objects.views import dig
 from tests.central_repository import ENVIRONMENTS, applications, central_files
 from tests.central_repository import SERVICES as NAMES
@@ -56,10 +56,7 @@ async def deliver(place: Place) -> tuple[WorkingCopy, str]:
     copy = WorkingCopy(place.home.parent / "central", place.git.create("central"))
     head = await asyncio.to_thread(copy.commit, central_files())
     await asyncio.to_thread(copy.push)
-    for env in ENVIRONMENTS:
-        await place.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"shop-{env}"}})
     for app in applications(copy.url):
-        app["spec"]["syncPolicy"] = {"automated": {"prune": True, "selfHeal": True}}
         await place.client.create(APPLICATIONS, app)
     for service in NAMES:
         place.git.create(service)

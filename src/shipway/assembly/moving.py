@@ -138,6 +138,8 @@ class Mover:
 
     async def _moved(self, service: str, seen: Sequence[_Seen], others: frozenset[str], draft: Draft) -> list[Moved]:
         home = Home(self._wish.template.replace("{app}", service), self._wish.revision)
+        if place_of(home.repo_url) == self._central.place:
+            raise InvalidInput(f"{self._central.url} is where it lies now: say where the services' own repositories are")
         laid = layout(service, [one.member for one in seen], home, others)
         apps = [moved(one.member.app, sources) for one, sources in zip(seen, laid.sources, strict=True)]
         texts = {

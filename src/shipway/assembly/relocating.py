@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-from shipway.adapters.git.urls import parse_remote, place_of
+from shipway.adapters.git.urls import parse_remote, redact
 from shipway.api.application import control_namespace_of
-from shipway.assembly.central import Central, at_revision, central_repository
+from shipway.assembly.central import at_revision, central_repository
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.moving import Means, Moved, Mover, Wish, called
 from shipway.assembly.repositories import repositories_now
@@ -35,7 +35,8 @@ async def relocate(client: Client, clock: Clock, apps: Sequence[Obj], wish: Wish
     """All Applications of one namespace that read the repository, by service; first those of which nobody can say whose they
     are. Raises InvalidInput where the wish makes no sense, NotFound where no Application reads the repository."""
     central = await central_repository(wish.central, apps, cache)
-    _check_template(wish.template, central)
+    if "{app}" not in parse_remote(wish.template).address:
+        raise InvalidInput(f"{redact(wish.template)} is one repository for all: put {{app}} where the name of the service goes")
     concerned = [at_revision(app, central, wish.at) for app in apps if central.concerns(app)]
     if not concerned:
         raise NotFound(f"no Application reads {central.url}: spell it as their sources do, or name its working copy")
@@ -59,13 +60,6 @@ async def relocate(client: Client, clock: Clock, apps: Sequence[Obj], wish: Wish
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(moved_one(service)) for service in sorted(services)]
     return (*refused, *(one for task in tasks for one in task.result()))
-
-
-def _check_template(template: str, central: Central) -> None:
-    if "{app}" not in template:
-        raise InvalidInput(f"{template} is one repository for all services: put {{app}} where the name of the service goes")
-    if place_of(parse_remote(template.replace("{app}", "app")).address) == central.place:
-        raise InvalidInput(f"{template} leads back to {central.url}: say where the repositories of the services are")
 
 
 def _services(apps: Sequence[Obj], labels: Labels) -> tuple[dict[str, list[tuple[Belongs, Obj]]], list[Moved]]:

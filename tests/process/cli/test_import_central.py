@@ -34,7 +34,7 @@ class Given:
         self.said = ""
 
     async def run(self, central: str = "", *, output: str = "json", apps: list[Obj] | None = None, **more: object) -> int:
-        wish = Wish(central or self.url, self.into, TEMPLATE, "main", **more)  # type: ignore[arg-type]
+        wish = Wish(central or self.url, self.into, **{"template": TEMPLATE, "revision": "main", **more})  # type: ignore[arg-type]
         async with on_paper(self.apps if apps is None else apps, "argocd") as (session, found):
             code = await import_central(session, found, wish, self.cache, output)  # type: ignore[arg-type]
         self.said = self._capsys.readouterr().out
@@ -245,9 +245,14 @@ async def test_who_cannot_move_says_why_and_the_others_move(given: Given) -> Non
 async def test_what_makes_no_sense_is_told_before_anything_is_rendered(given: Given, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no Application reads https://git\.test/none"):
         await given.run("https://git.test/none.git")
+    back = application("central-test", given.url, {"path": "manifests/ledger/staging"})
+    assert await given.run(apps=[back], template=given.url.replace("central", "{app}")) == 1
+    assert (
+        given.rows["central-test"]["problem"]
+        == f"{given.url} is where it lies now: say where the services' own repositories are"
+    )
     with pytest.raises(InvalidInput, match=r"put \{app\} where the name of the service goes"):
-        async with on_paper(given.apps, "argocd") as (session, found):
-            await import_central(session, found, Wish(given.url, given.into, "https://git.test/one.git"), given.cache)
+        await given.run(template="https://git.test/one.git")
     stranger, _ = seed(tmp_path, "stranger", {"a": "b"})
     apps = [given.apps[0], application("x", "https://git.test/x", {"path": "x"})]
     with pytest.raises(InvalidInput, match="could be a working copy of several repositories, or of none"):
