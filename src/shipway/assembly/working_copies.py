@@ -13,7 +13,8 @@ from shipway.adapters.git.urls import place_of
 from shipway.adapters.git.working_copy import BRANCH, WorkingCopy, read_working_copy
 from shipway.api.application import parse_spec
 from shipway.api.commits import Committed
-from shipway.api.sources import Head, Rendered
+from shipway.api.snapshot import Snapshot
+from shipway.api.sources import Head, PathTree, Rendered
 from shipway.assembly.sources import Sources
 from shipway.base.errors import InvalidInput
 from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, RenderAsk, SignatureAsk
@@ -42,6 +43,10 @@ class WorkingCopySources:
             HistoryAsk: lambda ask: self._sources.doubts(self._meant(ask)),
             ChangesAsk: self._changes,
         }
+
+    def snapshot(self, repo_url: str, trees: tuple[PathTree, ...]) -> Snapshot:
+        """A look at what a render reads, for a thread of one's own."""
+        return self._sources.snapshot(self._url(repo_url), trees)
 
     async def _head(self, ask: HeadAsk) -> Head:
         meant = self._meant(ask)

@@ -1,4 +1,4 @@
-"""`shipway import`: what another system has, read with our eyes before anything moves. Nothing is written."""
+"""`shipway import`: what another system has, read with our eyes before anything moves. No cluster is written to."""
 
 import sys
 from pathlib import Path
@@ -17,6 +17,11 @@ from shipway.cli.terminal import Progress
 from shipway.gitops.application.shadow import Said, Shadow
 
 app = App(name="import", version_flags=(), help="Read what another system has, and what would be otherwise here.")
+app.command(
+    "shipway.cli.import_central:central_repo_command",
+    name="central-repo",
+    help="Write a charts folder for each service of one central repository, proven to render the same bytes.",
+)
 HEADINGS = ("APPLICATION", "THERE", "HERE", "DIFFERS")
 
 

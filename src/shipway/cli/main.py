@@ -22,7 +22,10 @@ COMMANDS = {
     "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
     "backup": ("shipway.cli.backup:backup", "Write what Git does not hold: holds, histories, settings, and logins sealed."),
     "restore": ("shipway.cli.restore:restore", "Fill a cluster that was lost again, or put a backup back, and prove it."),
-    "import": ("shipway.cli.imports:app", "Read what an Argo CD has, and what would be otherwise here. Nothing is written."),
+    "import": (
+        "shipway.cli.imports:app",
+        "Read what an Argo CD or a central repository has, and what would be otherwise here.",
+    ),
     "rollout": ("shipway.cli.rollout:app", "Rollouts: how a new version takes over, step by step."),
     "experiment": ("shipway.cli.experiment:app", "Experiments: variants side by side for a while."),
     "report": (

@@ -34,6 +34,18 @@ async def read_working_copy(folder: Path, home: Path) -> WorkingCopy:
     git = Git(home / "git", timeout_seconds=_SECONDS)
     git.prepare()
     root = await _root(git, folder)
+    return WorkingCopy(root, await _committed(git, root, home), await _remotes(git, root))
+
+
+async def as_repository(folder: Path, home: Path) -> WorkingCopy:
+    """Any folder, as if it were the root of a working copy that nobody has cloned."""
+    git = Git(home / "git", timeout_seconds=_SECONDS)
+    git.prepare()
+    return WorkingCopy(folder, await _committed(git, folder, home), frozenset())
+
+
+async def _committed(git: Git, root: Path, home: Path) -> str:
+    """The URL of the repository whose `BRANCH` holds what lies in `root` now."""
     bare = home / f"{digest(str(root), length=24)}.git"
     if not (bare / "HEAD").exists():
         await git.run(("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(bare)), cwd=home)
@@ -43,7 +55,7 @@ async def read_working_copy(folder: Path, home: Path) -> WorkingCopy:
     tree = (await git.run((*there, "write-tree"), cwd=root)).decode().strip()
     commit = (await git.run((*there, *_NOBODY, "commit-tree", tree, "-m", f"What lies in {root}"), cwd=root)).decode().strip()
     await git.run((*there, "update-ref", f"refs/heads/{BRANCH}", commit), cwd=root)
-    return WorkingCopy(root, f"file://{bare}", await _remotes(git, root))
+    return f"file://{bare}"
 
 
 async def _root(git: Git, folder: Path) -> Path:
