@@ -6,7 +6,7 @@ from shipway.api.kinds import APPLICATIONS, JOBS
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput
 from shipway.kube.client.client import Client
-from shipway.kube.objects.views import annotations_of
+from shipway.kube.objects.views import annotations_of, dig
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.gitops_objects import config, hook
@@ -53,6 +53,25 @@ def test_a_refresh_that_is_asked_for_while_a_hook_is_tidied_up_is_done() -> None
             assert not await there.gone(JOBS, "shop", "migrate")
 
     run_in_virtual_time(main())
+
+
+@pytest.mark.compat("argocd:annotation.refresh")
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_sync_that_comes_with_a_wish_for_a_refresh_begins_with_what_was_just_pushed(hangs: bool) -> None:
+    """So whoever pushes and says `shipway app sync` gets what was pushed, webhook or not. A hanging Git costs ten seconds."""
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        before = there.repository.head
+        there.repository.commit([config("other")])
+        there.repository.hangs = hangs
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {**WISH, "operation": {"sync": {}}})
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Succeeded", seconds=15)
+        wanted = before if hangs else there.repository.head
+        assert dig(app, "status", "operationState", "syncResult", "revision") == wanted
+
+    simulate(story, [config()])
 
 
 def test_an_application_that_was_never_rendered_is_not_unhealthy() -> None:

@@ -16,6 +16,7 @@ from shipway.base.errors import NotFound, NotYet
 from shipway.cli.durations import Duration
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import MANAGER, Session
+from shipway.gitops.annotations import REFRESH
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of
 from shipway.kube.runtime.waiting import One, wait_until
@@ -59,8 +60,11 @@ def operation(app: Obj, flags: SyncFlags) -> Obj:
 
 
 async def request(session: Session, app: Obj, flags: SyncFlags) -> Obj:
-    """Asks for a sync; the Application as it is then. Raises NotYet while another operation is under way."""
-    return await ask(session, app, lambda fresh: {"operation": operation(fresh, flags)})
+    """Asks for a sync, of the newest commit where none is named; the Application as it is then.
+
+    Raises NotYet while another operation is under way."""
+    newest: Obj = {} if flags.revision else {"metadata": {"annotations": {REFRESH: "normal"}}}
+    return await ask(session, app, lambda fresh: {**newest, "operation": operation(fresh, flags)})
 
 
 async def ask(session: Session, app: Obj, body_of: Callable[[Obj], Obj]) -> Obj:

@@ -102,7 +102,7 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
 
 
 async def _sync(session: Session, app: Obj) -> None:
-    await app_sync.request(session, app, app_sync.SyncFlags())
+    await app_sync.ask(session, app, lambda fresh: {"operation": app_sync.operation(fresh, app_sync.SyncFlags())})
 
 
 def _shown_on(progress: Progress, cluster: Cluster) -> Tell:

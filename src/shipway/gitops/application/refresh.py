@@ -13,6 +13,8 @@ from shipway.kube.runtime.decision import Ask
 
 PATIENCE = 0.2
 """Seconds until a pass looks again whether the answer has come."""
+LOOKING = 10.0
+"""Seconds that an operation waits for the newest commit, where its client wants that."""
 _SPELT_IN = 1.0
 """Seconds to which a status says when something ended."""
 
@@ -45,6 +47,15 @@ def _is_refreshed(observed: Observed) -> bool:
 def refresh_wake(observed: Observed, now: Instant) -> Instant | None:
     waits = REFRESH in annotations_of(observed.app) and not _is_refreshed(observed)
     return Instant(now + PATIENCE) if waits else None
+
+
+def is_looked_for(observed: Observed, now: Instant) -> bool:
+    """Whether an operation that follows the tracked revision waits for the answer to a client's wish."""
+    annotations = annotations_of(observed.app)
+    if REFRESH not in annotations or observed.sync_target is not observed.target or _is_refreshed(observed):
+        return False
+    since = annotations.get(REFRESHING)
+    return since is None or now < parse_rfc3339(since) + LOOKING
 
 
 def asked_again(observed: Observed, now: Instant) -> tuple[Ask, ...]:

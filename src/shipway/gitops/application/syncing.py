@@ -13,7 +13,7 @@ from shipway.api.application import Operation, Retry
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
-from shipway.gitops.application.refresh import PATIENCE
+from shipway.gitops.application.refresh import LOOKING, PATIENCE, is_looked_for
 from shipway.gitops.application.target import Target
 from shipway.gitops.asks import DryRunAsk
 from shipway.gitops.auto_sync import is_automated
@@ -34,8 +34,6 @@ from shipway.kube.runtime.decision import Ask, Batch
 
 TERMINATED = "Operation terminated"
 AWAITING = "waiting until Git or the history gives it"
-LOOKING = 10.0
-"""Seconds that a try waits for the newest commit, where the client wants that."""
 KEEPING = "waiting for the manifests to be kept"
 
 
@@ -147,7 +145,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", message, now))
     if problem := _unsupported(observed):
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
-    if target is None or target.is_undecided:
+    if target is None or target.is_undecided or is_looked_for(observed, now):
         return None
     if target.checks.problems and not target.error:  # once it is in order, automated sync goes on as if nobody had tried
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", target.stops, now))
