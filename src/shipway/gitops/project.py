@@ -15,12 +15,12 @@ from shipway.api.application import (
     ProjectKind,
     ProjectSpec,
 )
+from shipway.api.signatures import key_problems
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
 from shipway.gitops.impersonation import account_problems
 from shipway.gitops.project_roles import role_problems
-from shipway.gitops.signatures import key_problems
 from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.runtime.controller import ObjectKey
