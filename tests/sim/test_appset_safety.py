@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, SECRETS
 from shipway.api.metrics import HttpAnswer
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
-from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
+from tests.sim.appset_world import REPO, World, applicationset, elements, project, simulate, template
 
 PLACEMENTS = Resource("cluster.test", "v1beta1", "PlacementDecision", "placementdecisions")
 PLACEMENTS_CRD: Obj = {
@@ -130,6 +130,7 @@ def test_an_edit_of_the_set_decides_at_once_but_not_when_the_world_changed_with_
     async def story(there: World) -> None:
         await two_folders(there)
         there.paths.files.pop("apps/green/a")
+        await there.user.create(APP_PROJECTS, project("other"))
         await there.edit(template=template("{{.path.basename}}", project="other"))
         there.runtime.refresh(lambda _: True)
         await there.settle()

@@ -16,6 +16,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, namespace_of, status_of
 
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
+DEFAULT_PROJECT = "default"
 IN_CLUSTER_NAME = "in-cluster"
 
 

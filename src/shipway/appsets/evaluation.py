@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.application import parse_spec
+from shipway.api.application import DEFAULT_PROJECT, parse_spec
 from shipway.api.applicationset import ApplicationSetSpec, parse_generator
 from shipway.appsets.asks import canonical
 from shipway.appsets.generators.expand import expand
@@ -79,12 +79,19 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
 
 
 def _applications(appset: Obj, spec: ApplicationSetSpec, raw: Obj, scene: Scene, where: str) -> list[Obj]:
+    template = overlaid(spec.template, _override(raw, where))
+    scene.projects = _projects(dig(spec.template, "spec", "project"), dig(template, "spec", "project") or DEFAULT_PROJECT)
     entries = expand(raw, scene, where)
     bounded(len(entries), where)
-    template = overlaid(spec.template, _override(raw, where))
     filled = scene.fill(template, entries, "spec.template", spec.template_patch or "")
     built = [_built(appset, spec, one, scene) for one in filled if one is not None]
     return [one for one in built if one is not None]
+
+
+def _projects(*named: Any) -> tuple[str, ...]:
+    """The AppProjects that are named. What a template has to say is not known before the generator was read, so it cannot be
+    asked who may have signed what it reads (as in Argo CD)."""
+    return tuple(dict.fromkeys(one for one in named if one and isinstance(one, str) and "{{" not in one))
 
 
 def _override(raw: Obj, where: str) -> dict[str, Any] | None:

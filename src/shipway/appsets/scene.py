@@ -10,10 +10,14 @@ from typing import Any, Literal
 import orjson
 from msgspec import Struct
 
+from shipway.api.application import parse_project
+from shipway.api.signatures import SignaturePolicy, key_problems, policy_of
 from shipway.api.templates import Filled, Template
 from shipway.appsets.asks import FillAsk, canonical
+from shipway.appsets.terms import Terms
 from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import resource_version_of, uid_of
 from shipway.kube.runtime.decision import Answer, Ask
 
 Params = dict[str, Any]
@@ -42,13 +46,23 @@ class Dialect(Struct, frozen=True):
     options: tuple[str, ...] = ()
 
 
+class Surroundings(Struct, frozen=True):
+    """What a set finds around it: the namespace of the installation (`home`), the Secrets that describe clusters, AppProjects
+    by name, and the terms of all sets."""
+
+    home: str
+    clusters: Sequence[Obj]
+    project: Callable[[str], Obj | None]
+    terms: Terms = Terms()
+
+
 class Scene:
-    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask; the names are the set's."""
+    """`around` is what the installation has; `answer` gives what is known of an ask; the names are the set's."""
 
     def __init__(
         self,
         dialect: Dialect,
-        clusters: Sequence[Obj],
+        around: Surroundings,
         answer: Callable[[Ask], Answer | None],
         namespace: str = "",
         name: str = "",
@@ -56,8 +70,12 @@ class Scene:
         self.dialect = dialect
         self.namespace = namespace
         self.name = name
-        self.clusters = clusters
+        self.around = around
         self._answer = answer
+        self.projects: tuple[str, ...] = ()
+        """For which AppProjects the generator at hand works, as far as no template has to say it."""
+        self.seen_projects: dict[str, str] = {}
+        """Which versions of AppProjects were looked at, "" for one that is not there."""
         self.asks: dict[Ask, Answer | None] = {}
         self.problems: list[Problem] = []
         self.empty: list[str] = []
@@ -81,6 +99,23 @@ class Scene:
         answer = self.asks[ask]
         return answer.value if answer else None
 
+    def signers(self, repo_url: str) -> tuple[SignaturePolicy, ...]:
+        """Whose signature a commit of the repository needs before a generator may read it.
+
+        Raises InvalidInput for a project that is not there, or wrong."""
+        asked = (self._policy(name).of(repo_url) for name in self.projects)
+        return tuple(dict.fromkeys(one for one in asked if one.is_required))
+
+    def _policy(self, name: str) -> SignaturePolicy:
+        found = self.around.project(name)
+        self.seen_projects[name] = version_of(found)
+        if found is None:
+            raise InvalidInput(f'error getting project {name}: appprojects.argoproj.io "{name}" not found')
+        spec = parse_project(found)
+        if wrong := tuple(key_problems(spec)):
+            raise InvalidInput(f"AppProject {name}: {'; '.join(wrong)}")
+        return policy_of(found, spec)
+
     def fill(self, template: Any, entries: Sequence[Params], where: str, patch: str = "") -> list[Any]:
         """The template for each entry; None for one that failed or is not known yet."""
         body = canonical(template)
@@ -100,6 +135,11 @@ class Scene:
             self.problem(RENDERING, f"{where}: {one.error} (for the parameters {_short(entry)})")
             return None
         return orjson.loads(one.body)
+
+
+def version_of(obj: Obj | None) -> str:
+    """By which two looks at an object are told apart; "" for none."""
+    return f"{uid_of(obj)} {resource_version_of(obj)}" if obj is not None else ""
 
 
 def bounded(count: int, where: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
 from shipway.api.application import (
+    DEFAULT_PROJECT,
     ApplicationSpec,
     Destination,
     InheritingProject,
@@ -25,7 +26,7 @@ from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.runtime.controller import ObjectKey
 
-DEFAULT = "default"
+DEFAULT = DEFAULT_PROJECT
 
 
 def default_project(namespace: str) -> Obj:

@@ -33,7 +33,7 @@ def entries_of_decisions(block: DecisionGenerator, scene: Scene, given: Params, 
         scene.empty.append(where)
         return []
     bounded(len(decided), where)
-    known = {one["name"]: one for one in selected_clusters(scene.clusters, EVERYTHING)}
+    known = {one["name"]: one for one in selected_clusters(scene.around.clusters, EVERYTHING)}
     entries = [_entry(one, known, answer.match_key) for one in decided]
     found = [one for one in entries if one is not None]
     scene.seen_clusters += [known[one["name"]] for one in found if one["name"] in known]
