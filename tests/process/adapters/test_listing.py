@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.templates.engine import TemplateEngine
@@ -95,6 +96,25 @@ async def test_a_star_goes_over_slashes_for_files(factories: Factories, shop: tu
         "apps/api/deep/b.yaml",
         "apps/web/a.yaml",
     ]
+
+
+@pytest.mark.compat("argocd:appset.git.globbing")
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["apps/*.yaml"], []),
+        (["apps/*/*.yaml"], ["apps/.hidden/c.yaml", "apps/web/a.yaml"]),
+        (["apps/**/*.yaml"], ["apps/.hidden/c.yaml", "apps/api/deep/b.yaml", "apps/web/a.yaml"]),
+        (["apps/**", "!apps/*/*.yaml"], ["apps/api/deep/b.yaml", "apps/readme.md"]),
+        (["apps/web/a.yaml"], ["apps/web/a.yaml"]),
+    ],
+)
+async def test_with_the_new_globbing_only_two_stars_do(
+    factories: Factories, shop: tuple[WorkingCopy, str], patterns: list[str], found: list[str]
+) -> None:
+    question = ask(shop[1], "files", *patterns)
+    stopping = replace(question, request=replace(question.request, stars_stop=True))
+    assert paths(await factories.listings.listing(stopping)) == found
 
 
 async def test_a_push_elsewhere_is_no_news_and_costs_no_listing(factories: Factories, shop: tuple[WorkingCopy, str]) -> None:

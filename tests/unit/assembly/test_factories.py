@@ -3,9 +3,10 @@
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from shipway.adapters.git.github_app import InstallationTokens
-from shipway.api.forges import BranchesQuery, PullRequestsQuery
+from shipway.api.forges import BranchesQuery, ForgeTerms, PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.appsets.asks import PullRequestsAsk
@@ -36,10 +37,50 @@ async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_oth
     assert await access.login(ask("")) == ("", "")
     with pytest.raises(Denied, match="for sets in argocd only"):
         await access.login(ask(namespace="team-a"))
+    allowed = ForgeTerms(allowed=("https://git.acme.test",))
+    assert await access.login(replace(ask(namespace="team-a"), terms=allowed)) == ("", "s3cret")
     with pytest.raises(InvalidInput, match="Secret argocd/forge has no key other"):
         await access.login(ask(key="other"))
     with pytest.raises(NotFound):
         await access.login(ask("missing"))
+    await server.close()
+
+
+@pytest.mark.compat("argocd:appset.tokenref.strict")
+async def test_where_the_terms_are_strict_only_a_secret_that_is_marked_for_it_lends_its_token() -> None:
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
+    client = Client(server, manager="test")
+    await client.create(NAMESPACES, {"metadata": {"name": "argocd"}})
+    for name, kind in (("forge", "scm-creds"), ("argocd-secret", ""), ("repo", "repository")):
+        meta = {"namespace": "argocd", "name": name, "labels": {"argocd.argoproj.io/secret-type": kind} if kind else {}}
+        await client.create(SECRETS, {"metadata": meta, "stringData": {"token": "s3cret"}})
+    access = ForgeAccess(client, "argocd", nobody, InstallationTokens(SystemClock()))
+    strict = ForgeTerms(is_strict=True)
+    assert await access.login(replace(ask(), terms=strict)) == ("", "s3cret")
+    for name in ("argocd-secret", "repo"):
+        must = "secret must have label .argocd.argoproj.io/secret-type.="
+        with pytest.raises(Denied, match=f"secret argocd/{name} is not a valid SCM creds secret: {must}.scm-creds."):
+            await access.login(replace(ask(name), terms=strict))
+        app = PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", app_secret=name), "argocd", terms=strict)
+        with pytest.raises(Denied, match=f"{must}.repo-creds."):
+            await access.login(app)
+    assert await access.login(ask("argocd-secret")) == ("", "s3cret")
+    await server.close()
+
+
+@pytest.mark.compat("argocd:appset.allowed.scm.providers")
+async def test_an_app_is_lent_no_token_by_a_server_that_is_not_allowed() -> None:
+    """Its Secret says where its API is when the set does not."""
+    server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
+    client = Client(server, manager="test")
+    await client.create(NAMESPACES, {"metadata": {"name": "argocd"}})
+    app = {"githubAppID": "1", "githubAppPrivateKey": "key", "githubAppEnterpriseBaseUrl": "https://evil.test"}
+    await client.create(SECRETS, {"metadata": {"namespace": "argocd", "name": "app"}, "stringData": app})
+    access = ForgeAccess(client, "argocd", nobody, InstallationTokens(SystemClock()))
+    terms = ForgeTerms(allowed=("https://git.acme.test",))
+    question = PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", app_secret="app"), "argocd", terms=terms)
+    with pytest.raises(Denied, match=r"scm provider .https://evil\.test. not allowed"):
+        await access.login(question)
     await server.close()
 
 
