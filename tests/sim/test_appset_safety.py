@@ -321,10 +321,23 @@ def test_decisions_choose_clusters_and_a_kind_that_is_not_there_takes_nothing_aw
         meta = {"namespace": "argocd", "name": "placed", "labels": {"set": "shop"}}
         kind = {"apiVersion": "cluster.test/v1beta1", "kind": "PlacementDecision"}
         await there.user.create(PLACEMENTS, {**kind, "metadata": meta})
-        await decide(there, "east", "west", "away")
+        await decide(there, "east", "west", "away", "far", "off", "out")
         assert await there.names() == ["east", "west"]
-        await decide(there, "west")
+        generated = "Successfully generated parameters for all Applications"
+        place = "spec.generators[0].clusterDecisionResource: passed over, as no Secret describes such a cluster"
+        told = f"{generated}; {place}: away, far, off and 1 more"
+        assert await there.condition("ParametersGenerated") == ("True", "ParametersGenerated", told)
+        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        await decide(there, "west", "away")
         await there.settle(300)
+        assert await there.names() == ["west"], "what is passed over holds nothing back"
+        assert (await there.condition("ParametersGenerated"))[2] == f"{generated}; {place}: away"
+        await there.cluster("away")
+        await there.settle()
+        assert await there.names() == ["away", "west"]
+        assert (await there.condition("ParametersGenerated"))[2] == generated
+        await there.user.delete(SECRETS, "argocd", "cluster-away")
+        await there.settle(70)
         assert await there.names() == ["west"]
         await there.user.delete(PLACEMENTS, "argocd", "placed")
         await there.settle(4000)

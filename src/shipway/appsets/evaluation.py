@@ -16,7 +16,7 @@ from shipway.appsets.generators.expand import expand
 from shipway.appsets.names import RESOURCES_FINALIZER
 from shipway.appsets.parameters import overlaid
 from shipway.appsets.rolling import steps_of, without_automation
-from shipway.appsets.scene import FROM_PARAMS, VALIDATION, Problem, Scene, bounded
+from shipway.appsets.scene import FROM_PARAMS, VALIDATION, PassedOver, Problem, Scene, bounded
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.base.names import is_object_name
@@ -42,6 +42,7 @@ class Evaluation(Struct, frozen=True):
     empty: tuple[str, ...]
     prunes: dict[str, bool] = {}
     """With RollingSync: whether the sync of an Application may prune."""
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -75,6 +76,7 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
         prunes={name: bool(dig(one, "spec", "syncPolicy", "automated", "prune")) for name, one in applications.items()}
         if is_rolling
         else {},
+        passed_over=tuple(dict.fromkeys(scene.passed_over)),
     )
 
 

@@ -39,6 +39,14 @@ class Problem(Struct, frozen=True):
     message: str
 
 
+class PassedOver(Struct, frozen=True):
+    """What a generator leaves out without holding anything back: `why` as a part of a sentence, and the names."""
+
+    where: str
+    why: str
+    names: tuple[str, ...]
+
+
 class Dialect(Struct, frozen=True):
     """How the texts of a set are templates."""
 
@@ -80,6 +88,7 @@ class Scene:
         self.problems: list[Problem] = []
         self.empty: list[str] = []
         """Generators that look at the outside and found nothing there."""
+        self.passed_over: list[PassedOver] = []
         self.seen_clusters: list[Params] = []
 
     @property

@@ -115,7 +115,7 @@ def _change(
     rolling = [turn.condition] if turn.statuses else []
     listed = rows(observed.existing.owned.values())
     new: Obj = {
-        "conditions": conditions(status.get("conditions") or [], told, the_plan, now, rolling),
+        "conditions": conditions(status.get("conditions") or [], told, the_plan, now, rolling, wanted.passed_over),
         "resources": listed or None,
         "resourcesCount": len(observed.existing.owned) or None,
         "applicationStatus": list(turn.statuses) or None,
