@@ -11,7 +11,8 @@ from shipway.api.signatures import SignaturePolicy
 class ListingRequest(Struct, frozen=True):
     """Which folders, or which files with what in them, does `revision` of `repo_url` have that the patterns pick?
 
-    Each of `signed_by` has to allow the key that signed it. `stars_stop`: `*` in the path of a file goes over no slash."""
+    Each of `signed_by` has to allow the key that signed it. `stars_stop`: `*` in the path of a file goes over no slash.
+    `project`: for which AppProject, since a login may be for one alone."""
 
     repo_url: str
     revision: str
@@ -19,6 +20,7 @@ class ListingRequest(Struct, frozen=True):
     patterns: tuple[PathPattern, ...]
     signed_by: tuple[SignaturePolicy, ...] = ()
     stars_stop: bool = False
+    project: str = ""
 
 
 class Listed(Struct, frozen=True, order=True):

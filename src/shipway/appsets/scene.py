@@ -115,15 +115,28 @@ class Scene:
         asked = (self._policy(name).of(repo_url) for name in self.projects)
         return tuple(dict.fromkeys(one for one in asked if one.is_required))
 
+    def login(self) -> str:
+        """For which AppProject a repository is read, so that its logins count. Raises as `signers` does.
+
+        "" where a template has to say it, and for a set of a namespace whose Applications may not use the project."""
+        if not self.projects:
+            return ""
+        name = self.projects[0]
+        return name if self.namespace == self.around.home or parse_project(self._project(name)).serves(self.namespace) else ""
+
     def _policy(self, name: str) -> SignaturePolicy:
-        found = self.around.project(name)
-        self.seen_projects[name] = version_of(found)
-        if found is None:
-            raise InvalidInput(f'error getting project {name}: appprojects.argoproj.io "{name}" not found')
+        found = self._project(name)
         spec = parse_project(found)
         if wrong := tuple(key_problems(spec)):
             raise InvalidInput(f"AppProject {name}: {'; '.join(wrong)}")
         return policy_of(found, spec)
+
+    def _project(self, name: str) -> Obj:
+        found = self.around.project(name)
+        self.seen_projects[name] = version_of(found)
+        if found is None:
+            raise InvalidInput(f'error getting project {name}: appprojects.argoproj.io "{name}" not found')
+        return found
 
     def fill(self, template: Any, entries: Sequence[Params], where: str, patch: str = "") -> list[Any]:
         """The template for each entry; None for one that failed or is not known yet."""

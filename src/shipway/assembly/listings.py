@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.git.urls import place_of
 from shipway.api.commits import HistoryRequest, SignatureRequest
 from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature
@@ -40,6 +41,7 @@ class Listings:
         self._repositories = repositories
         self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
         self._asks: OrderedDict[HeadRequest, dict[ListingAsk, None]] = OrderedDict()
+        self._failed: OrderedDict[ListingAsk, None] = OrderedDict()
 
     async def listing(self, ask: ListingAsk) -> Listing:
         """What is there now; listed anew only when something in the folders that were looked at has changed.
@@ -48,7 +50,7 @@ class Listings:
         await self._repositories.synced()
         request = ask.request
         source = canonical([request.what, [[one.path, one.exclude] for one in request.patterns]])
-        wanted = HeadRequest(request.repo_url, request.revision, source)
+        wanted = HeadRequest(request.repo_url, request.revision, source, request.project)
         self._asks.setdefault(wanted, {})[ask] = None
         self._asks.move_to_end(wanted)
         head = await self._mirrors.head(wanted)
@@ -61,10 +63,12 @@ class Listings:
                 return replace(seen, head=vouched)
             return await self._mirrors.supplied(lambda: self._listed(request, head, source))
 
+        self._failed[ask] = None
         known = await self._mirrors.mended(request.repo_url, attempt)
+        self._failed.pop(ask, None)
         self._listings[request] = known
         self._listings.move_to_end(request)
-        for remembered in (self._listings, self._asks):
+        for remembered in (self._listings, self._asks, self._failed):
             while len(remembered) > MAX_REMEMBERED:
                 remembered.popitem(last=False)
         return Listing(head.commit, known.found)
@@ -72,6 +76,13 @@ class Listings:
     def asks_of(self, news: Sequence[HeadRequest]) -> list[ListingAsk]:
         """Which listings look at what has changed (see `Mirrors.on_news`)."""
         return [ask for request in news for ask in self._asks.get(request, ())]
+
+    def failed_at(self, repo_urls: Sequence[str]) -> list[ListingAsk]:
+        """Which listings of a repository failed the last time.
+
+        Any push to it may mend them: also one that changes nothing but who signed."""
+        places = {place_of(url) for url in repo_urls}
+        return [ask for ask in self._failed if place_of(ask.request.repo_url) in places]
 
     async def _vouched(self, request: ListingRequest, head: Head, seen: _Known | None) -> Head:
         """The commit that is believed: where the branch stands, or the one at which the same was seen before. Raises Denied."""
@@ -102,5 +113,5 @@ class Listings:
         snapshot = self._mirrors.snapshot(request.repo_url, head.trees)
         found = await asyncio.to_thread(list_paths, snapshot, request)
         self._mirrors.remember_reads(request.repo_url, source, snapshot.reads())
-        again = self._mirrors.last_known(HeadRequest(request.repo_url, head.commit, source))
+        again = self._mirrors.last_known(HeadRequest(request.repo_url, head.commit, source, request.project))
         return _Known(again.trees if again else head.trees, found, head)

@@ -94,7 +94,7 @@ def namespace_refusal(project: ProjectSpec | None, project_name: str, app: Objec
     """Why an application outside the control-plane namespace may not use the project; "" when it may."""
     if app.namespace == control_namespace:
         return ""
-    if project is not None and any(glob_or_regex(one)(app.namespace) for one in project.source_namespaces or ()):
+    if project is not None and project.serves(app.namespace):
         return ""
     return f"application '{app.name}' in namespace '{app.namespace}' is not allowed to use project '{project_name}'"
 

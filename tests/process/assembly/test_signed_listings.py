@@ -44,6 +44,10 @@ class Fleet:
         await asyncio.to_thread(self.copy.commit, files)
         await asyncio.to_thread(self.copy.push)
 
+    def again(self) -> list[ListingAsk]:
+        """What a push makes ask again because it failed."""
+        return self._listings.failed_at([self.url, "https://git.test/elsewhere"])
+
     async def folders(self, *signed_by: SignaturePolicy, what: Any = "folders", revision: str = "main") -> list[str]:
         pattern = PathPattern("apps/*" if what == "folders" else "apps/*/config.json")
         request = ListingRequest(self.url, revision, what, (pattern,), signed_by)
@@ -112,10 +116,15 @@ async def test_keys_of_ssh_sign_too_and_a_tag_is_vouched_for_by_its_own_signatur
     policy = SignaturePolicy(ssh=(public,))
     with pytest.raises(Denied, match=UNSIGNED):
         await fleet.folders(policy)
+    assert [ask.request.revision for ask in fleet.again()] == ["main"], "a push that only signs is no news to anybody else"
     sign_with_ssh(fleet.copy, key)
     await asyncio.to_thread(fleet.copy.git, "tag", "-a", "v1", "-m", "one")
     await asyncio.to_thread(fleet.copy.push, "v1")
     assert await fleet.folders(policy, revision="v1") == ["web"]
+    await asyncio.to_thread(fleet.copy.git, "commit", "-q", "--amend", "--no-edit", "-S")
+    await asyncio.to_thread(fleet.copy.push)
+    assert await fleet.folders(policy) == ["web"]
+    assert fleet.again() == []
     await fleet.push("api")
     assert await fleet.folders(policy) == ["api", "web"]
 

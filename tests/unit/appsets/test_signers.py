@@ -36,6 +36,25 @@ def asked(generator: Obj, template: Obj, *projects: Obj) -> tuple[SignaturePolic
     return listing.request.signed_by
 
 
+def login(namespace: str, template: Obj, *projects: Obj) -> str:
+    """For which project the one listing is asked for."""
+    appset = made(FOLDERS, template=template)
+    scene = Scene(Dialect(True), surroundings(projects=projects), Answers(apps=[]), namespace, "fleet")
+    (listing,) = evaluate(appset, parse_set(appset), scene).asks
+    assert isinstance(listing, ListingAsk)
+    return listing.request.project
+
+
+@pytest.mark.compat("argocd:project.scoped")
+def test_a_repository_is_read_with_the_logins_of_the_project_where_its_applications_may_be() -> None:
+    team = project("team", sourceNamespaces=["team-*"])
+    assert login("argocd", of("team"), project("team")) == "team"
+    assert login("argocd", of("{{.x}}"), team) == ""
+    assert login("team-a", of("team"), team) == "team"
+    assert login("other", of("team"), team) == "", "whoever may write a set there would read what only the project may"
+    assert login("team-a", of("team"), project("team")) == ""
+
+
 @pytest.mark.compat("argocd:appset.git.signatureKeys")
 @pytest.mark.parametrize(
     "generator",

@@ -26,7 +26,8 @@ def entries_of_git(block: GitGenerator, scene: Scene, given: Params, where: str)
     what = "folders" if block.directories else "files"
     signed_by = scene.signers(block.repo_url)
     stars_stop = what == "files" and scene.around.terms.stars_stop
-    request = ListingRequest(block.repo_url, block.revision or "HEAD", what, patterns, signed_by, stars_stop)
+    revision, project = block.revision or "HEAD", scene.login()
+    request = ListingRequest(block.repo_url, revision, what, patterns, signed_by, stars_stop, project)
     listing: Listing | None = scene.ask(ListingAsk(request, float(block.requeue_after_seconds or 0)), where)
     if listing is None:
         return []
