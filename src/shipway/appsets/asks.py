@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.forges import BranchesQuery, ForgeTerms, PullRequestsQuery
 from shipway.api.listings import ListingRequest
@@ -33,6 +34,11 @@ class ListingAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return self.request.repo_url
+
+    @property
+    def looks_at(self) -> ListingRequest:
+        """What it sees of the world, whoever asks."""
+        return replace(self.request, signed_by=(), project="")
 
 
 class PullRequestsAsk(Ask, frozen=True):

@@ -145,7 +145,7 @@ def _check(name: Any, filled: Any) -> None:
 def _outside(scene: Scene) -> str:
     """What the generators saw of the world, whatever the set itself says."""
     seen = sorted(
-        digest(repr(ask), repr(getattr(answer.value, "identity", answer.value)) if answer else "")
+        digest(repr(getattr(ask, "looks_at", ask)), repr(getattr(answer.value, "identity", answer.value)) if answer else "")
         for ask, answer in scene.asks.items()
         if ask.standing
     )

@@ -108,11 +108,14 @@ class Scene:
         answer = self.asks[ask]
         return answer.value if answer else None
 
-    def signers(self, repo_url: str) -> tuple[SignaturePolicy, ...]:
-        """Whose signature a commit of the repository needs before a generator may read it.
+    def signers(self, repo_url: str, where: str) -> tuple[SignaturePolicy, ...]:
+        """Whose signature a commit of the repository needs before the generator at `where` may read it.
 
         Raises InvalidInput for a project that is not there, or wrong."""
-        asked = (self._policy(name).of(repo_url) for name in self.projects)
+        try:
+            asked = [self._policy(name).of(repo_url) for name in self.projects]
+        except InvalidInput as error:
+            raise InvalidInput(f"{where}: {error.message}") from None
         return tuple(dict.fromkeys(one for one in asked if one.is_required))
 
     def login(self) -> str:
@@ -126,10 +129,14 @@ class Scene:
 
     def _policy(self, name: str) -> SignaturePolicy:
         found = self._project(name)
-        spec = parse_project(found)
-        if wrong := tuple(key_problems(spec)):
-            raise InvalidInput(f"AppProject {name}: {'; '.join(wrong)}")
-        return policy_of(found, spec)
+        try:
+            spec = parse_project(found)
+            wrong, policy = "; ".join(key_problems(spec)), policy_of(found, spec)
+        except InvalidInput as error:
+            raise InvalidInput(f"AppProject {name}: {error.message}") from None
+        if wrong:
+            raise InvalidInput(f"AppProject {name}: {wrong}")
+        return policy
 
     def _project(self, name: str) -> Obj:
         found = self.around.project(name)

@@ -108,15 +108,21 @@ def test_keys_of_ssh_and_policies_of_single_repositories_count_too() -> None:
     [
         ((), 'error getting project team: appprojects.argoproj.io "team" not found'),
         ((project("team", signatureKeys=[{"keyID": ""}]),), "AppProject team: signatureKeys[0].keyID: '' is no id"),
-        ((project("team", {"shipway.dev/allowed-signers": "rubbish"}),), "annotation shipway.dev/allowed-signers: line 1"),
-        ((project("team", signatureKeys="all"),), "spec.signatureKeys: expected"),
+        (
+            (project("team", {"shipway.dev/allowed-signers": "rubbish"}),),
+            "AppProject team: annotation shipway.dev/allowed-signers: line 1",
+        ),
+        ((project("team", signatureKeys="all"),), "AppProject team: spec.signatureKeys: expected"),
     ],
     ids=["none", "empty key", "no signer", "no list"],
 )
 def test_a_project_that_cannot_say_who_signs_fails_the_generator(projects: tuple[Obj, ...], told: str) -> None:
     wanted = evaluated(FOLDERS, of("team"), *projects)
     (problem,) = wanted.problems
-    assert told in problem.message and problem.reason == "ApplicationGenerationFromParamsError"
+    assert (
+        problem.message.startswith(f"spec.generators[0].git: {told}")
+        and problem.reason == "ApplicationGenerationFromParamsError"
+    )
     assert not wanted.is_complete and not wanted.asks and not wanted.applications
 
 

@@ -24,7 +24,7 @@ def entries_of_git(block: GitGenerator, scene: Scene, given: Params, where: str)
     if not patterns:
         raise InvalidInput(f"{where}: it needs directories or files")
     what = "folders" if block.directories else "files"
-    signed_by = scene.signers(block.repo_url)
+    signed_by = scene.signers(block.repo_url, where)
     stars_stop = what == "files" and scene.around.terms.stars_stop
     revision, project = block.revision or "HEAD", scene.login()
     request = ListingRequest(block.repo_url, revision, what, patterns, signed_by, stars_stop, project)
