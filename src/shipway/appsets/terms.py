@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from shipway.api.applicationset import ApplicationSetSpec, AppsSync, PreservedFields
 from shipway.api.cmd_params import CMD_PARAMS, flag, texts
 from shipway.api.forges import ALLOWED, ForgeTerms
-from shipway.base.errors import InvalidInput
-from shipway.base.globs import glob_or_regex
+from shipway.base.globs import glob_or_regex, glob_problem
 
 PREFIX = "applicationsetcontroller"
 ENABLED = f"{PREFIX}.enable.scm.providers"
@@ -53,7 +52,7 @@ def terms_of(data: Mapping[str, str]) -> Terms:
     said = data.get(POLICY, "").strip()
     policy: AppsSync | None = next((one for one in get_args(AppsSync) if one == said), None)
     namespaces = texts(data, NAMESPACES)
-    unreadable = [told for one in namespaces if (told := _pattern_problem(one))]
+    unreadable = [told for one in namespaces if (told := glob_problem(one, glob_or_regex))]
     problems = [f"{NAMESPACES}: {told}" for told in unreadable]
     if policy is None:
         problems.append(f"{POLICY}: {said!r} is none of sync, create-only, create-update, create-delete")
@@ -87,11 +86,3 @@ def under(spec: ApplicationSetSpec, terms: Terms) -> ApplicationSetSpec:
             (*(kept.annotations or ()), *terms.annotations), (*(kept.labels or ()), *terms.labels)
         ),
     )
-
-
-def _pattern_problem(pattern: str) -> str:
-    try:
-        glob_or_regex(pattern)
-    except InvalidInput as error:
-        return error.message
-    return ""
