@@ -150,6 +150,11 @@ async def test_a_set_takes_no_folder_from_a_commit_that_nobody_has_signed_and_lo
             assert sorted(name_of(app) for app in apps) == ["api", "web"]
             assert not any("shipway.dev/tombstone" in annotations_of(app) for app in apps)
 
+            await asyncio.to_thread(place.copy.git, "commit", "-q", "--amend", "--no-edit", "-S")
+            await asyncio.to_thread(place.copy.push)
+            await app_is(place.client, "evil", synced_to(await place.head()))
+            await app_is(place.client, "web", lambda app: "shipway.dev/tombstone" in annotations_of(app))
+
 
 RIGHTS = """
 teams: {"@platform": [pat@example.com]}
