@@ -1,4 +1,5 @@
-"""What an installation says of all its sets: `applicationsetcontroller.*` in the ConfigMap `argocd-cmd-params-cm`.
+"""What an installation says of all its sets: `applicationsetcontroller.*` in the ConfigMap `argocd-cmd-params-cm`, and what of
+`reposerver.*` there concerns generators.
 
 Pure. What cannot be read is never taken for a permission: an unknown policy creates and changes nothing, and keeps what is
 there; a flag that guards Secrets counts as set.
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from shipway.api.applicationset import ApplicationSetSpec, AppsSync, PreservedFields
 from shipway.api.cmd_params import CMD_PARAMS, flag, texts
 from shipway.api.forges import ALLOWED, ForgeTerms
+from shipway.base.durations import parse_duration
 from shipway.base.globs import glob_or_regex, glob_problem
 
 PREFIX = "applicationsetcontroller"
@@ -22,13 +24,17 @@ POLICY, OVERRIDE = f"{PREFIX}.policy", f"{PREFIX}.enable.policy.override"
 NAMESPACES = f"{PREFIX}.namespaces"
 PROGRESSIVE = f"{PREFIX}.enable.progressive.syncs"
 GLOBBING = f"{PREFIX}.enable.new.git.file.globbing"
+HIDDEN = "reposerver.include.hidden.directories"
+REQUEUE = f"{PREFIX}.requeue.after"
 ANNOTATIONS, LABELS = f"{PREFIX}.global.preserved.annotations", f"{PREFIX}.global.preserved.labels"
 
 
 class Terms(Struct, frozen=True):
     """`policy` counts for sets that may not choose (`may_choose`) or say nothing. `namespaces`: outside the installation's own,
     sets are served in these alone; () says nothing. `steps`: whether RollingSync syncs step by step. `stars_stop`: `*` in the
-    path of a file goes over no slash, only `**` does. `annotations` and `labels` of Applications are left to others.
+    path of a file goes over no slash, only `**` does; `with_hidden`: folders with a dot count. `requeue`: seconds between two
+    looks at a repository or at decisions, where a generator does not say; 0: as usual. `annotations` and `labels` of
+    Applications are left to others.
 
     `problem`: what of it cannot be meant; nothing is created, changed or deleted then."""
 
@@ -38,6 +44,8 @@ class Terms(Struct, frozen=True):
     namespaces: tuple[str, ...] = ()
     steps: bool = True
     stars_stop: bool = False
+    with_hidden: bool = False
+    requeue: float = 0.0
     annotations: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     problem: str = ""
@@ -63,10 +71,12 @@ def terms_of(data: Mapping[str, str]) -> Terms:
             is_strict=flag(data, STRICT, default=False, unreadable=True),
         ),
         policy="create-only" if policy is None else policy,
-        may_choose=policy is not None and flag(data, OVERRIDE, default=not policy),
+        may_choose=policy == "" or (policy is not None and flag(data, OVERRIDE, default=False)),
         namespaces=() if unreadable else namespaces,
         steps=flag(data, PROGRESSIVE, default=True),
         stars_stop=flag(data, GLOBBING, default=False),
+        with_hidden=flag(data, HIDDEN, default=False),
+        requeue=_seconds(data.get(REQUEUE, "")),
         annotations=texts(data, ANNOTATIONS),
         labels=texts(data, LABELS),
         problem=f"ConfigMap {CMD_PARAMS}: {'; '.join(problems)}" if problems else "",
@@ -86,3 +96,12 @@ def under(spec: ApplicationSetSpec, terms: Terms) -> ApplicationSetSpec:
             (*(kept.annotations or ()), *terms.annotations), (*(kept.labels or ()), *terms.labels)
         ),
     )
+
+
+def _seconds(text: str) -> float:
+    """Of a duration of a second at least; 0 for anything else, as in Argo CD."""
+    try:
+        found = parse_duration(text)
+    except ValueError:
+        return 0.0
+    return found if found >= 1.0 else 0.0

@@ -98,6 +98,23 @@ async def test_a_star_goes_over_slashes_for_files(factories: Factories, shop: tu
     ]
 
 
+@pytest.mark.compat("argocd:appset.git.hidden")
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["apps/*"], ["apps/.hidden", "apps/api", "apps/web"]),
+        (["apps/.h*"], ["apps/.hidden"]),
+        (["apps/.hidden"], ["apps/.hidden"]),
+    ],
+)
+async def test_hidden_folders_count_where_that_is_asked_for(
+    factories: Factories, shop: tuple[WorkingCopy, str], patterns: list[str], found: list[str]
+) -> None:
+    question = ask(shop[1], "folders", *patterns)
+    everything = replace(question, request=replace(question.request, with_hidden=True))
+    assert paths(await factories.listings.listing(everything)) == found
+
+
 @pytest.mark.compat("argocd:appset.git.globbing")
 @pytest.mark.parametrize(
     ("patterns", "found"),

@@ -45,7 +45,7 @@ def test_what_guards_secrets_is_never_weaker_than_what_was_meant() -> None:
     [
         ("", "", "", ""),
         ("", "", "create-only", "create-only"),
-        ("", "false", "create-only", ""),
+        ("", "false", "create-only", "create-only"),
         ("create-update", "", "", "create-update"),
         ("create-update", "", "sync", "create-update"),
         ("create-update", "true", "sync", "sync"),
@@ -114,6 +114,33 @@ def test_a_forge_that_may_not_be_asked_is_not_asked(terms: ForgeTerms, generator
 def test_a_question_carries_the_terms_on_which_it_is_put() -> None:
     (ask,) = asked(Terms(forges=ForgeTerms(is_strict=True)), USUAL).asks
     assert ask.terms.is_strict  # type: ignore[attr-defined]
+
+
+@pytest.mark.compat("argocd:appset.requeue.after")
+@pytest.mark.parametrize(
+    ("said_of_all", "said_here", "seconds"),
+    [("30s", None, 30.0), ("30s", 600, 600.0), ("500ms", None, 0.0), ("soon", None, 0.0), ("", None, 0.0)],
+)
+def test_how_often_generators_look_that_do_not_say(said_of_all: str, said_here: int | None, seconds: float) -> None:
+    terms = said(requeue__after=said_of_all)
+    each = {} if said_here is None else {"requeueAfterSeconds": said_here}
+    git: Obj = {"git": {"repoURL": "https://git.test/a.git", "files": [{"path": "apps/*"}], **each}}
+    decisions: Obj = {"clusterDecisionResource": {"configMapRef": "ocm", "name": "placed", **each}}
+    for generator, otherwise in ((git, 0.0), (decisions, 180.0)):
+        scene = Scene(Dialect(True), surroundings(terms=terms), Answers(apps=[]))
+        (ask,) = evaluate(made(generator), parse_set(made(generator)), scene).asks
+        assert ask.every == (seconds or otherwise)  # type: ignore[attr-defined]
+
+
+@pytest.mark.compat("argocd:appset.git.hidden")
+def test_hidden_folders_count_where_the_installation_says_so() -> None:
+    generator: Obj = {"git": {"repoURL": "https://git.test/a.git", "directories": [{"path": "apps/*"}]}}
+    for text, counts in (("true", True), ("", False)):
+        terms = terms_of({"reposerver.include.hidden.directories": text})
+        (ask,) = evaluate(
+            made(generator), parse_set(made(generator)), Scene(Dialect(True), surroundings(terms=terms), Answers(apps=[]))
+        ).asks
+        assert ask.request.with_hidden == counts  # type: ignore[attr-defined]
 
 
 @pytest.mark.compat("argocd:appset.git.globbing")

@@ -25,7 +25,7 @@ def entries_of_decisions(block: DecisionGenerator, scene: Scene, given: Params, 
     selector = label_selector_of(block.label_selector) if block.label_selector else EVERYTHING
     if bool(block.name) != selector.is_everything:
         raise InvalidInput(f"{where}: it needs either a name or a labelSelector")
-    every = float(block.requeue_after_seconds or EVERY)
+    every = float(block.requeue_after_seconds or scene.around.terms.requeue or EVERY)
     ask = DecisionsAsk(block.config_map_ref, block.name, "" if block.name else str(selector), every)
     answer: Decisions | None = scene.ask(ask, where)
     decided: list[Params] = orjson.loads(answer.found) if answer is not None else []

@@ -24,11 +24,18 @@ def entries_of_git(block: GitGenerator, scene: Scene, given: Params, where: str)
     if not patterns:
         raise InvalidInput(f"{where}: it needs directories or files")
     what = "folders" if block.directories else "files"
-    signed_by = scene.signers(block.repo_url, where)
-    stars_stop = what == "files" and scene.around.terms.stars_stop
-    revision, project = block.revision or "HEAD", scene.login()
-    request = ListingRequest(block.repo_url, revision, what, patterns, signed_by, stars_stop, project)
-    listing: Listing | None = scene.ask(ListingAsk(request, float(block.requeue_after_seconds or 0)), where)
+    terms = scene.around.terms
+    request = ListingRequest(
+        block.repo_url,
+        block.revision or "HEAD",
+        what,
+        patterns,
+        signed_by=scene.signers(block.repo_url, where),
+        stars_stop=terms.stars_stop and what == "files",
+        project=scene.login(),
+        with_hidden=terms.with_hidden and what == "folders",
+    )
+    listing: Listing | None = scene.ask(ListingAsk(request, float(block.requeue_after_seconds or terms.requeue)), where)
     if listing is None:
         return []
     if not listing.found:
