@@ -347,6 +347,39 @@ def test_decisions_choose_clusters_and_a_kind_that_is_not_there_takes_nothing_aw
     simulate(story)
 
 
+@pytest.mark.compat("argocd:appset.references")
+def test_projects_and_clusters_that_are_not_there_are_named_and_hold_nothing_back() -> None:
+    async def story(there: World) -> None:
+        of_team = template("{{.name}}", project="team", destination={"name": "{{.cluster}}", "namespace": "shop"})
+        listed = [{"name": name, "cluster": cluster} for name, cluster in (("a", "in-cluster"), ("b", "east"), ("c", "east"))]
+        await there.create(applicationset({"list": {"elements": listed}}, template=of_team, syncPolicy=UNCASCADED))
+        assert await there.names() == ["a", "b", "c"]
+        status, reason, message = await there.condition("ErrorOccurred")
+        assert (status, reason) == ("True", "ApplicationValidationError")
+        assert message == (
+            "application 'a' and 2 more: application references project team which does not exist; application 'b' and 1 more: "
+            "application destination spec is invalid: there are no clusters with this name: east"
+        )
+        assert (await there.condition("ParametersGenerated"))[0] == "True"
+        await there.edit(generators=[{"list": {"elements": listed[:2]}}])
+        assert await there.names() == ["a", "b"], "an edit decides at once"
+        await there.user.create(APP_PROJECTS, project("team"))
+        await there.cluster("east", "https://east.test/")
+        await there.settle()
+        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        by_server = template(
+            "{{.name}}", project="team", destination={"server": "https://{{.cluster}}.test", "namespace": "shop"}
+        )
+        await there.edit(
+            template=by_server, generators=[{"list": {"elements": [*listed[1:2], {"name": "d", "cluster": "far"}]}}]
+        )
+        assert await there.names() == ["b", "d"]
+        told = "application 'd': application destination spec is invalid: cluster 'https://far.test' has not been configured"
+        assert (await there.condition("ErrorOccurred"))[2] == told
+
+    simulate(story)
+
+
 def test_a_restart_writes_nothing() -> None:
     async def story(there: World) -> None:
         await two_folders(there)

@@ -15,6 +15,7 @@ from shipway.appsets.asks import canonical
 from shipway.appsets.generators.expand import expand
 from shipway.appsets.names import RESOURCES_FINALIZER
 from shipway.appsets.parameters import overlaid
+from shipway.appsets.references import doubts
 from shipway.appsets.rolling import steps_of, without_automation
 from shipway.appsets.scene import FROM_PARAMS, VALIDATION, PassedOver, Problem, Scene, bounded
 from shipway.base.errors import InvalidInput
@@ -43,6 +44,8 @@ class Evaluation(Struct, frozen=True):
     prunes: dict[str, bool] = {}
     """With RollingSync: whether the sync of an Application may prune."""
     passed_over: tuple[PassedOver, ...] = ()
+    doubts: tuple[Problem, ...] = ()
+    """What is said of the Applications that it wants, and holds nothing back."""
 
     @property
     def is_complete(self) -> bool:
@@ -77,6 +80,7 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
         if is_rolling
         else {},
         passed_over=tuple(dict.fromkeys(scene.passed_over)),
+        doubts=doubts(applications, scene),
     )
 
 

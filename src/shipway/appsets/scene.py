@@ -127,6 +127,12 @@ class Scene:
         name = self.projects[0]
         return name if self.namespace == self.around.home or parse_project(self._project(name)).serves(self.namespace) else ""
 
+    def has_project(self, name: str) -> bool:
+        """Whether the installation has such an AppProject."""
+        found = self.around.project(name)
+        self.seen_projects[name] = version_of(found)
+        return found is not None
+
     def _policy(self, name: str) -> SignaturePolicy:
         found = self._project(name)
         try:

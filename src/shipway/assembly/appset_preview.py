@@ -64,7 +64,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
     live = (await client.list(APPLICATIONS, namespace_of(appset))).items
     owned = {name_of(app): app for app in live if is_controlled_by(app, appset)}
     others = {name_of(app): app for app in live if name_of(app) in wanted.applications and name_of(app) not in owned}
-    problems = [one.message for one in wanted.problems]
+    problems = [one.message for one in (*wanted.problems, *wanted.doubts)]
     problems += [f"application {name!r} belongs to somebody else" for name, app in others.items() if is_anothers(app, appset)]
     if wanted.duplicates:
         return Preview((), tuple(problems))
