@@ -367,9 +367,7 @@ def test_projects_and_clusters_that_are_not_there_are_named_and_hold_nothing_bac
         await there.cluster("east", "https://east.test/")
         await there.settle()
         assert (await there.condition("ErrorOccurred"))[0] == "False"
-        by_server = template(
-            "{{.name}}", project="team", destination={"server": "https://{{.cluster}}.test", "namespace": "shop"}
-        )
+        by_server = template("{{.name}}", project="team", destination={"server": "https://{{.cluster}}.test", "name": None})
         await there.edit(
             template=by_server, generators=[{"list": {"elements": [*listed[1:2], {"name": "d", "cluster": "far"}]}}]
         )
