@@ -78,7 +78,11 @@ class ForgeAccess(Struct, frozen=True):
         secret = await self.client.get(SECRETS, ask.namespace, name)
         if ask.terms.is_strict and labels_of(secret).get(SECRET_TYPE) not in types:
             must = f'secret must have label "{SECRET_TYPE}"="{types[0]}"'
-            raise Denied(f"secret {ask.namespace}/{name} is not a valid SCM creds secret: {must}", reason="NoToken")
+            told = f"secret {ask.namespace}/{name} is not a valid SCM creds secret: {must}"
+            whose = f"scm provider: error fetching {ask.query.kind.capitalize()} token"
+            raise Denied(
+                f"{whose if isinstance(ask, BranchesAsk) else 'error fetching Secret token'}: {told}", reason="NoToken"
+            )
         return secret
 
     async def _lent(self, ask: PullRequestsAsk | BranchesAsk, app: GitHubApp) -> tuple[str, str]:

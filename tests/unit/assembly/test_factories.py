@@ -10,7 +10,7 @@ from shipway.adapters.git.github_app import InstallationTokens
 from shipway.api.forges import BranchesQuery, ForgeTerms, PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
-from shipway.appsets.asks import PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, PullRequestsAsk
 from shipway.assembly.factories import ForgeAccess, is_about
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Denied, InvalidInput, NotFound
@@ -72,8 +72,12 @@ async def test_where_the_terms_are_strict_only_a_secret_that_is_marked_for_it_le
     assert await login(replace(ask(), terms=strict)) == ("", "s3cret")
     for name in ("argocd-secret", "repo"):
         must = "secret must have label .argocd.argoproj.io/secret-type.="
-        with pytest.raises(Denied, match=f"secret argocd/{name} is not a valid SCM creds secret: {must}.scm-creds."):
+        told = f"secret argocd/{name} is not a valid SCM creds secret: {must}.scm-creds."
+        with pytest.raises(Denied, match=f"^error fetching Secret token: {told}"):
             await login(replace(ask(name), terms=strict))
+        branches = BranchesAsk(BranchesQuery("github", "acme", secret=name, key="token"), "argocd", terms=strict)
+        with pytest.raises(Denied, match=f"^scm provider: error fetching Github token: {told}"):
+            await login(branches)
         app = PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", app_secret=name), "argocd", terms=strict)
         with pytest.raises(Denied, match=f"{must}.repo-creds."):
             await login(app)
