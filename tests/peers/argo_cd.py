@@ -39,6 +39,12 @@ SPACE = "argocd-e2e"
 OTHER_SPACES = "argocd-e2e-external,argocd-e2e-external-2"
 CONFIG = Path("/tmp/argo-e2e/app/config")
 """Fixed in the suite."""
+FLAGS = {
+    "applicationsetcontroller.allowed.scm.providers": ",".join(f"http://127.0.0.1:{port}" for port in range(8341, 8345)),
+    "applicationsetcontroller.enable.tokenref.strict.mode": "true",
+    "applicationsetcontroller.namespaces": OTHER_SPACES,
+}
+"""What the suite gives the controller of ApplicationSets in its environment."""
 RESULT = re.compile(r"^--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)
 GOREMAN = """#!/bin/sh
 # In the place of the suite's process manager: everything runs, and nothing is restarted.
@@ -138,6 +144,9 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
     manifests = await kubectl("kustomize", peer.home / "test/manifests/base")
     await kubectl("apply", "--server-side", "-f", "-", data=manifests.stdout)
     await kubectl("apply", "-f", HERE / "placementdecisions.yaml")
+    meta = {"name": "argocd-cmd-params-cm", "namespace": SPACE}
+    flags = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": FLAGS}
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", data=yaml.safe_dump(flags).encode())
     await comes_to(0, served)
     shutil.rmtree(CONFIG, ignore_errors=True)
     for folder in ("ssh", "tls", "plugin", "gpg/source", "gpg/keys"):

@@ -372,8 +372,8 @@ def test_projects_and_clusters_that_are_not_there_are_named_and_hold_nothing_bac
             template=by_server, generators=[{"list": {"elements": [*listed[1:2], {"name": "d", "cluster": "far"}]}}]
         )
         assert await there.names() == ["b", "d"]
-        told = "application 'd': application destination spec is invalid: cluster 'https://far.test' has not been configured"
-        assert (await there.condition("ErrorOccurred"))[2] == told
+        told = "application 'd': application destination spec is invalid: error getting cluster by server"
+        assert (await there.condition("ErrorOccurred"))[2] == f'{told} "https://far.test": cluster "https://far.test" not found'
 
     simulate(story)
 

@@ -34,7 +34,8 @@ def _missing(app: Obj, scene: Scene, called: set[str], servers: set[str]) -> Ite
     if name and name not in called:
         yield f"application destination spec is invalid: there are no clusters with this name: {name}"
     if server and normalized(server) not in servers:
-        yield f"application destination spec is invalid: cluster '{server}' has not been configured"
+        unknown = f'error getting cluster by server "{server}": cluster "{server}" not found'
+        yield f"application destination spec is invalid: {unknown}"
 
 
 def _first(names: list[str]) -> str:

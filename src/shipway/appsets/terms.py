@@ -2,7 +2,7 @@
 `reposerver.*` there concerns generators.
 
 Pure. What cannot be read is never taken for a permission: an unknown policy creates and changes nothing, and keeps what is
-there; a flag that guards Secrets counts as set.
+there; a flag that guards Secrets is taken for the stricter.
 """
 
 from collections.abc import Mapping
