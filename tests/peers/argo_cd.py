@@ -39,18 +39,18 @@ SPACE = "argocd-e2e"
 OTHER_SPACES = "argocd-e2e-external,argocd-e2e-external-2"
 CONFIG = Path("/tmp/argo-e2e/app/config")
 """Fixed in the suite."""
-FLAGS = {
-    "applicationsetcontroller.allowed.scm.providers": ",".join(f"http://127.0.0.1:{port}" for port in range(8341, 8345)),
-    "applicationsetcontroller.enable.tokenref.strict.mode": "true",
-    "applicationsetcontroller.namespaces": OTHER_SPACES,
-}
-"""What the suite gives the controller of ApplicationSets in its environment."""
 RESULT = re.compile(r"^--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)
 GOREMAN = """#!/bin/sh
 # In the place of the suite's process manager: everything runs, and nothing is restarted.
 [ "$2" = status ] || exit 0
 for name in controller applicationset-controller repo-server api-server redis notification ui; do echo "*$name"; done
 """
+FLAGS = {
+    "applicationsetcontroller.allowed.scm.providers": ",".join(f"http://127.0.0.1:{port}" for port in range(8341, 8345)),
+    "applicationsetcontroller.enable.tokenref.strict.mode": "true",
+    "applicationsetcontroller.namespaces": OTHER_SPACES,
+}
+"""What the suite gives the controller of ApplicationSets in its environment."""
 
 
 @dataclass(frozen=True)
