@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig
+from shipway.kube.objects.views import annotations_of, dig, name_of
+from shipway.kube.runtime.waiting import One, wait_until
 from tests.contract.sources.chart_places import push as push_to
 from tests.contract.sources.chart_places import registry, tar_gz
 from tests.e2e.places import Place, banner_says, config_map
@@ -101,6 +102,58 @@ async def test_where_a_project_is_strict_every_commit_counts_that_led_to_a_revis
             sealed = await place.push({"deploy/banner.yaml": config_map("sealed")})
             await app_is(place.client, "shop", synced_to(sealed))
             await banner_says(place.client, "sealed")
+
+
+def set_says(*, reason: str, text: str):
+    return lambda appset: any(
+        one["type"] == "ErrorOccurred" and one["reason"] == reason and text in one["message"]
+        for one in dig(appset, "status", "conditions", default=[])
+    )
+
+
+@pytest.mark.compat("argocd:appset.git.signatureKeys")
+async def test_a_set_takes_no_folder_from_a_commit_that_nobody_has_signed_and_loses_none_by_it(place: Place) -> None:
+    with gpg_keys() as gpg:
+        dev = gpg.make("dev@example.com")
+        await place.push({"apps/web/banner.yaml": config_map("web")})
+        async with place.run() as running:
+            await running.ready()
+            place.git.notify(f"{running.url}/api/webhook", "")
+            await place.client.create(CONFIG_MAPS, keys(**{dev[-16:]: gpg.armored(dev)}))
+            await place.client.create(APP_PROJECTS, project(signatureKeys=[{"keyID": dev[-16:]}]))
+            template = application("{{.path.basename}}", place.copy.url, "{{.path.path}}", project="team")
+            spec = {
+                "goTemplate": True,
+                "generators": [{"git": {"repoURL": place.copy.url, "revision": "main", "directories": [{"path": "apps/*"}]}}],
+                "template": {"metadata": {"name": "{{.path.basename}}"}, "spec": template["spec"]},
+            }
+            meta = {"name": "fleet", "namespace": "argocd"}
+            fleet = {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": meta, "spec": spec}
+            await place.client.create(APPLICATION_SETS, fleet)
+            said = set_says(
+                reason="ApplicationGenerationFromParamsError",
+                text="Target revision main in Git is not signed, but a signature is",
+            )
+            one = One(APPLICATION_SETS, "argocd", "fleet")
+            await wait_until(place.client, one, lambda found: found is not None and said(found), seconds=60)
+            assert (await place.client.list(APPLICATIONS, "argocd")).items == []
+
+            await asyncio.to_thread(gpg.sign_for, place.copy, dev)
+            signed = await place.push({"apps/api/banner.yaml": config_map("api")})
+            await app_is(place.client, "api", synced_to(signed))
+            await app_is(place.client, "web", lambda app: True)
+
+            place.copy.git("config", "commit.gpgSign", "false")
+            await place.push({"apps/evil/banner.yaml": config_map("evil"), "apps/web/banner.yaml": None})
+            await wait_until(place.client, one, lambda found: found is not None and said(found), seconds=60)
+            apps = (await place.client.list(APPLICATIONS, "argocd")).items
+            assert sorted(name_of(app) for app in apps) == ["api", "web"]
+            assert not any("shipway.dev/tombstone" in annotations_of(app) for app in apps)
+
+            await asyncio.to_thread(place.copy.git, "commit", "-q", "--amend", "--no-edit", "-S")
+            await asyncio.to_thread(place.copy.push)
+            await app_is(place.client, "evil", synced_to(await place.head()))
+            await app_is(place.client, "web", lambda app: "shipway.dev/tombstone" in annotations_of(app))
 
 
 RIGHTS = """

@@ -45,6 +45,12 @@ GOREMAN = """#!/bin/sh
 [ "$2" = status ] || exit 0
 for name in controller applicationset-controller repo-server api-server redis notification ui; do echo "*$name"; done
 """
+FLAGS = {
+    "applicationsetcontroller.allowed.scm.providers": ",".join(f"http://127.0.0.1:{port}" for port in range(8341, 8345)),
+    "applicationsetcontroller.enable.tokenref.strict.mode": "true",
+    "applicationsetcontroller.namespaces": OTHER_SPACES,
+}
+"""What the suite gives the controller of ApplicationSets in its environment."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,9 @@ async def furnish(kubeconfig: Path, peer: Peer) -> None:
     manifests = await kubectl("kustomize", peer.home / "test/manifests/base")
     await kubectl("apply", "--server-side", "-f", "-", data=manifests.stdout)
     await kubectl("apply", "-f", HERE / "placementdecisions.yaml")
+    meta = {"name": "argocd-cmd-params-cm", "namespace": SPACE}
+    flags = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": FLAGS}
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", data=yaml.safe_dump(flags).encode())
     await comes_to(0, served)
     shutil.rmtree(CONFIG, ignore_errors=True)
     for folder in ("ssh", "tls", "plugin", "gpg/source", "gpg/keys"):

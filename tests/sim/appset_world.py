@@ -17,7 +17,7 @@ from shipway.adapters.templates import worker
 from shipway.adapters.templates.engine import filled_by, job_of
 from shipway.api.crds import load_crds
 from shipway.api.forges import PullRequest
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CRDS, NAMESPACES, SECRETS
 from shipway.api.listings import Listed, Listing
 from shipway.api.metrics import HttpAnswer, HttpCall
 from shipway.api.templates import Filled
@@ -185,6 +185,13 @@ class World:
         await self.user.create(SECRETS, {"metadata": {**meta, "namespace": "argocd"}, "data": data})
 
 
+def project(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Obj:
+    """An AppProject that allows everything but what `spec` says otherwise."""
+    allowed = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
+    meta = {"name": name, "namespace": "argocd", "annotations": annotations or {}}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": {**allowed, **spec}}
+
+
 def template(name: str = "{{.name}}", **spec: Any) -> Obj:
     return {
         "metadata": {"name": name},
@@ -222,6 +229,7 @@ async def world() -> AsyncGenerator[World, None]:
     while APPLICATION_SETS not in await there.user.discover():
         await clock.sleep(0.1)
     await there.user.create(NAMESPACES, {"metadata": {"name": "argocd"}})
+    await there.user.create(APP_PROJECTS, project("default"))
     kubernetes = Client(server, manager="kube-controller-manager")
     built_in = Runtime(kubernetes, built_in_controllers(), clock=clock, resolvers=built_in_resolvers(kubernetes))
     async with asyncio.TaskGroup() as group:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, SECRETS
 from shipway.api.metrics import HttpAnswer
 from shipway.base.errors import Unavailable
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig
-from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
+from tests.sim.appset_world import REPO, World, applicationset, elements, project, simulate, template
 
 PLACEMENTS = Resource("cluster.test", "v1beta1", "PlacementDecision", "placementdecisions")
 PLACEMENTS_CRD: Obj = {
@@ -130,6 +130,7 @@ def test_an_edit_of_the_set_decides_at_once_but_not_when_the_world_changed_with_
     async def story(there: World) -> None:
         await two_folders(there)
         there.paths.files.pop("apps/green/a")
+        await there.user.create(APP_PROJECTS, project("other"))
         await there.edit(template=template("{{.path.basename}}", project="other"))
         there.runtime.refresh(lambda _: True)
         await there.settle()
@@ -320,15 +321,59 @@ def test_decisions_choose_clusters_and_a_kind_that_is_not_there_takes_nothing_aw
         meta = {"namespace": "argocd", "name": "placed", "labels": {"set": "shop"}}
         kind = {"apiVersion": "cluster.test/v1beta1", "kind": "PlacementDecision"}
         await there.user.create(PLACEMENTS, {**kind, "metadata": meta})
-        await decide(there, "east", "west", "away")
+        await decide(there, "east", "west", "away", "far", "off", "out")
         assert await there.names() == ["east", "west"]
-        await decide(there, "west")
+        generated = "Successfully generated parameters for all Applications"
+        place = "spec.generators[0].clusterDecisionResource: passed over, as no Secret describes such a cluster"
+        told = f"{generated}; {place}: away, far, off and 1 more"
+        assert await there.condition("ParametersGenerated") == ("True", "ParametersGenerated", told)
+        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        await decide(there, "west", "away")
         await there.settle(300)
+        assert await there.names() == ["west"], "what is passed over holds nothing back"
+        assert (await there.condition("ParametersGenerated"))[2] == f"{generated}; {place}: away"
+        await there.cluster("away")
+        await there.settle()
+        assert await there.names() == ["away", "west"]
+        assert (await there.condition("ParametersGenerated"))[2] == generated
+        await there.user.delete(SECRETS, "argocd", "cluster-away")
+        await there.settle(70)
         assert await there.names() == ["west"]
         await there.user.delete(PLACEMENTS, "argocd", "placed")
         await there.settle(4000)
         assert "none carries these labels" in (await there.condition("ErrorOccurred"))[2]
         assert await there.names() == ["west"]
+
+    simulate(story)
+
+
+@pytest.mark.compat("argocd:appset.references")
+def test_projects_and_clusters_that_are_not_there_are_named_and_hold_nothing_back() -> None:
+    async def story(there: World) -> None:
+        of_team = template("{{.name}}", project="team", destination={"name": "{{.cluster}}", "namespace": "shop"})
+        listed = [{"name": name, "cluster": cluster} for name, cluster in (("a", "in-cluster"), ("b", "east"), ("c", "east"))]
+        await there.create(applicationset({"list": {"elements": listed}}, template=of_team, syncPolicy=UNCASCADED))
+        assert await there.names() == ["a", "b", "c"]
+        status, reason, message = await there.condition("ErrorOccurred")
+        assert (status, reason) == ("True", "ApplicationValidationError")
+        assert message == (
+            "application 'a' and 2 more: application references project team which does not exist; application 'b' and 1 more: "
+            "application destination spec is invalid: there are no clusters with this name: east"
+        )
+        assert (await there.condition("ParametersGenerated"))[0] == "True"
+        await there.edit(generators=[{"list": {"elements": listed[:2]}}])
+        assert await there.names() == ["a", "b"], "an edit decides at once"
+        await there.user.create(APP_PROJECTS, project("team"))
+        await there.cluster("east", "https://east.test/")
+        await there.settle()
+        assert (await there.condition("ErrorOccurred"))[0] == "False"
+        by_server = template("{{.name}}", project="team", destination={"server": "https://{{.cluster}}.test", "name": None})
+        await there.edit(
+            template=by_server, generators=[{"list": {"elements": [*listed[1:2], {"name": "d", "cluster": "far"}]}}]
+        )
+        assert await there.names() == ["b", "d"]
+        told = "application 'd': application destination spec is invalid: error getting cluster by server"
+        assert (await there.condition("ErrorOccurred"))[2] == f'{told} "https://far.test": cluster "https://far.test" not found'
 
     simulate(story)
 

@@ -12,10 +12,12 @@ from msgspec import Struct, field
 
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput
+from shipway.base.globs import glob_or_regex
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, namespace_of, status_of
 
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
+DEFAULT_PROJECT = "default"
 IN_CLUSTER_NAME = "in-cluster"
 
 
@@ -269,6 +271,10 @@ class ProjectSpec(Struct, frozen=True, rename="camel"):
     signature_keys: tuple[SignatureKey, ...] | None = None
     source_integrity: dict[str, Any] | None = None
     orphaned_resources: dict[str, Any] | None = None
+
+    def serves(self, namespace: str) -> bool:
+        """Whether Applications of a namespace beyond the installation's own may use it. Raises InvalidInput for no pattern."""
+        return any(glob_or_regex(one)(namespace) for one in self.source_namespaces or ())
 
 
 class InheritingProject(ProjectSpec, frozen=True):

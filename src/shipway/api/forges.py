@@ -1,10 +1,37 @@
-"""Pull requests of a forge: the values that the ApplicationSet engine and the clients of forges exchange."""
+"""Pull requests and branches of a forge: the values that the ApplicationSet engine and the clients of forges exchange."""
 
 from typing import Literal
 
 from msgspec import Struct
 
+from shipway.api.cmd_params import CMD_PARAMS
+
+ALLOWED = "applicationsetcontroller.allowed.scm.providers"
 ForgeKind = Literal["github", "gitlab", "gitea"]
+
+
+class ForgeTerms(Struct, frozen=True):
+    """What an installation permits of generators that ask a forge: none at all (`is_enabled`), only at these URLs of APIs
+    (`allowed`; anywhere when there are none), only with tokens from Secrets that are marked for it (`is_strict`)."""
+
+    is_enabled: bool = True
+    allowed: tuple[str, ...] = ()
+    is_strict: bool = False
+
+    def refusal(self, api: str, namespace: str, home: str) -> str:
+        """Why a set of `namespace` may not ask the forge at `api` ("": the usual place of its kind); "" when it may.
+
+        `home`: the namespace of the installation. In Argo CD's words, but for sets elsewhere: whoever writes one says where its
+        token goes."""
+        if not self.is_enabled:
+            return "scm providers are disabled"
+        if namespace != home and not self.allowed:
+            who = f"generators that ask a forge are for sets in {home} only"
+            return f"{who}, until {ALLOWED} in ConfigMap {CMD_PARAMS} says which forges may be asked"
+        if api and self.allowed and api not in self.allowed:
+            one_of = ", ".join(self.allowed)
+            return f'scm provider not allowed: scm provider "{api}" not allowed, must use one of the following: {one_of}'
+        return ""
 
 
 class PullRequestsQuery(Struct, frozen=True):

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
-from shipway.api.forges import BranchesQuery, PullRequestsQuery
+from shipway.api.forges import BranchesQuery, ForgeTerms, PullRequestsQuery
 from shipway.api.listings import ListingRequest
 from shipway.api.templates import Template
 from shipway.kube.runtime.decision import Ask
@@ -34,9 +35,14 @@ class ListingAsk(Ask, frozen=True):
     def lane(self) -> str:
         return self.request.repo_url
 
+    @property
+    def looks_at(self) -> ListingRequest:
+        """What it sees of the world, whoever asks."""
+        return replace(self.request, signed_by=(), project="")
+
 
 class PullRequestsAsk(Ask, frozen=True):
-    """Which pull requests are open? `namespace` is the set's: the token lies in a Secret there.
+    """Which pull requests are open? `namespace` is the set's: the token lies in a Secret there, and `terms` say whether.
 
     Asked again by webhook, and every `every` seconds. Answered by a tuple of `PullRequest`."""
 
@@ -44,6 +50,7 @@ class PullRequestsAsk(Ask, frozen=True):
     query: PullRequestsQuery
     namespace: str
     every: float = 1800.0
+    terms: ForgeTerms = ForgeTerms()
 
     @property
     def lane(self) -> str:
@@ -57,6 +64,7 @@ class BranchesAsk(Ask, frozen=True):
     query: BranchesQuery
     namespace: str
     every: float = 1800.0
+    terms: ForgeTerms = ForgeTerms()
 
     @property
     def lane(self) -> str:

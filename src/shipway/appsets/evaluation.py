@@ -9,14 +9,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.api.application import parse_spec
+from shipway.api.application import DEFAULT_PROJECT, parse_spec
 from shipway.api.applicationset import ApplicationSetSpec, parse_generator
 from shipway.appsets.asks import canonical
 from shipway.appsets.generators.expand import expand
 from shipway.appsets.names import RESOURCES_FINALIZER
 from shipway.appsets.parameters import overlaid
+from shipway.appsets.references import doubts
 from shipway.appsets.rolling import steps_of, without_automation
-from shipway.appsets.scene import FROM_PARAMS, VALIDATION, Problem, Scene, bounded
+from shipway.appsets.scene import FROM_PARAMS, VALIDATION, PassedOver, Problem, Scene, bounded
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.base.names import is_object_name
@@ -42,6 +43,9 @@ class Evaluation(Struct, frozen=True):
     empty: tuple[str, ...]
     prunes: dict[str, bool] = {}
     """With RollingSync: whether the sync of an Application may prune."""
+    passed_over: tuple[PassedOver, ...] = ()
+    doubts: tuple[Problem, ...] = ()
+    """What is said of the Applications that it wants, and holds nothing back."""
 
     @property
     def is_complete(self) -> bool:
@@ -75,16 +79,25 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
         prunes={name: bool(dig(one, "spec", "syncPolicy", "automated", "prune")) for name, one in applications.items()}
         if is_rolling
         else {},
+        passed_over=tuple(dict.fromkeys(scene.passed_over)),
+        doubts=doubts(applications, scene),
     )
 
 
 def _applications(appset: Obj, spec: ApplicationSetSpec, raw: Obj, scene: Scene, where: str) -> list[Obj]:
+    template = overlaid(spec.template, _override(raw, where))
+    scene.projects = _projects(dig(spec.template, "spec", "project"), dig(template, "spec", "project") or DEFAULT_PROJECT)
     entries = expand(raw, scene, where)
     bounded(len(entries), where)
-    template = overlaid(spec.template, _override(raw, where))
     filled = scene.fill(template, entries, "spec.template", spec.template_patch or "")
     built = [_built(appset, spec, one, scene) for one in filled if one is not None]
     return [one for one in built if one is not None]
+
+
+def _projects(*named: Any) -> tuple[str, ...]:
+    """The AppProjects that are named. What a template has to say is not known before the generator was read, so it cannot be
+    asked who may have signed what it reads (as in Argo CD)."""
+    return tuple(dict.fromkeys(one for one in named if one and isinstance(one, str) and "{{" not in one))
 
 
 def _override(raw: Obj, where: str) -> dict[str, Any] | None:
@@ -136,7 +149,7 @@ def _check(name: Any, filled: Any) -> None:
 def _outside(scene: Scene) -> str:
     """What the generators saw of the world, whatever the set itself says."""
     seen = sorted(
-        digest(repr(ask), repr(getattr(answer.value, "identity", answer.value)) if answer else "")
+        digest(repr(getattr(ask, "looks_at", ask)), repr(getattr(answer.value, "identity", answer.value)) if answer else "")
         for ask, answer in scene.asks.items()
         if ask.standing
     )

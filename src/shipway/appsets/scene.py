@@ -10,10 +10,14 @@ from typing import Any, Literal
 import orjson
 from msgspec import Struct
 
+from shipway.api.application import parse_project
+from shipway.api.signatures import SignaturePolicy, key_problems, policy_of
 from shipway.api.templates import Filled, Template
 from shipway.appsets.asks import FillAsk, canonical
+from shipway.appsets.terms import Terms
 from shipway.base.errors import InvalidInput, ShipwayError
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import resource_version_of, uid_of
 from shipway.kube.runtime.decision import Answer, Ask
 
 Params = dict[str, Any]
@@ -35,6 +39,14 @@ class Problem(Struct, frozen=True):
     message: str
 
 
+class PassedOver(Struct, frozen=True):
+    """What a generator leaves out without holding anything back: `why` as a part of a sentence, and the names."""
+
+    where: str
+    why: str
+    names: tuple[str, ...]
+
+
 class Dialect(Struct, frozen=True):
     """How the texts of a set are templates."""
 
@@ -42,13 +54,23 @@ class Dialect(Struct, frozen=True):
     options: tuple[str, ...] = ()
 
 
+class Surroundings(Struct, frozen=True):
+    """What a set finds around it: the namespace of the installation (`home`), the Secrets that describe clusters, AppProjects
+    by name, and the terms of all sets."""
+
+    home: str
+    clusters: Sequence[Obj]
+    project: Callable[[str], Obj | None]
+    terms: Terms = Terms()
+
+
 class Scene:
-    """`clusters` are the Secrets that describe clusters; `answer` gives what is known of an ask; the names are the set's."""
+    """`around` is what the installation has; `answer` gives what is known of an ask; the names are the set's."""
 
     def __init__(
         self,
         dialect: Dialect,
-        clusters: Sequence[Obj],
+        around: Surroundings,
         answer: Callable[[Ask], Answer | None],
         namespace: str = "",
         name: str = "",
@@ -56,12 +78,17 @@ class Scene:
         self.dialect = dialect
         self.namespace = namespace
         self.name = name
-        self.clusters = clusters
+        self.around = around
         self._answer = answer
+        self.projects: tuple[str, ...] = ()
+        """For which AppProjects the generator at hand works, as far as no template has to say it."""
+        self.seen_projects: dict[str, str] = {}
+        """Which versions of AppProjects were looked at, "" for one that is not there."""
         self.asks: dict[Ask, Answer | None] = {}
         self.problems: list[Problem] = []
         self.empty: list[str] = []
         """Generators that look at the outside and found nothing there."""
+        self.passed_over: list[PassedOver] = []
         self.seen_clusters: list[Params] = []
 
     @property
@@ -80,6 +107,49 @@ class Scene:
                 self.problem(reason, f"{where}: {answer.error.message}")
         answer = self.asks[ask]
         return answer.value if answer else None
+
+    def signers(self, repo_url: str, where: str) -> tuple[SignaturePolicy, ...]:
+        """Whose signature a commit of the repository needs before the generator at `where` may read it.
+
+        Raises InvalidInput for a project that is not there, or wrong."""
+        try:
+            asked = [self._policy(name).of(repo_url) for name in self.projects]
+        except InvalidInput as error:
+            raise InvalidInput(f"{where}: {error.message}") from None
+        return tuple(dict.fromkeys(one for one in asked if one.is_required))
+
+    def login(self) -> str:
+        """For which AppProject a repository is read, so that its logins count. Raises as `signers` does.
+
+        "" where a template has to say it, and for a set of a namespace whose Applications may not use the project."""
+        if not self.projects:
+            return ""
+        name = self.projects[0]
+        return name if self.namespace == self.around.home or parse_project(self._project(name)).serves(self.namespace) else ""
+
+    def has_project(self, name: str) -> bool:
+        """Whether the installation has such an AppProject."""
+        found = self.around.project(name)
+        self.seen_projects[name] = version_of(found)
+        return found is not None
+
+    def _policy(self, name: str) -> SignaturePolicy:
+        found = self._project(name)
+        try:
+            spec = parse_project(found)
+            wrong, policy = "; ".join(key_problems(spec)), policy_of(found, spec)
+        except InvalidInput as error:
+            raise InvalidInput(f"AppProject {name}: {error.message}") from None
+        if wrong:
+            raise InvalidInput(f"AppProject {name}: {wrong}")
+        return policy
+
+    def _project(self, name: str) -> Obj:
+        found = self.around.project(name)
+        self.seen_projects[name] = version_of(found)
+        if found is None:
+            raise InvalidInput(f'error getting project {name}: appprojects.argoproj.io "{name}" not found')
+        return found
 
     def fill(self, template: Any, entries: Sequence[Params], where: str, patch: str = "") -> list[Any]:
         """The template for each entry; None for one that failed or is not known yet."""
@@ -100,6 +170,11 @@ class Scene:
             self.problem(RENDERING, f"{where}: {one.error} (for the parameters {_short(entry)})")
             return None
         return orjson.loads(one.body)
+
+
+def version_of(obj: Obj | None) -> str:
+    """By which two looks at an object are told apart; "" for none."""
+    return f"{uid_of(obj)} {resource_version_of(obj)}" if obj is not None else ""
 
 
 def bounded(count: int, where: str) -> None:

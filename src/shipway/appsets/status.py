@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from shipway.appsets.evaluation import Evaluation
 from shipway.appsets.plan import Plan
-from shipway.appsets.scene import FROM_PARAMS, RENDERING
+from shipway.appsets.scene import FROM_PARAMS, RENDERING, PassedOver
 from shipway.base.clock import Instant, rfc3339
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of
@@ -40,14 +40,19 @@ def failures_of(wanted: Evaluation, the_plan: Plan) -> list[Failure]:
 
 
 def conditions(
-    before: Sequence[Obj], failures: Sequence[Failure], the_plan: Plan, now: Instant, extra: Iterable[Obj] = ()
+    before: Sequence[Obj],
+    failures: Sequence[Failure],
+    the_plan: Plan,
+    now: Instant,
+    extra: Iterable[Obj] = (),
+    passed_over: Sequence[PassedOver] = (),
 ) -> list[Obj]:
     """All conditions; those that say the same as before keep their time."""
     error = _told(failures)
     generation = [one for one in failures if one.reason in (FROM_PARAMS, RENDERING, "ErrorOccurred")]
     made = [
         _condition("ErrorOccurred", bool(error), error.reason if error else UP_TO_DATE, error.message if error else _DONE),
-        _parameters(generation, error),
+        _parameters(generation, error, passed_over),
         _resources(error, the_plan),
         *extra,
     ]
@@ -65,10 +70,11 @@ _GENERATED = "Successfully generated parameters for all Applications"
 _DONE = "All applications have been generated successfully"
 
 
-def _parameters(generation: Sequence[Failure], error: Failure | None) -> Obj:
+def _parameters(generation: Sequence[Failure], error: Failure | None, passed_over: Sequence[PassedOver]) -> Obj:
     if generation and error is not None:
         return _condition("ParametersGenerated", False, "ErrorOccurred", error.message)
-    return _condition("ParametersGenerated", True, "ParametersGenerated", _GENERATED)
+    left_out = [f"{one.where}: passed over, {one.why}: {_some(one.names)}" for one in passed_over]
+    return _condition("ParametersGenerated", True, "ParametersGenerated", "; ".join([_GENERATED, *left_out]))
 
 
 def _resources(error: Failure | None, the_plan: Plan) -> Obj:

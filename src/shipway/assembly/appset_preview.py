@@ -16,17 +16,19 @@ from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
+from shipway.api.cmd_params import CMD_PARAMS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.names import GENERATED, TOMBSTONE
 from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
-from shipway.appsets.scene import Dialect, Scene
+from shipway.appsets.scene import Dialect, Scene, Surroundings
+from shipway.appsets.terms import terms_of, under
 from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.difference import ObjectChange
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.repositories import repositories_now
 from shipway.base.clock import Clock, SystemClock
-from shipway.base.errors import NotFound, ShipwayError, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.kube.client.client import Client
 from shipway.kube.objects.owners import is_controlled_by
 from shipway.kube.objects.resource import Obj, ref_of
@@ -49,7 +51,8 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
 
     Raises InvalidInput for a set that cannot be read."""
     clock = SystemClock()
-    spec = parse_set(appset)
+    around = await _around(client, namespace)
+    spec = under(parse_set(appset), around.terms)
     appset = await _as_if_there(client, appset)
     async with AsyncExitStack() as stack:
         repositories = await stack.enter_async_context(repositories_now(client, clock, namespace))
@@ -57,16 +60,26 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
         session = await stack.enter_async_context(aiohttp.ClientSession())
         forges = ForgeAccess(client, namespace, HttpFetch(session), InstallationTokens(clock))
         async with Factories.open(mirrors, repositories, clock, forges) as factories:
-            wanted = await _evaluated(appset, spec, await cluster_secrets(client, namespace), factories, clock)
+            wanted = await _evaluated(appset, spec, around, factories, clock)
     live = (await client.list(APPLICATIONS, namespace_of(appset))).items
     owned = {name_of(app): app for app in live if is_controlled_by(app, appset)}
     others = {name_of(app): app for app in live if name_of(app) in wanted.applications and name_of(app) not in owned}
-    problems = [one.message for one in wanted.problems]
+    problems = [one.message for one in (*wanted.problems, *wanted.doubts)]
     problems += [f"application {name!r} belongs to somebody else" for name, app in others.items() if is_anothers(app, appset)]
     if wanted.duplicates:
         return Preview((), tuple(problems))
     changes = list(_changes(appset, spec, wanted, Existing(owned, others)))
     return Preview(tuple(sorted(changes, key=lambda one: one.ref)), tuple(problems))
+
+
+async def _around(client: Client, namespace: str) -> Surroundings:
+    """What the installation says of its sets. Raises InvalidInput for terms that cannot be meant."""
+    projects = {name_of(one): one for one in (await client.list(APP_PROJECTS, namespace)).items}
+    said = (await client.list(CONFIG_MAPS, namespace, field_selector=f"metadata.name={CMD_PARAMS}")).items
+    terms = terms_of((said[0].get("data") or {}) if said else {})
+    if terms.problem:
+        raise InvalidInput(terms.problem)
+    return Surroundings(namespace, await cluster_secrets(client, namespace), projects.get, terms)
 
 
 async def _as_if_there(client: Client, appset: Obj) -> Obj:
@@ -79,12 +92,12 @@ async def _as_if_there(client: Client, appset: Obj) -> Obj:
 
 
 async def _evaluated(
-    appset: Obj, spec: ApplicationSetSpec, clusters: list[Obj], factories: Factories, clock: Clock
+    appset: Obj, spec: ApplicationSetSpec, around: Surroundings, factories: Factories, clock: Clock
 ) -> Evaluation:
     answers: dict[Ask, Answer] = {}
     dialect = Dialect(spec.go_template, spec.go_template_options or ())
     for _ in range(ROUNDS):
-        scene = Scene(dialect, clusters, answers.get, namespace_of(appset), name_of(appset))
+        scene = Scene(dialect, around, answers.get, namespace_of(appset), name_of(appset))
         wanted = evaluate(appset, spec, scene)
         if not wanted.is_pending:
             return wanted

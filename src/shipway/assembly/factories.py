@@ -1,6 +1,5 @@
 """Answers what the ApplicationSet engine asks: what repositories, forges and plugins hold, what templates give."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,24 +11,24 @@ from shipway.adapters.forges.branches import branches
 from shipway.adapters.forges.port import github_root
 from shipway.adapters.forges.pull_requests import pull_requests
 from shipway.adapters.git.github_app import InstallationTokens
-from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.templates.engine import TemplateEngine
 from shipway.api.forges import Branch, BranchesQuery, PullRequest, PullRequestsQuery
 from shipway.api.kinds import SECRETS
-from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.metrics import Fetch
-from shipway.api.repositories import Credentials, GitHubApp, github_app_of
-from shipway.api.sources import Head, HeadRequest, PathTree
+from shipway.api.repositories import SECRET_TYPE, TEMPLATE, Credentials, GitHubApp, github_app_of
 from shipway.api.templates import Filled
-from shipway.appsets.asks import BranchesAsk, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk, canonical
+from shipway.appsets.asks import BranchesAsk, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk
 from shipway.assembly.configured_generators import ConfiguredGenerators
+from shipway.assembly.listings import MAX_REMEMBERED, Listings
 from shipway.assembly.repositories import Repositories
 from shipway.base.clock import Clock
 from shipway.base.errors import Denied, InvalidInput
 from shipway.kube.client.client import Client
+from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
+from shipway.kube.objects.views import labels_of
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.server.webhook import PushEvent
@@ -38,21 +37,17 @@ from shipway.workers.pool import WorkerPool
 FILL_SECONDS = 20.0
 """For up to 500 entries of a set; what cannot end is ended by the wall clock."""
 FILL_MEMORY = 1 << 30
-MAX_LISTINGS = 1000
-
-
-class _Known(Struct, frozen=True):
-    """What was found, and the git ids of what was looked at for it."""
-
-    trees: tuple[PathTree, ...]
-    found: tuple[Listed, ...]
+TOKEN_SECRETS = ("scm-creds",)
+"""What Secrets are marked as that lend a token, where the installation asks for that."""
+APP_SECRETS = (TEMPLATE, *TOKEN_SECRETS)
+"""The same of those that hold a GitHub App; Argo CD takes them from Secrets for repositories."""
 
 
 class ForgeAccess(Struct, frozen=True):
     """How forges are reached: `client` reads the Secrets with their tokens, in `namespace` only; `apps` lends those of GitHub
     Apps.
 
-    Whoever writes a set says where the token goes, so sets of other namespaces are not lent any."""
+    Whoever writes a set says where the token goes: the terms of the installation say where it may (`ForgeTerms`)."""
 
     client: Client
     namespace: str
@@ -63,21 +58,38 @@ class ForgeAccess(Struct, frozen=True):
         """Where the forge's API is ("" for its usual place), and the token, "" where none is named.
 
         Raises Denied, NotFound or InvalidInput naming the Secret or its key, Unavailable when an App is lent none."""
-        if ask.namespace != self.namespace:
-            raise Denied(f"generators that ask a forge are for sets in {self.namespace} only", reason="ForgeNotAllowed")
         query = ask.query
         if query.app_secret:
-            return await self._lent(query, github_app_of(await self.client.get(SECRETS, ask.namespace, query.app_secret)))
+            return await self._lent(ask, github_app_of(await self._secret(ask, query.app_secret, APP_SECRETS)))
+        self._check(ask, query.api)
         if not query.secret:
             return query.api, ""
-        secret = secret_values(await self.client.get(SECRETS, ask.namespace, query.secret))
+        secret = secret_values(await self._secret(ask, query.secret, TOKEN_SECRETS))
         if query.key not in secret:
             raise InvalidInput(f"Secret {ask.namespace}/{query.secret} has no key {query.key}", reason="NoToken")
         return query.api, secret[query.key].strip()
 
-    async def _lent(self, query: PullRequestsQuery | BranchesQuery, app: GitHubApp) -> tuple[str, str]:
-        """What the set says of the API counts before what the Secret says, as in Argo CD."""
+    def _check(self, ask: PullRequestsAsk | BranchesAsk, api: str) -> None:
+        if refusal := ask.terms.refusal(api, ask.namespace, self.namespace):
+            raise Denied(refusal, reason="ForgeNotAllowed")
+
+    async def _secret(self, ask: PullRequestsAsk | BranchesAsk, name: str, types: Sequence[str]) -> Obj:
+        """One beside the set; where the terms are strict, only one that is marked as being for forges."""
+        secret = await self.client.get(SECRETS, ask.namespace, name)
+        if ask.terms.is_strict and labels_of(secret).get(SECRET_TYPE) not in types:
+            must = f'secret must have label "{SECRET_TYPE}"="{types[0]}"'
+            told = f"secret {ask.namespace}/{name} is not a valid SCM creds secret: {must}"
+            whose = f"scm provider: error fetching {ask.query.kind.capitalize()} token"
+            raise Denied(
+                f"{whose if isinstance(ask, BranchesAsk) else 'error fetching Secret token'}: {told}", reason="NoToken"
+            )
+        return secret
+
+    async def _lent(self, ask: PullRequestsAsk | BranchesAsk, app: GitHubApp) -> tuple[str, str]:
+        """What the set says of the API counts before what the Secret says, as in Argo CD; both have to be allowed."""
+        query = ask.query
         api = query.api or app.base_url
+        self._check(ask, api)
         there = replace(app, base_url=github_root(api.rstrip("/")) if api else "")
         owner = query.place.partition("/")[0]
         return api, await self.apps.token(Credentials(insecure=query.is_insecure), there, owner)
@@ -90,11 +102,8 @@ class Factories:
         self._forges = forges
         self._configured = ConfiguredGenerators(forges.client, forges.namespace, forges.fetch)
         self._of_forges: OrderedDict[PullRequestsAsk | BranchesAsk, None] = OrderedDict()
-        self._mirrors = mirrors
-        self._repositories = repositories
+        self.listings = Listings(mirrors, repositories)
         self.templates = templates
-        self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
-        self._asks: OrderedDict[HeadRequest, dict[ListingAsk, None]] = OrderedDict()
 
     @classmethod
     @asynccontextmanager
@@ -112,7 +121,7 @@ class Factories:
     def resolvers(self) -> dict[type[Ask], Resolver]:
         """What answers which question."""
         return {
-            ListingAsk: self.listing,
+            ListingAsk: self.listings.listing,
             PullRequestsAsk: self.pull_requests,
             BranchesAsk: self.branches,
             PluginAsk: self._configured.plugin,
@@ -134,49 +143,18 @@ class Factories:
         return await branches(self._forges.fetch, replace(ask.query, api=api), token)
 
     def told_by(self, event: PushEvent) -> list[Ask]:
-        """Which questions to forges a webhook may be news to: pull requests of its repository, branches of its organization."""
+        """Which questions a webhook may be news to, besides those that look at what was pushed.
+
+        To forges: about pull requests of its repository, or branches of its organization. To the repository: what failed."""
         kind = PullRequestsAsk if event.is_pull_request else BranchesAsk
-        return [ask for ask in self._of_forges if isinstance(ask, kind) and is_about(ask.query, event.repo_urls)]
+        of_forges = [ask for ask in self._of_forges if isinstance(ask, kind) and is_about(ask.query, event.repo_urls)]
+        return [*of_forges, *(() if event.is_pull_request else self.listings.failed_at(event.repo_urls))]
 
     def _remember(self, ask: PullRequestsAsk | BranchesAsk) -> None:
         self._of_forges[ask] = None
         self._of_forges.move_to_end(ask)
-        while len(self._of_forges) > MAX_LISTINGS:
+        while len(self._of_forges) > MAX_REMEMBERED:
             self._of_forges.popitem(last=False)
-
-    async def listing(self, ask: ListingAsk) -> Listing:
-        """What is there now; listed anew only when something in the folders that were looked at has changed."""
-        await self._repositories.synced()
-        request = ask.request
-        source = canonical([request.what, [[one.path, one.exclude] for one in request.patterns]])
-        wanted = HeadRequest(request.repo_url, request.revision, source)
-        self._asks.setdefault(wanted, {})[ask] = None
-        self._asks.move_to_end(wanted)
-        head = await self._mirrors.head(wanted)
-        known = self._listings.get(request)
-        if known is None or known.trees != head.trees:
-
-            async def attempt() -> _Known:
-                return await self._mirrors.supplied(lambda: self._listed(request, head, source))
-
-            known = await self._mirrors.mended(request.repo_url, attempt)
-        self._listings[request] = known
-        self._listings.move_to_end(request)
-        for remembered in (self._listings, self._asks):
-            while len(remembered) > MAX_LISTINGS:
-                remembered.popitem(last=False)
-        return Listing(head.commit, known.found)
-
-    def asks_of(self, news: Sequence[HeadRequest]) -> list[ListingAsk]:
-        """Which listings look at what has changed (see `Mirrors.on_news`)."""
-        return [ask for request in news for ask in self._asks.get(request, ())]
-
-    async def _listed(self, request: ListingRequest, head: Head, source: bytes) -> _Known:
-        snapshot = self._mirrors.snapshot(request.repo_url, head.trees)
-        found = await asyncio.to_thread(list_paths, snapshot, request)
-        self._mirrors.remember_reads(request.repo_url, source, snapshot.reads())
-        again = self._mirrors.last_known(HeadRequest(request.repo_url, head.commit, source))
-        return _Known(again.trees if again else head.trees, found)
 
 
 def is_about(query: PullRequestsQuery | BranchesQuery, repo_urls: Sequence[str]) -> bool:

@@ -125,7 +125,9 @@ class GitMeans(Struct, frozen=True):
         """Before the runtime runs: has it asked and told, and says what it knows without asking."""
         self.clusters.serve(runtime)
         self.lookout.serve(runtime)
-        self.sources.mirrors.on_news(lambda news: runtime.ask_again([*map(HeadAsk, news), *self.factories.asks_of(news)]))
+        self.sources.mirrors.on_news(
+            lambda news: runtime.ask_again([*map(HeadAsk, news), *self.factories.listings.asks_of(news)])
+        )
         runtime.before_renewal(self.sources.wished)
         runtime.know_by(self.sources.at_hand)
         runtime.poll_by(lambda ask, now: _poll(ask, now, self.repositories))

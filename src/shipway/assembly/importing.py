@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.api.application import parse_project
+from shipway.api.cmd_params import CMD_PARAMS
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
 from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.engines import EngineProcess, engine_process
@@ -16,7 +17,7 @@ from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.gitops.application.shadow import Shadow
-from shipway.gitops.argocd_settings import unread
+from shipway.gitops.argocd_settings import unread, unread_flags
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -38,6 +39,7 @@ class Installation(Struct, frozen=True):
     refused_projects: tuple[tuple[str, str], ...]
     """Projects that cannot be read here, and why."""
     unread: tuple[str, ...]
+    """Keys of `argocd-cm` and `argocd-cmd-params-cm` that would act there and do not here."""
     projects: int
     sets: int
     clusters: int
@@ -66,7 +68,7 @@ async def look_at_installation(
         tuple(one for one in shadows if one.is_settled),
         tuple(sorted(str(key_of(app)) for app in apps if str(key_of(app)) not in known)),
         tuple(_refused(projects)),
-        unread(await _settings(client, namespace)),
+        unread(await _said(client, namespace, CONFIG_MAP)) + unread_flags(await _said(client, namespace, CMD_PARAMS)),
         len(projects),
         len((await client.list(APPLICATION_SETS, namespace)).items),
         len(await cluster_secrets(client, namespace)),
@@ -107,8 +109,8 @@ def _refused(projects: list[Obj]) -> list[tuple[str, str]]:
     return found
 
 
-async def _settings(client: Client, namespace: str) -> dict[str, str]:
+async def _said(client: Client, namespace: str, config_map: str) -> dict[str, str]:
     try:
-        return (await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)).get("data") or {}
+        return (await client.get(CONFIG_MAPS, namespace, config_map)).get("data") or {}
     except NotFound:
         return {}

@@ -17,9 +17,9 @@ import structlog
 from msgspec.structs import replace
 
 from shipway.adapters.git.urls import normalize, redact
+from shipway.api.cmd_params import CMD_PARAMS, flag
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
 from shipway.api.repositories import (
-    FALSE,
     REPOSITORY,
     SECRET_TYPE,
     TEMPLATE,
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 SELECTOR = f"{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE},{WRITE_REPOSITORY},{WRITE_TEMPLATE})"
 KNOWN_HOSTS, CERTIFICATES, SETTINGS = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-cm"
 GPG_KEYS = "argocd-gpg-keys-cm"
-PARAMETERS, SUBMODULES = "argocd-cmd-params-cm", "reposerver.enable.git.submodule"
+SUBMODULES = "reposerver.enable.git.submodule"
 PATIENCE = 20.0
 """Seconds to wait for the Secrets before a repository is called unreachable for the lack of them."""
 
@@ -113,7 +113,7 @@ class Repositories:
         self._secrets.on_event(self._secret_changed)
         self._maps = {
             name: Informer(client, CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={name}", clock=clock)
-            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, PARAMETERS, GPG_KEYS)
+            for name in (KNOWN_HOSTS, CERTIFICATES, SETTINGS, CMD_PARAMS, GPG_KEYS)
         }
         for informer in self._maps.values():
             informer.on_event(self._map_changed)
@@ -178,7 +178,7 @@ class Repositories:
     @property
     def has_submodules(self) -> bool:
         """Whether submodules are fetched (Argo CD's switch; on unless it says false)."""
-        return (self._data(PARAMETERS) or {}).get(SUBMODULES, "true") not in FALSE
+        return flag(self._data(CMD_PARAMS) or {}, SUBMODULES, default=True)
 
     @property
     def _informers(self) -> Sequence[Informer]:
@@ -208,7 +208,7 @@ class Repositories:
         obj = new or old or {}
         if namespace_of(obj) != self._namespace:
             return
-        if name_of(obj) == PARAMETERS:
+        if name_of(obj) == CMD_PARAMS:
             return
         if name_of(obj) == GPG_KEYS:
             self._tell(lambda _: True)

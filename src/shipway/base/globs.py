@@ -62,10 +62,10 @@ def segment_glob(part: str) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=1024)
-def glob_problem(pattern: str) -> str:
-    """Why a pattern is none for `compile_glob`; "" when it is one."""
+def glob_problem(pattern: str, compiled: Callable[[str], Any] = compile_glob) -> str:
+    """Why a pattern is none for `compiled` (`compile_glob`, `glob_or_regex`); "" when it is one."""
     try:
-        compile_glob(pattern)
+        compiled(pattern)
     except InvalidInput as error:
         return error.message
     return ""

@@ -81,7 +81,7 @@ def _report(found: Installation) -> list[str]:
         lines += ["", "What differs:", *details]
     lines += [f"AppProject {name} is refused here: {why}" for name, why in found.refused_projects]
     if found.unread:
-        lines += ["", f"Settings in argocd-cm that do not act here: {', '.join(found.unread)}"]
+        lines += ["", f"Settings in argocd-cm and argocd-cmd-params-cm that do not act here: {', '.join(found.unread)}"]
     return [*lines, "", _sentence(found)]
 
 

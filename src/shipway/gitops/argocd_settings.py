@@ -7,6 +7,8 @@ here), and those that change what an Argo CD deploys or reports and that are not
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from shipway.api.repositories import FALSE
+
 READ = (
     "timeout.reconciliation",
     "timeout.reconciliation.jitter",
@@ -67,6 +69,23 @@ HARMLESS = (
     "timeout.hard.reconciliation",
 )
 """What saves Argo CD work that is not done here, or is only shown."""
+
+FLAGS = (
+    "application.namespaces",
+    "applicationsetcontroller.dryrun",
+    "applicationsetcontroller.enable.git.submodule",
+    "applicationsetcontroller.scm.root.ca.path",
+    "controller.sync.timeout.seconds",
+    "reposerver.allow.oob.symlinks",
+    "reposerver.max.combined.directory.manifests.size",
+    "reposerver.plugin.*",
+)
+"""Those of `argocd-cmd-params-cm` that concern deployments and do not act here; most there are about its processes."""
+
+
+def unread_flags(flags: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of `argocd-cmd-params-cm` that are set, say something about deployments and do not act here, sorted."""
+    return tuple(sorted(key for key, value in flags.items() if value not in FALSE and _is_any(FLAGS, key)))
 
 
 def unread(settings: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 
 from shipway.api.application import (
+    DEFAULT_PROJECT,
     ApplicationSpec,
     Destination,
     InheritingProject,
@@ -15,17 +16,17 @@ from shipway.api.application import (
     ProjectKind,
     ProjectSpec,
 )
+from shipway.api.signatures import key_problems
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
 from shipway.gitops.impersonation import account_problems
 from shipway.gitops.project_roles import role_problems
-from shipway.gitops.signatures import key_problems
 from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
 from shipway.kube.runtime.controller import ObjectKey
 
-DEFAULT = "default"
+DEFAULT = DEFAULT_PROJECT
 
 
 def default_project(namespace: str) -> Obj:
@@ -93,7 +94,7 @@ def namespace_refusal(project: ProjectSpec | None, project_name: str, app: Objec
     """Why an application outside the control-plane namespace may not use the project; "" when it may."""
     if app.namespace == control_namespace:
         return ""
-    if project is not None and any(glob_or_regex(one)(app.namespace) for one in project.source_namespaces or ()):
+    if project is not None and project.serves(app.namespace):
         return ""
     return f"application '{app.name}' in namespace '{app.namespace}' is not allowed to use project '{project_name}'"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.templates.engine import TemplateEngine
@@ -75,45 +76,81 @@ def paths(listing: Listing) -> list[str]:
     ],
 )
 async def test_folders(factories: Factories, shop: tuple[WorkingCopy, str], patterns: list[str], found: list[str]) -> None:
-    assert paths(await factories.listing(ask(shop[1], "folders", *patterns))) == found
+    assert paths(await factories.listings.listing(ask(shop[1], "folders", *patterns))) == found
 
 
 async def test_files_are_read_and_those_that_cannot_be_are_named(factories: Factories, shop: tuple[WorkingCopy, str]) -> None:
-    listing = await factories.listing(ask(shop[1], "files", "teams/**/config.*", "!teams/text/*"))
+    listing = await factories.listings.listing(ask(shop[1], "files", "teams/**/config.*", "!teams/text/*"))
     by_path = {one.path: one for one in listing.found}
     assert list(by_path) == ["teams/bad/config.yaml", "teams/blue/config.yaml", "teams/red/config.json"]
     assert orjson.loads(by_path["teams/red/config.json"].documents) == [{"team": "red", "size": 3}]
     assert orjson.loads(by_path["teams/blue/config.yaml"].documents) == [{"team": "blue"}, {"team": "green"}]
     assert by_path["teams/bad/config.yaml"].error
-    (text,) = (await factories.listing(ask(shop[1], "files", "teams/text"))).found
+    (text,) = (await factories.listings.listing(ask(shop[1], "files", "teams/text"))).found
     assert text.error == "it holds neither an object nor a list of objects"
 
 
 async def test_a_star_goes_over_slashes_for_files(factories: Factories, shop: tuple[WorkingCopy, str]) -> None:
-    assert paths(await factories.listing(ask(shop[1], "files", "apps/*.yaml"))) == [
+    assert paths(await factories.listings.listing(ask(shop[1], "files", "apps/*.yaml"))) == [
         "apps/.hidden/c.yaml",
         "apps/api/deep/b.yaml",
         "apps/web/a.yaml",
     ]
 
 
+@pytest.mark.compat("argocd:appset.git.hidden")
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["apps/*"], ["apps/.hidden", "apps/api", "apps/web"]),
+        (["apps/.h*"], ["apps/.hidden"]),
+        (["apps/.hidden"], ["apps/.hidden"]),
+    ],
+)
+async def test_hidden_folders_count_where_that_is_asked_for(
+    factories: Factories, shop: tuple[WorkingCopy, str], patterns: list[str], found: list[str]
+) -> None:
+    question = ask(shop[1], "folders", *patterns)
+    everything = replace(question, request=replace(question.request, with_hidden=True))
+    assert paths(await factories.listings.listing(everything)) == found
+
+
+@pytest.mark.compat("argocd:appset.git.globbing")
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["apps/*.yaml"], []),
+        (["apps/*/*.yaml"], ["apps/.hidden/c.yaml", "apps/web/a.yaml"]),
+        (["apps/**/*.yaml"], ["apps/.hidden/c.yaml", "apps/api/deep/b.yaml", "apps/web/a.yaml"]),
+        (["apps/**", "!apps/*/*.yaml"], ["apps/api/deep/b.yaml", "apps/readme.md"]),
+        (["apps/web/a.yaml"], ["apps/web/a.yaml"]),
+    ],
+)
+async def test_with_the_new_globbing_only_two_stars_do(
+    factories: Factories, shop: tuple[WorkingCopy, str], patterns: list[str], found: list[str]
+) -> None:
+    question = ask(shop[1], "files", *patterns)
+    stopping = replace(question, request=replace(question.request, stars_stop=True))
+    assert paths(await factories.listings.listing(stopping)) == found
+
+
 async def test_a_push_elsewhere_is_no_news_and_costs_no_listing(factories: Factories, shop: tuple[WorkingCopy, str]) -> None:
     copy, url = shop
     question = ask(url, "folders", "apps/*")
-    first = await factories.listing(question)
+    first = await factories.listings.listing(question)
     copy.commit({"teams/new/config.json": "{}"})
     copy.push()
-    second = await factories.listing(question)
+    second = await factories.listings.listing(question)
     assert second.commit != first.commit
     assert second.found is first.found, "it was listed again"
     copy.commit({"apps/new/a.yaml": "a: 1"})
     copy.push()
-    assert paths(await factories.listing(question)) == ["apps/api", "apps/new", "apps/web"]
+    assert paths(await factories.listings.listing(question)) == ["apps/api", "apps/new", "apps/web"]
 
 
 async def test_a_path_out_of_the_repository_is_refused(factories: Factories, shop: tuple[WorkingCopy, str]) -> None:
     with pytest.raises(InvalidInput):
-        await factories.listing(ask(shop[1], "files", "../../etc/*"))
+        await factories.listings.listing(ask(shop[1], "files", "../../etc/*"))
 
 
 async def test_an_entry_that_kills_its_worker_costs_only_itself(factories: Factories) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipway.api.crds import load_crds
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, NAMESPACES, SECRETS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.engines import EngineProcess, engine_process
 from shipway.assembly.installation import make_applied_key
 from shipway.assembly.settings import RunSettings
@@ -37,6 +37,7 @@ async def session() -> AsyncGenerator[Session, None]:
     while APPLICATION_SETS not in await client.discover():
         await CLOCK.sleep(0.02)
     await client.create(NAMESPACES, {"metadata": {"name": "argocd"}})
+    await client.create(APP_PROJECTS, project("default"))
     yield Session(client, CLOCK)
     await server.close()
 
@@ -57,6 +58,12 @@ def fleet(url: str, pattern: str = "apps/*", **spec: object) -> Obj:
         "metadata": {"name": "fleet", "namespace": "argocd"},
         "spec": {"goTemplate": True, "generators": [git], "template": template, **spec},
     }
+
+
+def project(name: str, **spec: object) -> Obj:
+    allowed = {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}
+    meta = {"name": name, "namespace": "argocd"}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": {**allowed, **spec}}
 
 
 async def until_named(session: Session, *names: str) -> list[Obj]:
@@ -111,6 +118,32 @@ async def test_what_is_wrong_is_told_and_is_an_error(
 ) -> None:
     assert await show_preview(session, [fleet(f"file://{tmp_path}/nowhere.git")], "table", tmp_path / "preview") == 2
     assert "error: spec.generators[0].git: repository" in capsys.readouterr().err
+
+
+@pytest.mark.compat("argocd:appset.git.signatureKeys", "argocd:appset.policy")
+async def test_a_preview_shows_what_the_installation_permits(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, url = seed(tmp_path, "fleet", {"apps/web/a.yaml": "a: 1"})
+    await session.client.create(APP_PROJECTS, project("team", signatureKeys=[{"keyID": "4AEE18F83AFDEB23"}]))
+    appset = fleet(url)
+    appset["spec"]["template"]["spec"]["project"] = "team"
+    assert await show_preview(session, [appset], "table", tmp_path / "preview") == 2
+    told = "error: spec.generators[0].git: Target revision main in Git is not signed, but a signature is required"
+    assert told in capsys.readouterr().err
+
+    meta = {"name": "argocd-cmd-params-cm", "namespace": "argocd"}
+    flags = {"applicationsetcontroller.policy": "create-only"}
+    await session.client.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": flags})
+    await session.client.create(APPLICATION_SETS, fleet(url, "apps/none"))
+    made = await session.client.get(APPLICATION_SETS, "argocd", "fleet")
+    owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": "fleet", "uid": made["metadata"]["uid"]}
+    there = {"name": "old", "namespace": "argocd", "ownerReferences": [{**owner, "controller": True}]}
+    spec = {**appset["spec"]["template"]["spec"], "source": {"repoURL": url, "path": "apps/old"}}
+    old = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": there, "spec": spec}
+    await session.client.create(APPLICATIONS, old)
+    assert await show_preview(session, [fleet(url)], "name", tmp_path / "preview") == 1
+    assert capsys.readouterr().out.split() == ["application.argoproj.io/web"], "nothing is deleted"
 
 
 def environments(forge: str, repository: str) -> Obj:

@@ -62,6 +62,9 @@ async def cache(shop: Shop, tmp_path: Path) -> Path:
     settings = {"url": "https://argocd.test", "kustomize.pathologies": "many"}
     meta = {"name": "argocd-cm", "namespace": "argocd"}
     await shop.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": settings})
+    flags = {"application.namespaces": "team-*", "applicationsetcontroller.policy": "sync", "controller.log.level": "debug"}
+    meta = {"name": "argocd-cmd-params-cm", "namespace": "argocd"}
+    await shop.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": flags})
     for name in ("pay", "web"):
         copy, url = seed(tmp_path, name, {"settings.yaml": manifest("green")})
         app = application(name)
@@ -103,7 +106,7 @@ async def test_all_is_compared_and_nothing_is_written(shop: Shop, cache: Path, c
         "argocd/web: sync: the status says Synced, Shipway OutOfSync",
         "argocd/web: ConfigMap web/settings: the status says Synced, Shipway OutOfSync",
         "",
-        "Settings in argocd-cm that do not act here: kustomize.pathologies",
+        "Settings in argocd-cm and argocd-cmd-params-cm that do not act here: kustomize.pathologies, application.namespaces",
         "",
         "Seen alike: 1 of 2. To take one over: shipway app takeover pay",
     ]
@@ -118,7 +121,7 @@ async def test_programs_read_the_same(shop: Shop, cache: Path, capsys: pytest.Ca
         ("argocd/pay", "agrees"),
         ("argocd/web", "differs"),
     ]
-    assert found["unreadSettings"] == ["kustomize.pathologies"]
+    assert found["unreadSettings"] == ["kustomize.pathologies", "application.namespaces"]
 
 
 async def test_a_repository_that_does_not_answer_is_said(shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """What unit tests of the ApplicationSet engine have in common: sets, and evaluations whose questions are answered at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -13,10 +13,12 @@ from shipway.api.listings import Listed, Listing
 from shipway.appsets.asks import BranchesAsk, Decisions, DecisionsAsk, FillAsk, ListingAsk, PluginAsk, PullRequestsAsk
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.generators.expand import expand
-from shipway.appsets.scene import Dialect, Params, Scene
+from shipway.appsets.scene import Dialect, Params, Scene, Surroundings
+from shipway.appsets.terms import Terms
 from shipway.base.clock import Instant
 from shipway.base.errors import ShipwayError
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import name_of
 from shipway.kube.runtime.decision import Answer, Ask
 
 TEMPLATE = {
@@ -69,8 +71,17 @@ class Answers:
         return Answer(tuple(filled_by(worker.render(job_of(ask.template, ask.entries)))), at=self.at)
 
 
+def project(name: str, annotations: dict[str, str] | None = None, **spec: Any) -> Obj:
+    meta = {"name": name, "namespace": "argocd", "uid": f"u-{name}", "resourceVersion": "1", "annotations": annotations or {}}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": meta, "spec": spec}
+
+
+def surroundings(*clusters: Obj, projects: Sequence[Obj] = (project("default"),), terms: Terms = Terms()) -> Surroundings:  # noqa: B008
+    return Surroundings("argocd", clusters, {name_of(one): one for one in projects}.get, terms)
+
+
 def scene(answers: Answers | None = None, *clusters: Obj, go: bool = True) -> Scene:
-    return Scene(Dialect(go), clusters, answers or Answers(), "argocd", "fleet")
+    return Scene(Dialect(go), surroundings(*clusters), answers or Answers(), "argocd", "fleet")
 
 
 def entries(generator: Obj, answers: Answers | None = None, *clusters: Obj, go: bool = True) -> list[Params]:

@@ -1,14 +1,16 @@
 """Where the tokens of forges come from, and who is lent none."""
 
 import random
+from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from shipway.adapters.git.github_app import InstallationTokens
-from shipway.api.forges import BranchesQuery, PullRequestsQuery
+from shipway.api.forges import BranchesQuery, ForgeTerms, PullRequestsQuery
 from shipway.api.kinds import NAMESPACES, SECRETS
 from shipway.api.metrics import HttpAnswer, HttpCall
-from shipway.appsets.asks import PullRequestsAsk
+from shipway.appsets.asks import BranchesAsk, PullRequestsAsk
 from shipway.assembly.factories import ForgeAccess, is_about
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Denied, InvalidInput, NotFound
@@ -25,22 +27,72 @@ def ask(secret: str = "forge", key: str = "token", namespace: str = "argocd") ->
     return PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", secret=secret, key=key), namespace)
 
 
-async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_other_namespace() -> None:
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """A cluster with the namespaces argocd and team-a."""
     server = await ApiServer.open(path=None, clock=SystemClock(), ids=RandomIds(random.Random(1)))
-    client = Client(server, manager="test")
+    made = Client(server, manager="test")
     for name in ("argocd", "team-a"):
-        await client.create(NAMESPACES, {"metadata": {"name": name}})
-        await client.create(SECRETS, {"metadata": {"namespace": name, "name": "forge"}, "stringData": {"token": "s3cret\n"}})
-    access = ForgeAccess(client, "argocd", nobody, InstallationTokens(SystemClock()))
-    assert await access.login(ask()) == ("", "s3cret")
-    assert await access.login(ask("")) == ("", "")
-    with pytest.raises(Denied, match="for sets in argocd only"):
-        await access.login(ask(namespace="team-a"))
-    with pytest.raises(InvalidInput, match="Secret argocd/forge has no key other"):
-        await access.login(ask(key="other"))
-    with pytest.raises(NotFound):
-        await access.login(ask("missing"))
+        await made.create(NAMESPACES, {"metadata": {"name": name}})
+    yield made
     await server.close()
+
+
+async def keep(client: Client, name: str, namespace: str = "argocd", kind: str = "", **values: str) -> None:
+    """A Secret, of a kind as Argo CD labels them."""
+    labels = {"argocd.argoproj.io/secret-type": kind} if kind else {}
+    await client.create(SECRETS, {"metadata": {"namespace": namespace, "name": name, "labels": labels}, "stringData": values})
+
+
+def access(client: Client) -> ForgeAccess:
+    return ForgeAccess(client, "argocd", nobody, InstallationTokens(SystemClock()))
+
+
+async def test_a_token_is_read_from_the_secret_beside_the_set_and_lent_to_no_other_namespace(client: Client) -> None:
+    for namespace in ("argocd", "team-a"):
+        await keep(client, "forge", namespace, token=f"of {namespace}\n")
+    login = access(client).login
+    assert await login(ask()) == ("", "of argocd")
+    assert await login(ask("")) == ("", "")
+    with pytest.raises(Denied, match="for sets in argocd only"):
+        await login(ask(namespace="team-a"))
+    allowed = ForgeTerms(allowed=("https://git.acme.test",))
+    assert await login(replace(ask(namespace="team-a"), terms=allowed)) == ("", "of team-a")
+    with pytest.raises(InvalidInput, match="Secret argocd/forge has no key other"):
+        await login(ask(key="other"))
+    with pytest.raises(NotFound):
+        await login(ask("missing"))
+
+
+@pytest.mark.compat("argocd:appset.tokenref.strict")
+async def test_where_the_terms_are_strict_only_a_secret_that_is_marked_for_it_lends_its_token(client: Client) -> None:
+    for name, kind in (("forge", "scm-creds"), ("argocd-secret", ""), ("repo", "repository")):
+        await keep(client, name, kind=kind, token="s3cret")
+    login, strict = access(client).login, ForgeTerms(is_strict=True)
+    assert await login(replace(ask(), terms=strict)) == ("", "s3cret")
+    for name in ("argocd-secret", "repo"):
+        must = "secret must have label .argocd.argoproj.io/secret-type.="
+        told = f"secret argocd/{name} is not a valid SCM creds secret: {must}.scm-creds."
+        with pytest.raises(Denied, match=f"^error fetching Secret token: {told}"):
+            await login(replace(ask(name), terms=strict))
+        branches = BranchesAsk(BranchesQuery("github", "acme", secret=name, key="token"), "argocd", terms=strict)
+        with pytest.raises(Denied, match=f"^scm provider: error fetching Github token: {told}"):
+            await login(branches)
+        app = PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", app_secret=name), "argocd", terms=strict)
+        with pytest.raises(Denied, match=f"{must}.repo-creds."):
+            await login(app)
+    assert await login(ask("argocd-secret")) == ("", "s3cret")
+
+
+@pytest.mark.compat("argocd:appset.allowed.scm.providers")
+async def test_an_app_is_lent_no_token_by_a_server_that_is_not_allowed(client: Client) -> None:
+    """Its Secret says where its API is when the set does not."""
+    app = {"githubAppID": "1", "githubAppPrivateKey": "key", "githubAppEnterpriseBaseUrl": "https://evil.test"}
+    await keep(client, "app", **app)
+    terms = ForgeTerms(allowed=("https://git.acme.test",))
+    question = PullRequestsAsk(PullRequestsQuery("github", "acme", "shop", app_secret="app"), "argocd", terms=terms)
+    with pytest.raises(Denied, match=r"scm provider .https://evil\.test. not allowed"):
+        await access(client).login(question)
 
 
 @pytest.mark.parametrize(

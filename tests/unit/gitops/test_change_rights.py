@@ -8,11 +8,11 @@ import pytest
 
 from shipway.api.application import Destination, parse_project
 from shipway.api.commits import Committed
+from shipway.api.signatures import policy_of
 from shipway.base.errors import InvalidInput
 from shipway.gitops.annotations import CHANGE_RIGHTS
 from shipway.gitops.change_rights import REMEDY, ChangeRights, refusals_of_changes, rights_of
 from shipway.gitops.project import problems
-from shipway.gitops.signatures import policy_of
 from shipway.kube.objects import yaml
 
 OWNERS = "* @dev\n/prod/ @acme/platform own@x\n/free/\n"

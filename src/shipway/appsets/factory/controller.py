@@ -1,9 +1,11 @@
-"""Which kinds wake a set: itself, the Applications that it made (a moment later), and the Secrets of clusters."""
+"""Which kinds wake a set: itself, the Applications that it made (a moment later), and what the installation says of all: the
+Secrets of clusters, AppProjects, and the flags of the controller."""
 
 from collections.abc import Iterable
 
 from shipway.api.clusters import CLUSTER_SELECTOR
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.api.cmd_params import CMD_PARAMS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.appsets.factory import decide
 from shipway.appsets.factory.observe import BY_SET, Observed, Observer, sets_of
 from shipway.appsets.settings import AppSetSettings
@@ -32,6 +34,8 @@ class ApplicationSetController:
             Watch(APPLICATION_SETS, self._own_key, {EVERY: lambda _: ("",), BY_UID: _uid}),
             Watch(APPLICATIONS, _owning_set, {BY_SET: sets_of}, after=COLLECTED_FOR),
             Watch(SECRETS, _all_sets, label_selector=CLUSTER_SELECTOR, namespace=settings.namespace),
+            Watch(APP_PROJECTS, _all_sets, namespace=settings.namespace),
+            Watch(CONFIG_MAPS, _all_sets, namespace=settings.namespace, field_selector=f"metadata.name={CMD_PARAMS}"),
         )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
@@ -49,7 +53,7 @@ class ApplicationSetController:
 
 
 def _all_sets(_: Obj) -> Iterable[Indexed]:
-    """A cluster may concern every set; those that look at none of it find their old picture still right."""
+    """It may concern every set; those that look at none of it find their old picture still right."""
     return (Indexed(APPLICATION_SETS, EVERY, ""),)
 
 

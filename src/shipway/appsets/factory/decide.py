@@ -111,11 +111,12 @@ def _change(
     """Conditions and rows; and, once everything is carried out, what it was (nothing, of an incomplete picture)."""
     appset, status, the_plan, turn = observed.appset, observed.status, draft.plan, draft.turn
     refused = [Failure("UpdateApplicationError", f"ignoreApplicationDifferences: {one}") for one in observed.refused]
-    told = [*failures_of(wanted, the_plan), *refused, *failures]
+    doubted = [Failure(one.reason, one.message) for one in wanted.doubts]
+    told = [*failures_of(wanted, the_plan), *refused, *failures, *doubted]
     rolling = [turn.condition] if turn.statuses else []
     listed = rows(observed.existing.owned.values())
     new: Obj = {
-        "conditions": conditions(status.get("conditions") or [], told, the_plan, now, rolling),
+        "conditions": conditions(status.get("conditions") or [], told, the_plan, now, rolling, wanted.passed_over),
         "resources": listed or None,
         "resourcesCount": len(observed.existing.owned) or None,
         "applicationStatus": list(turn.statuses) or None,

@@ -1,7 +1,7 @@
 """A frozen snapshot of everything one set's pass needs, from memory only: the set, what it wants, what is there.
 
-What a set wants is worked out once for each picture of the world and remembered until the set, a cluster Secret or an answer
-changes; the memory may be dropped at any moment.
+What a set wants is worked out once for each picture of the world and remembered until the set, a cluster Secret, an AppProject
+that it names, the terms of the installation or an answer changes; the memory may be dropped at any moment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, SECRETS
+from shipway.api.cmd_params import CMD_PARAMS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.appsets.asks import PathsAsk, canonical
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.plan import Existing, Paths
-from shipway.appsets.scene import Dialect, Scene
+from shipway.appsets.scene import Dialect, Scene, Surroundings, version_of
 from shipway.appsets.settings import AppSetSettings
+from shipway.appsets.terms import Terms, terms_of, under
 from shipway.base.errors import InvalidInput
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
@@ -25,11 +27,10 @@ from shipway.kube.objects.views import (
     is_deleting,
     labels_of,
     name_of,
-    resource_version_of,
     spec_of,
     uid_of,
 )
-from shipway.kube.runtime.controller import ObjectKey, World
+from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Answer, Ask
 
 BY_SET = "applicationset"
@@ -53,12 +54,20 @@ class Observed(Struct, frozen=True):
         return self.appset.get("status") or {}
 
 
-class _Known(Struct, frozen=True):
-    """An evaluation, and the picture of the world that it is right for."""
+class Picture(Struct, frozen=True):
+    """Of the world, as far as every set depends on it: the set itself, versions of the Secrets of clusters, and the terms."""
 
     uid: str
     generation: int
     clusters: tuple[str, ...]
+    terms: Terms
+
+
+class _Known(Struct, frozen=True):
+    """An evaluation, and what it is right for: a picture of the world, and versions of AppProjects."""
+
+    picture: Picture
+    projects: Mapping[str, str]
     spec: ApplicationSetSpec
     wanted: Evaluation
 
@@ -73,15 +82,16 @@ class Observer:
         """How often a set was worked out anew, for tests."""
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
-        appset = world.get(APPLICATION_SETS, key.namespace, key.name) if self._settings.serves(key.namespace) else None
+        terms = self._terms(world)
+        appset = world.get(APPLICATION_SETS, key.namespace, key.name) if self._serves(key.namespace, terms) else None
         if appset is None:
             self._known.pop(key, None)
             return None
         owned = {name_of(app): app for app in world.indexed(APPLICATIONS, BY_SET, uid_of(appset))}
         if is_deleting(appset):
-            return Observed(key, appset, _lenient(appset), "", None, Existing(owned, {}))
+            return Observed(key, appset, _lenient(appset, terms), "", None, Existing(owned, {}))
         try:
-            spec, wanted = self._evaluated(key, appset, world)
+            spec, wanted = self._evaluated(appset, terms, world)
         except InvalidInput as error:
             return Observed(key, appset, None, error.message, None, Existing(owned, {}))
         missing = (name for name in wanted.applications if name not in owned)
@@ -94,20 +104,39 @@ class Observer:
         )
         return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), asks, tuple(errors))
 
-    def _evaluated(self, key: ObjectKey, appset: Obj, world: World) -> tuple[ApplicationSetSpec, Evaluation]:
-        clusters = sorted(world.list(SECRETS, self._settings.namespace), key=name_of)
-        versions = tuple(f"{uid_of(one)} {resource_version_of(one)}" for one in clusters)
+    def _terms(self, world: World) -> Terms:
+        said = world.get(CONFIG_MAPS, self._settings.namespace, CMD_PARAMS)
+        return terms_of((said or {}).get("data") or {})
+
+    def _serves(self, namespace: str, terms: Terms) -> bool:
+        return self._settings.serves(namespace) and (namespace == self._settings.namespace or terms.serves(namespace))
+
+    def _evaluated(self, appset: Obj, terms: Terms, world: World) -> tuple[ApplicationSetSpec, Evaluation]:
+        key, home = key_of(appset), self._settings.namespace
+        clusters = sorted(world.list(SECRETS, home), key=name_of)
+
+        def project(name: str) -> Obj | None:
+            return world.get(APP_PROJECTS, home, name)
+
+        picture = Picture(uid_of(appset), generation_of(appset), tuple(map(version_of, clusters)), terms)
         known = self._known.get(key)
-        if known and (known.uid, known.generation, known.clusters) == (uid_of(appset), generation_of(appset), versions):
+        if (
+            known
+            and known.picture == picture
+            and all(version_of(project(name)) == version for name, version in known.projects.items())
+        ):
             answers = {ask: world.answer(ask) for ask in known.wanted.asks}
             if _same_answers(known.wanted.asks, answers):
                 return known.spec, replace(known.wanted, asks=answers)
         self.evaluations += 1
-        spec = parse_set(appset)
+        if terms.problem:
+            raise InvalidInput(terms.problem)
+        spec = under(parse_set(appset), terms)
         dialect = Dialect(spec.go_template, spec.go_template_options or ())
-        scene = Scene(dialect, clusters, world.answer, key.namespace, key.name)
+        around = Surroundings(home, clusters, project, terms)
+        scene = Scene(dialect, around, world.answer, key.namespace, key.name)
         wanted = evaluate(appset, spec, scene)
-        self._known[key] = _Known(uid_of(appset), generation_of(appset), versions, spec, wanted)
+        self._known[key] = _Known(picture, scene.seen_projects, spec, wanted)
         return spec, wanted
 
 
@@ -139,9 +168,9 @@ def _said(answer: Answer | None) -> object:
     return getattr(answer.value, "identity", answer.value), str(answer.error or "")
 
 
-def _lenient(appset: Obj) -> ApplicationSetSpec | None:
+def _lenient(appset: Obj, terms: Terms) -> ApplicationSetSpec | None:
     try:
-        return parse_set(appset)
+        return under(parse_set(appset), terms)
     except InvalidInput:
         return None
 

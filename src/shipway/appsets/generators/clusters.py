@@ -19,7 +19,7 @@ from shipway.kube.objects.views import annotations_of, labels_of, name_of
 def entries_of_clusters(block: ClusterGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
     """One entry a cluster; `given` are the parameters around this generator, which its values may use too."""
     selector = label_selector_of(block.selector) if block.selector is not None else EVERYTHING
-    found = selected_clusters(scene.clusters, selector)
+    found = selected_clusters(scene.around.clusters, selector)
     scene.seen_clusters += found
     if not found:
         scene.empty.append(where)

@@ -1,6 +1,7 @@
 """The git generator: one entry a folder, or one a file (one for each element of a list in it).
 
-The mirrors answer, and answer anew only when what the patterns pick has changed: a push elsewhere is no news.
+The mirrors answer, and answer anew only when what the patterns pick has changed: a push elsewhere is no news. Where an
+AppProject asks who signed what is synced, nothing is read of a commit that none of them has signed.
 """
 
 from typing import Any
@@ -17,13 +18,24 @@ from shipway.base.errors import InvalidInput
 
 
 def entries_of_git(block: GitGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
-    """What the repository holds; nothing while that is not known. Raises InvalidInput for a block that asks nothing."""
+    """What the repository holds; nothing while that is not known. Raises InvalidInput for a block that asks nothing, and for
+    an AppProject that does not say who has to sign."""
     patterns = block.directories or block.files
     if not patterns:
         raise InvalidInput(f"{where}: it needs directories or files")
     what = "folders" if block.directories else "files"
-    request = ListingRequest(block.repo_url, block.revision or "HEAD", what, patterns)
-    listing: Listing | None = scene.ask(ListingAsk(request, float(block.requeue_after_seconds or 0)), where)
+    terms = scene.around.terms
+    request = ListingRequest(
+        block.repo_url,
+        block.revision or "HEAD",
+        what,
+        patterns,
+        signed_by=scene.signers(block.repo_url, where),
+        stars_stop=terms.stars_stop and what == "files",
+        project=scene.login(),
+        with_hidden=terms.with_hidden and what == "folders",
+    )
+    listing: Listing | None = scene.ask(ListingAsk(request, float(block.requeue_after_seconds or terms.requeue)), where)
     if listing is None:
         return []
     if not listing.found:

@@ -6,7 +6,7 @@ from shipway.api.applicationset import PullRequestFilter, PullRequestGenerator
 from shipway.api.forges import PullRequest, PullRequestsQuery
 from shipway.appsets.asks import PullRequestsAsk
 from shipway.appsets.generators.clusters import with_values
-from shipway.appsets.generators.forge import EVERY, only_forge
+from shipway.appsets.generators.forge import EVERY, only_forge, permitted_by
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.base.globs import glob_or_regex
@@ -14,8 +14,11 @@ from shipway.base.names import slug
 
 
 def entries_of_pull_requests(block: PullRequestGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
-    """What is open; nothing while that is not known. Raises InvalidInput for a block that names no forge we know."""
-    ask = PullRequestsAsk(_query(block, where), scene.namespace, float(block.requeue_after_seconds or EVERY))
+    """What is open; nothing while that is not known. Raises InvalidInput for a block that names no forge we know,
+    or one that may not be asked."""
+    query = _query(block, where)
+    terms = permitted_by(scene, query.api, where)
+    ask = PullRequestsAsk(query, scene.namespace, float(block.requeue_after_seconds or EVERY), terms)
     tolerated = (NotFound,) if block.continue_on_repo_not_found_error else ()
     found: Sequence[PullRequest] | None = scene.ask(ask, where, tolerated=tolerated)
     if not found:

@@ -6,15 +6,18 @@ from shipway.api.applicationset import ScmFilter, ScmGenerator
 from shipway.api.forges import Branch, BranchesQuery, BranchFilter
 from shipway.appsets.asks import BranchesAsk
 from shipway.appsets.generators.clusters import with_values
-from shipway.appsets.generators.forge import EVERY, only_forge
+from shipway.appsets.generators.forge import EVERY, only_forge, permitted_by
 from shipway.appsets.scene import Params, Scene, bounded
 from shipway.base.errors import InvalidInput
 from shipway.base.names import safe_name
 
 
 def entries_of_scm(block: ScmGenerator, scene: Scene, given: Params, where: str) -> list[Params]:
-    """What there is; nothing while that is not known. Raises InvalidInput for a block that names no forge we know."""
-    ask = BranchesAsk(_query(block, where), scene.namespace, float(block.requeue_after_seconds or EVERY))
+    """What there is; nothing while that is not known. Raises InvalidInput for a block that names no forge we know,
+    or one that may not be asked."""
+    query = _query(block, where)
+    terms = permitted_by(scene, query.api, where)
+    ask = BranchesAsk(query, scene.namespace, float(block.requeue_after_seconds or EVERY), terms)
     found: Sequence[Branch] | None = scene.ask(ask, where)
     if not found:
         scene.empty.append(where)

@@ -10,12 +10,12 @@ from typing import Any
 
 from shipway.api.application import Destination
 from shipway.api.commits import ChangesRequest, HistoryRequest, SignatureRequest
+from shipway.api.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature, unsigned
 from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Part, Target
 from shipway.gitops.asks import ChangesAsk, HistoryAsk, SignatureAsk
 from shipway.gitops.change_rights import CONDITION, ChangeRights, refusals_of_changes
 from shipway.gitops.pinned import pinned_in
-from shipway.gitops.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature, unsigned
 from shipway.gitops.source import is_only_ref
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import status_of

@@ -9,11 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.application import ProjectSpec, parse_project
+from shipway.api.signatures import SignaturePolicy, policy_of
 from shipway.base.errors import InvalidInput
 from shipway.gitops.change_rights import ChangeRights, rights_of
 from shipway.gitops.global_projects import inheriting
 from shipway.gitops.project import problems
-from shipway.gitops.signatures import SignaturePolicy, policy_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, resource_version_of, uid_of
 

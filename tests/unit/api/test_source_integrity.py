@@ -6,7 +6,7 @@ import pytest
 
 from shipway.api.application import parse_project
 from shipway.api.commits import Doubt, Signature
-from shipway.gitops.signatures import SignaturePolicy, key_problems, policy_of, refusal_of_history
+from shipway.api.signatures import SignaturePolicy, key_problems, policy_of, refusal_of_history
 from shipway.kube.objects.resource import Obj
 
 KEY, OTHER = "4AEE18F83AFDEB23", "07E34825A909B250"

@@ -7,9 +7,9 @@ from msgspec import convert
 
 from shipway.api.application import ProjectSpec, parse_project
 from shipway.api.commits import Signature
+from shipway.api.signatures import SignaturePolicy, policy_of, refusal_of_signature
 from shipway.base.errors import InvalidInput
 from shipway.gitops.project import problems
-from shipway.gitops.signatures import SignaturePolicy, policy_of, refusal_of_signature
 
 FINGERPRINT, PRIMARY = "AAAA" * 6 + "4AEE18F83AFDEB23", "BBBB" * 6 + "07E34825A909B250"
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="

@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from shipway.api.application import ProjectSpec
 from shipway.api.commits import Doubt, Signature, is_made_by
+from shipway.api.source_integrity import GitPolicy, integrity_problems, policies_of
 from shipway.base.errors import InvalidInput
-from shipway.gitops.annotations import ALLOWED_SIGNERS
-from shipway.gitops.source_integrity import GitPolicy, integrity_problems, policies_of
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of
 
+ALLOWED_SIGNERS = "shipway.dev/allowed-signers"
+"""On an AppProject: the SSH keys one of which has to have signed what is synced."""
 _KEY_ID = re.compile(r"(0x)?([0-9A-Fa-f]{24})?[0-9A-Fa-f]{16}")
 _LINE = re.compile(
     r'(?P<who>\S+)\s+(?:namespaces="(?P<for>[^"]*)"\s+)?(?P<kind>(?:ssh|ecdsa)-\S+)\s+(?P<key>[A-Za-z0-9+/=]+)(?:\s.*)?'
