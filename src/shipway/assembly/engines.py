@@ -19,6 +19,7 @@ from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
+from shipway.assembly.footprint import lean_connections
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
 from shipway.assembly.metrics import count_objects, count_shadows
@@ -79,6 +80,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     check_history(settings.history)
     check_argocd_cache(settings)
     host, port = listen_address(settings.listen)
+    lean_connections()
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         config = load_kubeconfig(settings.kubeconfig, settings.context)

@@ -27,7 +27,7 @@ from shipway.api.hydration import HydrationRequest
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.gitops.scope import Scope
 from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.objects.views import name_of, namespace_of
+from shipway.kube.objects.views import kept, name_of, namespace_of
 from shipway.kube.runtime.decision import Ask
 
 
@@ -258,5 +258,5 @@ def dry_run_ask(resource: Resource, obj: Obj, live_version: str, manager: str, a
 
 
 def canonical(value: Any) -> bytes:
-    """One spelling per value: equal values give equal bytes."""
-    return orjson.dumps(msgspec.to_builtins(value), option=orjson.OPT_SORT_KEYS)
+    """One spelling per value: equal values give equal bytes, which are kept as long as their question is."""
+    return kept(orjson.dumps(msgspec.to_builtins(value), option=orjson.OPT_SORT_KEYS))

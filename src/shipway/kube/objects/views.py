@@ -77,9 +77,13 @@ def copy_obj(obj: View) -> Obj:
 
 
 def kept_json(value: Json) -> bytes:
-    """`value` as JSON that is going to be kept: the encoder's own bytes hold a buffer that is longer than they say, 4 KB at
-    least."""
-    return bytes(memoryview(orjson.dumps(value)))
+    """`value` as JSON that is going to be kept."""
+    return kept(orjson.dumps(value))
+
+
+def kept(encoded: bytes) -> bytes:
+    """What an encoder wrote, to be kept: its own bytes hold a buffer that is longer than they say, 4 KB at least."""
+    return bytes(memoryview(encoded))
 
 
 def controller_of(obj: View) -> dict[str, Any] | None:
