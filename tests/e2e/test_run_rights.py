@@ -14,6 +14,7 @@ from tests.contract.sources.chart_places import push as push_to
 from tests.contract.sources.chart_places import registry, tar_gz
 from tests.e2e.places import Place, banner_says, config_map
 from tests.e2e.running import app_is, application, synced_to
+from tests.repository import WorkingCopy
 from tests.signing import gpg_keys, sign_with_ssh, ssh_key
 
 
@@ -39,6 +40,13 @@ def failed_with(text: str):
         dig(app, "status", "operationState", "phase") == "Error"
         and text in dig(app, "status", "operationState", "message", default="")
     )
+
+
+def signed_anew(copy: WorkingCopy) -> str:
+    """The newest commit by the key of now, with the content that it had."""
+    copy.git("commit", "-q", "--amend", "--no-edit")
+    copy.git("push", "-q", "--force", "origin", "HEAD:main")
+    return copy.git("rev-parse", "HEAD")
 
 
 @pytest.mark.compat("argocd:project.signatureKeys")
@@ -71,6 +79,11 @@ async def test_only_what_an_allowed_key_has_signed_is_synced(place: Place) -> No
             told = f"Found good signature made with EDDSA key {other[-16:]}, but this key is not allowed in AppProject"
             await app_is(place.client, "shop", says(told))
             await banner_says(place.client, "signed")
+
+            await asyncio.to_thread(gpg.sign_for, place.copy, first)
+            amended = await asyncio.to_thread(signed_anew, place.copy)
+            await app_is(place.client, "shop", synced_to(amended))
+            await banner_says(place.client, "by another")
 
             sign_with_ssh(place.copy, ssh)
             by_ssh = await place.push({"deploy/banner.yaml": config_map("by ssh")})

@@ -73,7 +73,7 @@ class HeadRequest(Struct, frozen=True):
 
     `source` is the canonical JSON of the Application's source without its targetRevision: the memory of what it reads.
     `project`: for which AppProject, since a login may be for one alone. `tag_prefix`: what the tags begin with among which a
-    version range chooses; the version follows it.
+    version range chooses; the version follows it. `every_commit`: another commit is news, whatever it changes.
     """
 
     repo_url: str
@@ -81,6 +81,7 @@ class HeadRequest(Struct, frozen=True):
     source: bytes
     project: str = ""
     tag_prefix: str = ""
+    every_commit: bool = False
 
     @property
     def named(self) -> Named:
@@ -95,7 +96,8 @@ class PathTree(Struct, frozen=True, order=True):
 
 
 class Head(Struct, frozen=True):
-    """A resolved revision. Who looks at it cares about `trees`; a commit that touched none of them is not news."""
+    """A resolved revision. Who looks at it cares about `trees`; a commit that touched none of them is not news, unless
+    `every_commit` was asked for."""
 
     commit: str
     trees: tuple[PathTree, ...]
@@ -104,9 +106,12 @@ class Head(Struct, frozen=True):
     committed_at: float = 0.0
     tag: str = ""
     """The id of the annotated tag that led to it; its signature counts, not the commit's."""
+    every_commit: bool = False
 
     def says_the_same(self, other: "Head") -> bool:
         """Whether it is no news to who knows `other`; naming other paths of the same commit is none."""
+        if self.every_commit and self.commit != other.commit:
+            return False
         if self.trees == other.trees:
             return self.tag == other.tag
         return self.commit == other.commit and [tree.path for tree in self.trees] != [tree.path for tree in other.trees]

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.api.sources import Head, HeadRequest
@@ -123,6 +124,18 @@ async def test_whoever_is_not_told_knows_the_new_commit_all_the_same(world: Worl
     assert before is not None and before.commit != after.commit == commit
     assert (after.message, after.trees) == ("To b alone\n", before.trees)
     assert after.says_the_same(before)
+
+
+async def test_to_whom_every_commit_is_news_an_empty_one_is(world: World) -> None:
+    all_of_a = replace(world.request(b"a"), every_commit=True)
+    for request in (world.request(b"a"), all_of_a):
+        await world.ask(request)
+    before = world.told[all_of_a]
+    assert await world.push({}) == {("main", b"a")}
+    assert world.news == [all_of_a]
+    after = world.told[all_of_a]
+    assert before and after and after.trees == before.trees and not after.says_the_same(before)
+    assert await world.look() == set()
 
 
 async def test_a_revision_that_did_not_exist_is_news_when_it_comes_and_when_it_goes(world: World) -> None:

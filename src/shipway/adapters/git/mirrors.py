@@ -22,7 +22,7 @@ from shipway.adapters.git.history import Histories
 from shipway.adapters.git.lfs import LargeFiles, Pointer
 from shipway.adapters.git.mirror import Mirror, MirrorKey, Terms, Tries, tree_oid
 from shipway.adapters.git.program import Git
-from shipway.adapters.git.readers import Readers, Standing
+from shipway.adapters.git.readers import Readers, Standing, head_for
 from shipway.adapters.git.requests import GitRequests
 from shipway.adapters.git.revisions import annotated_tag, is_sha, person, resolve, text_of
 from shipway.adapters.git.signatures import signature_of
@@ -411,7 +411,7 @@ class Mirrors:
         self._roots.move_to_end((mirror.remote.key, trees))
         _bound(self._roots)
         readers.tell(request, standing, trees)
-        return replace(standing.head, trees=trees)
+        return head_for(request, standing, trees)
 
     async def _look(self, mirror: Mirror, revision: str = "") -> None:
         """Makes a mirror fresh; what a fetch brought is told."""

@@ -43,13 +43,18 @@ class _Revision:
         self.standing = standing
         self.told: dict[HeadRequest, tuple[PathTree, ...]] = {}
         self._readers: defaultdict[str, dict[HeadRequest, None]] = defaultdict(dict)
+        self.of_every_commit: dict[HeadRequest, None] = {}
+        """Those to whom any commit is news."""
 
     def tell(self, request: HeadRequest, trees: tuple[PathTree, ...]) -> None:
         self.told[request] = trees
+        if request.every_commit:
+            self.of_every_commit[request] = None
         for tree in trees:
             self._readers[tree.path][request] = None
 
     def forget(self, request: HeadRequest) -> None:
+        self.of_every_commit.pop(request, None)
         for tree in self.told.pop(request, ()):
             readers = self._readers[tree.path]
             readers.pop(request, None)
@@ -101,7 +106,7 @@ class Readers:
         trees = revision.told.get(request) if revision else None
         if revision is None or trees is None:
             return None
-        return replace(revision.standing.head, trees=trees)
+        return head_for(request, revision.standing, trees)
 
     def standing(self, named: Named) -> Standing | None:
         """Where a revision stood after the last fetch, if anybody was told."""
@@ -141,6 +146,8 @@ class Readers:
             now = revision.standing if is_sha(named[0]) else stand(named)
             changed = changed_files(repository, revision.standing.root, now.root) if now else None
             touched = dict.fromkeys(revision.told) if changed is None else revision.readers_of(changed)
+            if now and now.head != revision.standing.head:
+                touched |= revision.of_every_commit
             for request in touched:
                 self._forget(request)
             news |= touched
@@ -168,6 +175,11 @@ class Readers:
         self._revisions, self._size, self._open = {}, 0, {}
         self._of_source.clear()
         self.is_complete = False
+
+
+def head_for(request: HeadRequest, standing: Standing, trees: tuple[PathTree, ...]) -> Head:
+    """The answer to a request: where the revision stands, and what is read of it."""
+    return replace(standing.head, trees=trees, every_commit=request.every_commit)
 
 
 def changed_files(repository: pygit2.Repository, old: str, new: str) -> set[str] | None:

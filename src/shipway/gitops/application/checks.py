@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from shipway.api.application import Destination
 from shipway.api.commits import ChangesRequest, HistoryRequest, SignatureRequest
 from shipway.api.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature, unsigned
 from shipway.gitops.application.projects import ReadProject
 from shipway.gitops.application.target import Checks, Part, Target
-from shipway.gitops.asks import ChangesAsk, HistoryAsk, SignatureAsk
+from shipway.gitops.asks import ChangesAsk, HeadAsk, HistoryAsk, SignatureAsk
 from shipway.gitops.change_rights import CONDITION, ChangeRights, refusals_of_changes
 from shipway.gitops.pinned import pinned_in
 from shipway.gitops.source import is_only_ref
@@ -33,13 +35,14 @@ def checks_of(world: World, target: Target, project: ReadProject, app: Obj, dest
     for part in target.parts:
         policy = project.signatures.of(part.source.get("repoURL", ""))
         if part.head and policy.is_required:
-            found.append(_signed(world, part, policy))
+            found.append(_or_signed_anew(world, part, _signed(world, part, policy)))
     if project.rights is not None:
         found += [_permitted(world, request, project.rights, destination) for request in dict.fromkeys(_to_check(target, app))]
     return Checks(
         tuple(dict.fromkeys(ask for one in found for ask in one.asks)),
         tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
         any(one.is_pending for one in found),
+        tuple(ask for one in found for ask in one.renewed),
     )
 
 
@@ -63,6 +66,18 @@ def _signed(world: World, part: Part, policy: SignaturePolicy) -> Checks:
         return _judged(world, history, "ComparisonError", unknown, refusal_of_history)
     ask = SignatureAsk(SignatureRequest(repo_url, part.head.commit, part.head.tag))
     return _judged(world, ask, "ComparisonError", unknown, lambda found: refusal_of_signature(policy, found, revision))
+
+
+def _or_signed_anew(world: World, part: Part, checks: Checks) -> Checks:
+    """The checks; and, where they refuse a commit, a look out for another: the same content may come signed, which is no news
+    otherwise."""
+    asked = next((ask for ask in part.asks if isinstance(ask, HeadAsk)), None)
+    if part.head is None or asked is None or not checks.problems or _COMMIT.fullmatch(part.revision):
+        return checks
+    ask = HeadAsk(replace(asked.request, every_commit=True))
+    answer = world.answer(ask)
+    is_other = answer is not None and answer.value is not None and answer.value.commit != part.head.commit
+    return replace(checks, asks=(*checks.asks, ask), renewed=(asked,) if is_other else ())
 
 
 def _judged(world: World, ask: Ask, condition: str, unknown: str, refusal_of: Callable[[Any], str]) -> Checks:

@@ -46,7 +46,8 @@ def _is_refreshed(observed: Observed) -> bool:
 
 def refresh_wake(observed: Observed, now: Instant) -> Instant | None:
     waits = REFRESH in annotations_of(observed.app) and not _is_refreshed(observed)
-    return Instant(now + PATIENCE) if waits else None
+    is_renewed = observed.target is not None and observed.target.checks.renewed
+    return Instant(now + PATIENCE) if waits or is_renewed else None
 
 
 def is_looked_for(observed: Observed, now: Instant) -> bool:
@@ -60,8 +61,10 @@ def is_looked_for(observed: Observed, now: Instant) -> bool:
 
 def asked_again(observed: Observed, now: Instant) -> tuple[Ask, ...]:
     """The questions to put anew in this pass."""
+    if observed.target is None:
+        return ()
     is_new = REFRESHING in refresh_change(observed, now) and not _is_refreshed(observed)
-    return observed.target.head_asks if observed.target and (is_new or _was_hydrated(observed)) else ()
+    return observed.target.head_asks if is_new or _was_hydrated(observed) else observed.target.checks.renewed
 
 
 def _was_hydrated(observed: Observed) -> bool:

@@ -63,11 +63,13 @@ class Part(Struct, frozen=True):
 
 
 class Checks(Struct, frozen=True):
-    """Whether what is wanted may be synced at all. `problems`: conditions (type, message) that say why it may not."""
+    """Whether what is wanted may be synced at all. `problems`: conditions (type, message) that say why it may not; `renewed`:
+    what is asked anew, since the answer of then is refused and there is another."""
 
     asks: tuple[Ask, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
     is_pending: bool = False
+    renewed: tuple[Ask, ...] = ()
 
     def with_problem(self, kind: str, message: str) -> "Checks":
         """With one more; itself for ""."""
