@@ -40,6 +40,7 @@ from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold
 from shipway.gitops.impersonation import Acting, acting_for, unknown_for
 from shipway.gitops.kinds import known_kinds, wanted_kinds
+from shipway.gitops.ledger import Ledger, ask_of, ledger_of
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
@@ -93,6 +94,9 @@ class Observed(Struct, frozen=True):
     orphaned: Orphaned = Orphaned()
     acting: Acting = Acting()
     """As whom it is synced and deleted."""
+    ledger: Ledger = Ledger()
+    needs_reason: bool = False
+    """A person who syncs it has to say why."""
 
     @property
     def status(self) -> Obj:
@@ -164,7 +168,8 @@ class Observer:
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
-        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
+        recording = ask_of(app) if stance.kind == "reconcile" else None
+        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask, recording)
         return Observed(
             key=key,
             app=app,
@@ -194,6 +199,8 @@ class Observer:
             stance=stance,
             orphaned=orphaned,
             acting=acting,
+            ledger=ledger_of(recording, world.answer(recording) if recording else None),
+            needs_reason=read.needs_reason,
         )
 
     def _family(
