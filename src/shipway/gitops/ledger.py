@@ -204,9 +204,12 @@ def _sources(result: Obj) -> tuple[DeployedSource, ...]:
 
 
 def _prior(app: Obj, state: Obj) -> tuple[str, ...]:
-    """What was live before, by the history: the last deployment that is not this one."""
+    """What was live before, by the history: its last deployment, or the one before where that is this one."""
     history: list[Obj] = status_of(app).get("history") or []
-    before = [one for one in history if one.get("deployStartedAt") != state.get("startedAt")]
+    is_there = (
+        state.get("phase") == "Succeeded" and history[-1:] and history[-1].get("deployStartedAt") == state.get("startedAt")
+    )
+    before = history[:-1] if is_there else history
     return revisions_in(before[-1]) if before else ()
 
 
