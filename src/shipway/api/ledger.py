@@ -123,7 +123,7 @@ def first_break(
     `remembered` is what the Application knows of its chain, `last_entry` the id of what happened to it last ("" = not known).
     `earlier`: hashes of rows that the chain may go on from, of an Application of the same name before this one.
     """
-    place = _before(rows, earlier)
+    place = _before(rows, remembered, earlier)
     for row in rows:
         if problem := _misfit(row, place):
             return Break(row.sequence, problem)
@@ -138,8 +138,10 @@ def first_break(
     return None
 
 
-def _before(rows: Sequence[Row], earlier: Collection[str]) -> Place:
+def _before(rows: Sequence[Row], remembered: Place, earlier: Collection[str]) -> Place:
     """Where the chain may begin: at its first row, or where an earlier one of the same Application ended."""
+    if not rows and remembered.hash in earlier:
+        return remembered
     if rows and rows[0].previous in earlier:
         return Place(rows[0].sequence - 1, rows[0].previous)
     return START

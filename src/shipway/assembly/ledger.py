@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.history.ledger import Chain
-from shipway.adapters.history.sqlite import Sqlite
-from shipway.adapters.history.store import LEDGER, Store
+from shipway.adapters.history.store import LEDGER
 from shipway.api.commits import CommitFacts
 from shipway.api.ledger import Entry, Place, Row
 from shipway.assembly.settings import RunSettings
+from shipway.assembly.stores import open_store
 from shipway.base.clock import Clock, rfc3339
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.gitops.asks import RecordAsk
@@ -27,15 +27,6 @@ log = structlog.get_logger()
 
 CommitOf = Callable[[str, str], CommitFacts]
 """(repository, commit) -> what it says of itself. Raises Unavailable where it is not known."""
-
-
-def ledger_store(settings: RunSettings, clock: Clock) -> Store:
-    """A file beside the mirrors, or the server that was named. Raises InvalidInput for a URL that cannot work."""
-    if not settings.history:
-        return Sqlite(settings.cache / "history.db", LEDGER, survives_power_loss=True)
-    from shipway.adapters.history.postgres import Postgres  # a driver that few need
-
-    return Postgres(settings.history, clock, table=LEDGER)
 
 
 class Ledger:
@@ -49,7 +40,7 @@ class Ledger:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: RunSettings, mirrors: Mirrors, clock: Clock) -> "AsyncIterator[Ledger]":
-        chain = Chain(ledger_store(settings, clock))
+        chain = Chain(open_store(settings, clock, LEDGER))
         try:
             yield cls(chain, mirrors.commit_facts, clock)
         finally:

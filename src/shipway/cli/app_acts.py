@@ -14,10 +14,13 @@ from shipway.api.kinds import APPLICATIONS
 from shipway.base.errors import NotYet
 from shipway.cli import app_view
 from shipway.cli.app import children_of, find_app
+from shipway.cli.app_audit import latest_entry
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, object_text, print_table
+from shipway.cli.reasons import ReasonFlag, check_reason, told
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import RESOURCES_FINALIZER
+from shipway.gitops.deployed import latest_deployment
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, resource_version_of, status_of
@@ -42,7 +45,7 @@ class WaitFlags:
 
 
 async def why_command(name: str, /, *, place: Place | None = None) -> int:
-    """Say in one sentence why the Application is as it is, and what to do."""
+    """Say in one sentence why the Application is as it is, and what to do; and in a line who deployed what last, and why."""
     async with connected(place) as session:
         return await say_why(session, name)
 
@@ -53,10 +56,18 @@ async def wait_command(name: str, /, *, flags: WaitFlags | None = None, place: P
         return await wait_for(session, name, flags or WaitFlags())
 
 
-async def terminate_command(name: str, /, *, place: Place | None = None) -> int:
-    """Stop the operation under way; what it applied stays."""
+async def terminate_command(name: str, /, *, reason: ReasonFlag = "", place: Place | None = None) -> int:
+    """Stop the operation under way; what it applied stays.
+
+    Parameters
+    ----------
+    name
+        The Application.
+    reason
+        Why; it is kept in the ledger.
+    """
     async with connected(place) as session:
-        return await terminate(session, name)
+        return await terminate(session, name, reason)
 
 
 async def resources_command(name: str, /, *, output: OutputFlag = "table", place: Place | None = None) -> int:
@@ -65,7 +76,9 @@ async def resources_command(name: str, /, *, output: OutputFlag = "table", place
         return await show_resources(session, name, output)
 
 
-async def delete_command(name: str, /, *, cascade: Cascade = "foreground", place: Place | None = None) -> int:
+async def delete_command(
+    name: str, /, *, cascade: Cascade = "foreground", reason: ReasonFlag = "", place: Place | None = None
+) -> int:
     """Delete the Application, and what it manages unless told otherwise.
 
     Parameters
@@ -74,14 +87,19 @@ async def delete_command(name: str, /, *, cascade: Cascade = "foreground", place
         The Application.
     cascade
         foreground (each object waits for its dependents), background, or none (the objects stay).
+    reason
+        Why; it is kept in the ledger.
     """
     async with connected(place) as session:
-        return await delete(session, name, cascade)
+        return await delete(session, name, cascade, reason)
 
 
 async def say_why(session: Session, name: str) -> int:
     application = await find_app(session, name)
-    print(why(application, await children_of(session, application), session.clock.now()))
+    now = session.clock.now()
+    print(why(application, await children_of(session, application), now))
+    if line := latest_deployment(application, await latest_entry(session, application), now):
+        print(line)
     return 0
 
 
@@ -116,19 +134,21 @@ def _condition(flags: WaitFlags) -> Callable[[Obj], bool]:
     return holds
 
 
-async def terminate(session: Session, name: str) -> int:
-    await end_operation(session, await find_app(session, name))
+async def terminate(session: Session, name: str, reason: str = "") -> int:
+    await end_operation(session, await find_app(session, name), reason)
     print(f"the operation of {name} is being terminated", file=sys.stderr)
     return 0
 
 
-async def end_operation(session: Session, application: Obj) -> None:
-    """Raises NotYet where none is under way."""
+async def end_operation(session: Session, application: Obj, reason: str = "") -> None:
+    """Raises NotYet where none is under way, InvalidInput where a reason is missing."""
     name, state = name_of(application), status_of(application).get("operationState") or {}
     if not application.get("operation") or state.get("phase") != "Running":
         raise NotYet(f"no operation of {name} is under way", reason="NoOperation")
+    await check_reason(session, application, reason)
+    annotations = told(session, application, "terminate", reason)
     body = {
-        "metadata": {"resourceVersion": resource_version_of(application)},
+        "metadata": {"resourceVersion": resource_version_of(application), "annotations": annotations},
         "status": {"operationState": {"phase": "Terminating"}},
     }
     await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
@@ -149,12 +169,15 @@ async def show_resources(session: Session, name: str, output: Output) -> int:
     return 0
 
 
-async def delete(session: Session, name: str, cascade: Cascade) -> int:
+async def delete(session: Session, name: str, cascade: Cascade, reason: str = "") -> int:
+    """Raises InvalidInput where a reason is missing."""
     application = await find_app(session, name)
+    await check_reason(session, application, reason)
     others = [one for one in metadata(application).get("finalizers") or [] if not one.startswith(RESOURCES_FINALIZER)]
     ours = {"background": f"{RESOURCES_FINALIZER}/background", "foreground": RESOURCES_FINALIZER}
     wanted = [*others, ours[cascade]] if cascade != "none" else others
-    body = {"metadata": {"resourceVersion": resource_version_of(application), "finalizers": wanted or None}}
+    version, annotations = resource_version_of(application), told(session, application, "delete", reason, f"cascade {cascade}")
+    body = {"metadata": {"resourceVersion": version, "finalizers": wanted or None, "annotations": annotations}}
     await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
     await session.client.delete(APPLICATIONS, namespace_of(application), name)
     stays = "; its objects stay" if cascade == "none" else "; its objects go with it"
