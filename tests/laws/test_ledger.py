@@ -43,7 +43,7 @@ def test_what_nobody_touched_fits(rows: list[Row]) -> None:
 @pytest.mark.proves("000-21")
 def test_an_edit_of_any_field_is_found(rows: list[Row], data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(rows) - 1))
-    field = data.draw(st.sampled_from(["chain", "entry", "application", "previous", "hash", "body"]))
+    field = data.draw(st.sampled_from(["chain", "entry", "subject", "previous", "hash", "body"]))
     value = data.draw(st.text(max_size=80).filter(lambda text: text != getattr(rows[number], field)))
     found = first_break([*rows[:number], replace(rows[number], **{field: value}), *rows[number + 1 :]], end_of(rows))
     assert found is not None and found.sequence in (number + 1, number + 2)

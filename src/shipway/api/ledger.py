@@ -67,13 +67,13 @@ START = Place()
 
 
 class Row(Struct, frozen=True):
-    """A row as it is stored. `application`: `namespace/name`; `entry`: the id; `body`: everything once more, as canonical JSON
-    that the hash is taken over. The columns are there to be found by."""
+    """A row as it is stored. `subject`: whose it is, `namespace/name` of an Application; `entry`: the id; `body`: everything
+    once more, as canonical JSON that the hash is taken over. The columns are there to be found by."""
 
     chain: str
     sequence: int
     entry: str
-    application: str
+    subject: str
     previous: str
     hash: str
     body: str
@@ -96,18 +96,18 @@ class Break(Struct, frozen=True):
     what: str
 
 
-def row_after(place: Place, chain: str, application: str, entry: Entry, recorded_at: str) -> Row:
+def row_after(place: Place, chain: str, subject: str, entry: Entry, recorded_at: str) -> Row:
     """The row that tells of an entry, next to a place of the chain."""
     sequence = place.sequence + 1
     told = {
         **msgspec.to_builtins(entry),
         "chain": chain,
         "sequence": sequence,
-        "application": application,
+        "subject": subject,
         "recordedAt": recorded_at,
     }
     body = msgspec.json.encode(told, order="deterministic").decode()
-    return Row(chain, sequence, entry.id, application, place.hash, hash_of(place.hash, body), body)
+    return Row(chain, sequence, entry.id, subject, place.hash, hash_of(place.hash, body), body)
 
 
 def hash_of(previous: str, body: str) -> str:
@@ -156,7 +156,7 @@ def _misfit(row: Row, place: Place) -> str:
     if hash_of(row.previous, row.body) != row.hash:
         return "it was changed"
     told = _columns(row.body)
-    columns = {"chain": row.chain, "sequence": row.sequence, "id": row.entry, "application": row.application}
+    columns = {"chain": row.chain, "sequence": row.sequence, "id": row.entry, "subject": row.subject}
     if any(told.get(name) != value for name, value in columns.items()):
         return "it was moved: it is the entry of another place"
     return ""

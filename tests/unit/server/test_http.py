@@ -92,7 +92,7 @@ async def test_what_another_engine_reconciles_is_told(served: Served) -> None:
 async def test_the_ledger_of_an_application_is_told(served: Served) -> None:
     status, text = await served.get("/ledger/argocd/shop")
     (row,) = json.loads(text)["items"]
-    assert (status, row["application"], row["entry"], row["sequence"]) == (200, "argocd/shop", "op", 1)
+    assert (status, row["subject"], row["entry"], row["sequence"]) == (200, "argocd/shop", "op", 1)
     status, text = await served.get("/ledger/argocd/away")
     assert (status, json.loads(text)["reason"]) == (503, "HistoryUnavailable")
 

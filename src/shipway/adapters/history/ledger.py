@@ -17,11 +17,11 @@ from shipway.base.errors import Unavailable
 T = TypeVar("T")
 
 _TRIES = 10
-_COLUMNS = "chain, sequence, entry, application, previous, hash, body"
+_COLUMNS = "chain, sequence, entry, subject, previous, hash, body"
 _IS_THERE = f"select 1 from {LEDGER.name} where chain = $1 and entry = $2"
 _END = f"select sequence, hash from {LEDGER.name} where chain = $1 order by sequence desc limit 1"
 _ADD = f"insert into {LEDGER.name} ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning 1"
-_READ = f"select {_COLUMNS} from {LEDGER.name} where application = $1 order by chain, sequence"
+_READ = f"select {_COLUMNS} from {LEDGER.name} where subject = $1 order by chain, sequence"
 
 
 class Chain:
@@ -37,16 +37,16 @@ class Chain:
         """Those of the entries that are not in the chain."""
         return await self._on_thread(lambda: [one for one in entries if not self._store.run(_IS_THERE, (chain, one.id))])
 
-    async def add(self, chain: str, application: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
+    async def add(self, chain: str, subject: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
         """Adds those that are missing, in this order; where the chain ends then. Safe to repeat.
 
         A chain that ends before the place that the Application remembers goes on after that place, so that what was lost is
         seen to be missing."""
-        return await self._on_thread(lambda: self._add(chain, application, remembered, entries, recorded_at))
+        return await self._on_thread(lambda: self._add(chain, subject, remembered, entries, recorded_at))
 
-    async def read(self, application: str) -> list[Row]:
+    async def read(self, subject: str) -> list[Row]:
         """All rows of the Applications of this `namespace/name`, chain by chain, oldest first."""
-        return await self._on_thread(lambda: [Row(*found) for found in self._store.run(_READ, (application,))])
+        return await self._on_thread(lambda: [Row(*found) for found in self._store.run(_READ, (subject,))])
 
     async def close(self) -> None:
         """Ends it, without waiting for a store that hangs."""
@@ -58,22 +58,22 @@ class Chain:
         """What was put to the thread is done, also where nobody waits any more: the Application may be gone by then."""
         return await asyncio.shield(asyncio.wrap_future(self._thread.submit(call)))
 
-    def _add(self, chain: str, application: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
+    def _add(self, chain: str, subject: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
         end = remembered
         for entry in entries:
-            end = self._add_one(chain, application, end, entry, recorded_at)
+            end = self._add_one(chain, subject, end, entry, recorded_at)
         return end
 
-    def _add_one(self, chain: str, application: str, remembered: Place, entry: Entry, recorded_at: str) -> Place:
+    def _add_one(self, chain: str, subject: str, remembered: Place, entry: Entry, recorded_at: str) -> Place:
         for _ in range(_TRIES):
             end = self._end(chain, remembered)
             if self._store.run(_IS_THERE, (chain, entry.id)):
                 return end
-            row = row_after(end, chain, application, entry, recorded_at)
-            values = (row.chain, row.sequence, row.entry, row.application, row.previous, row.hash, row.body)
+            row = row_after(end, chain, subject, entry, recorded_at)
+            values = (row.chain, row.sequence, row.entry, row.subject, row.previous, row.hash, row.body)
             if self._store.run(_ADD, values):
                 return Place(row.sequence, row.hash)
-        raise Unavailable(f"the ledger of {application}: somebody adds to it all the time", reason="HistoryUnavailable")
+        raise Unavailable(f"the ledger of {subject}: somebody adds to it all the time", reason="HistoryUnavailable")
 
     def _end(self, chain: str, remembered: Place) -> Place:
         found = self._store.run(_END, (chain,))
