@@ -77,8 +77,8 @@ def ask_of(app: Obj) -> RecordAsk | None:
     return kind(uid_of(app), full_name(app), remembered_on(app).place, written)
 
 
-def ledger_of(ask: RecordAsk | None, answer: Answer | None) -> Ledger:
-    return Ledger(ask, answer.value if answer else None, ask is None or answer is not None)
+def ledger_of(ask: RecordAsk, answer: Answer | None) -> Ledger:
+    return Ledger(ask, answer.value if answer else None, answer is not None)
 
 
 def riding(app: Obj, ledger: Ledger, state: Obj) -> Obj:

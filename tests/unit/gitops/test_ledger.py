@@ -6,7 +6,7 @@ import pytest
 from shipway.api.ledger import Entry, Place
 from shipway.base.errors import Unavailable
 from shipway.gitops.annotations import LEDGER, UNRECORDED
-from shipway.gitops.asks import LastRecordAsk
+from shipway.gitops.asks import LastRecordAsk, RecordAsk
 from shipway.gitops.ledger import LONGEST, MOST_NAMES, act, ask_of, ledger_of, remembered_on, riding, waiting_on
 from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.decision import Answer
@@ -36,14 +36,18 @@ def app_of(state: Obj, **annotations: str) -> Obj:
 
 
 def entry_in(app: Obj) -> Entry:
+    return msgspec.json.decode(asked(app).entries[-1], type=Entry)
+
+
+def asked(app: Obj) -> RecordAsk:
     ask = ask_of(app)
     assert ask is not None
-    return msgspec.json.decode(ask.entries[-1], type=Entry)
+    return ask
 
 
 def answered(app: Obj, place: Place | None = HERE) -> Obj:
     """What rides on the next write that keeps the operation."""
-    return riding(app, ledger_of(ask_of(app), Answer(place)), app["status"]["operationState"])
+    return riding(app, ledger_of(asked(app), Answer(place)), app["status"]["operationState"])
 
 
 def test_nothing_that_is_secret_gets_into_an_entry() -> None:
@@ -86,7 +90,7 @@ def test_what_is_remembered_is_not_asked_again() -> None:
 
 def test_an_operation_that_takes_the_place_of_an_unrecorded_one_puts_that_down() -> None:
     app = app_of(state_of())
-    nothing = ledger_of(ask_of(app), Answer(error=Unavailable("away")))
+    nothing = ledger_of(asked(app), Answer(error=Unavailable("away")))
     assert riding(app, nothing, app["status"]["operationState"]) == {}, "the object still says it"
     riders = riding(app, nothing, state_of("op-2", phase="Running"))
     app["metadata"]["annotations"] = riders
@@ -96,8 +100,7 @@ def test_an_operation_that_takes_the_place_of_an_unrecorded_one_puts_that_down()
 def test_acts_wait_with_the_operation_and_go_together() -> None:
     app = app_of(state_of())
     app["metadata"]["annotations"] = act(app, "set", by="ada", at="", reason="x" * 5000)
-    ask = ask_of(app)
-    assert ask is not None and len(ask.entries) == 2
+    assert len(asked(app).entries) == 2
     assert len(waiting_on(app)[0].reason) == LONGEST
     assert answered(app)[UNRECORDED] is None
 

@@ -168,9 +168,8 @@ class Observer:
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
-        recording = ask_of(app) if stance.kind == "reconcile" else None
-        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask, recording)
-        return Observed(
+        asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
+        observed = Observed(
             key=key,
             app=app,
             settings=self._settings,
@@ -199,9 +198,8 @@ class Observer:
             stance=stance,
             orphaned=orphaned,
             acting=acting,
-            ledger=ledger_of(recording, world.answer(recording) if recording else None),
-            needs_reason=read.needs_reason,
         )
+        return _explained(world, observed, read) if stance.kind == "reconcile" else observed
 
     def _family(
         self, world: World, key: ObjectKey, app: Obj, kinds: Sequence[Resource], targets: Sequence[Target | None]
@@ -377,6 +375,15 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged, target.prepared.skipped)
+
+
+def _explained(world: World, observed: Observed, project: ReadProject) -> Observed:
+    """With what is to be recorded of it, and whether a person has to say why."""
+    ask = ask_of(observed.app)
+    if ask is None and not project.needs_reason:
+        return observed
+    ledger, asks = (ledger_of(ask, world.answer(ask)), (ask,)) if ask else (Ledger(), ())
+    return replace(observed, ledger=ledger, asks=(*observed.asks, *asks), needs_reason=project.needs_reason)
 
 
 def _permitted(live: tuple[Live, ...], project: ProjectSpec | None, spec: ApplicationSpec | None) -> tuple[Live, ...]:
