@@ -22,6 +22,7 @@ from shipway.api.kinds import APPLICATIONS
 from shipway.api.ledger import START, Break, Entry, Place, Row, first_break
 from shipway.assembly.settings import RunSettings
 from shipway.assembly.stores import FILE, open_store
+from shipway.base.clock import Instant
 from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, print_table, shortened, since
 from shipway.cli.session import Place as Where
@@ -88,7 +89,7 @@ async def audit(session: Session, name: str, flags: AuditFlags, output: Output =
     """Prints the entries, or with `verify` whether they fit."""
     sight = await seen(session, name, flags)
     if flags.verify:
-        return _verified(sight, name)
+        return _verified(sight, name, session.clock.now())
     if output == "table":
         now = session.clock.now()
         print_table(HEADINGS, [_cells(row, since(row.recorded_at, now)) for row in sight.newest_first])
@@ -127,7 +128,7 @@ async def rows_of(session: Session, application: str, flags: AuditFlags, uid: st
         return msgspec.convert(msgspec.json.decode(answer.body)["items"], list[Row])
     if answer.status == 403:
         raise Denied(f"the ledger is read through the Service {namespace}/shipway: you may not get services/proxy there")
-    for local in (default_home() / "cache", user_cache_path("shipway")):
+    for local in (*sorted(default_home().parent.glob("*/cache")), user_cache_path("shipway")):
         found = await _stored(session, application, AuditFlags(cache=local)) if _is_ledger(local) else ()
         if any(row.chain == uid for row in found):
             return found
@@ -167,14 +168,15 @@ async def latest_entry(session: Session, application: Obj) -> Entry | None:
     return next((one for one in reversed(told) if tells_of_latest(application, one)), None)
 
 
-def breaks(sight: Sight) -> list[tuple[str, Break]]:
+def breaks(sight: Sight, now: Instant) -> list[tuple[str, Break]]:
     """(uid of the Application, what does not fit), of each chain at most one."""
     chains: dict[str, list[Row]] = {}
     for row in sight.rows:
         chains.setdefault(row.chain, []).append(row)
     known, last, mine = START, "", ""
     if sight.application is not None:
-        known, last, mine = remembered_on(sight.application).place, last_operation(sight.application), uid_of(sight.application)
+        known, mine = remembered_on(sight.application).place, uid_of(sight.application)
+        last = last_operation(sight.application, now)
         if any(one == last for one in (*(row.entry for row in sight.rows), *(one.id for one in sight.waiting))):
             last = ""
         chains.setdefault(mine, [])
@@ -187,8 +189,8 @@ def breaks(sight: Sight) -> list[tuple[str, Break]]:
     return found
 
 
-def _verified(sight: Sight, name: str) -> int:
-    problems = breaks(sight)
+def _verified(sight: Sight, name: str, now: Instant) -> int:
+    problems = breaks(sight, now)
     for uid, problem in problems:
         print(f"entry {problem.sequence} of {name} ({uid}) does not fit: {problem.what}")
     if not problems:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.ledger import DeployedSource, Entry, Place
+from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.gitops.annotations import LEDGER, UNRECORDED
@@ -40,6 +41,8 @@ from shipway.kube.runtime.decision import Answer
 MOST_WAITING = 20
 """Entries that wait on an Application while the ledger is away; then the oldest goes, and is counted."""
 MOST_NAMES = 50
+ON_ITS_WAY = 120.0
+"""Seconds in which an operation is recorded, also where the ledger has to be asked again."""
 LONGEST = 1000
 """Letters of a message or a reason."""
 _LOGIN = re.compile(r"(?<=://)[^/@]*@")
@@ -118,12 +121,20 @@ def waiting_on(app: Obj) -> tuple[Entry, ...]:
         return ()
 
 
-def last_operation(app: Obj) -> str:
-    """The id of the entry that has to be in the ledger, or wait on the Application; "" where there is none."""
+def last_operation(app: Obj, now: Instant) -> str:
+    """The id of the entry that has to be in the ledger, or wait on the Application; "" where there is none, or it ended so
+    lately that it may be on its way."""
     state = _state(app)
-    if is_over(state) and state.get("phase"):
-        return identity_of(state)
-    return remembered_on(app).operation
+    if not (is_over(state) and state.get("phase")):
+        return remembered_on(app).operation
+    return "" if _ended_at(state) > now - ON_ITS_WAY else identity_of(state)
+
+
+def _ended_at(state: Obj) -> float:
+    try:
+        return parse_rfc3339(state.get("finishedAt") or "")
+    except ValueError:
+        return 0.0
 
 
 def full_name(app: Obj) -> str:

@@ -14,7 +14,7 @@ from shipway.adapters.history.store import DEPLOYMENTS, Store
 from shipway.api.sources import Rendered
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
-from tests.postgres import ENCODED, PASSWORD, PostgresServer, postgres_server
+from tests.postgres import ENCODED, PASSWORD, PostgresServer
 
 CLOCK = SystemClock()
 NOW = Instant(1_790_000_000.0)
@@ -25,18 +25,6 @@ THIRD = Deployment("uid-1", "third")
 HASTE = Patience(connect=10, statement=2, rest=0.0)
 
 Opens = Callable[..., Manifests]
-
-
-@pytest.fixture(scope="module")
-def server(program: Callable[[str], str]) -> Iterator[PostgresServer]:
-    with postgres_server(program) as one:
-        yield one
-
-
-@pytest.fixture
-def url(server: PostgresServer, request: pytest.FixtureRequest) -> str:
-    """An empty database."""
-    return server.database(f"test_{abs(hash(request.node.name))}")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

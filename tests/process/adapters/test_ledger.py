@@ -15,23 +15,11 @@ from shipway.adapters.history.store import Row as Stored
 from shipway.api.ledger import START, Entry, Place, first_break
 from shipway.base.clock import SystemClock
 from shipway.base.errors import Unavailable
-from tests.postgres import PASSWORD, PostgresServer, postgres_server
+from tests.postgres import PASSWORD, PostgresServer
 
 AT = "2026-11-28T00:00:00Z"
 SHOP = "argocd/shop"
 ENTRIES = [Entry(f"op-{number}", "sync", by="ada", reason=f"because {number}") for number in range(5)]
-
-
-@pytest.fixture(scope="module")
-def server(program: Callable[[str], str]) -> Iterator[PostgresServer]:
-    with postgres_server(program) as one:
-        yield one
-
-
-@pytest.fixture
-def url(server: PostgresServer, request: pytest.FixtureRequest) -> str:
-    """An empty database."""
-    return server.database(f"ledger_{abs(hash(request.node.name))}")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
