@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shipway.api.commits import CommitFacts
 
@@ -20,7 +20,7 @@ class DeployedSource(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One source of what was synced: where (`repo_url` without logins, `path` or name of the chart), what was followed, and the
     commit or version that this was."""
 
-    repo_url: str
+    repo_url: str = field(name="repoURL")
     path: str = ""
     target: str = ""
     revision: str = ""
