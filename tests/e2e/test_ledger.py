@@ -145,3 +145,7 @@ async def test_a_project_that_wants_reasons_gets_them(place: Place) -> None:
         await place.client.patch(APPLICATIONS, "argocd", "shop", given)
         await app_is(place.client, "shop", lambda app: dig(app, "status", "operationState", "phase") == "Succeeded")
         assert (await shipway("app", "sync", "shop", "--reason", "it is time")).code == 0
+        assert (await shipway("app", "delete", "shop", "--cascade", "none", "--reason", "moved")).code == 0
+    said = await shipway("app", "audit", "shop", "-o", "json", f"--cache={place.home / 'cache'}")
+    newest = json.loads(said.out)["items"][0]
+    assert (newest["verb"], newest["reason"], newest["what"]) == ("delete", "moved", "cascade none")

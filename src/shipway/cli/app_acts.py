@@ -5,6 +5,7 @@ They write what Argo CD's clients write, so that either engine understands: a ph
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,14 +20,16 @@ from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, object_text, print_table
 from shipway.cli.reasons import ReasonFlag, check_reason, told
 from shipway.cli.session import Place, Session, connected
-from shipway.gitops.annotations import RESOURCES_FINALIZER
+from shipway.gitops.annotations import RESOURCES_FINALIZER, UNRECORDED
 from shipway.gitops.deployed import latest_deployment
 from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import dig, metadata, name_of, namespace_of, resource_version_of, status_of
+from shipway.kube.objects.views import annotations_of, dig, metadata, name_of, namespace_of, resource_version_of, status_of
 from shipway.kube.runtime.waiting import One, TookTooLong, wait_until
 
 Cascade = Literal["background", "foreground", "none"]
+RECORDING = 2.0
+"""Seconds that a deletion waits for the ledger."""
 
 
 @Parameter(name="*")
@@ -169,6 +172,13 @@ async def show_resources(session: Session, name: str, output: Output) -> int:
     return 0
 
 
+async def _recorded(session: Session, application: Obj) -> None:
+    """Waits a moment for the ledger: without a finalizer the Application is gone at once, and with it what it has to tell."""
+    one = One(APPLICATIONS, namespace_of(application), name_of(application))
+    with suppress(TookTooLong):  # nobody records, or the ledger is away: that holds nothing up
+        await wait_until(session.client, one, lambda app: UNRECORDED not in annotations_of(app or {}), seconds=RECORDING)
+
+
 async def delete(session: Session, name: str, cascade: Cascade, reason: str = "") -> int:
     """Raises InvalidInput where a reason is missing."""
     application = await find_app(session, name)
@@ -179,6 +189,8 @@ async def delete(session: Session, name: str, cascade: Cascade, reason: str = ""
     version, annotations = resource_version_of(application), told(session, application, "delete", reason, f"cascade {cascade}")
     body = {"metadata": {"resourceVersion": version, "finalizers": wanted or None, "annotations": annotations}}
     await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    if not wanted:
+        await _recorded(session, application)
     await session.client.delete(APPLICATIONS, namespace_of(application), name)
     stays = "; its objects stay" if cascade == "none" else "; its objects go with it"
     print(f"application {name_of(application)} is being deleted{stays}", file=sys.stderr)

@@ -7,6 +7,7 @@ proxy to its Service, else from the file of an engine on this machine.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,7 +99,7 @@ async def audit(session: Session, name: str, flags: AuditFlags, output: Output =
     elif output == "name":
         print_lines([row.entry for row in sight.newest_first])
     else:
-        items = [_document(row) for row in sight.newest_first]
+        items = [_document(row, before) for row, before in with_images_before(sight.newest_first)]
         sys.stdout.write(object_text({"apiVersion": "shipway.dev/v1alpha1", "kind": "Ledger", "items": items}, output))
     return 0
 
@@ -226,8 +227,20 @@ def _result(entry: Entry) -> str:
     return shortened(f"{entry.phase}: {entry.message}")
 
 
-def _document(row: Row) -> Any:
+def with_images_before(newest_first: Sequence[Row]) -> list[tuple[Row, tuple[str, ...]]]:
+    """Each row with the images of the last operation before it that succeeded."""
+    found: list[tuple[Row, tuple[str, ...]]] = []
+    images: tuple[str, ...] = ()
+    for row in reversed(newest_first):
+        found.append((row, images))
+        with suppress(msgspec.MsgspecError):
+            images = (row.told.images if row.told.phase == "Succeeded" else ()) or images
+    return found[::-1]
+
+
+def _document(row: Row, images_before: tuple[str, ...]) -> Any:
     try:
-        return document_of(row.told, row.sequence, row.recorded_at)
+        told = document_of(row.told, row.sequence, row.recorded_at)
+        return {**told, "imagesBefore": list(images_before)} if told.get("images") and images_before else told
     except msgspec.MsgspecError:
         return {"sequence": row.sequence, "id": row.entry, "body": row.body}

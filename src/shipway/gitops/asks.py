@@ -238,8 +238,8 @@ class RecordAsk(Ask, frozen=True):
         return "ledger"
 
 
-class LastRecordAsk(RecordAsk, frozen=True):
-    """The same of an Application that goes, and waits for it."""
+class UrgentRecordAsk(RecordAsk, frozen=True):
+    """The same where somebody waits for it: what a person did, or an Application that goes."""
 
     wakes: ClassVar[bool] = True
 

@@ -5,7 +5,8 @@
     shipway.dev/ledger           what is known to be recorded, and how far the chain went then
 
 A crash loses nothing of that, for it stands on the object until it is known to be recorded; and the identity of an entry is
-that of what happened, so it may be told again. The annotations ride on writes that are made anyway: recording costs none.
+that of what happened, so it may be told again. What is known rides on writes that are made anyway: an operation costs none
+more, and what a person did costs one, which takes it off the object.
 """
 
 import re
@@ -21,7 +22,7 @@ from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.gitops.annotations import LEDGER, UNRECORDED
-from shipway.gitops.asks import LastRecordAsk, RecordAsk
+from shipway.gitops.asks import RecordAsk, UrgentRecordAsk
 from shipway.gitops.hold import hold_of
 from shipway.gitops.operation import content_of, identity_of, is_over, reason_in
 from shipway.gitops.pinned import path_of, revisions_in, sources_in, target_of
@@ -72,10 +73,11 @@ class Ledger(Struct, frozen=True):
 
 def ask_of(app: Obj) -> RecordAsk | None:
     """What is to be recorded of an application; None where nothing is known that is not."""
-    entries = (*waiting_on(app), *_finished(app))
+    waiting = waiting_on(app)
+    entries = (*waiting, *_finished(app))
     if not entries:
         return None
-    kind = LastRecordAsk if is_deleting(app) else RecordAsk
+    kind = UrgentRecordAsk if waiting or is_deleting(app) else RecordAsk
     written = tuple(msgspec.json.encode(one, order="deterministic") for one in entries)
     return kind(uid_of(app), full_name(app), remembered_on(app).place, written)
 
@@ -96,6 +98,11 @@ def riding(app: Obj, ledger: Ledger, state: Obj) -> Obj:
     if finished and identity_of(state) != identity_of(_state(app)):
         return _waiting(app, finished)
     return {}
+
+
+def is_worth_a_write(riders: Obj) -> bool:
+    """Whether the annotations are written also where nothing else is: what a person did is recorded now."""
+    return UNRECORDED in riders and riders[UNRECORDED] is None
 
 
 def act(app: Obj, verb: str, *, by: str, at: str, reason: str = "", what: str = "") -> Obj:

@@ -77,6 +77,17 @@ async def test_the_newest_comes_first(shop: Shop, tmp_path: Path, capsys: pytest
     ]
 
 
+async def test_an_operation_says_which_images_it_replaced(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [("web:1",), (), ("web:2",)]
+    entries = [replace(SYNC, id=f"image-{number}", images=images[number]) for number in range(3)]
+    flags, _ = await recorded(shop, tmp_path, entries[0], replace(FAILED, images=("web:9",)), *entries[1:])
+    await audit(shop.session, "shop", flags, "json")
+    told = [(one.get("imagesBefore"), one.get("images")) for one in orjson.loads(capsys.readouterr().out)["items"]]
+    assert told == [(["web:1"], ["web:2"]), (None, None), (["web:1"], ["web:9"]), (None, ["web:1"])]
+
+
 async def test_everything_that_is_known_is_in_the_document(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from shipway.api.ledger import Entry, Place
 from shipway.base.errors import Unavailable
 from shipway.gitops.annotations import LEDGER, UNRECORDED
-from shipway.gitops.asks import LastRecordAsk, RecordAsk
+from shipway.gitops.asks import RecordAsk, UrgentRecordAsk
 from shipway.gitops.ledger import LONGEST, MOST_NAMES, act, ask_of, ledger_of, remembered_on, riding, waiting_on
 from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.decision import Answer
@@ -109,7 +109,7 @@ def test_an_application_that_goes_waits_for_the_answer() -> None:
     app = app_of(state_of())
     app["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     ask = ask_of(app)
-    assert isinstance(ask, LastRecordAsk) and ask.wakes
+    assert isinstance(ask, UrgentRecordAsk) and ask.wakes
     assert not ledger_of(ask, None).is_answered
     assert ledger_of(ask, Answer(error=Unavailable("away"))).is_answered
 

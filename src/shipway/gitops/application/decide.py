@@ -41,7 +41,7 @@ from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
-from shipway.gitops.ledger import riding
+from shipway.gitops.ledger import is_worth_a_write, riding
 from shipway.gitops.operation import Begun, begin, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
@@ -272,12 +272,11 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     finalizers = _hook_finalizers(observed)
     if finalizers is not None:
         root["metadata"] = {**root.get("metadata", {}), "finalizers": list(finalizers) or None}
-    if not status and not root:
+    riders = riding(observed.app, observed.ledger, draft.status.get("operationState") or {})
+    has_time = not status or waits_for_sweep(observed, status, now) is not None
+    if not root and not is_worth_a_write(riders) and has_time:
         return None
-    if not root and waits_for_sweep(observed, status, now) is not None:
-        return None
-    if rides := riding(observed.app, observed.ledger, draft.status.get("operationState") or {}):
-        root = _annotated(root, rides)
+    root = _annotated(root, riders)
     if status or REFRESH in annotations:
         status["reconciledAt"] = rfc3339(now)
     return Change(
