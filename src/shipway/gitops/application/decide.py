@@ -273,8 +273,8 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     if finalizers is not None:
         root["metadata"] = {**root.get("metadata", {}), "finalizers": list(finalizers) or None}
     riders = riding(observed.app, observed.ledger, draft.status.get("operationState") or {})
-    has_time = not status or waits_for_sweep(observed, status, now) is not None
-    if not root and not is_worth_a_write(riders) and has_time:
+    is_due = bool(root) or is_worth_a_write(riders)
+    if not is_due and (not status or waits_for_sweep(observed, status, now) is not None):
         return None
     root = _annotated(root, riders)
     if status or REFRESH in annotations:
