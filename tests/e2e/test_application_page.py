@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS, NAMESPACES
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, NAMESPACES
 from shipway.assembly.cluster import EmbeddedCluster, embedded_cluster
 from shipway.assembly.installation import install_crds
 from shipway.base.clock import SystemClock
@@ -121,7 +121,15 @@ async def test_a_fleet_in_groups_the_worst_first(
         assert tab.troubles == []
 
 
-@pytest.mark.proves("000-32")
+PROJECT: Obj = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "AppProject",
+    "metadata": {"namespace": "argocd", "name": "default", "annotations": {"shipway.dev/require-reason": "true"}},
+    "spec": {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]},
+}
+
+
+@pytest.mark.proves("000-21", "000-32")
 @pytest.mark.timeout(360)
 async def test_what_a_person_does_is_written_as_the_commands_write_it(
     cluster: EmbeddedCluster, program: Callable[[str], str], tmp_path: Path
@@ -129,6 +137,7 @@ async def test_what_a_person_does_is_written_as_the_commands_write_it(
     async def operation() -> object:
         return (await cluster.client.get(APPLICATIONS, "argocd", "shop-us")).get("operation", {}).get("sync")
 
+    await cluster.client.create(APP_PROJECTS, PROJECT)
     async with dashboard(cluster, tmp_path) as url, browser(program("chromium"), tmp_path) as tab:
         await tab.open(f"{url}#/argocd/shop-us")
         await tab.until(f"{text('.head h2')} === 'shop-us'", within=60)
@@ -136,14 +145,21 @@ async def test_what_a_person_does_is_written_as_the_commands_write_it(
 
         await tab.value(click("button[data-verb=sync]"))
         assert "is made what Git says at main" in await tab.value(text("#ask-says"))
+        assert await tab.value(text("#ask-field span")) == "Why"
+        await tab.value(click("#ask-yes"))
+        assert await tab.value("document.querySelector('#ask').open"), "not without a reason"
+        await tab.value("document.querySelector('#ask-input').value = 'the sale begins'")
         await tab.value(click("#ask-yes"))
         await tab.until(f"{text('#said')} === 'Sync: done'")
         await comes_to({}, operation)
+        asked = (await cluster.client.get(APPLICATIONS, "argocd", "shop-us"))["operation"]
+        assert {"name": "reason", "value": "the sale begins"} in asked["info"]
         await tab.until("document.querySelector('button[data-verb=sync]').disabled")
 
         await cluster.client.patch(APPLICATIONS, "argocd", "shop-us", {"operation": None})
         await tab.until("!document.querySelector('button[data-verb=rollback-0]').disabled")
         await tab.value(click("button[data-verb=rollback-0]"))
+        await tab.value("document.querySelector('#ask-input').value = 'two is wrong'")
         await tab.value(click("#ask-yes"))
         await tab.until(f"{text('#said')} === 'Back to 0: done'")
         found = await cluster.client.get(APPLICATIONS, "argocd", "shop-us")

@@ -32,6 +32,7 @@ from shipway.gitops.asks import (
     KeepAsk,
     KnownHeadAsk,
     RecallAsk,
+    RecordAsk,
     RenderAsk,
     TextAsk,
 )
@@ -48,6 +49,7 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
+from tests.sim.book import Book
 from tests.sim.faults import Crash, until_it_dies
 from tests.sim.rest import come_to_rest
 
@@ -216,6 +218,7 @@ class World:
         self._settings = settings
         self.hydrate: Callable[[HydrateAsk], Awaitable[Hydrated]] = _pushes_nothing
         self.shadows = Shadows()
+        self.book = Book()
         self.clusters, self.runtime = self.make_engine()
         self.crashes = 0
         self._kill = asyncio.Event()
@@ -255,6 +258,7 @@ class World:
             JqPathsAsk: selected_by_jq,
             KeepAsk: self.repository.keep,
             RecallAsk: self.repository.recall,
+            RecordAsk: self.book.record,
             HydrateAsk: hydrate,
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)

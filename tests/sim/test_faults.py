@@ -27,10 +27,13 @@ from shipway.api.kinds import (
     REPLICA_SETS,
     ROLLOUTS,
 )
+from shipway.api.ledger import first_break
 from shipway.api.metrics import Sample
+from shipway.base.clock import Instant
 from shipway.demo.story import canary_weight, is_promoted, is_synced_and_healthy, runs_image
-from shipway.gitops.asks import DryRunAsk, HeadAsk, RenderAsk
+from shipway.gitops.asks import DryRunAsk, HeadAsk, RecordAsk, RenderAsk
 from shipway.gitops.controllers import gitops_controllers
+from shipway.gitops.ledger import last_operation, remembered_on
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
@@ -43,6 +46,7 @@ from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.settings import RolloutSettings
+from tests.sim.book import Book
 from tests.sim.cluster_world import Cluster, cluster, deployment, node
 from tests.sim.faults import Crash, Faults, FaultyTransport, until_it_dies
 from tests.sim.gitops_world import Repository, application
@@ -76,6 +80,7 @@ class Shipway:
         self.reached = Counting(there.server)
         self.transport = FaultyTransport(self.reached, there.clock, rng, Faults())
         self.repository = repository
+        self.book = Book()
         self._there = there
         self._rng = rng
         self._runtime: Runtime | None = None
@@ -110,6 +115,7 @@ class Shipway:
             RenderAsk: self.repository.render,
             DryRunAsk: dry_run,
             MeasureAsk: measure,
+            RecordAsk: self.book.record,
         }
         return Runtime(client, controllers, clock=self._there.clock, resolvers=resolvers, rng=self._rng)
 
@@ -264,6 +270,10 @@ async def check(there: Cluster, shipway: Shipway) -> None:
     runs = (await user.list(ANALYSIS_RUNS, "shop")).items
     assert len(runs) == 2, "one background run per release"
     assert spec_of(await user.get(DEPLOYMENTS, "shop", "catalog"))["replicas"] == 2
+    recorded = shipway.book.rows["argocd/shop"]
+    last = last_operation(app, Instant(there.clock.now() + 3600))
+    assert first_break(recorded, remembered_on(app).place, last) is None
+    assert len({row.entry for row in recorded}) == len(recorded) >= len(app["status"]["history"])
     before = shipway.reached.writes
     await there.clock.sleep(600)
     assert shipway.reached.writes == before, "at rest nobody writes"

@@ -1,4 +1,4 @@
-"""What is known of the commits of a repository: who signed one, and who changed what between two."""
+"""What is known of the commits of a repository: who signed one, who wrote it, and who changed what between two."""
 
 from typing import Literal
 
@@ -78,3 +78,14 @@ class Committed(Struct, frozen=True):
     paths: tuple[str, ...]
     codeowners: str = ""
     file: str = ""
+
+
+class CommitFacts(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Who wrote a commit (`name <address>`), what its first line says, the pull request that brought it ("" = none is
+    named), and who approved it by a trailer."""
+
+    revision: str
+    author: str
+    subject: str
+    pull_request: str = ""
+    approvers: tuple[str, ...] = ()

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import structlog
 
 from shipway.adapters.history.manifests import Deployment, Manifests
-from shipway.adapters.history.sqlite import Sqlite
-from shipway.adapters.history.store import Store
+from shipway.adapters.history.store import DEPLOYMENTS
 from shipway.api.sources import Rendered, RenderRequest
 from shipway.assembly.settings import RunSettings
+from shipway.assembly.stores import open_store
 from shipway.base.clock import Clock
 from shipway.base.errors import Unavailable
 from shipway.gitops.asks import KeepAsk, RecallAsk
@@ -18,15 +18,6 @@ log = structlog.get_logger()
 
 LENDS_ONLY = Rendered((), "Directory", ())
 """What a source gives that only lends its files to others."""
-
-
-def history_store(settings: RunSettings, clock: Clock) -> Store:
-    """A file beside the mirrors, or the server that was named. Raises InvalidInput for a URL that cannot work."""
-    if not settings.history:
-        return Sqlite(settings.cache / "history.db")
-    from shipway.adapters.history.postgres import Postgres  # a driver that few need
-
-    return Postgres(settings.history, clock)
 
 
 class Deployments:
@@ -43,7 +34,7 @@ class Deployments:
         cls, settings: RunSettings, key: bytes, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock
     ) -> AsyncIterator["Deployments"]:
         """`key` is the installation's; `render` knows what was rendered a moment ago."""
-        manifests = Manifests(history_store(settings, clock), key)
+        manifests = Manifests(open_store(settings, clock, DEPLOYMENTS), key)
         try:
             yield cls(manifests, render, clock)
         finally:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import aiohttp
 import structlog
 
 from shipway.adapters.http.fetch import HttpFetch
+from shipway.api.ledger import Row
 from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
@@ -192,6 +193,9 @@ class EngineProcess:
 
     def shadows(self) -> list[Shadow]:
         return self._shadows.all
+
+    async def ledger(self, application: str) -> Sequence[Row]:
+        return await self._from_git.ledger(application) if self._from_git else ()
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._from_git.webhook_secrets() if self._from_git else {}

@@ -14,11 +14,13 @@ from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.api.kinds import SECRETS
+from shipway.api.ledger import Row
 from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk, PluginAsk, PullRequestsAsk
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.hydrating import Hydrating
+from shipway.assembly.ledger import Ledger
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_gitops
 from shipway.assembly.pushes import Pushes
@@ -37,6 +39,7 @@ from shipway.gitops.asks import (
     KeepAsk,
     KnownHeadAsk,
     RecallAsk,
+    RecordAsk,
     SignatureAsk,
 )
 from shipway.gitops.settings import GitOpsSettings
@@ -80,6 +83,7 @@ class GitMeans(Struct, frozen=True):
     lookout: Lookout
     webhook_secrets: WebhookSecrets
     hydrating: Hydrating
+    ledger: Ledger
 
     @staticmethod
     @asynccontextmanager
@@ -100,10 +104,11 @@ class GitMeans(Struct, frozen=True):
             factories = await stack.enter_async_context(Factories.open(sources.mirrors, repositories, clock, forges))
             opened_history = Deployments.open(settings, key, sources.renderer.render, clock)
             deployments = await stack.enter_async_context(opened_history)
+            ledger = await stack.enter_async_context(Ledger.open(settings, sources.mirrors, clock))
             told = WebhookSecrets(client, clock, settings.namespace)
             lookout = Lookout(clock, settings.namespace)
             hydrating = Hydrating.open(settings.cache, clock, sources, factories.templates, allow_local=settings.allow_local)
-            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating)
+            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating, ledger)
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -114,6 +119,7 @@ class GitMeans(Struct, frozen=True):
             JqPathsAsk: self.scripts.jq_paths,
             KeepAsk: self.deployments.keep,
             RecallAsk: self.deployments.recall,
+            RecordAsk: self.ledger.record,
             HydrateAsk: self.hydrating.hydrate,
             PathsAsk: self.scripts.jq_paths,
             **self.factories.resolvers,
@@ -160,6 +166,10 @@ class FromGit:
         """How many asks an event concerns; they are asked again now."""
         asked = self._runtime.ask_again(self._means.factories.told_by(event))
         return asked if event.is_pull_request else asked + self._pushes.told(event)
+
+    async def ledger(self, application: str) -> list[Row]:
+        """Its rows. Raises Unavailable."""
+        return await self._means.ledger.rows(application)
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._means.webhook_secrets.values()

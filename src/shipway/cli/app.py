@@ -45,6 +45,7 @@ ACTS = {
     "rollback": ("app_rollback", "Go back to an earlier deployment and stay there, also with automated sync."),
     "resume": ("app_rollback", "Lift a hold: what Git says counts again."),
     "why": ("app_acts", "Say in one sentence why it is as it is, and what to do."),
+    "audit": ("app_audit", "Show who did what to it, when and why; --verify: whether anybody changed that record."),
     "wait": ("app_acts", "Wait until it is Synced and Healthy. Exit code 1: it took too long."),
     "terminate": ("app_acts", "Stop the operation under way; what it applied stays."),
     "tree": ("app_tree", "Show its objects and what they brought forth, down to the pods."),

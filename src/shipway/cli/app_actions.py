@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from shipway.api.application import control_namespace_of, parse_spec
-from shipway.api.kinds import APP_PROJECTS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.destinations import place_of
 from shipway.assembly.projects import with_inherited
 from shipway.assembly.resource_actions import ResourceActions
@@ -25,6 +25,7 @@ from shipway.cli.app import find_app
 from shipway.cli.diff_view import masked
 from shipway.cli.output import Output, OutputFlag, kubectl_name, object_text, print_lines, print_object, print_table
 from shipway.cli.process import configure_logs
+from shipway.cli.reasons import ReasonFlag, check_reason, told
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.actions import Action
@@ -64,6 +65,8 @@ class RunFlags:
     "A parameter of the action, like replicas=3; may be given again."
     every: Annotated[bool, Parameter(name="--all", negative="")] = False
     "Do it to every object that fits, not only where there is one."
+    reason: ReasonFlag = ""
+    "Why; it is kept in the ledger."
 
 
 @app.command(name="list")
@@ -128,13 +131,15 @@ async def list_actions(session: Session, name: str, which: Which, output: Output
 
 
 async def run_action(session: Session, name: str, action: str, which: Which, flags: RunFlags, output: Output = "name") -> int:
-    """Carries out the action. Raises InvalidInput where it is not clear on which object, or the project does not allow what it
-    creates; nothing is written then."""
+    """Carries out the action. Raises InvalidInput where it is not clear on which object, the project does not allow what it
+    creates, or a reason is missing; nothing is written then."""
     params = read_params(flags.param)
     application = await find_app(session, name)
+    await check_reason(session, application, flags.reason)
     async with at_destination(session, application) as there, _actions(session, application) as actions:
         targets = await _chosen(there, application, which, every=flags.every)
         permits = _Permits(session, application, there)
+        await _tell(session, application, f"action {action}", flags.reason, targets)
         for target in targets:
             written = await _carried_out(session.clock, target, actions, (action, params), permits)
             for obj in written:
@@ -142,6 +147,23 @@ async def run_action(session: Session, name: str, action: str, which: Which, fla
             if not written:
                 print(f"{kubectl_name(target.obj)}: {action} changes nothing", file=sys.stderr)
     return 0
+
+
+async def _tell(session: Session, application: Obj, verb: str, reason: str, targets: Sequence[Managed]) -> None:
+    """Tells the ledger first. Whoever may change the objects but not the Application acts all the same, unless a reason was
+    given or asked for: then Denied is raised."""
+    what = ", ".join(f"{kubectl_name(target.obj)} in {namespace_of(target.obj)}" for target in targets)
+
+    async def write(fresh: Obj) -> Obj:
+        body: Obj = {"metadata": {"annotations": told(session, fresh, verb, reason, what)}}
+        return await send(session.client, APPLICATIONS, fresh, body, {})
+
+    try:
+        await unbeaten(name_of(application), lambda: find_app(session, name_of(application)), write, seen=application)
+    except Denied as error:
+        if reason:
+            raise
+        print(f"not in the ledger, for you may not write the Application: {error.message}", file=sys.stderr)
 
 
 def read_params(written: Sequence[str]) -> dict[str, str]:

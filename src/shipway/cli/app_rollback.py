@@ -4,7 +4,6 @@ One patch writes both: the operation that goes back (as Argo CD's clients write 
 not undo it a moment later. The hold is on the Application itself, for everybody to see; see `gitops/hold.py`.
 """
 
-import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from shipway.cli import app_sync
 from shipway.cli.app import find_app, wait_for_sync
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, print_object
+from shipway.cli.reasons import ReasonFlag, check_reason, info_of, person, told, with_annotations
 from shipway.cli.sending import send, unbeaten
-from shipway.cli.session import MANAGER, Place, Session, connected
+from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import Hold, annotation, hold_at, hold_of
 from shipway.gitops.operation import is_over
-from shipway.gitops.pinned import revisions_in
+from shipway.gitops.pinned import revisions_in, short
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of
 
@@ -43,8 +43,8 @@ class RollbackFlags:
     "What was deployed at this time (RFC 3339)."
     hold: Duration = DAY
     "How long to stay there, like 24h; 0: until somebody resumes."
-    reason: Annotated[str, Parameter(show_default=False)] = ""
-    "Why; everybody sees it."
+    reason: ReasonFlag = ""
+    "Why; everybody sees it, and it is kept in the ledger."
     prune: Annotated[bool, Parameter(negative="")] = False
     "Delete objects that the earlier deployment did not have."
     wait: bool = True
@@ -77,16 +77,18 @@ async def rollback_command(
         return await roll_back(session, name, number, flags or RollbackFlags(), output)
 
 
-async def resume_command(name: str, /, *, place: Place | None = None) -> int:
+async def resume_command(name: str, /, *, reason: ReasonFlag = "", place: Place | None = None) -> int:
     """Lift the hold of an Application: what Git says counts again.
 
     Parameters
     ----------
     name
         The Application.
+    reason
+        Why; it is kept in the ledger.
     """
     async with connected(place) as session:
-        return await resume(session, name)
+        return await resume(session, name, reason)
 
 
 async def roll_back(session: Session, name: str, number: int | None, flags: RollbackFlags, output: Output = "table") -> int:
@@ -104,33 +106,51 @@ async def roll_back(session: Session, name: str, number: int | None, flags: Roll
 async def held(session: Session, application: Obj, number: int | None, flags: RollbackFlags) -> tuple[Hold, Obj]:
     """Asks for the way back; the hold, and the Application as it is then. Raises NotFound, InvalidInput, and NotYet while
     another operation is under way."""
+    await check_reason(session, application, flags.reason)
     entry = chosen(status_of(application).get("history") or [], number, flags, name_of(application))
     now = session.clock.now()
     hold = hold_at(
         entry,
         since=rfc3339(now),
         until=rfc3339(Instant(now + flags.hold)) if flags.hold else "",
-        by=getpass.getuser(),
+        by=person(),
         reason=flags.reason,
     )
-    return hold, await app_sync.ask(session, application, lambda fresh: _body(fresh, hold, prune=flags.prune))
+
+    def body(fresh: Obj) -> Obj:
+        return with_annotations(_body(fresh, hold, prune=flags.prune), told(session, fresh, "hold", hold.reason, _stay(hold)))
+
+    return hold, await app_sync.ask(session, application, body)
 
 
-async def resume(session: Session, name: str) -> int:
-    if await lifted(session, await find_app(session, name)):
+def _stay(hold: Hold) -> str:
+    """`at deployment 3 (1a2b3c4) until …`."""
+    where = ",".join(short(one) for one in hold.pinned.revisions)
+    return f"at deployment {hold.id} ({where}) until {hold.until or 'it is lifted'}"
+
+
+async def resume(session: Session, name: str, reason: str = "") -> int:
+    """Raises InvalidInput where a reason is missing."""
+    if await lifted(session, await find_app(session, name), reason):
         print(f"{name}: the hold is lifted; what Git says counts again", file=sys.stderr)
     else:
         print(f"{name} is not held", file=sys.stderr)
     return 0
 
 
-async def lifted(session: Session, application: Obj) -> bool:
-    """Lifts the hold; whether there was one."""
+async def lifted(session: Session, application: Obj, reason: str = "") -> bool:
+    """Lifts the hold; whether there was one. Raises InvalidInput where a reason is missing."""
     if HOLD not in annotations_of(application):
         return False
     name = name_of(application)
+    await check_reason(session, application, reason)
     look = partial(session.client.get, APPLICATIONS, namespace_of(application), name)
-    await unbeaten(name, look, lambda fresh: send(session.client, APPLICATIONS, fresh, lifting(fresh), {}), seen=application)
+
+    async def write(fresh: Obj) -> Obj:
+        body = with_annotations(lifting(fresh), told(session, fresh, "resume", reason))
+        return await send(session.client, APPLICATIONS, fresh, body, {})
+
+    await unbeaten(name, look, write, seen=application)
     return True
 
 
@@ -194,11 +214,8 @@ def operation(app: Obj, hold: Hold, *, prune: bool) -> Obj:
         sync |= {"source": hold.source, "revision": hold.revision}
     return {
         "sync": {key: value for key, value in sync.items() if value},
-        "initiatedBy": {"username": MANAGER},
-        "info": [
-            {"name": app_sync.REQUEST, "value": resource_version_of(app)},
-            {"name": "Reason", "value": hold.reason or "rollback"},
-        ],
+        "initiatedBy": {"username": person()},
+        "info": [{"name": app_sync.REQUEST, "value": resource_version_of(app)}, *info_of(hold.reason)],
     }
 
 

@@ -3,8 +3,8 @@
 With `--for` a revision is followed for a while only: that is a hold (`gitops/hold.py`), and the spec stays as it is.
 """
 
-import getpass
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,14 +21,16 @@ from shipway.cli.app_spec import SpecFlags, application_from, overlaid
 from shipway.cli.durations import Duration
 from shipway.cli.files import text_of
 from shipway.cli.output import Output, OutputFlag, print_object
+from shipway.cli.reasons import ReasonFlag, check_reason, person, told, with_annotations
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import annotation, hold_on
+from shipway.gitops.pinned import spec_sources, target_of
 from shipway.gitops.source import check_spec
-from shipway.kube.objects.patches import merge_diff
+from shipway.kube.objects.patches import merge_diff, merge_patch
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import metadata, namespace_of, spec_of
+from shipway.kube.objects.views import metadata, spec_of
 
 PARTS = ("metadata", "spec")
 
@@ -41,8 +43,8 @@ class WhileFlags:
     seconds: Annotated[Duration, Parameter(name="--for", show_default=False)] = 0.0
     """Follow --revision only for so long, like 24h; then what the Application says counts again. It stays unchanged meanwhile,
     so whatever manages it from Git does not undo this."""
-    reason: Annotated[str, Parameter(show_default=False)] = ""
-    "Why, with --for; everybody sees it."
+    reason: ReasonFlag = ""
+    "Why; it is kept in the ledger, and with --for everybody sees it."
 
 
 async def set_command(
@@ -69,7 +71,7 @@ async def set_command(
     async with connected(place) as session:
         if how.seconds:
             return await follow_for(session, name, flags.revision, how, output)
-        return await set_spec(session, name, flags, output)
+        return await set_spec(session, name, flags, output, how.reason)
 
 
 def refuse_others(flags: SpecFlags) -> None:
@@ -78,8 +80,9 @@ def refuse_others(flags: SpecFlags) -> None:
         raise InvalidInput("--for is for --revision alone: everything else is changed until it is changed again")
 
 
-async def set_spec(session: Session, name: str, flags: SpecFlags, output: Output = "name") -> int:
-    """One write. Raises InvalidInput for what the engine would refuse, and where no flag says anything."""
+async def set_spec(session: Session, name: str, flags: SpecFlags, output: Output = "name", reason: str = "") -> int:
+    """One write. Raises InvalidInput for what the engine would refuse, where no flag says anything, and where a reason is
+    missing."""
     stated = application_from(flags, text_of(Path(flags.values_literal_file)) if flags.values_literal_file else "")
     if not stated and flags.sync_policy is None:
         raise InvalidInput("say what to change, like --revision v1.2 or --helm-set image.tag=v2")
@@ -89,6 +92,9 @@ async def set_spec(session: Session, name: str, flags: SpecFlags, output: Output
         check_spec(parse_spec(wanted))
         await check_allowed(session, wanted)
         patch = merge_diff({key: there[key] for key in PARTS}, {key: wanted[key] for key in PARTS})
+        await check_reason(session, there, reason)
+        if patch:
+            patch = with_annotations(patch, told(session, there, "set", reason, changes_in(there, patch)))
         return await send(session.client, APPLICATIONS, there, patch, {})
 
     print_object(await unbeaten(name, lambda: find_app(session, name), write), output)
@@ -100,14 +106,37 @@ async def follow_for(session: Session, name: str, revision: str, how: WhileFlags
     application = await find_app(session, name)
     if spec_of(application).get("sources"):
         raise InvalidInput(f"{name} has several sources: set spec.sources[].targetRevision in its manifest")
+    await check_reason(session, application, how.reason)
     now = session.clock.now()
     until = rfc3339(Instant(now + how.seconds))
-    hold = hold_on(application, revision, since=rfc3339(now), until=until, by=getpass.getuser(), reason=how.reason)
-    body = {"metadata": {"annotations": {HOLD: annotation(hold)}}}
-    written = await session.client.patch(APPLICATIONS, namespace_of(application), name, body)
+    hold = hold_on(application, revision, since=rfc3339(now), until=until, by=person(), reason=how.reason)
+
+    async def write(there: Obj) -> Obj:
+        annotations = {HOLD: annotation(hold), **told(session, there, "hold", how.reason, f"at {revision} until {until}")}
+        return await send(session.client, APPLICATIONS, there, {"metadata": {"annotations": annotations}}, {})
+
+    written = await unbeaten(name, lambda: find_app(session, name), write, seen=application)
     print(f"{name} follows {revision} until {until}: `shipway app resume {name}` ends it", file=sys.stderr)
     print_object(written, output)
     return 0
+
+
+def changes_in(app: Obj, patch: Obj) -> str:
+    """Which fields a patch changes, without their values: some of them may be secret. Of revisions the values too."""
+    found = sorted(".".join(path) for path in paths_in(patch))
+    old = {target_of(source) for source in spec_sources(app)[0]}
+    new = {target_of(source) for source in spec_sources({"spec": merge_patch(spec_of(app), patch.get("spec") or {})})[0]}
+    moved = f": {', '.join(sorted(old))} -> {', '.join(sorted(new))}" if old != new else ""
+    return f"{', '.join(found)}{moved}"
+
+
+def paths_in(patch: Obj, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of what is no object."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and value:
+            yield from paths_in(value, (*above, key))
+        else:
+            yield (*above, key)
 
 
 def _changed(app: Obj, stated: Obj, flags: SpecFlags) -> Obj:

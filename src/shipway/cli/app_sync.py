@@ -14,8 +14,9 @@ from cyclopts import Parameter
 from shipway.api.kinds import APPLICATIONS
 from shipway.base.errors import NotFound, NotYet
 from shipway.cli.durations import Duration
+from shipway.cli.reasons import ReasonFlag, check_reason, info_of, person
 from shipway.cli.sending import send, unbeaten
-from shipway.cli.session import MANAGER, Session
+from shipway.cli.session import Session
 from shipway.gitops.annotations import REFRESH
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, status_of
@@ -41,6 +42,8 @@ class SyncFlags:
     "Wait for the end and print what became of every object."
     timeout: Duration = 300.0
     "How long to wait, in seconds or like 5m."
+    reason: ReasonFlag = ""
+    "Why; it is kept in the ledger."
 
 
 def operation(app: Obj, flags: SyncFlags) -> Obj:
@@ -53,8 +56,8 @@ def operation(app: Obj, flags: SyncFlags) -> Obj:
     retry = dig(app, "spec", "syncPolicy", "retry")
     return {
         "sync": {key: value for key, value in sync.items() if value},
-        "initiatedBy": {"username": MANAGER},
-        "info": [{"name": REQUEST, "value": resource_version_of(app)}],
+        "initiatedBy": {"username": person()},
+        "info": [{"name": REQUEST, "value": resource_version_of(app)}, *info_of(flags.reason)],
         **({"retry": retry} if retry else {}),
     }
 
@@ -62,7 +65,8 @@ def operation(app: Obj, flags: SyncFlags) -> Obj:
 async def request(session: Session, app: Obj, flags: SyncFlags) -> Obj:
     """Asks for a sync, of the newest commit where none is named; the Application as it is then.
 
-    Raises NotYet while another operation is under way."""
+    Raises NotYet while another operation is under way, InvalidInput where a reason is missing."""
+    await check_reason(session, app, flags.reason)
     newest: Obj = {} if flags.revision else {"metadata": {"annotations": {REFRESH: "normal"}}}
     return await ask(session, app, lambda fresh: {**newest, "operation": operation(fresh, flags)})
 

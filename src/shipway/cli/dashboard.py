@@ -143,13 +143,13 @@ def acting_on_applications(session: Session) -> application_rest.Act:
         application = await find_app(there, deed.name)
         match deed.verb:
             case "sync":
-                await app_sync.request(there, application, SyncFlags())
+                await app_sync.request(there, application, SyncFlags(reason=deed.reason))
             case "terminate":
-                await end_operation(there, application)
+                await end_operation(there, application, deed.reason)
             case "rollback":
-                await held(there, application, deed.deployment, RollbackFlags())
+                await held(there, application, deed.deployment, RollbackFlags(reason=deed.reason))
             case "resume":
-                await lifted(there, application)
+                await lifted(there, application, deed.reason)
             case _:
                 asked = {"metadata": {"annotations": {REFRESH: "normal"}}}
                 await there.client.patch(APPLICATIONS, deed.namespace, deed.name, asked)

@@ -111,6 +111,11 @@ def since(timestamp: str, now: Instant) -> str:
         return ""
 
 
+def shortened(text: str, widest: int = 60) -> str:
+    """No longer than `widest` letters."""
+    return text if len(text) <= widest else f"{text[: widest - 1]}…"
+
+
 def print_lines(lines: Sequence[str]) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 

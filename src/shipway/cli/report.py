@@ -15,7 +15,7 @@ from shipway.api.kinds import APPLICATIONS
 from shipway.assembly.explaining import Layered, written
 from shipway.base.errors import ShipwayError, expected_in
 from shipway.cli.app import SelectorFlag
-from shipway.cli.output import AllFlag, Output, OutputFlag, object_text, print_lines, table
+from shipway.cli.output import AllFlag, Output, OutputFlag, object_text, print_lines, shortened, table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.value_report import Chart, Report, Service, report_of
@@ -28,7 +28,6 @@ app.command(
     name="prevented",
     help="Report the versions that analyses threw out, with what they measured.",
 )
-WIDEST = 60
 LeastFlag = Annotated[int, Parameter(validator=validators.Number(gte=2))]
 
 
@@ -103,9 +102,11 @@ def _plain(report: Report) -> dict[str, Any]:
 
 def _tables(report: Report, least: int) -> list[str]:
     lines: list[str] = []
-    same = [(one.key, _short(one.value), str(len(one.services)), _short(", ".join(one.services))) for one in report.duplicated]
+    same = [
+        (one.key, shortened(one.value), str(len(one.services)), shortened(", ".join(one.services))) for one in report.duplicated
+    ]
     over = [
-        (one.service, one.key, _short(one.default), "the same" if one.says_the_same else _short(one.value), one.by)
+        (one.service, one.key, shortened(one.default), "the same" if one.says_the_same else shortened(one.value), one.by)
         for one in report.overridden
     ]
     unused = [(one.service, one.key, one.by) for one in report.unused]
@@ -116,7 +117,3 @@ def _tables(report: Report, least: int) -> list[str]:
     ):
         lines += [*([""] if lines else []), f"{title}: {len(rows) or 'none'}", *(table(headings, rows) if rows else ())]
     return lines
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

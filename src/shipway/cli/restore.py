@@ -102,7 +102,8 @@ async def restore_cluster(session: Session, which: str, seconds: float, output: 
 
 
 async def _sync(session: Session, app: Obj) -> None:
-    await app_sync.ask(session, app, lambda fresh: {"operation": app_sync.operation(fresh, app_sync.SyncFlags())})
+    flags = app_sync.SyncFlags(reason="its cluster is restored")
+    await app_sync.ask(session, app, lambda fresh: {"operation": app_sync.operation(fresh, flags)})
 
 
 def _shown_on(progress: Progress, cluster: Cluster) -> Tell:

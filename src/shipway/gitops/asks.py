@@ -11,6 +11,7 @@
     ConnectionAsk standing   lane: the cluster's own -> its version
     OrphansAsk    standing   lane: the cluster       -> frozenset of Ref: what belongs to no Application
     HydrateAsk    immutable  lane: the repository    -> api.hydration.Hydrated; it pushes
+    RecordAsk     immutable  lane: the ledger        -> api.ledger.Place: where the chain ends now
     DryRunAsk     immutable  lane: the cluster       -> the object as it would be after the apply
 
 Each is a value and holds everything its answer depends on; who answers is wired in `assembly`.
@@ -24,6 +25,7 @@ import orjson
 
 from shipway.api.commits import ChangesRequest, HistoryRequest, SignatureRequest
 from shipway.api.hydration import HydrationRequest
+from shipway.api.ledger import Place
 from shipway.api.sources import HeadRequest, RenderRequest
 from shipway.gitops.scope import Scope
 from shipway.kube.objects.resource import Obj, Resource
@@ -214,6 +216,32 @@ class KeepAsk(Ask, frozen=True):
     @property
     def lane(self) -> str:
         return "history"
+
+
+class RecordAsk(Ask, frozen=True):
+    """Are these `entries` (`api.ledger.Entry` as JSON) in the ledger? They are, in this order, once it is answered.
+
+    `chain` is the uid of the `application` (`namespace/name`). Where the ledger has lost the end of the chain, it goes on after
+    `remembered`.
+    """
+
+    acts: ClassVar[bool] = True
+    wakes: ClassVar[bool] = False
+    at_once: ClassVar[int] = 64
+    chain: str
+    application: str
+    remembered: Place
+    entries: tuple[bytes, ...]
+
+    @property
+    def lane(self) -> str:
+        return "ledger"
+
+
+class UrgentRecordAsk(RecordAsk, frozen=True):
+    """The same where somebody waits for it: what a person did, or an Application that goes."""
+
+    wakes: ClassVar[bool] = True
 
 
 class RecallAsk(Ask, frozen=True):

@@ -29,6 +29,10 @@ TOOLS = "Tools"
 """Info entry of an operation: what rendered the manifests that it applies, with versions (`helm v4.2.3 (SDK)`)."""
 
 
+REASON = "reason"
+"""Info entry of an operation, in small or large letters: why it is wanted."""
+
+
 class Begun(Struct, frozen=True):
     """What an operation applies: the sources at resolved commits, the digest of the manifests ("" = not known), and the tools
     that rendered them."""
@@ -132,6 +136,17 @@ def operation_id(state: Obj) -> str:
 def _told(state: Obj, name: str) -> str:
     info: list[Obj] = dig(state, "operation", "info", default=[])
     return next((entry.get("value", "") for entry in info if entry.get("name") == name), "")
+
+
+def identity_of(state: Obj) -> str:
+    """Which operation, whatever try; "" for one that another engine carried out."""
+    return _told(state, IDENTITY)
+
+
+def reason_in(operation: Obj) -> str:
+    """Why whoever asked for it wants it: `--info reason=TEXT` of Argo CD's command, `--reason TEXT` of ours."""
+    said = (one.get("value") or "" for one in operation.get("info") or [] if (one.get("name") or "").lower() == REASON)
+    return next(said, "").strip()
 
 
 def drift_info(name: str, drifts: Sequence[Drift]) -> Obj:

@@ -20,10 +20,12 @@ from shipway.api.signatures import key_problems
 from shipway.api.sources import ProjectFacts
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob, glob_or_regex
+from shipway.gitops.annotations import REQUIRE_REASON
 from shipway.gitops.impersonation import account_problems
 from shipway.gitops.project_roles import role_problems
 from shipway.gitops.windows import problem_of
 from shipway.kube.objects.resource import Obj, Ref
+from shipway.kube.objects.views import annotations_of
 from shipway.kube.runtime.controller import ObjectKey
 
 DEFAULT = DEFAULT_PROJECT
@@ -41,6 +43,11 @@ def default_project(namespace: str) -> Obj:
             "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
         },
     }
+
+
+def requires_reason(project: Obj) -> bool:
+    """Whether a person has to say why, for what is done to the applications of the project."""
+    return annotations_of(project).get(REQUIRE_REASON) == "true"
 
 
 def problems(project: ProjectSpec, name: str) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 """The HTTP face of `shipway run`: is it alive, is it ready, what does it count, what does it see of Applications that another
-engine reconciles, and the push webhook.
+engine reconciles, what the ledger holds of an Application, and the push webhook.
 
 A webhook only says "look at this repository now"; what is there is always read from the repository itself, so a forged,
 replayed or duplicate delivery can at most cause one extra look. `/api/webhook` is the path that Argo CD users have
@@ -39,6 +39,10 @@ class Process(Protocol):
         """What is seen of each Application that another engine reconciles."""
         ...
 
+    async def ledger(self, application: str) -> Sequence[Struct]:
+        """The rows of the ledger of `namespace/name`. Raises Unavailable."""
+        ...
+
 
 class HttpServer:
     """Serves until stopped; `url` is known once it has started."""
@@ -57,6 +61,7 @@ class HttpServer:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/shadow", self._shadow)
+        app.router.add_get("/ledger/{namespace}/{name}", self._ledger)
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -84,6 +89,15 @@ class HttpServer:
     async def _shadow(self, request: web.Request) -> web.Response:
         items = [msgspec.to_builtins(one) for one in self._process.shadows()]
         return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "ShadowReport", "items": items})
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        told = request.match_info
+        try:
+            rows = await self._process.ledger(f"{told['namespace']}/{told['name']}")
+        except Unavailable as error:
+            return web.json_response({"reason": error.reason, "message": error.message}, status=503)
+        items = [msgspec.to_builtins(one) for one in rows]
+        return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "Ledger", "items": items})
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()

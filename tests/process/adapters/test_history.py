@@ -10,11 +10,11 @@ import pytest
 from shipway.adapters.history.manifests import Deployment, Manifests
 from shipway.adapters.history.postgres import Patience, Postgres
 from shipway.adapters.history.sqlite import Sqlite
-from shipway.adapters.history.store import TABLE, Store
+from shipway.adapters.history.store import DEPLOYMENTS, Store
 from shipway.api.sources import Rendered
 from shipway.base.clock import Instant, SystemClock
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
-from tests.postgres import ENCODED, PASSWORD, PostgresServer, postgres_server
+from tests.postgres import ENCODED, PASSWORD, PostgresServer
 
 CLOCK = SystemClock()
 NOW = Instant(1_790_000_000.0)
@@ -25,18 +25,6 @@ THIRD = Deployment("uid-1", "third")
 HASTE = Patience(connect=10, statement=2, rest=0.0)
 
 Opens = Callable[..., Manifests]
-
-
-@pytest.fixture(scope="module")
-def server(program: Callable[[str], str]) -> Iterator[PostgresServer]:
-    with postgres_server(program) as one:
-        yield one
-
-
-@pytest.fixture
-def url(server: PostgresServer, request: pytest.FixtureRequest) -> str:
-    """An empty database."""
-    return server.database(f"test_{abs(hash(request.node.name))}")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -80,7 +68,7 @@ async def test_nothing_can_be_read_where_it_is_kept_or_with_another_key(
     await opens().keep(THIRD, RENDERED, NOW)
     (store := where()).run("select 1", ())
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    written += repr(store.run(f"select * from {TABLE}", ())).encode()
+    written += repr(store.run(f"select * from {DEPLOYMENTS.name}", ())).encode()
     store.close()
     assert b"third" in written
     assert b"correct horse" not in written and b"password" not in written
@@ -91,7 +79,7 @@ async def test_nothing_can_be_read_where_it_is_kept_or_with_another_key(
 
 async def test_one_deployments_text_does_not_count_for_another(opens: Opens, where: Callable[[], Store]) -> None:
     await opens().keep(THIRD, RENDERED, NOW)
-    (store := where()).run(f"update {TABLE} set identity = 'other' where identity = $1", ("third",))
+    (store := where()).run(f"update {DEPLOYMENTS.name} set identity = 'other' where identity = $1", ("third",))
     store.close()
     with pytest.raises(InvalidInput):
         await opens().recall(Deployment("uid-1", "other"))
@@ -160,7 +148,7 @@ async def test_a_statement_that_waits_for_a_lock_is_ended_by_the_server(url: str
     history = Manifests(Postgres(url, CLOCK, HASTE), KEY)
     await history.keep(THIRD, RENDERED, NOW)
     with psycopg.connect(url) as holder:
-        holder.execute(f"lock table {TABLE}".encode())
+        holder.execute(f"lock table {DEPLOYMENTS.name}".encode())
         with pytest.raises(Unavailable, match="statement timeout"):
             await history.recall(THIRD)
     assert await history.recall(THIRD) == RENDERED
@@ -192,7 +180,7 @@ async def test_rights_on_its_own_table_are_enough_and_missing_ones_are_named(ser
     made.close()
     with pytest.raises(Unavailable, match="Grant select, insert, update and delete on shipway_deployments"):
         await history.keep(THIRD, RENDERED, NOW)
-    server.ask(f"grant select, insert, update, delete on {TABLE} to {role}", database)
+    server.ask(f"grant select, insert, update, delete on {DEPLOYMENTS.name} to {role}", database)
     await history.keep(THIRD, RENDERED, NOW)
     await history.forget_all_but("uid-1", ("third",))
     assert await history.recall(THIRD) == RENDERED

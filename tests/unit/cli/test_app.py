@@ -1,6 +1,7 @@
 """`shipway app`: what is shown, and the cores against an embedded API server."""
 
 import asyncio
+import getpass
 
 import orjson
 import pytest
@@ -133,7 +134,7 @@ async def test_sync_asks_as_argo_cd_clients_do(shop: Shop, capsys: pytest.Captur
     assert await sync_app(shop.session, "shop", flags) == 0
     asked = (await shop.app("shop"))["operation"]
     assert asked["sync"] == {"prune": True, "revision": "v2"}
-    assert asked["initiatedBy"] == {"username": "shipway-cli"}
+    assert asked["initiatedBy"] == {"username": getpass.getuser()}
     assert capsys.readouterr().out == "application.argoproj.io/shop\n"
 
 
@@ -182,7 +183,7 @@ async def test_sync_asks_again_when_the_engine_wrote_meanwhile(shop: Shop) -> No
     stale = await shop.create(APPLICATIONS, application())
     await shop.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"annotations": {"x": "y"}}})
     asked = await app_sync.request(shop.session, stale, SyncFlags())
-    assert dig(asked, "operation", "initiatedBy", "username") == "shipway-cli"
+    assert dig(asked, "operation", "initiatedBy", "username") == getpass.getuser()
 
 
 async def engine_of(shop: Shop, phase: str) -> None:

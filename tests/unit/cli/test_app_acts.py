@@ -14,6 +14,7 @@ from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
+LATEST = "Last deployed 2m ago: 0123456; asked for by ann; before it: fffffff.\n"
 
 
 async def stored(shop: Shop) -> Obj:
@@ -23,7 +24,7 @@ async def stored(shop: Shop) -> Obj:
 async def test_why_is_one_sentence(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     await shop.create(APPLICATIONS, application())
     assert await say_why(shop.session, "shop") == 0
-    assert capsys.readouterr().out == "shop is Synced to 0123456 and Healthy.\n"
+    assert capsys.readouterr().out == f"shop is Synced to 0123456 and Healthy.\n{LATEST}"
 
 
 async def test_why_says_whose_it_is_beside_a_live_argo_cd(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,12 +37,12 @@ async def test_why_says_whose_it_is_beside_a_live_argo_cd(shop: Shop, capsys: py
     await say_why(shop.session, "shop")
     assert capsys.readouterr().out == (
         "shop is Synced to 0123456 and Healthy. Argo CD reconciles it (StatefulSet argocd/controller is to have a replica), "
-        "and Shipway only looks: `shipway app takeover shop` hands it over.\n"
+        f"and Shipway only looks: `shipway app takeover shop` hands it over.\n{LATEST}"
     )
     marks = {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}, "labels": {"shipway.dev/reconcile": "true"}}
     await shop.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": marks})
     await say_why(shop.session, "shop")
-    assert capsys.readouterr().out == "shop is Synced to 0123456 and Healthy.\n"
+    assert capsys.readouterr().out == f"shop is Synced to 0123456 and Healthy.\n{LATEST}"
 
 
 @pytest.mark.parametrize("flags", [WaitFlags(), WaitFlags(sync=True), WaitFlags(health=True), WaitFlags(operation=True)])
@@ -99,6 +100,7 @@ async def test_what_is_not_there_is_told(shop: Shop) -> None:
     "verb",
     [
         "why",
+        "audit",
         "wait",
         "terminate",
         "resources",

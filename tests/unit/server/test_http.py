@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, Counter
 
+from shipway.api.ledger import START, Entry, Row, row_after
 from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.shadow import Said, Shadow
 from shipway.server.http import HttpServer
@@ -33,6 +34,11 @@ class Process:
 
     def shadows(self) -> list[Shadow]:
         return [Shadow("argocd/pay", "Argo CD is alive", "agrees", Said("Synced", "Healthy"), Said("Synced", "Healthy"))]
+
+    async def ledger(self, application: str) -> list[Row]:
+        if application == "argocd/away":
+            raise Unavailable("the history in PostgreSQL: it does not answer", reason="HistoryUnavailable")
+        return [row_after(START, "uid", application, Entry("op", "sync"), "2026-01-01T00:00:00Z")]
 
     def webhook_secrets(self) -> Mapping[str, str]:
         if self.secrets is None:
@@ -81,6 +87,14 @@ async def test_what_another_engine_reconciles_is_told(served: Served) -> None:
     (item,) = json.loads(text)["items"]
     assert (status, item["application"], item["agreement"]) == (200, "argocd/pay", "agrees")
     assert item["theirs"] == {"sync": "Synced", "health": "Healthy", "revision": ""}
+
+
+async def test_the_ledger_of_an_application_is_told(served: Served) -> None:
+    status, text = await served.get("/ledger/argocd/shop")
+    (row,) = json.loads(text)["items"]
+    assert (status, row["subject"], row["entry"], row["sequence"]) == (200, "argocd/shop", "op", 1)
+    status, text = await served.get("/ledger/argocd/away")
+    assert (status, json.loads(text)["reason"]) == (503, "HistoryUnavailable")
 
 
 async def test_metrics(served: Served) -> None:

@@ -17,6 +17,7 @@ from pygit2.enums import ObjectType
 
 from shipway.adapters.git.beyond import Beyond, Lender, Made, Want, Wanted, supplied
 from shipway.adapters.git.changes import changes_of
+from shipway.adapters.git.commit_facts import facts_of
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.history import Histories
 from shipway.adapters.git.lfs import LargeFiles, Pointer
@@ -28,7 +29,7 @@ from shipway.adapters.git.revisions import annotated_tag, is_sha, person, resolv
 from shipway.adapters.git.signatures import signature_of
 from shipway.adapters.git.snapshot import GitSnapshot, clean_path
 from shipway.adapters.git.urls import Remote, host_of, normalize, parse_remote, place_of, redact
-from shipway.api.commits import ChangesRequest, Committed, Doubt, HistoryRequest, Signature, SignatureRequest
+from shipway.api.commits import ChangesRequest, CommitFacts, Committed, Doubt, HistoryRequest, Signature, SignatureRequest
 from shipway.api.hydration import DryCommit
 from shipway.api.repositories import Credentials
 from shipway.api.sources import Head, HeadRequest, Named, PathTree
@@ -348,6 +349,10 @@ class Mirrors:
         except (KeyError, ValueError):
             raise _not_mirrored(commit) from None
         return DryCommit(person(found.author), rfc3339(Instant(float(found.author.time))), text_of(found.raw_message))
+
+    def commit_facts(self, repo_url: str, commit: str) -> CommitFacts:
+        """Who wrote a commit of the mirror, who approved it, and by which pull request it came. Raises `Unavailable`."""
+        return facts_of(self._holding(repo_url, commit).repository(), commit)
 
     def tries(self, repo_url: str) -> Tries:
         """How often the remote was asked, for metrics and tests."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
-from shipway.adapters.history.store import TABLE, Store
+from shipway.adapters.history.store import DEPLOYMENTS, Store
 from shipway.api.sources import Rendered
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, NotFound
@@ -30,11 +30,11 @@ _NONCE_BYTES = 12
 _LARGEST = 256 << 20
 """Bytes that one deployment may unpack to."""
 _KEEP = f"""
-insert into {TABLE} (application, identity, kept_at, sealed) values ($1, $2, $3, $4)
+insert into {DEPLOYMENTS.name} (application, identity, kept_at, sealed) values ($1, $2, $3, $4)
 on conflict (application, identity) do update set kept_at = excluded.kept_at, sealed = excluded.sealed
 """
-_RECALL = f"select sealed from {TABLE} where application = $1 and identity = $2"
-_FORGET = f"delete from {TABLE} where application = $1"
+_RECALL = f"select sealed from {DEPLOYMENTS.name} where application = $1 and identity = $2"
+_FORGET = f"delete from {DEPLOYMENTS.name} where application = $1"
 
 
 class Deployment(Struct, frozen=True):

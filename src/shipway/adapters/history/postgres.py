@@ -18,12 +18,11 @@ import psycopg
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from shipway.adapters.history.store import COLUMNS, KEY, TABLE, Row, Value
+from shipway.adapters.history.store import DEPLOYMENTS, Row, Table, Value
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import InvalidInput, Unavailable
 
-_SCHEMA = f"create table if not exists {TABLE} ({COLUMNS.format(bytes='bytea')}, {KEY})"
-_IS_MISSING = f"select to_regclass('{TABLE}') is null"
+_IS_MISSING = "select to_regclass($1) is null"
 _ALONE = "select pg_advisory_xact_lock(hashtext($1))"
 """`if not exists` looks before it makes, and two that start at once both see nothing."""
 _EXAMPLE = "give for instance postgresql://shipway@db.example:5432/shipway?sslmode=require"
@@ -46,7 +45,9 @@ class Postgres:
 
     Raises InvalidInput for a URL that cannot work. PGPASSWORD, PGPASSFILE and the rest of libpq's environment count."""
 
-    def __init__(self, url: str, clock: Clock, patience: Patience = PATIENCE) -> None:
+    def __init__(self, url: str, clock: Clock, patience: Patience = PATIENCE, table: Table = DEPLOYMENTS) -> None:
+        self._table = table
+        self._schema = table.made(binary="bytea")
         self._terms = terms_of(url)
         self._clock = clock
         self._patience = patience
@@ -98,9 +99,10 @@ class Postgres:
         self._connection = connection
         self._line = socket.socket(fileno=os.dup(connection.fileno()))
         with self._in_time(connection):
-            if _fetched(connection, _IS_MISSING)[0][0]:
-                _fetched(connection, _ALONE, (TABLE,))
-                _fetched(connection, _SCHEMA)
+            if _fetched(connection, _IS_MISSING, (self._table.name,))[0][0]:
+                _fetched(connection, _ALONE, (self._table.name,))
+                for statement in self._schema:
+                    _fetched(connection, statement)
         return connection
 
     @contextmanager
@@ -132,7 +134,8 @@ class Postgres:
         self.close()
         hint = ""
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            hint = f". Grant select, insert, update and delete on {TABLE}, or have it made: {_SCHEMA}"
+            made = "; ".join(self._schema)
+            hint = f". Grant {self._table.rights} on {self._table.name}, or have it made: {made}"
         self._why = f"the history in PostgreSQL{_at(self._terms)}: {said}{hint}"
         if isinstance(error, psycopg.OperationalError | OSError):
             self._away_until = Instant(self._clock.now() + self._patience.rest)

@@ -4,17 +4,17 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from shipway.adapters.history.store import COLUMNS, KEY, TABLE, Row, Value
+from shipway.adapters.history.store import DEPLOYMENTS, Row, Table, Value
 from shipway.base.errors import Unavailable
-
-_SCHEMA = f"create table if not exists {TABLE} ({COLUMNS.format(bytes='blob')}, {KEY}) without rowid"
 
 
 class Sqlite:
-    """A file; its folder is made."""
+    """A file; its folder is made. `survives_power_loss`: each write is on the disk before it counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, table: Table = DEPLOYMENTS, *, survives_power_loss: bool = False) -> None:
         self._path = path
+        self._schema = table.made(binary="blob", options=" without rowid")
+        self._synchronous = "full" if survives_power_loss else "normal"
         self._connection: sqlite3.Connection | None = None
 
     def run(self, statement: str, values: Sequence[Value]) -> list[Row]:
@@ -39,8 +39,9 @@ class Sqlite:
         connection = sqlite3.connect(self._path, timeout=10.0, check_same_thread=False)
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
-            connection.execute(_SCHEMA)
+            connection.execute(f"pragma synchronous = {self._synchronous}")
+            for statement in self._schema:
+                connection.execute(statement)
         except sqlite3.Error:
             connection.close()
             raise

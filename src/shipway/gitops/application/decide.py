@@ -41,6 +41,7 @@ from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
+from shipway.gitops.ledger import is_worth_a_write, riding
 from shipway.gitops.operation import Begun, begin, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
@@ -267,15 +268,15 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
     annotations = {**refresh, **_lifted(observed, now)}
-    if annotations:
-        root["metadata"] = {"annotations": {**dig(root, "metadata", "annotations", default={}), **annotations}}
+    root = _annotated(root, annotations)
     finalizers = _hook_finalizers(observed)
     if finalizers is not None:
         root["metadata"] = {**root.get("metadata", {}), "finalizers": list(finalizers) or None}
-    if not status and not root:
+    riders = riding(observed.app, observed.ledger, draft.status.get("operationState") or {})
+    is_due = bool(root) or is_worth_a_write(riders)
+    if not is_due and (not status or waits_for_sweep(observed, status, now) is not None):
         return None
-    if not root and waits_for_sweep(observed, status, now) is not None:
-        return None
+    root = _annotated(root, riders)
     if status or REFRESH in annotations:
         status["reconciledAt"] = rfc3339(now)
     return Change(
@@ -286,6 +287,14 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
         root=root,
         status=status or None,
     )
+
+
+def _annotated(root: Obj, annotations: Obj) -> Obj:
+    """The patch with these annotations besides."""
+    if not annotations:
+        return root
+    meta: Obj = root.get("metadata") or {}
+    return {**root, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **annotations}}}
 
 
 def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:
@@ -311,8 +320,8 @@ def _sweep(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
 
 def _deletion(observed: Observed, now: Instant) -> Decision:
     idle = Decision(asks=observed.asks, watches=observed.watches)
-    if not has_stages(observed.app):
-        return idle
+    if not has_stages(observed.app) or not observed.ledger.is_answered:
+        return idle  # what was done to it is written down before it goes
     if observed.place.cluster is None:
         return _left_behind(observed)
     if not observed.is_listed:

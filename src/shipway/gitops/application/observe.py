@@ -40,6 +40,7 @@ from shipway.gitops.health.scripted import scripted_health
 from shipway.gitops.hold import Hold
 from shipway.gitops.impersonation import Acting, acting_for, unknown_for
 from shipway.gitops.kinds import known_kinds, wanted_kinds
+from shipway.gitops.ledger import Ledger, ask_of, ledger_of
 from shipway.gitops.operation import belongs, operation_wants
 from shipway.gitops.order import is_hook
 from shipway.gitops.ownership import Context, dry_run_of, judge
@@ -93,6 +94,9 @@ class Observed(Struct, frozen=True):
     orphaned: Orphaned = Orphaned()
     acting: Acting = Acting()
     """As whom it is synced and deleted."""
+    ledger: Ledger = Ledger()
+    needs_reason: bool = False
+    """A person who syncs it has to say why."""
 
     @property
     def status(self) -> Obj:
@@ -165,7 +169,7 @@ class Observer:
         keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
         asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
-        return Observed(
+        observed = Observed(
             key=key,
             app=app,
             settings=self._settings,
@@ -195,6 +199,7 @@ class Observer:
             orphaned=orphaned,
             acting=acting,
         )
+        return _explained(world, observed, read) if stance.kind == "reconcile" else observed
 
     def _family(
         self, world: World, key: ObjectKey, app: Obj, kinds: Sequence[Resource], targets: Sequence[Target | None]
@@ -370,6 +375,15 @@ class Observer:
         mine = [one for one in live if ref_of(one.obj) in wanted or context.instance in tracked_by(one.obj)]
         claims = {one.ref: _claims(world, one) for one in desired if not is_hook(one.obj)}
         return compare(desired, mine, claims, context, judged, target.prepared.skipped)
+
+
+def _explained(world: World, observed: Observed, project: ReadProject) -> Observed:
+    """With what is to be recorded of it, and whether a person has to say why."""
+    ask = ask_of(observed.app)
+    if ask is None and not project.needs_reason:
+        return observed
+    ledger, asks = (ledger_of(ask, world.answer(ask)), (ask,)) if ask else (Ledger(), ())
+    return replace(observed, ledger=ledger, asks=(*observed.asks, *asks), needs_reason=project.needs_reason)
 
 
 def _permitted(live: tuple[Live, ...], project: ProjectSpec | None, spec: ApplicationSpec | None) -> tuple[Live, ...]:

@@ -13,7 +13,7 @@ from shipway.api.signatures import SignaturePolicy, policy_of
 from shipway.base.errors import InvalidInput
 from shipway.gitops.change_rights import ChangeRights, rights_of
 from shipway.gitops.global_projects import inheriting
-from shipway.gitops.project import problems
+from shipway.gitops.project import problems, requires_reason
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, resource_version_of, uid_of
 
@@ -25,6 +25,7 @@ class ReadProject(Struct, frozen=True):
     error: str = ""
     signatures: SignaturePolicy = SignaturePolicy()
     rights: ChangeRights | None = None
+    needs_reason: bool = False
 
 
 class Projects:
@@ -40,7 +41,8 @@ class Projects:
         errors = [one.error for one in (own, *(parent for _, parent in read)) if one.spec is None]
         if errors or own.spec is None:
             return ReadProject(None, "; ".join(errors))
-        return replace(own, spec=inheriting(own.spec, [(name, one.spec) for name, one in read if one.spec is not None]))
+        spec = inheriting(own.spec, [(name, one.spec) for name, one in read if one.spec is not None])
+        return replace(own, spec=spec, needs_reason=own.needs_reason or any(one.needs_reason for _, one in read))
 
     def read(self, project: Obj) -> ReadProject:
         """The project by itself."""
@@ -62,4 +64,6 @@ def _read(project: Obj, name: str) -> ReadProject:
     except InvalidInput as error:
         return ReadProject(None, f"AppProject {name}: {error.message}")
     wrong = problems(spec, name)
-    return ReadProject(None, "; ".join(wrong)) if wrong else ReadProject(spec, signatures=signatures, rights=rights)
+    if wrong:
+        return ReadProject(None, "; ".join(wrong))
+    return ReadProject(spec, signatures=signatures, rights=rights, needs_reason=requires_reason(project))

@@ -20,7 +20,7 @@ from shipway.gitops.auto_sync import is_automated
 from shipway.gitops.comparison import Comparison, Item
 from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
-from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, restarted, retry_at
+from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, reason_in, restarted, retry_at
 from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
 from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
 from shipway.gitops.sync.hooks import named, removal
@@ -34,6 +34,9 @@ from shipway.kube.runtime.decision import Ask, Batch
 
 TERMINATED = "Operation terminated"
 AWAITING = "waiting until Git or the history gives it"
+UNEXPLAINED = (
+    "its project asks for a reason: say it with `--reason TEXT` (shipway app sync) or `--info reason=TEXT` (argocd app sync)"
+)
 KEEPING = "waiting for the manifests to be kept"
 
 
@@ -143,7 +146,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
     if observed.operation_error or observed.operation is None or observed.operation.sync is None:
         message = observed.operation_error or "Invalid operation request: operation.sync is missing"
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", message, now))
-    if problem := _unsupported(observed):
+    if problem := _unsupported(observed) or _unexplained(observed):
         return _over(finish(begin(observed.app, raw, Begun(), now), "Error", problem, now))
     if target is None or target.is_undecided or is_looked_for(observed, now):
         return None
@@ -181,6 +184,14 @@ def _unsupported(observed: Observed) -> str:
         has = "a list of sources" if is_plural else "one source"
         return f"operation.sync.{wrong[0]}: the application has {has}: say operation.sync.{other}"
     return ""
+
+
+def _unexplained(observed: Observed) -> str:
+    """Why an operation that a person asked for is refused where the project wants to know the reason."""
+    operation = observed.operation
+    if operation is None or operation.initiated_by.automated or not observed.needs_reason:
+        return ""
+    return "" if reason_in(observed.app["operation"]) else UNEXPLAINED
 
 
 def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Instant) -> Progress | None:

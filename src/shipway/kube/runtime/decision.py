@@ -125,6 +125,8 @@ class Ask(Struct, frozen=True):
     """How many such questions one remote is asked at a time."""
     acts: ClassVar[bool] = False
     """Whether answering it changes something outside: a process that may only look does not ask it."""
+    wakes: ClassVar[bool] = True
+    """Whether whoever asks is woken by the answer, or sees it the next time it looks."""
     together: ClassVar[str] = ""
     """Whoever puts several asks under one such word can do nothing before the last is answered, and is woken only then."""
 

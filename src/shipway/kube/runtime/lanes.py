@@ -199,7 +199,7 @@ class Lanes:
         if answer.error and old:
             answer = Answer(value=old.value, error=answer.error, at=answer.at)
         self._answers[ask] = answer
-        if old and _looks_same(old, answer):
+        if not ask.wakes or (old and _looks_same(old, answer)):
             return
         for subscriber in list(self._subscribers.get(ask, ())):
             if old or not ask.together or self._is_last_open(subscriber, ask):

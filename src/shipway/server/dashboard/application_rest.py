@@ -17,6 +17,7 @@ from shipway.kube.objects.resource import Obj
 from shipway.server.dashboard.answers import (
     answering,
     as_json,
+    body_of,
     changes,
     data,
     event,
@@ -33,12 +34,13 @@ BASE = "/applications/"
 
 
 class Deed(Struct, frozen=True):
-    """What a person wants done to one Application: sync, refresh, terminate, resume, or rollback to a `deployment`."""
+    """What a person wants done to one Application, and why: sync, refresh, terminate, resume, or rollback to a `deployment`."""
 
     namespace: str
     name: str
     verb: str
     deployment: int = 0
+    reason: str = ""
 
 
 Act = Callable[[Deed], Awaitable[None]]
@@ -125,7 +127,8 @@ class ApplicationPage:
     async def _put(self, request: web.Request) -> web.Response:
         told = request.match_info
         number = whole_number(told.get("deployment", "0"), "deployment: give its ID")
-        await self._act(Deed(told["namespace"], told["name"], told["verb"], number))
+        reason = str((await body_of(request)).get("reason") or "").strip()
+        await self._act(Deed(told["namespace"], told["name"], told["verb"], number, reason))
         return as_json({})
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 
 from shipway.adapters.git.urls import redact
 from shipway.api.application import cluster_shown, control_namespace_of
+from shipway.api.kinds import APP_PROJECTS
 from shipway.base.clock import Instant
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.pinned import path_of, revision_of, spec_sources, target_of
+from shipway.gitops.project import requires_reason
 from shipway.gitops.tracking import instance_key, tracked_by
 from shipway.gitops.tree import Tree, told_of
 from shipway.gitops.why import why
@@ -139,37 +141,42 @@ def info_of(app: Obj, now: Instant, around: Around = NOTHING) -> ApplicationInfo
         conditions=[ConditionRow(one.get("type") or "", one.get("message") or "") for one in status.get("conditions") or []],
         resources=_in_tree(around.tree) if around.tree is not None else _in_status(app),
         history=[_deployment(one) for one in reversed(status.get("history") or [])],
-        choices=choices(app),
+        choices=choices(app, needs_reason=any(requires_reason(one) for one in around.children if _is_project(one))),
     )
 
 
-def choices(app: Obj) -> list[Choice]:
+def _is_project(obj: Obj) -> bool:
+    return obj.get("kind") == APP_PROJECTS.kind
+
+
+def choices(app: Obj, *, needs_reason: bool = False) -> list[Choice]:
     """What a person can do to it now, and what each would bring about; one way back for each earlier deployment, newest
     first."""
+    reason = "required" if needs_reason else "optional"
     name, is_busy = name_of(app), bool(app.get("operation"))
     history = status_of(app).get("history") or []
     is_held, is_free = HOLD in annotations_of(app), not is_busy and not is_deleting(app)
     target = ", ".join(map(target_of, spec_sources(app)[0]))
 
     def choice(verb: str, label: str, is_possible: bool, says: str) -> Choice:
-        return Choice(verb, label, is_possible, says, verb)
+        return Choice(verb, label, is_possible, says, verb, reason="" if verb == "refresh" else reason)
 
     return [
         choice("sync", "Sync", is_free, f"{name} is made what Git says at {target}. Objects that Git no longer has stay."),
         choice("refresh", "Refresh", not is_deleting(app), f"{name} is compared with the newest commit of {target}."),
         choice("terminate", "Terminate", is_busy, f"The operation of {name} ends; what it applied stays."),
         choice("resume", "Resume", is_held, f"The hold of {name} is lifted: what Git says counts again."),
-        *(_way_back(name, entry, is_possible=is_free) for entry in reversed(history[:-1])),
+        *(_way_back(name, entry, reason, is_possible=is_free) for entry in reversed(history[:-1])),
     ]
 
 
-def _way_back(name: str, entry: Obj, *, is_possible: bool) -> Choice:
+def _way_back(name: str, entry: Obj, reason: str, *, is_possible: bool) -> Choice:
     number, when = entry.get("id", 0), entry.get("deployedAt") or "an unknown time"
     says = (
         f"{name} goes back to deployment {number} ({revision_of(entry)}, of {when}) and stays there for a day, also with "
         "automated sync; Resume ends that earlier. What Git says stays as it is."
     )
-    return Choice(f"rollback-{number}", f"Back to {number}", is_possible, says, f"rollback/{number}")
+    return Choice(f"rollback-{number}", f"Back to {number}", is_possible, says, f"rollback/{number}", reason=reason)
 
 
 def _parent(app: Obj) -> Parent | None:

@@ -20,7 +20,8 @@ from shipway.server.dashboard.measured import Shape
 
 
 class Choice(Shape, frozen=True):
-    """One button: `path` is what is PUT behind the Rollout's address, `body` its JSON."""
+    """One button: `path` is what is PUT behind the Rollout's address, `body` its JSON. `reason`: whether a person is asked why,
+    "" (no), "optional" or "required"."""
 
     verb: str
     label: str
@@ -28,6 +29,7 @@ class Choice(Shape, frozen=True):
     says: str
     path: str
     body: dict[str, bool] = field(default_factory=dict)
+    reason: str = ""
 
 
 def choices(rollout: Obj, replica_sets: Sequence[Obj]) -> list[Choice]:

@@ -77,6 +77,27 @@ def test_equal_asks_of_a_thousand_keys_are_one_question() -> None:
     play(scenario)
 
 
+class Told(Fetch, frozen=True):
+    wakes: ClassVar[bool] = False
+
+
+def test_an_ask_that_wakes_nobody_is_answered_and_seen_by_whoever_looks() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.subscribe("key", [Told("git", 7), Told("git", 8)])
+        await clock.sleep(1)
+        assert (len(world.asked), world.woken) == (2, [])
+        assert lanes.answer(Told("git", 7)).value == 7
+        world.broken = Unavailable("away")
+        lanes.subscribe("other", [Told("git", 9)])
+        await clock.sleep(1)
+        world.broken = None
+        await clock.sleep(60)
+        assert lanes.answer(Told("git", 9)).value == 9, "it is tried again all the same"
+        assert world.woken == []
+
+    play(scenario)
+
+
 def test_a_standing_ask_wakes_only_on_news() -> None:
     async def scenario(world, lanes, clock) -> None:
         lanes.subscribe("app", [Branch("main")])

@@ -111,3 +111,14 @@ def test_the_way_back_says_how_long_it_holds() -> None:
         "shop goes back to deployment 0 (fffffff, of 2026-11-20T10:00:00Z) and stays there for a day, also with automated "
         "sync; Resume ends that earlier. What Git says stays as it is."
     )
+
+
+@pytest.mark.parametrize(("wants", "asked"), [("true", "required"), ("false", "optional")])
+def test_whoever_acts_is_asked_why(wants: str, asked: str) -> None:
+    meta = {"name": "default", "annotations": {"shipway.dev/require-reason": wants}}
+    around = Around((OTHER, {"kind": "AppProject", "metadata": meta}))
+    found = {one.verb: one.reason for one in info_of(application(), NOW, around).choices}
+    assert found == {"sync": asked, "terminate": asked, "resume": asked, "rollback-0": asked, "refresh": ""}
+
+
+OTHER = {"kind": "Rollout", "metadata": {"name": "web", "annotations": {"shipway.dev/require-reason": "true"}}}

@@ -19,9 +19,12 @@ export async function act(button, info) {
   if (wanted) await send(wanted, `api/v1/rollouts/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`);
 }
 
-/** Says what the choice would bring about; the choice, or null where somebody thinks better of it. */
+/** Says what the choice would bring about and asks why; the choice, or null where somebody thinks better of it. */
 export async function agreed(choice) {
-  return (await confirmed(choice.label, choice.says)) ? choice : null;
+  if (!choice.reason) return (await confirmed(choice.label, choice.says)) ? choice : null;
+  const isRequired = choice.reason === "required";
+  if (!(await confirmed(choice.label, choice.says, isRequired ? "Why" : "Why (optional)", "", isRequired))) return null;
+  return { ...choice, body: { ...choice.body, reason: input.value.trim() } };
 }
 
 /** Does what was chosen to the object at that address, and says what came of it. */
@@ -47,13 +50,14 @@ async function imageOf(button, info) {
   return { label: "Set image", path: `set/${parts.join("/")}`, body: {} };
 }
 
-function confirmed(title, says, label = "", value = "") {
+function confirmed(title, says, label = "", value = "", isRequired = false) {
   document.getElementById("ask-title").textContent = title;
   document.getElementById("ask-says").textContent = says;
   document.getElementById("ask-yes").textContent = title;
   field.hidden = !label;
   field.firstElementChild.textContent = label;
   input.value = value;
+  input.required = isRequired;
   dialog.returnValue = "no";
   dialog.showModal();
   if (label) input.select();

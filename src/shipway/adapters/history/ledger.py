@@ -1,0 +1,81 @@
+"""The ledger in a store of SQL: rows are added and read, never changed.
+
+Adding looks where the chain ends, makes the row that follows and inserts it under the next number. Two that add to one chain at
+once (a replica that takes over from one that has not ended yet) want the same number; who comes second looks again. An entry
+that is there already is not added again, so telling twice is harmless.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from shipway.adapters.history.store import LEDGER, Store
+from shipway.api.ledger import Entry, Place, Row, row_after
+from shipway.base.errors import Unavailable
+
+T = TypeVar("T")
+
+_TRIES = 10
+_COLUMNS = "chain, sequence, entry, subject, previous, hash, body"
+_IS_THERE = f"select 1 from {LEDGER.name} where chain = $1 and entry = $2"
+_END = f"select sequence, hash from {LEDGER.name} where chain = $1 order by sequence desc limit 1"
+_ADD = f"insert into {LEDGER.name} ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning 1"
+_READ = f"select {_COLUMNS} from {LEDGER.name} where subject = $1 order by chain, sequence"
+
+
+class Chain:
+    """What one store holds. Calls run on a thread of their own, one at a time: a store that hangs holds up no others.
+
+    Each of them raises Unavailable (HistoryUnavailable) where the store does not answer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+
+    async def missing(self, chain: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of the entries that are not in the chain."""
+        return await self._on_thread(lambda: [one for one in entries if not self._store.run(_IS_THERE, (chain, one.id))])
+
+    async def add(self, chain: str, subject: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
+        """Adds those that are missing, in this order; where the chain ends then. Safe to repeat.
+
+        A chain that ends before the place that the Application remembers goes on after that place, so that what was lost is
+        seen to be missing."""
+        return await self._on_thread(lambda: self._add(chain, subject, remembered, entries, recorded_at))
+
+    async def read(self, subject: str) -> list[Row]:
+        """All rows of the Applications of this `namespace/name`, chain by chain, oldest first."""
+        return await self._on_thread(lambda: [Row(*found) for found in self._store.run(_READ, (subject,))])
+
+    async def close(self) -> None:
+        """Ends it, without waiting for a store that hangs."""
+        self._store.interrupt()
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._store.close()
+
+    async def _on_thread(self, call: Callable[[], T]) -> T:
+        """What was put to the thread is done, also where nobody waits any more: the Application may be gone by then."""
+        return await asyncio.shield(asyncio.wrap_future(self._thread.submit(call)))
+
+    def _add(self, chain: str, subject: str, remembered: Place, entries: Sequence[Entry], recorded_at: str) -> Place:
+        end = remembered
+        for entry in entries:
+            end = self._add_one(chain, subject, end, entry, recorded_at)
+        return end
+
+    def _add_one(self, chain: str, subject: str, remembered: Place, entry: Entry, recorded_at: str) -> Place:
+        for _ in range(_TRIES):
+            end = self._end(chain, remembered)
+            if self._store.run(_IS_THERE, (chain, entry.id)):
+                return end
+            row = row_after(end, chain, subject, entry, recorded_at)
+            values = (row.chain, row.sequence, row.entry, row.subject, row.previous, row.hash, row.body)
+            if self._store.run(_ADD, values):
+                return Place(row.sequence, row.hash)
+        raise Unavailable(f"the ledger of {subject}: somebody adds to it all the time", reason="HistoryUnavailable")
+
+    def _end(self, chain: str, remembered: Place) -> Place:
+        found = self._store.run(_END, (chain,))
+        end = Place(int(found[0][0]), found[0][1]) if found else Place()
+        return end if end.sequence >= remembered.sequence else remembered

@@ -1,0 +1,71 @@
+"""Writes the ledger for the engines, and reads it for people.
+
+What the engine knows of an operation is completed by what Git knows of its commits. That is best effort: a commit whose mirror
+is gone leaves its row without an author, and never keeps it out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from shipway.adapters.git.mirrors import Mirrors
+from shipway.adapters.history.ledger import Chain
+from shipway.adapters.history.store import LEDGER
+from shipway.api.commits import CommitFacts
+from shipway.api.ledger import Entry, Place, Row
+from shipway.assembly.settings import RunSettings
+from shipway.assembly.stores import open_store
+from shipway.base.clock import Clock, rfc3339
+from shipway.base.errors import ShipwayError, Unavailable
+from shipway.gitops.asks import RecordAsk
+
+log = structlog.get_logger()
+
+CommitOf = Callable[[str, str], CommitFacts]
+"""(repository, commit) -> what it says of itself. Raises Unavailable where it is not known."""
+
+
+class Ledger:
+    """`record` is the resolver of `RecordAsk`."""
+
+    def __init__(self, chain: Chain, commit_of: CommitOf, clock: Clock) -> None:
+        self._chain = chain
+        self._commit_of = commit_of
+        self._clock = clock
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: RunSettings, mirrors: Mirrors, clock: Clock) -> "AsyncIterator[Ledger]":
+        chain = Chain(open_store(settings, clock, LEDGER))
+        try:
+            yield cls(chain, mirrors.commit_facts, clock)
+        finally:
+            await chain.close()
+
+    async def record(self, ask: RecordAsk) -> Place:
+        """Adds what is not there yet. Raises Unavailable."""
+        entries = [msgspec.json.decode(one, type=Entry) for one in ask.entries]
+        try:
+            of_commits = [one for one in entries if one.sources]
+            missing = {one.id for one in await self._chain.missing(ask.chain, of_commits)} if of_commits else ()
+            told = [await self._completed(one) if one.id in missing else one for one in entries]
+            at = rfc3339(self._clock.now())
+            return await self._chain.add(ask.chain, ask.application, ask.remembered, told, at)
+        except Unavailable as error:
+            log.warning("not_recorded", application=ask.application, message=error.message)
+            raise
+
+    async def rows(self, application: str) -> list[Row]:
+        """All rows of `namespace/name`. Raises Unavailable."""
+        return await self._chain.read(application)
+
+    async def _completed(self, entry: Entry) -> Entry:
+        found: list[CommitFacts] = []
+        for source in entry.sources:
+            with suppress(ShipwayError):  # a chart has no commit, and a mirror may be gone
+                found.append(await asyncio.to_thread(self._commit_of, source.repo_url, source.revision))
+        return replace(entry, commits=tuple(found)) if found else entry
