@@ -1,7 +1,7 @@
 """What one client of the Redis face may say, and what it is answered: the commands that `argocd-server` sends, and few more.
 
-Keys that somebody else computes (`Computed`) are worked out with each GET; all others are kept (`keys`). Channels are shared by
-all sessions, so a login that one server revokes is revoked on its siblings.
+Keys that somebody else computes (`Computed`) are worked out with each GET, whatever a SET says; all others are kept (`keys`).
+Channels are shared by all sessions, so a login that one server revokes is revoked on its siblings.
 """
 
 import hmac
@@ -181,8 +181,8 @@ class Session:
 
     async def _set(self, arguments: Command) -> list[Any]:
         key, value, *rest = arguments
-        if self._is_computed(key):
-            return [COMPUTED]
+        if self._is_computed(key):  # as after `argocd cluster add`, which ends with the server's own first look at the cluster
+            return ["OK"]
         now = self._room.clock.now()
         options = [word.upper() for word in rest]
         until: float | None = None

@@ -105,7 +105,9 @@ async def test_keys_of_applications_are_worked_out_and_cannot_be_set() -> None:
     assert await client.says("GET", "app|shop") == b"tree"
     assert await client.says("GET", "app|none") is None
     assert await client.says("GET", "app|away") == Refusal("the cluster\ndoes not answer")
-    assert await client.says("SET", "app|shop", "x") == COMPUTED
+    before = await client.says("GET", "app|shop")
+    assert await client.says("SET", "app|shop", "x") == "OK"
+    assert await client.says("GET", "app|shop") == before
     assert await client.says("RENAME", "b", "app|shop") == COMPUTED
     assert await client.says("DEL", "app|shop") == 0
 
