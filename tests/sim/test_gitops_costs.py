@@ -150,9 +150,12 @@ def test_the_last_of_many_deploys_takes_no_longer_and_costs_no_more_than_the_fir
             await there.settle(0.0 if number % 10 else 240.0)
             spent.append(sum(times for kind, times in costs().items() if not kind.startswith("GET")))
             looked.append(passes(there) - before)
-        for figures in (took, spent, looked):
+        for figures in (took, looked):
             first, last = p99(figures[: DEPLOYS // 3]), p99(figures[-DEPLOYS // 3 :])
             assert last <= first * 1.05, (first, last)
+        # Events are written some time later, so which deploy they are counted to is chance.
+        first, last = sum(spent[: DEPLOYS // 3]), sum(spent[-DEPLOYS // 3 :])
+        assert last <= first * 1.05, (first, last)
         config_map = await there.user.get(CONFIG_MAPS, "shop", f"a-{(DEPLOYS - 1) % APPS}")
         assert config_map["data"]["text"] == f"deploy {DEPLOYS - 1}"
 
