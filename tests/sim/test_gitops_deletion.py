@@ -5,10 +5,13 @@ import pytest
 from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, CRDS, JOBS, SERVICES
 from shipway.base.clock import rfc3339
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
+from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
+from shipway.kube.objects.wire import Request, Response, Transport
+from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.gitops_objects import WIDGETS, config, deployment, hook, service
-from tests.sim.gitops_world import World, application, condition_types, end_job, simulate
+from tests.sim.gitops_world import World, application, condition_types, end_job, simulate, world
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
 PRE, POST = "pre-delete-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io"
@@ -96,6 +99,38 @@ def test_an_operation_that_runs_comes_to_its_end_before_anything_goes(terminated
         assert await there.gone(CONFIG_MAPS, "shop", "settings")
 
     simulate(story, [config(), hook("check", "PostSync")])
+
+
+class Hasty:
+    """A transport by which somebody deletes the application in the moment in which its operation begins."""
+
+    def __init__(self, server: Transport) -> None:
+        self._server = server
+        self.user = Client(server, manager="argocd-server")
+
+    async def send(self, request: Request) -> Response:
+        response = await self._server.send(request)
+        if request.method == "PATCH" and b'"waiting to start"' in (request.body or b""):
+            await self.user.delete(APPLICATIONS, "argocd", "shop")
+        return response
+
+    async def close(self) -> None:
+        """The server belongs to the test."""
+
+
+@pytest.mark.compat("argocd:finalizer.resources", "argocd:operation.terminate")
+def test_an_operation_that_is_about_to_act_comes_to_its_end_too() -> None:
+    async def main() -> None:
+        async with world([config(), hook("check", "PreSync")], wrap=lambda server, _: Hasty(server)) as there:
+            app = doomed(RESOURCES)
+            app["spec"]["syncPolicy"] = {}
+            await there.user.create(APPLICATIONS, {**app, "operation": {"sync": {}}})
+            app = await there.until(lambda app: "completion of" in dig(app, "status", "operationState", "message", default=""))
+            assert "deletionTimestamp" in app["metadata"]
+            await end_job(there, "check")
+            await gone(there)
+
+    run_in_virtual_time(main())
 
 
 @pytest.mark.compat("argocd:finalizer.resources", "argocd:operation.retry")

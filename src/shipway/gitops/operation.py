@@ -29,6 +29,8 @@ TOOLS = "Tools"
 """Info entry of an operation: what rendered the manifests that it applies, with versions (`helm v4.2.3 (SDK)`)."""
 
 
+STARTING, SOON = "waiting to start", 10.0
+"""What an operation says until it acts or waits for something, and for how many seconds it is taken to be about to act."""
 REASON = "reason"
 """Info entry of an operation, in small or large letters: why it is wanted."""
 
@@ -57,6 +59,17 @@ def is_acting(state: Obj, operation: Obj | None) -> bool:
     return belongs(state, operation) and has_acted and not state.get("finishedAt")
 
 
+def begins(state: Obj, operation: Obj | None, now: Instant) -> bool:
+    """Whether it is about to act for the first time; for ten seconds at most, since what it has to know may never come."""
+    is_new = belongs(state, operation) and state.get("message") == STARTING and not state.get("finishedAt")
+    return is_new and now < acts_by(state)
+
+
+def acts_by(state: Obj) -> Instant:
+    """Until when an operation counts as about to act."""
+    return Instant(parse_rfc3339(state["startedAt"]) + SOON)
+
+
 def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
     """The state of an operation that has been accepted; written before its first action.
 
@@ -67,7 +80,7 @@ def begin(app: Obj, operation: Obj, begun: Begun, now: Instant) -> Obj:
     told = {**operation, "info": [*info, *({"name": name, "value": value} for name, value in ours.items() if value)]}
     return {
         "phase": "Running",
-        "message": "waiting to start",
+        "message": STARTING,
         "operation": told,
         "startedAt": rfc3339(now),
         "syncResult": {"revision": "", **begun.at.revision_fields, **begun.at.source_fields},

@@ -42,7 +42,7 @@ from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
 from shipway.gitops.kinds import annotation_with
 from shipway.gitops.ledger import is_worth_a_write, riding
-from shipway.gitops.operation import Begun, begin, history_entry, is_acting
+from shipway.gitops.operation import Begun, acts_by, begin, begins, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
 from shipway.gitops.project import DEFAULT, default_project
 from shipway.gitops.source import sync_options
@@ -87,7 +87,7 @@ def decide(observed: Observed, now: Instant) -> Decision:
 
 
 def _next(observed: Observed, now: Instant) -> Decision:
-    if _goes(observed):
+    if _goes(observed, now):
         return _deletion(observed, now)
     idle = Decision(asks=observed.asks, watches=observed.watches, figures=_figures(observed))
     if not observed.has_project and _wants_default_project(observed):
@@ -112,10 +112,11 @@ def _next(observed: Observed, now: Instant) -> Decision:
     )
 
 
-def _goes(observed: Observed) -> bool:
+def _goes(observed: Observed, now: Instant) -> bool:
     """Whether it is being deleted. An operation that acts comes to its end first, or is terminated, as in Argo CD; one that
     waits for a window, a dependency or its next try does not keep what nobody wants any more."""
-    acts = is_acting(observed.state, observed.app.get("operation")) and observed.stance.kind == "reconcile"
+    under_way = (observed.state, observed.app.get("operation"))
+    acts = observed.stance.kind == "reconcile" and (is_acting(*under_way) or begins(*under_way, now))
     return is_deleting(observed.app) and not acts
 
 
@@ -128,7 +129,7 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     """Writes down what became of the actions: rows of the operation, and the state of the application after them."""
     if fresh.stance.kind != "reconcile":
         return Conclusion()  # it was given away while we acted: what is written now is somebody else's
-    if _goes(fresh):
+    if _goes(fresh, now):
         return _after_deleting(fresh, decision, outcomes, now)
     if not outcomes or not fresh.is_listed:
         return None
@@ -259,7 +260,9 @@ def _intent(observed: Observed, target: Target | None) -> Obj:
 
 
 def _wake(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
-    return _earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed))
+    going = is_deleting(observed.app) and begins(observed.state, observed.app.get("operation"), now)
+    goes_at = acts_by(observed.state) if going else None
+    return _earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed), goes_at)
 
 
 def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Change | None:
