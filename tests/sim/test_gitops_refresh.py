@@ -74,6 +74,21 @@ def test_a_sync_that_comes_with_a_wish_for_a_refresh_begins_with_what_was_just_p
     simulate(story, [config()])
 
 
+@pytest.mark.compat("argocd:operation.sync.revision")
+def test_a_sync_to_a_commit_that_nobody_told_of_has_the_branch_looked_at() -> None:
+    """`argocd-server` finds out itself where the branch stands, and names the commit."""
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy={}))
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        newer = there.repository.commit([config("other")])
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"operation": {"sync": {"revision": newer}}})
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", seconds=10)
+        assert dig(await there.app(), "status", "sync", "revision") == newer
+
+    simulate(story, [config()])
+
+
 def test_an_application_that_was_never_rendered_is_not_unhealthy() -> None:
     """Nothing of it is live, so nothing is wrong with it; its sync state is what nobody knows."""
 

@@ -188,7 +188,8 @@ def _with_operation(observed: Observed, status: Obj, now: Instant) -> Draft:
     intent = _intent(observed, observed.sync_target)
     if intent and not step.is_over:
         # Nothing is applied before its kinds are written down.
-        return Draft({**status, "operationState": step.state}, intent, wake=step.wake)
+        begun = Progress(step.state, looks=step.looks)
+        return Draft({**status, "operationState": step.state}, intent, begun, wake=step.wake)
     status = {**status, "operationState": step.state}
     root: Obj = {"operation": None} if step.is_over else {}
     if step.succeeded:

@@ -157,7 +157,13 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return Progress({**state, "message": waits})
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
-    return Progress(state)
+    return Progress(state, looks=_looks_elsewhere(observed, target))
+
+
+def _looks_elsewhere(observed: Observed, target: Target) -> tuple[Ask, ...]:
+    """Whoever names another commit than we know of may know of a push that nobody has told us of."""
+    tracked = observed.target
+    return () if tracked is None or tracked.at is None or tracked.at == target.at else tracked.head_asks
 
 
 def _waits_for_hold(observed: Observed, now: Instant) -> str:
