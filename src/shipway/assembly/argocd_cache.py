@@ -9,6 +9,7 @@ to an Application its tree is looked at every few seconds, and he is told when i
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Un
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.argocd_cache import CacheKey, cluster_value, managed_value, packed, read_key, target_of, tree_value
+from shipway.gitops.asks import ConnectionAsk
+from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.gitops.comparison import Item
 from shipway.gitops.orphans import of_project
 from shipway.gitops.ownership import dry_run_of
@@ -48,6 +51,8 @@ PASSWORD = "REDIS_PASSWORD"
 PASSWORD_SECRET, PASSWORD_KEY = "argocd-redis", "auth"
 PATIENCE = 20.0
 """Seconds until what an Application needs must have been asked and answered."""
+ANSWERS_WITHIN = 3.0
+"""Seconds that a cluster has to say what it is."""
 GLANCE_EVERY = 0.05
 LOOK_EVERY, PACE, SHARE = 2.0, 0.5, 10.0
 """Seconds between two looks at a tree that somebody listens to; at least `PACE` for each of them, so that many cost the API
@@ -212,8 +217,17 @@ class ArgoCdCache:
         return await asyncio.to_thread(managed_value, rows, observed.context, observed.customizations.sensitive)
 
     async def _info(self, server: str) -> Any:
-        found = next((one for one in self._clusters.known() if one.server == server), None)
+        """How a cluster is. One that nobody has spoken to yet, since no Application goes there, is spoken to now."""
+        found = self._known_cluster(server)
+        if found is not None and found.answers and not found.version:
+            with suppress(ShipwayError, TimeoutError):  # which is known of it then
+                async with asyncio.timeout(ANSWERS_WITHIN):
+                    await self._clusters.connect(ConnectionAsk(server))
+            found = self._known_cluster(server)
         return cluster_value(found, self._clock.now()) if found else None
+
+    def _known_cluster(self, server: str) -> KnownCluster | None:
+        return next((one for one in self._clusters.known() if one.server == server), None)
 
     async def _predicted(self, item: Item, observed: Observed) -> Any:
         """What a sync would make of an object, as the server says; what Git wants where it does not say."""

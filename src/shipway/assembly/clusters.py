@@ -202,7 +202,8 @@ class Clusters:
         for server in concerned:
             if not self._by_server[server]:
                 del self._by_server[server]
-                self._versions.pop(server, None)
+                if server != IN_CLUSTER_SERVER:  # which is there without a Secret, too
+                    self._versions.pop(server, None)
                 self._identities.pop(server, None)
                 self._away.discard(server)
             for listener in self._listeners:

@@ -13,6 +13,7 @@ from shipway.assembly.settings import RunSettings, check_argocd_cache
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import RandomIds
+from shipway.gitops.asks import ConnectionAsk
 from shipway.gitops.cluster_metrics import KnownCluster
 from shipway.kube.client.client import Client
 from shipway.kube.runtime.runtime import Runtime
@@ -28,12 +29,22 @@ class Clusters:
     def __init__(self) -> None:
         self.asked = 0
         self.error: Exception | None = None
+        self.version = "v1.36.3"
+        self.away: ShipwayError | None = None
+        self.answers = True
 
     def known(self) -> list[KnownCluster]:
         self.asked += 1
         if self.error:
             raise self.error
-        return [KnownCluster("https://east.example", "east", "v1.36.3")]
+        return [KnownCluster("https://east.example", "east", self.version, self.answers)]
+
+    async def connect(self, ask: ConnectionAsk) -> str:
+        self.answers = self.away is None
+        if self.away:
+            raise self.away
+        self.version = "v1.35.0"
+        return self.version
 
 
 @asynccontextmanager
@@ -61,6 +72,18 @@ async def test_who_asks_at_the_same_time_shares_one_answer() -> None:
         assert clusters.asked == 1
         assert orjson.loads(first or b"")["serverVersion"] == "1.36"
         assert await cache.value("cluster|info|https://west.example|1.8.3") is None
+
+
+@pytest.mark.parametrize(("away", "status"), [(None, "Successful"), (Unavailable("no route"), "Failed")])
+async def test_a_cluster_to_which_no_application_goes_is_spoken_to_when_somebody_looks(
+    away: ShipwayError | None, status: str
+) -> None:
+    clusters = Clusters()
+    clusters.version, clusters.away = "", away
+    async with serving(clusters) as cache:
+        found = orjson.loads(await cache.value(KEY) or b"")
+        assert found["connectionState"]["status"] == status
+        assert found.get("serverVersion") == (None if away else "1.35")
 
 
 @pytest.mark.parametrize(
