@@ -33,7 +33,7 @@ SETTLE_SECONDS = 45.0
 REST_SECONDS = 190.0
 """Longer than the time between two polls, so that there is one in it."""
 QUIET_SECONDS = 3.0
-"""Once no pass has ended for so long, everything is known."""
+"""Once nobody has waited for a pass for so long, everything is known; the slow sweep after a commit goes on."""
 LOOKS = 1.0
 """Seconds between two looks at the counters: at 5,000 applications a scrape takes 0.15 s of the engines' CPU."""
 COMMITS = 20
@@ -107,8 +107,9 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
     passes, known = 0.0, began
     while CLOCK.now() - known < QUIET_SECONDS or passes < APPS:
         await CLOCK.sleep(LOOKS)
-        if (now := await engines.passes("gitops-application")) != passes:
-            passes, known = now, CLOCK.now()
+        passes = await engines.passes("gitops-application")
+        if passes < APPS or await engines.queue_depth("gitops-application"):
+            known = CLOCK.now()
     used = engines.usage()
     after = await versions(client)
     changed = sum(after[name] != content for name, content in before.items())
