@@ -22,8 +22,8 @@ IndexFunction = Callable[[Obj], Iterable[str]]
 Place = tuple[str, str]
 """(namespace, name)"""
 
-AT_HAND = 64
-"""Objects of one kind that stay decoded: more than one pass looks at (about 1 MB of pods)."""
+AT_HAND = 256
+"""Objects of one kind that stay decoded: more than one pass looks at (about 5 MB of pods)."""
 
 
 class Stored(Struct, frozen=True, gc=False):
