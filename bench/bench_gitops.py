@@ -104,7 +104,8 @@ async def restart(client: Client, engines: Engines) -> dict[str, float]:
     began = CLOCK.now()
     await engines.start()
     ready = CLOCK.now() - began
-    passes, known = 0.0, began
+    await CLOCK.sleep(LOOKS)
+    passes, known = 0.0, CLOCK.now()
     while CLOCK.now() - known < QUIET_SECONDS or passes < APPS:
         await CLOCK.sleep(LOOKS)
         passes = await engines.passes("gitops-application")
