@@ -23,12 +23,13 @@ from shipway.appsets.names import GENERATED, TOMBSTONE
 from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
 from shipway.appsets.scene import Dialect, Scene, Surroundings
 from shipway.appsets.terms import terms_of, under
+from shipway.assembly.answering import answered
 from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.difference import ObjectChange
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.repositories import repositories_now
 from shipway.base.clock import Clock, SystemClock
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import InvalidInput, NotFound, Unavailable
 from shipway.kube.client.client import Client
 from shipway.kube.objects.owners import is_controlled_by
 from shipway.kube.objects.resource import Obj, ref_of
@@ -102,16 +103,9 @@ async def _evaluated(
         if not wanted.is_pending:
             return wanted
         missing = [ask for ask, answer in wanted.asks.items() if answer is None]
-        found = await asyncio.gather(*(_answer(factories, ask, clock) for ask in missing))
+        found = await asyncio.gather(*(answered(factories.resolvers, ask, clock) for ask in missing))
         answers |= dict(zip(missing, found, strict=True))
     raise Unavailable(f"the generators are not known after {ROUNDS} rounds of questions")
-
-
-async def _answer(factories: Factories, ask: Ask, clock: Clock) -> Answer:
-    try:
-        return Answer(await factories.resolvers[type(ask)](ask), at=clock.now())
-    except ShipwayError as error:
-        return Answer(error=error, at=clock.now())
 
 
 def _changes(appset: Obj, spec: ApplicationSetSpec, wanted: Evaluation, existing: Existing) -> Iterable[ObjectChange]:

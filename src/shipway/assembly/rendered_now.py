@@ -7,8 +7,9 @@ objects as the tools give them, in their order.
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from shipway.assembly.answering import answered
 from shipway.base.clock import Clock
-from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
+from shipway.base.errors import InvalidInput, Unavailable
 from shipway.gitops.application.target import Surroundings, Target, target_of
 from shipway.gitops.source import wanted_of
 from shipway.kube.objects.reach import EVERYWHERE, Reach
@@ -32,17 +33,9 @@ async def rendered_now(app: Obj, around: Surroundings, resolvers: Mapping[type[A
         missing = [ask for ask in target.asks if ask not in answers]
         if not missing:
             return target
-        found = await asyncio.gather(*(_answer(resolvers, ask, clock) for ask in missing))
+        found = await asyncio.gather(*(answered(resolvers, ask, clock) for ask in missing))
         answers |= dict(zip(missing, found, strict=True))
     raise Unavailable(f"its sources are not known after {ROUNDS} rounds of questions")
-
-
-async def _answer(resolvers: Mapping[type[Ask], Resolver], ask: Ask, clock: Clock) -> Answer:
-    asked_at = clock.now()
-    try:
-        return Answer(await resolvers[type(ask)](ask), at=asked_at)
-    except ShipwayError as error:
-        return Answer(error=error, at=asked_at)
 
 
 class _Answered:

@@ -19,13 +19,14 @@ from shipway.cli import app_sync
 from shipway.cli.app import find_app, wait_for_sync
 from shipway.cli.durations import Duration
 from shipway.cli.output import Output, OutputFlag, print_object
-from shipway.cli.reasons import ReasonFlag, check_reason, info_of, person, told, with_annotations
+from shipway.cli.reasons import ReasonFlag, check_reason, info_of, person, told
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import Hold, annotation, hold_at, hold_of
 from shipway.gitops.operation import is_over
 from shipway.gitops.pinned import revisions_in, short
+from shipway.kube.objects.patches import with_annotations
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of, namespace_of, resource_version_of, status_of
 

@@ -21,14 +21,14 @@ from shipway.cli.app_spec import SpecFlags, application_from, overlaid
 from shipway.cli.durations import Duration
 from shipway.cli.files import text_of
 from shipway.cli.output import Output, OutputFlag, print_object
-from shipway.cli.reasons import ReasonFlag, check_reason, person, told, with_annotations
+from shipway.cli.reasons import ReasonFlag, check_reason, person, told
 from shipway.cli.sending import send, unbeaten
 from shipway.cli.session import Place, Session, connected
 from shipway.gitops.annotations import HOLD
 from shipway.gitops.hold import annotation, hold_on
 from shipway.gitops.pinned import spec_sources, target_of
 from shipway.gitops.source import check_spec
-from shipway.kube.objects.patches import merge_diff, merge_patch
+from shipway.kube.objects.patches import merge_diff, merge_patch, with_annotations
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, spec_of
 

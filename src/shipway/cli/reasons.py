@@ -44,9 +44,3 @@ def told(session: Session, application: Obj, verb: str, reason: str, what: str =
     """The annotations that tell of an act, to be written in one with it onto this version of the Application."""
     at = rfc3339(session.clock.now())
     return act(application, verb, by=person(), at=at, reason=reason.strip(), what=what)
-
-
-def with_annotations(body: Obj, annotations: Obj) -> Obj:
-    """A merge patch with these annotations besides."""
-    meta: Obj = body.get("metadata") or {}
-    return {**body, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **annotations}}}

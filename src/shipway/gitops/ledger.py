@@ -9,7 +9,6 @@ that of what happened, so it may be told again. What is known rides on writes th
 more, and what a person did costs one, which takes it off the object.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from shipway.gitops.hold import hold_of
 from shipway.gitops.operation import content_of, identity_of, is_over, reason_in
 from shipway.gitops.pinned import path_of, revisions_in, sources_in, target_of
 from shipway.gitops.sync.rows import has_failed
+from shipway.gitops.tools import without_login
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
     annotations_of,
@@ -46,7 +46,6 @@ ON_ITS_WAY = 120.0
 """Seconds in which an operation is recorded, also where the ledger has to be asked again."""
 LONGEST = 1000
 """Letters of a message or a reason."""
-_LOGIN = re.compile(r"(?<=://)[^/@]*@")
 _VERBS = ("created", "configured", "unchanged", "replaced", "serverside-applied")
 
 
@@ -212,7 +211,7 @@ def _sources(result: Obj) -> tuple[DeployedSource, ...]:
     revisions = revisions_in(result)
     return tuple(
         DeployedSource(
-            _LOGIN.sub("", source.get("repoURL") or ""),
+            without_login(source.get("repoURL") or ""),
             path_of(source),
             target_of(source),
             revisions[number] if number < len(revisions) else "",

@@ -32,9 +32,14 @@ def read_schemes(settings: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, settings[SCHEMES].split(","))))
 
 
+def without_login(url: str) -> str:
+    """The URL as it may be shown."""
+    return _LOGIN.sub("//", url)
+
+
 def url_refusal(url: str, allowed: tuple[str, ...]) -> str:
     """Why a file is not read from there, "" where it is."""
-    scheme, where = urlsplit(url).scheme, _LOGIN.sub("//", url)
+    scheme, where = urlsplit(url).scheme, without_login(url)
     if scheme not in allowed:
         return f"{where}: the URL scheme '{scheme}' is not allowed: take the file into Git, or mend {SCHEMES} of argocd-cm"
     if scheme not in FETCHED:

@@ -60,7 +60,7 @@ from shipway.gitops.status import (
 from shipway.gitops.sync.hooks import clean_up
 from shipway.gitops.sync.rows import read_rows
 from shipway.gitops.windows import gate_of
-from shipway.kube.objects.patches import merge_diff
+from shipway.kube.objects.patches import merge_diff, with_annotations
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig, is_deleting, resource_version_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Decision, Note, Outcome
@@ -272,7 +272,7 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     status = merge_diff(observed.status, draft.status)
     root = dict(draft.root)
     annotations = {**refresh, **_lifted(observed, now)}
-    root = _annotated(root, annotations)
+    root = with_annotations(root, annotations)
     finalizers = _hook_finalizers(observed)
     if finalizers is not None:
         root["metadata"] = {**root.get("metadata", {}), "finalizers": list(finalizers) or None}
@@ -280,7 +280,7 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     is_due = bool(root) or is_worth_a_write(riders)
     if not is_due and (not status or waits_for_sweep(observed, status, now) is not None):
         return None
-    root = _annotated(root, riders)
+    root = with_annotations(root, riders)
     if status or REFRESH in annotations:
         status["reconciledAt"] = rfc3339(now)
     return Change(
@@ -291,14 +291,6 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
         root=root,
         status=status or None,
     )
-
-
-def _annotated(root: Obj, annotations: Obj) -> Obj:
-    """The patch with these annotations besides."""
-    if not annotations:
-        return root
-    meta: Obj = root.get("metadata") or {}
-    return {**root, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **annotations}}}
 
 
 def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:

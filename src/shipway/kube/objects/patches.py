@@ -101,3 +101,11 @@ def _shape(value: Json) -> str:
     if isinstance(value, dict):
         return "an object"
     return "a list" if isinstance(value, list) else "null" if value is None else "a scalar"
+
+
+def with_annotations(patch: Obj, annotations: Obj) -> Obj:
+    """A merge patch with these annotations besides; itself without any."""
+    if not annotations:
+        return patch
+    meta: Obj = patch.get("metadata") or {}
+    return {**patch, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **annotations}}}
