@@ -192,6 +192,36 @@ def test_what_jq_selects_is_left_to_others_and_kept_where_the_user_says_so(keeps
     simulate(story, [sidecar("proxy:v1")])
 
 
+@pytest.mark.parametrize(
+    ("options", "is_taken_back"), [([], True), (["ApplyOutOfSyncOnly=true"], False), (["RespectIgnoreDifferences=true"], False)]
+)
+@pytest.mark.compat("argocd:ignoreDifferences.jsonPointers", "argocd:option.RespectIgnoreDifferences")
+def test_a_sync_takes_an_ignored_difference_back_once_unless_the_user_says_otherwise(
+    options: list[str], is_taken_back: bool
+) -> None:
+    policy = {"automated": {"selfHeal": True}, "syncOptions": options}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(ignoreDifferences=LEFT_TO_OTHERS, syncPolicy=policy))
+        await there.synced()
+        await there.user.patch(DEPLOYMENTS, "shop", "web", {"spec": {"replicas": 3}})
+        there.engine.writes.clear()
+
+        def written() -> list[str]:
+            return [path.rpartition("/")[2] for _, path in there.engine.writes if "applications" not in path]
+
+        await there.settle(400)
+        assert not written(), "what is ignored is no drift"
+        await there.push([deployment("web"), deployment("api"), config(), config("other")])
+        await there.synced()
+        await there.settle(400)
+        assert sorted(written()) == (["other", "web"] if is_taken_back else ["other"]), "what does not differ is not applied"
+        assert dig(await there.user.get(DEPLOYMENTS, "shop", "web"), "spec", "replicas") == (0 if is_taken_back else 3)
+        assert dig(await there.app(), "status", "sync", "status") == "Synced"
+
+    simulate(story, [deployment("web"), deployment("api"), config()])
+
+
 @pytest.mark.compat("argocd:cm.resource.customizations.ignoreDifferences")
 def test_a_rule_for_a_whole_kind_in_argocd_cm_counts_at_once_and_a_wrong_one_is_told() -> None:
     key = "resource.customizations.ignoreDifferences.apps_Deployment"

@@ -2,8 +2,8 @@
 
 They stand in the Application, or for a whole kind in `argocd-cm` (`resource.customizations.ignoreDifferences.…`).
 
-Ignored leaves are left out of the hash and of the ownership test. An apply still writes Git's value, unless the sync option
-RespectIgnoreDifferences asks to carry the live one.
+Ignored leaves are left out of the hash and of the ownership test. A sync still writes Git's value, also where nothing else of
+the object differs, unless the sync option RespectIgnoreDifferences asks to carry the live one.
 """
 
 from collections.abc import Sequence
@@ -94,6 +94,26 @@ def without(obj: Obj, pointers: Sequence[str]) -> Obj:
         elif isinstance(parent, list) and isinstance(step, int) and step < len(parent):
             del parent[step]
     return plain
+
+
+def is_live(obj: Obj, live: Obj, pointers: Sequence[str]) -> bool:
+    """Whether all that `obj` states where the pointers lead is so in `live`."""
+    return all(_is_live_at(obj, live, pointer) for pointer in pointers)
+
+
+def _is_live_at(here: Any, there: Any, pointer: str) -> bool:
+    for step in _steps(pointer):
+        here, there = _child(here, step), _twin(here, there, step)
+    return holds(there, here)
+
+
+def holds(live: Any, stated: Any) -> bool:
+    """Whether `live` says what is stated; fields beside it may be the server's defaults. None states nothing."""
+    if isinstance(stated, dict) and isinstance(live, dict):
+        return all(holds(live.get(name), value) for name, value in stated.items())
+    if isinstance(stated, list) and isinstance(live, list):
+        return len(stated) == len(live) and all(map(holds, live, stated))
+    return stated is None or live == stated
 
 
 def with_live(obj: Obj, live: Obj, pointers: Sequence[str]) -> Obj:

@@ -24,7 +24,7 @@ from shipway.gitops.adoption import FORMER, has_leftovers
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, canonical, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
-from shipway.gitops.ignore import managers_of, pointers_of, rules_for, with_live, with_live_fields, without
+from shipway.gitops.ignore import holds, is_live, managers_of, pointers_of, rules_for, with_live, with_live_fields, without
 from shipway.gitops.quiet import applied_hash, is_quiet, quieted, stays_quiet
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
@@ -124,6 +124,16 @@ def to_apply(desired: Desired, live: Obj | None, claims: Sequence[Claim], contex
 def as_wanted(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> Obj:
     """Git's object, with the live value of each leaf that is somebody else's: handed over, or left to him by the user."""
     return _with_ignored(merge(desired.obj, live, claims), live, desired, context)[0]
+
+
+def takes_back(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> bool:
+    """Whether a sync writes an object that is in sync: others changed what the user leaves to them, and no option says to
+    respect that. An apply that the server would make nothing of (`1000m` for `1`) is taken for a change."""
+    pointers, managers = left_alone(desired, context), managers_of(rules_for(desired.ref, context.ignored))
+    if context.keeps_ignored or not (pointers or managers):
+        return False
+    body = merge(desired.obj, live, claims)
+    return not (is_live(body, live, pointers) and holds(_with_ignored(body, live, desired, context)[0], body))
 
 
 def is_adopted_quietly(desired: Desired, live: Obj, claims: Sequence[Claim], context: Context) -> bool:

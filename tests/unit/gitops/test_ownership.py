@@ -7,7 +7,7 @@ import pytest
 from shipway.api.application import IgnoreDifference
 from shipway.gitops.annotations import APPLIED
 from shipway.gitops.desired import Desired, Terms, prepare
-from shipway.gitops.ownership import Context, Drift, judge, to_apply
+from shipway.gitops.ownership import Context, Drift, judge, takes_back, to_apply
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj, Resource
 from tests.little_server import LittleServer
@@ -40,6 +40,14 @@ def no_change(_: Obj) -> None:
 
 def scale(obj: Obj) -> None:
     obj["spec"]["replicas"] = 5
+
+
+def unscale(obj: Obj) -> None:
+    del obj["spec"]["replicas"]
+
+
+def default_pull(obj: Obj) -> None:
+    obj["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = "Always"
 
 
 def drop_env(obj: Obj) -> None:
@@ -167,6 +175,35 @@ def test_ignored_differences_are_no_drift(rule: IgnoreDifference) -> None:
     server.apply(to_apply(desired, None, (), ignoring), SETTINGS.manager)
     server.update("kubectl-edit", scale)
     assert judge(desired, server.live, (), ignoring).verdict == "Synced"
+
+
+REPLICAS, POLICY, EVERYTHING = "/spec/replicas", "/spec/template/spec/restartPolicy", "/spec/template/spec/containers/0"
+
+
+@pytest.mark.parametrize(
+    ("rule", "change", "replicas", "expected"),
+    [
+        (IGNORED[0], no_change, 3, False),
+        (IGNORED[0], scale, 3, True),
+        (IGNORED[0], no_change, 4, True),
+        (IGNORED[0], unscale, 3, True),
+        (IGNORED[1], scale, 3, True),
+        (IGNORED[1], add_label, 3, False),
+        (IgnoreDifference(group="apps", kind="Deployment", json_pointers=(POLICY,)), default_policy, 3, False),
+        (IgnoreDifference(group="apps", kind="Deployment", json_pointers=(EVERYTHING,)), drop_env, 3, True),
+        (IgnoreDifference(group="apps", kind="Deployment", json_pointers=(EVERYTHING,)), default_pull, 3, False),
+        (IgnoreDifference(kind="Service", json_pointers=(REPLICAS,)), scale, 3, False),
+    ],
+)
+@pytest.mark.compat("argocd:ignoreDifferences.jsonPointers", "argocd:ignoreDifferences.managedFieldsManagers")
+def test_a_sync_takes_back_what_git_states_and_others_have_changed(
+    rule: IgnoreDifference, change: Callable[[Obj], None], replicas: int, expected: bool
+) -> None:
+    server = applied(wanted())
+    server.update("kubectl-edit", change)
+    desired = wanted(replicas)
+    assert takes_back(desired, server.live, (), context(server, ignored=(rule,))) is expected
+    assert not takes_back(desired, server.live, (), context(server, ignored=(rule,), keeps_ignored=True))
 
 
 @pytest.mark.compat("argocd:option.RespectIgnoreDifferences")

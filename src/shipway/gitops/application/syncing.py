@@ -27,7 +27,7 @@ from shipway.gitops.sync.hooks import named, removal
 from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Terms, Wait, advance
 from shipway.gitops.sync.preflight import dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
-from shipway.gitops.sync.tasks import Task, build_tasks
+from shipway.gitops.sync.tasks import Task, build_tasks, taking_back
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Ask, Batch
@@ -122,6 +122,8 @@ def work_of(observed: Observed) -> Work | None:
     rows = read_rows(observed.state)
     if options.get("ApplyOutOfSyncOnly") == "true":
         tasks = tuple(task for task in tasks if task.writes or task.row_key in rows)
+    else:
+        tasks = taking_back(tasks, observed.context)
     tries = int(observed.state.get("retryCount") or 0)
     hand = Hand(observed.context, options, operation_id(observed.state), tries)
     return Work(tasks, hand, Terms(operation.sync.prune, options), comparison)

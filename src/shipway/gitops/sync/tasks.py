@@ -14,6 +14,7 @@ from shipway.api.application import SyncResource
 from shipway.gitops.annotations import SYNC_OPTIONS, comma_list
 from shipway.gitops.comparison import Item
 from shipway.gitops.order import PHASES, Phase, defines, is_hook, kind_rank, must_precede, phases_of, wave_of
+from shipway.gitops.ownership import Context, takes_back
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import annotations_of, dig
 
@@ -21,12 +22,13 @@ TaskKind = Literal["apply", "prune", "hook", "namespace"]
 
 
 class Task(Struct, frozen=True):
-    """One object in one phase. `is_synced`: nothing would be written."""
+    """One object in one phase. `takes_back`: it is written although it is in sync, for what is ignored when it is compared."""
 
     kind: TaskKind
     item: Item
     phase: Phase
     wave: int
+    takes_back: bool = False
 
     @property
     def ref(self) -> Ref:
@@ -51,7 +53,8 @@ class Task(Struct, frozen=True):
     @property
     def writes(self) -> bool:
         """Whether it has anything to write."""
-        return not (self.kind == "apply" and self.item.state == "Synced" and not self.item.is_pending)
+        is_in_sync = self.item.state == "Synced" and not self.item.is_pending
+        return self.kind != "apply" or self.takes_back or not is_in_sync
 
 
 def option_of(obj: Obj, options: dict[str, str], name: str) -> str:
@@ -78,6 +81,18 @@ def build_tasks(
             tasks.append(Task("prune", item, "Sync", wave_of(item.obj)))
     tasks = _pull_ahead(sorted(_mirror_prunes(tasks, options), key=_sort_key))
     return tuple(sorted(tasks, key=lambda task: (PHASES.index(task.phase), task.wave, task.kind != "prune")))
+
+
+def taking_back(tasks: Sequence[Task], context: Context) -> tuple[Task, ...]:
+    """The tasks of a sync that is not only of what is out of sync: it writes what others changed of ignored fields, too."""
+    return tuple(msgspec.structs.replace(task, takes_back=True) if _takes_back(task, context) else task for task in tasks)
+
+
+def _takes_back(task: Task, context: Context) -> bool:
+    desired, live = task.item.desired, task.item.live_obj
+    if desired is None or live is None or task.kind != "apply" or task.writes:
+        return False
+    return takes_back(desired, live, task.item.claims, context)
 
 
 def waves(tasks: Iterable[Task]) -> list[tuple[tuple[Phase, int], list[Task]]]:
