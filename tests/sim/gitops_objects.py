@@ -38,6 +38,7 @@ def hook(name: str, phase: str, **annotations: str) -> Obj:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
+WIDGET_KIND = Resource("example.com", "v1", "Widget", "widgets")
 SCHEMA = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
 WIDGETS: Obj = {
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -11,14 +11,13 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, generation_of, resource_version_of, uid_of
 from tests.sim.fleet_world import Fleet, simulate_fleet, url
-from tests.sim.gitops_objects import CLAIMS, WIDGETS, claim, config, deployment, service
+from tests.sim.gitops_objects import CLAIMS, WIDGET_KIND, WIDGETS, claim, config, deployment, service
 from tests.sim.gitops_world import World, application, simulate
 from tests.sim.prometheus_lines import value
 from tests.sim.test_gitops_projects import project
 
 WARNING = "OrphanedResourceWarning"
 COUNT = "argocd_app_orphaned_resources_count"
-WIDGET = Resource("example.com", "v1", "Widget", "widgets")
 
 
 def told(app: Obj) -> str:
@@ -200,7 +199,7 @@ def test_kinds_that_come_later_count_and_excluded_ones_are_not_even_watched() ->
         await there.user.create(CRDS, WIDGETS)
         await there.settle(5.0)
         widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one", "namespace": "shop"}}
-        await there.user.create(WIDGET, widget)
+        await there.user.create(WIDGET_KIND, widget)
         await there.until(says(1))
         excluded = {"resource.exclusions": "- apiGroups: [example.com]\n  kinds: [Widget]\n"}
         settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}}

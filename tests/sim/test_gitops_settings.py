@@ -7,7 +7,7 @@ import pytest
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, status_of
-from tests.sim.gitops_objects import config
+from tests.sim.gitops_objects import WIDGET_KIND, WIDGETS, config
 from tests.sim.gitops_world import World, application, condition_types, simulate
 
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
@@ -188,3 +188,36 @@ def test_the_cluster_that_applications_live_in_may_be_closed_to_them(destination
         assert await there.user.get(CONFIG_MAPS, "shop", "other")
 
     simulate(story, [config("page")])
+
+
+CUSTOMIZATIONS: list[Obj] = [
+    {"resource.customizations.knownTypeFields.example.com_Widget": "[{field: spec, type: core/v1/ResourceRequirements}]"},
+    {"resource.customizations": "example.com/Widget: {knownTypeFields: [{field: spec, type: core/v1/ResourceRequirements}]}"},
+]
+
+
+@pytest.mark.parametrize("said", CUSTOMIZATIONS)
+@pytest.mark.compat("argocd:cm.resource.customizations.knownTypeFields")
+def test_a_value_that_a_controller_spells_anew_is_no_drift_where_its_type_is_known(said: Obj) -> None:
+    widget: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}}
+
+    async def write(there: World, cpu: str) -> None:
+        await there.user.patch(WIDGET_KIND, "shop", "web", {"spec": {"requests": {"cpu": cpu}}})
+
+    async def story(there: World) -> None:
+        await there.user.create(CONFIG_MAPS, settings())
+        await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}}))
+        await there.synced()
+        await write(there, "2")
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": said})
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced")
+        await write(there, "3")
+        await there.until(lambda app: dig(app, "status", "sync", "status") == "OutOfSync")
+        wrong = {name: text.replace("ResourceRequirements", "Sandwich") for name, text in said.items()}
+        await there.user.patch(CONFIG_MAPS, "argocd", "argocd-cm", {"data": wrong})
+        app = await there.until(lambda app: condition_types(app) == {"UnknownError"})
+        (told,) = [one["message"] for one in app["status"]["conditions"]]
+        assert told.endswith("knownTypeFields of example.com/Widget: type 'core/v1/Sandwich' is not supported")
+
+    simulate(story, [WIDGETS, {**widget, "spec": {"requests": {"cpu": "2000m"}}}])

@@ -21,6 +21,7 @@ READ = (
     "resource.customizations.useOpenLibs.*",
     "resource.customizations.actions.*",
     "resource.customizations.ignoreDifferences.*",
+    "resource.customizations.knownTypeFields.*",
     "resource.compareoptions",
     "globalProjects",
     "cluster.inClusterEnabled",
@@ -64,7 +65,6 @@ OF_THE_API_SERVER = (
 HARMLESS = (
     "resource.ignoreResourceUpdatesEnabled",
     "resource.customizations.ignoreResourceUpdates.*",
-    "resource.customizations.knownTypeFields.*",
     "application.allowedNodeLabels",
     "timeout.hard.reconciliation",
 )

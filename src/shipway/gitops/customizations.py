@@ -23,20 +23,24 @@ _FIELDS = {
     "health": "health",
     "actions": "actions",
     "ignoreDifferences": "ignore_differences",
+    "knownTypeFields": "known_type_fields",
 }
 _OLD_FIELDS = {
     "health.lua": "health",
     "actions": "actions",
     "ignoreDifferences": "ignore_differences",
+    "knownTypeFields": "known_type_fields",
 }
 
 
 class Customization(Struct, frozen=True):
-    """What is said about one kind: Lua of a health check, YAML of actions and of differences to ignore; "" where nothing is."""
+    """What is said about one kind: Lua of a health check, YAML of actions, of differences to ignore and of fields that hold a
+    type of Kubernetes'; "" where nothing is."""
 
     health: str = ""
     actions: str = ""
     ignore_differences: str = ""
+    known_type_fields: str = ""
 
 
 class Customizations(Struct, frozen=True):

@@ -8,6 +8,8 @@ to live means in sync) is put only where ownership cannot know:
 - a handed-over leaf sits inside a list or map that has one owner, and somebody wrote there;
 - fields are missing from our entry but nobody owns them (managedFields were cleared, or an admission plugin drops them);
 - the object carries our tracking but was never applied by us (taken over from another engine).
+
+Where a team says that fields of a kind hold a type of Kubernetes' (`known_types`), another spelling of a value is none.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ from shipway.gitops.annotations import APPLIED
 from shipway.gitops.asks import DryRunAsk, canonical, dry_run_ask
 from shipway.gitops.desired import Desired, keyed_hash, with_applied
 from shipway.gitops.ignore import holds, is_live, managers_of, pointers_of, rules_for, with_live, with_live_fields, without
+from shipway.gitops.known_types import KnownTypes, is_spelled_otherwise, spelled
 from shipway.gitops.quiet import applied_hash, is_quiet, quieted, stays_quiet
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tracking import tracked_by
@@ -64,6 +67,7 @@ class Context(Struct, frozen=True):
     answer: Callable[[DryRunAsk], Answer | None]
     ignored: tuple[IgnoreDifference, ...] = ()
     keeps_ignored: bool = False
+    known_types: KnownTypes = {}
     former: frozenset[str] = FORMER
     """Managers whose ownership becomes ours when we take an object over."""
     as_user: str = ""
@@ -93,6 +97,8 @@ def judge(desired: Desired, live: Obj | None, claims: Sequence[Claim], context: 
     expected = quieted(expected, live) if is_quiet(live) else expected
     atomic = [row.path for row in rows_for(desired.obj, claims) if row.is_atomic]
     changed = _missing(entry, _without_paths(expected, atomic), live, rules, context)
+    if changed and is_spelled_otherwise(_with_ignored(expected, live, desired, context)[0], live, context.known_types):
+        return Judgement("Synced")
     if any(drift.manager for drift in changed):
         return Judgement("OutOfSync", tuple(drift for drift in changed if drift.manager))
     missing = _missing(entry, expected, live, rules, context) if atomic else changed
@@ -298,7 +304,7 @@ def _answered(ask: DryRunAsk | None, live: Obj, context: Context, drifts: tuple[
     if answer.value is None:
         comes_again = isinstance(answer.error, Conflict | Unavailable)
         return Judgement("Pending" if comes_again else "OutOfSync", drifts, ask)
-    is_same = comparable(answer.value) == comparable(live)
+    is_same = spelled(comparable(answer.value), context.known_types) == spelled(comparable(live), context.known_types)
     return Judgement("Synced", (), ask) if is_same else Judgement("OutOfSync", drifts, ask)
 
 

@@ -19,6 +19,7 @@ from shipway.gitops.handover import Stance
 from shipway.gitops.hydration.settings import read_commit_settings
 from shipway.gitops.ignore import rules_in
 from shipway.gitops.impersonation import Impersonation, read_impersonation
+from shipway.gitops.known_types import KnownTypes, read_known_types
 from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
@@ -36,6 +37,7 @@ class Said(Struct, frozen=True):
     version: tuple[str, str]
     said: Customizations
     ignored: tuple[IgnoreDifference, ...]
+    known_types: KnownTypes
     scope: Scope
     kustomize: KustomizeSettings
     without: tuple[SourceType, ...]
@@ -48,15 +50,16 @@ class Said(Struct, frozen=True):
 
 def _read(version: tuple[str, str], config_map: Obj | None) -> Said:
     said = read_customizations(config_map)
-    ignored, problems = rules_in(said)
+    (ignored, problems), (known_types, mistyped) = rules_in(said), read_known_types(said)
     settings: dict[str, str] = (config_map or {}).get("data") or {}
     scope, (overlooked, wrong) = read_scope(settings), read_compare_options(settings)
     global_projects, unread = read_global_projects(settings)
-    said = replace(said, problems=(*said.problems, *problems, *scope.problems, *wrong, *unread))
+    said = replace(said, problems=(*said.problems, *problems, *mistyped, *scope.problems, *wrong, *unread))
     return Said(
         version,
         said,
         (*ignored, *overlooked),
+        known_types,
         scope,
         read_kustomize(settings),
         read_switched_off(settings),

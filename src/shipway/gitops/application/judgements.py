@@ -1,7 +1,7 @@
 """Remembers how objects were judged, so that an event about one object does not judge all the others again.
 
 Only a memory: it can be dropped at any moment. A judgement is kept that rests on metadata alone (no dry run); it counts for
-the same desired object, the same live version, the same claims and the same ignored differences.
+the same desired object, the same live version, the same claims, and the same that is said about differences.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Judgements:
             self._kept.pop(desired.ref, None)
             return judge(desired, live, claims, context)
         own = (desired.digest, desired.ignored, desired.is_client_side)
-        rests_on = (own, uid_of(live), resource_version_of(live), tuple(claims), context.ignored)
+        rests_on = (own, uid_of(live), resource_version_of(live), tuple(claims), context.ignored, context.known_types)
         kept = self._kept.get(desired.ref)
         if kept is not None and kept[0] == rests_on:
             return kept[1]

@@ -159,7 +159,7 @@ class Observer:
         place, is_listed = place.seen(world, kinds)
         answers: dict[DryRunAsk, Answer | None] = {}
         context = self._context(key, app, spec, operation, lambda ask: answers.setdefault(ask, world.answer(ask)))
-        context = replace(context, ignored=self._ignore_rules(world, spec), as_user=acting.user)
+        context = self._overlooking(world, spec, replace(context, as_user=acting.user))
         found = self._live(world, place, kinds, context.instance, target, sync_target) if is_listed else ()
         live = _permitted(found, read.spec, spec)
         comparison = self._judged(key, world, target, live, context) if is_listed else None
@@ -261,6 +261,11 @@ class Observer:
             return unknown_for(impersonation, said.spec_error or project.error)
         destination = place.told_in(said.spec).destination
         return acting_for(impersonation, project.spec, said.spec.project or DEFAULT, destination, namespace_of(app))
+
+    def _overlooking(self, world: World, spec: ApplicationSpec | None, context: Context) -> Context:
+        """With the differences that are none."""
+        known_types = self._installation.said(world).known_types
+        return replace(context, ignored=self._ignore_rules(world, spec), known_types=known_types)
 
     def _ignore_rules(self, world: World, spec: ApplicationSpec | None) -> tuple[IgnoreDifference, ...]:
         """What the application leaves to others, and what the team does for whole kinds."""

@@ -102,6 +102,12 @@ def builtin_schema(group: str, version: str, kind: str) -> Schema | None:
     return _definition(name) if name else None
 
 
+def core_schema(name: str) -> Schema | None:
+    """The schema of a type of core/v1 (PodSpec, Container …), or None."""
+    full = f"{packs.CORE}{name}"
+    return _definition(full) if full in packs.definitions() else None
+
+
 @cache
 def _definition(name: str) -> Schema:
     return _named(name, {})

@@ -13,6 +13,8 @@ import orjson
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 """Where ObjectMeta, Status and their like are defined."""
+CORE = "io.k8s.api.core.v1."
+"""Where Pod and what it is made of are."""
 
 
 @cache
