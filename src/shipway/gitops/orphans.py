@@ -1,9 +1,11 @@
 """Orphans: what lies in the namespace of an Application and belongs to no Application, with a guess of who made it.
 
 As in Argo CD, what an owner brought forth, what Kubernetes itself puts into every namespace, kinds that the AppProject forbids
-or that change all the time, and what `spec.orphanedResources.ignore` of the project names do not count.
+or that change all the time, and what `spec.orphanedResources.ignore` of the project names do not count. Some name no owner and
+have one: claims of a StatefulSet, tokens of a service account, and what an operator group copies.
 
     may_be_orphan     of one object, whatever any project says: what the engine keeps an index of (`strays`)
+    is_claim_of       of one object beside the StatefulSets of its namespace
     of_project        what of these one project speaks of
     orphans           both at once, over a list, with who made each: what a person is shown
 """
@@ -13,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec import Struct
 
 from shipway.api.application import ApplicationSpec, ProjectSpec
+from shipway.api.kinds import STATEFUL_SETS
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import compile_glob
 from shipway.gitops.project import DEFAULT, refusal_of
@@ -22,11 +25,17 @@ from shipway.kube.objects.resource import Obj, Ref, ref_of
 from shipway.kube.objects.views import annotations_of, labels_of, metadata
 
 CONDITION = "OrphanedResourceWarning"
+CLAIM = ("", "PersistentVolumeClaim")
 FIGURE = "orphans"
 """What a pass says of their number to the metrics; no status tells it where the project does not warn."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MADE_BY_THE_SYSTEM = (("Endpoints", ""), ("EndpointSlice", "discovery.k8s.io"), ("ControllerRevision", "apps"))
+MADE_BY_ANNOTATION = {
+    ("Secret", ""): ("kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"),
+    ("ClusterServiceVersion", "operators.coreos.com"): ("olm.operatorGroup",),
+}
+"""Annotations that say, all of them together, that somebody else's controller made the object."""
 BELONGS_TO_THE_NAMESPACE = (("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt"))
 
 
@@ -43,9 +52,10 @@ def orphans(
     """Those among the objects of one namespace. `instances`: what the Applications that exist are called in tracking ids."""
     found: list[Orphan] = []
     counts = of_project(spec, project)
-    for obj in objects:
-        ref = ref_of(obj)
-        if leaves_out_kind(ref.group, ref.kind, scope) or not may_be_orphan(ref, obj):
+    by_ref = {ref_of(obj): obj for obj in objects}
+    stateful_sets = {ref.name for ref in by_ref if (ref.group, ref.kind) == STATEFUL_SETS.group_kind}
+    for ref, obj in by_ref.items():
+        if leaves_out_kind(ref.group, ref.kind, scope) or not may_be_orphan(ref, obj) or is_claim_of(ref, stateful_sets):
             continue
         if counts(ref) and not any(one in instances for one in tracked_by(obj)):
             found.append(Orphan(ref, obj, maker_of(obj)))
@@ -63,7 +73,19 @@ def may_be_orphan(ref: Ref, obj: Obj) -> bool:
         return False
     if (ref.namespace, ref.group, ref.kind, ref.name) == ("default", "", "Service", "kubernetes"):
         return False
+    made_by = MADE_BY_ANNOTATION.get((ref.kind, ref.group))
+    if made_by and all(annotations_of(obj).get(key) for key in made_by):
+        return False
     return bool(ref.group) or (ref.kind, ref.name) not in BELONGS_TO_THE_NAMESPACE
+
+
+def is_claim_of(ref: Ref, stateful_sets: Collection[str]) -> bool:
+    """Whether it has the name that a StatefulSet among these gives its claims, `<template>-<set>-<ordinal>`."""
+    if (ref.group, ref.kind) != CLAIM:
+        return False
+    stem, _, ordinal = ref.name.rpartition("-")
+    tails = (stem[at + 1 :] for at, letter in enumerate(stem) if letter == "-" and at)
+    return ordinal.isdigit() and any(tail in stateful_sets for tail in tails)
 
 
 def of_project(spec: ApplicationSpec, project: ProjectSpec) -> Callable[[Ref], bool]:

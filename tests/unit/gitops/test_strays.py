@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from shipway.api.kinds import CONFIG_MAPS, SECRETS
+from shipway.api.kinds import CONFIG_MAPS, SECRETS, STATEFUL_SETS
+from shipway.assembly.resource_tree import CLAIMS
 from shipway.gitops.strays import Strays
 from shipway.kube.objects.resource import Obj, Ref, Resource
 from shipway.kube.objects.views import name_of, namespace_of
@@ -91,6 +92,28 @@ def test_what_a_list_no_longer_has_is_gone() -> None:
     assert index.names() == ["b", "c"] and index.told() == ["shop"]
 
 
+def test_the_claims_of_a_stateful_set_are_orphans_once_it_is_gone() -> None:
+    index = Index("web")
+    met, lost, only = index.strays.met, index.strays.lost, index.strays.only
+    met(CLAIMS, obj("data-db-0", kind=CLAIMS.kind))
+    met(CLAIMS, obj("mine-db-0", "web", kind=CLAIMS.kind))
+    assert index.told() == ["shop"] and index.names() == ["data-db-0"]
+    met(STATEFUL_SETS, obj("db", "web", kind="StatefulSet"))
+    met(STATEFUL_SETS, obj("db", "web", "far", kind="StatefulSet"))
+    met(CLAIMS, obj("data-db-1", kind=CLAIMS.kind))
+    assert index.told() == ["shop"] and index.names() == []
+    lost(CLAIMS, "shop", "data-db-1")
+    lost(STATEFUL_SETS, "far", "db")
+    assert index.told() == []
+    only(STATEFUL_SETS, lambda *_: False)
+    assert index.told() == ["shop"] and index.names() == ["data-db-0"]
+    met(STATEFUL_SETS, obj("db", kind="StatefulSet"))
+    only(CLAIMS, lambda *_: False)
+    index.told()
+    lost(STATEFUL_SETS, "shop", "db")
+    assert index.names() == []
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_it_is_what_a_look_at_everything_finds_and_every_difference_was_told(seed: int) -> None:
     rng, index = random.Random(seed), Index()
@@ -107,9 +130,10 @@ def test_it_is_what_a_look_at_everything_finds_and_every_difference_was_told(see
                 del live[(resource, namespace, name)]
                 index.strays.lost(resource, namespace, name)
             case _:
-                resource = rng.choice((CONFIG_MAPS, SECRETS))
+                resource = rng.choice((CONFIG_MAPS, SECRETS, STATEFUL_SETS, CLAIMS))
                 owned = {"ownerReferences": [{"uid": "u"}]} if rng.random() < 0.2 else {}
-                one = obj(rng.choice("abc"), rng.choice(("", app)), rng.choice(("n", "m")), resource.kind, **owned)
+                name = rng.choice("abc") if resource is not CLAIMS else f"data-{rng.choice('abc')}-0"
+                one = obj(name, rng.choice(("", app)), rng.choice(("n", "m")), resource.kind, **owned)
                 live[(resource, namespace_of(one), name_of(one))] = one
                 index.strays.met(resource, one)
         news = index.told()
@@ -121,9 +145,11 @@ def test_it_is_what_a_look_at_everything_finds_and_every_difference_was_told(see
 
 
 def looked_up(live: dict[tuple[Resource, str, str], Obj], namespace: str, applications: set[str]) -> frozenset[Ref]:
+    sets = {name for resource, there, name in live if resource is STATEFUL_SETS and there == namespace}
     return frozenset(
         Ref(resource.group, resource.kind, namespace, name)
         for (resource, there, name), one in live.items()
+        if resource is not CLAIMS or name.split("-")[1] not in sets
         if there == namespace and "ownerReferences" not in one["metadata"]
         if not (tracking := one["metadata"]["annotations"]) or next(iter(tracking.values())).split(":")[0] not in applications
     )
