@@ -17,7 +17,7 @@ from shipway.kube.objects.views import annotations_of, dig, name_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from tests.sim.faults import Faults, FaultyTransport
-from tests.sim.gitops_objects import config, hook, service
+from tests.sim.gitops_objects import WIDGET_KIND, WIDGETS, config, hook, service
 from tests.sim.gitops_world import World, application, world
 
 SEEDS = range(50)
@@ -155,5 +155,44 @@ def test_a_wish_for_a_refresh_that_comes_while_something_is_applied_is_fulfilled
             app = await there.user.get(APPLICATIONS, "argocd", "shop")
             assert wishers[0].has_wished
             assert "argocd.argoproj.io/refresh" not in annotations_of(app)
+
+    run_in_virtual_time(main())
+
+
+class Late:
+    """A transport to a server of which one part learns of kinds later than discovery: for two seconds it knows no widgets."""
+
+    def __init__(self, server: Transport, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self._since: float | None = None
+        self.refused = 0
+
+    async def send(self, request: Request) -> Response:
+        now = self._clock.now()
+        if request.method == "PATCH" and "/widgets/" in request.path and now - (self._since or now) < 2.0:
+            self._since = self._since or now
+            self.refused += 1
+            return Response(404, {}, b"404 page not found\n")
+        return await self._server.send(request)
+
+    async def close(self) -> None:
+        """The server belongs to the test."""
+
+
+def test_a_kind_that_is_defined_and_not_served_everywhere_yet_is_tried_again_soon() -> None:
+    late: list[Late] = []
+
+    def wrap(server: Transport, clock: Clock) -> Transport:
+        late.append(Late(server, clock))
+        return late[0]
+
+    async def main() -> None:
+        widget: Obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
+        async with world([config(), WIDGETS, widget], wrap=wrap) as there:
+            await there.user.create(APPLICATIONS, application())
+            await there.until(lambda app: dig(app, "status", "sync", "status") == "Synced", seconds=10)
+            assert 2 <= late[0].refused <= 10, "it backs off all the same"
+            assert not await there.gone(WIDGET_KIND, "shop", "one")
 
     run_in_virtual_time(main())

@@ -10,7 +10,7 @@ but these (and bugs) travels through the house.
     ├── Denied         the owner of a policy must act        403 / exit 3
     ├── NotYet         nobody; try again at `until`          409 / exit 4
     ├── Conflict       nobody; observe again at once         409 / exit 4
-    ├── NotFound       a thing that was named is not there   404 / exit 4
+    ├── NotFound       a thing that was named is not there   404 / exit 4    (NotServed: the kind is not, yet; back off)
     └── Unavailable    the remote; back off                  503 / exit 5
 """
 
@@ -68,6 +68,12 @@ class NotFound(ShipwayError):
     default_reason = "NotFound"
 
 
+class NotServed(NotFound):
+    """The API server does not know the kind. Where discovery names it, a part of the server has not heard of it yet."""
+
+    default_reason = "NotServed"
+
+
 class Unavailable(ShipwayError):
     """A remote (API server, repository, metric server) did not answer or asked to be left alone for `after` seconds."""
 
@@ -94,6 +100,7 @@ _TABLE: dict[type[ShipwayError], tuple[Retry, Literal["Stalled", "Reconciling", 
     Denied: ("on_change", "Stalled", 403, 3),
     NotYet: ("at_until", "Reconciling", 409, 4),
     Conflict: ("at_once", "Unchanged", 409, 4),
+    NotServed: ("backoff", "Reconciling", 404, 4),
     NotFound: ("on_change", "Stalled", 404, 4),
     Unavailable: ("backoff", "Reconciling", 503, 5),
 }

@@ -41,4 +41,5 @@ def test_a_subclass_answers_as_its_class_with_its_own_reason() -> None:
 
     assert (errors.verdict(Expired("m")).reason, errors.verdict(Expired("m")).exit_code) == ("Expired", 4)
     assert errors.verdict(errors.Conflict("m", reason="AlreadyExists")).reason == "AlreadyExists"
+    assert (errors.verdict(errors.NotServed("m")).retry, errors.verdict(errors.NotServed("m")).exit_code) == ("backoff", 4)
     assert str(errors.Conflict("what, where, what to do")) == "what, where, what to do"

@@ -11,6 +11,7 @@ from typing import Any
 from shipway.gitops.sync.tasks import Task, images_of
 from shipway.kube.objects.resource import Obj, Ref, split_api_version
 from shipway.kube.objects.views import resource_version_of
+from shipway.kube.objects.wire import says_unserved
 
 RowKey = tuple[str, str, str, str, str]
 Rows = dict[RowKey, Obj]
@@ -19,7 +20,6 @@ _VALUE = re.compile(r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+)')
 _TYPED = re.compile(r"(: expected [\w ]+, got ).*", re.DOTALL)
 """How the server says of a field that is applied that its value has the wrong type; what follows is the value."""
 _REQUEST = re.compile(r"^\w+ /apis?/\S+: ")
-_NOT_SERVED = re.compile("the server could not find the requested resource|404 page not found")
 _PHASE_OF = {"Synced": "Running", "SyncFailed": "Failed", "Pruned": "Succeeded", "PruneSkipped": "Succeeded"}
 
 
@@ -57,7 +57,7 @@ def new_row(task: Task, status: str, message: str, *, hook_phase: str = "") -> O
 
 def failed_row(task: Task, message: str) -> Obj:
     """A row of what could not be done, in the server's words, and where in Git the object stands. Secrets are masked."""
-    message = unknown_kind(task) if _NOT_SERVED.search(message) else _REQUEST.sub("", message)
+    message = unknown_kind(task) if says_unserved(message) else _REQUEST.sub("", message)
     if task.ref.kind == "Secret":
         message = _TYPED.sub(r"\1++++++++", _VALUE.sub('Invalid value: "++++++++"', message))
     place = task.item.desired.origin if task.item.desired else ""

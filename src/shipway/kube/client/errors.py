@@ -4,7 +4,8 @@ The server says what went wrong in a `Status` object (reason, message, details.c
 `reason` stays the server's own (`AlreadyExists`, `Conflict`, `Forbidden` …) because callers tell cases apart by it, except
 where a cause is more telling than the reason (`NamespaceTerminating`, `DisruptionBudget`).
 
-    404 NotFound    409 Conflict (FieldConflict: other managers own fields)    410 Expired    401, 403 Denied
+    404 NotFound (NotServed: the kind)    409 Conflict (FieldConflict: other managers own fields)    410 Expired
+    401, 403 Denied
     400, 405, 406, 413, 415, 422 InvalidInput    429, 5xx Unavailable (`after` from Retry-After)
 """
 
@@ -13,9 +14,9 @@ from typing import Any, cast
 
 import msgspec
 
-from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, NotServed, ShipwayError, Unavailable
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.wire import Response
+from shipway.kube.objects.wire import Response, says_unserved
 
 _TELLING_CAUSES = frozenset({"NamespaceTerminating", "DisruptionBudget"})
 _USER_ERRORS = frozenset({400, 405, 406, 413, 414, 415, 422})
@@ -70,7 +71,7 @@ def error_of_status(status: Mapping[str, Any], action: str, after: float | None 
     said = str(status.get("message") or "")
     message = f"{action}: {said}"
     if code == 404:
-        return NotFound(message, reason=reason)
+        return NotServed(message) if says_unserved(said) else NotFound(message, reason=reason)
     if code == 410:
         return Expired(message, reason=reason)
     if code == 409:

@@ -4,6 +4,7 @@ The client speaks to a `Transport`: over HTTP to any cluster, or in memory to th
 same shape. Watches and followed logs answer with a `stream`; whoever took it closes it.
 """
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -11,6 +12,14 @@ from msgspec import Struct, field
 
 IMPERSONATE_USER = "impersonate-user"
 """The header that asks for the rights of somebody else."""
+
+
+_NOT_SERVED = re.compile("the server could not find the requested resource|404 page not found")
+
+
+def says_unserved(message: str) -> bool:
+    """Whether a server says with its 404 that it does not know the kind, not that the object is not there."""
+    return _NOT_SERVED.search(message) is not None
 
 
 class Request(Struct, frozen=True):

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, ShipwayError, Unavailable
+from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound, NotServed, ShipwayError, Unavailable
 from shipway.kube.client.errors import Expired, FieldConflict, ensure_ok, error_of
 from shipway.kube.objects.wire import Response
 
@@ -33,7 +33,8 @@ def answer(
         (answer(500, "InternalError"), Unavailable, "InternalError"),
         (answer(500, message="failed to create typed patch object (x): .spec.y: field not declared"), InvalidInput, "Invalid"),
         (answer(503, "ServiceUnavailable"), Unavailable, "ServiceUnavailable"),
-        (Response(404, {}, b"404 page not found"), NotFound, "NotFound"),
+        (Response(404, {}, b"404 page not found"), NotServed, "NotServed"),
+        (answer(404, "NotFound", message="the server could not find the requested resource"), NotServed, "NotServed"),
         (Response(502, {}, b"<html>"), Unavailable, "Unavailable"),
         (Response(500, {}, b"\xff\xfe"), Unavailable, "Unavailable"),
         (Response(500, {}, b"[1]"), Unavailable, "Unavailable"),
