@@ -143,12 +143,10 @@ class Factories:
         return await branches(self._forges.fetch, replace(ask.query, api=api), token)
 
     def told_by(self, event: PushEvent) -> list[Ask]:
-        """Which questions a webhook may be news to, besides those that look at what was pushed.
-
-        To forges: about pull requests of its repository, or branches of its organization. To the repository: what failed."""
+        """Which questions to forges a webhook may be news to: about pull requests of its repository, or branches of its
+        organization."""
         kind = PullRequestsAsk if event.is_pull_request else BranchesAsk
-        of_forges = [ask for ask in self._of_forges if isinstance(ask, kind) and is_about(ask.query, event.repo_urls)]
-        return [*of_forges, *(() if event.is_pull_request else self.listings.failed_at(event.repo_urls))]
+        return [ask for ask in self._of_forges if isinstance(ask, kind) and is_about(ask.query, event.repo_urls)]
 
     def _remember(self, ask: PullRequestsAsk | BranchesAsk) -> None:
         self._of_forges[ask] = None

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from shipway.adapters.git.listing import list_paths
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.adapters.git.urls import place_of
 from shipway.api.commits import HistoryRequest, SignatureRequest
 from shipway.api.listings import Listed, Listing, ListingRequest
 from shipway.api.signatures import SignaturePolicy, refusal_of_history, refusal_of_signature
@@ -41,7 +40,6 @@ class Listings:
         self._repositories = repositories
         self._listings: OrderedDict[ListingRequest, _Known] = OrderedDict()
         self._asks: OrderedDict[HeadRequest, dict[ListingAsk, None]] = OrderedDict()
-        self._failed: OrderedDict[ListingAsk, None] = OrderedDict()
 
     async def listing(self, ask: ListingAsk) -> Listing:
         """What is there now; listed anew only when something in the folders that were looked at has changed.
@@ -63,26 +61,23 @@ class Listings:
                 return replace(seen, head=vouched)
             return await self._mirrors.supplied(lambda: self._listed(request, head, source))
 
-        self._failed[ask] = None
-        known = await self._mirrors.mended(request.repo_url, attempt)
-        self._failed.pop(ask, None)
+        try:
+            known = await self._mirrors.mended(request.repo_url, attempt)
+        except Denied:  # the same may come signed, which is no news otherwise
+            anew = replace(wanted, every_commit=True)
+            self._asks.setdefault(anew, {})[ask] = None
+            self._mirrors.last_known(anew)
+            raise
         self._listings[request] = known
         self._listings.move_to_end(request)
-        for remembered in (self._listings, self._asks, self._failed):
+        for remembered in (self._listings, self._asks):
             while len(remembered) > MAX_REMEMBERED:
                 remembered.popitem(last=False)
         return Listing(head.commit, known.found)
 
     def asks_of(self, news: Sequence[HeadRequest]) -> list[ListingAsk]:
         """Which listings look at what has changed (see `Mirrors.on_news`)."""
-        return [ask for request in news for ask in self._asks.get(request, ())]
-
-    def failed_at(self, repo_urls: Sequence[str]) -> list[ListingAsk]:
-        """Which listings of a repository failed the last time.
-
-        Any push to it may mend them: also one that changes nothing but who signed."""
-        places = {place_of(url) for url in repo_urls}
-        return [ask for ask in self._failed if place_of(ask.request.repo_url) in places]
+        return list(dict.fromkeys(ask for request in news for ask in self._asks.get(request, ())))
 
     async def _vouched(self, request: ListingRequest, head: Head, seen: _Known | None) -> Head:
         """The commit that is believed: where the branch stands, or the one at which the same was seen before. Raises Denied."""

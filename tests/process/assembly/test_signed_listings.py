@@ -36,17 +36,24 @@ class Fleet:
     def __init__(self, root: Path) -> None:
         self.copy, self.url = seed(root, "fleet", {"apps/web/config.json": "{}"})
         self.keys = Keyring()
-        mirrors = Mirrors(root / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
-        self._listings = Listings(mirrors, self.keys)  # type: ignore[arg-type]
+        self._mirrors = Mirrors(root / "mirrors", clock=SystemClock(), fresh_seconds=0.0)
+        self._listings = Listings(self._mirrors, self.keys)  # type: ignore[arg-type]
+        self._news: list[ListingAsk] = []
+        self._mirrors.on_news(lambda news: self._news.extend(self._listings.asks_of(news)))
 
     async def push(self, *folders: str) -> None:
         files: dict[str, str | bytes | None] = {f"apps/{folder}/config.json": "{}" for folder in folders}
         await asyncio.to_thread(self.copy.commit, files)
         await asyncio.to_thread(self.copy.push)
 
-    def again(self) -> list[ListingAsk]:
-        """What a push makes ask again because it failed."""
-        return self._listings.failed_at([self.url, "https://git.test/elsewhere"])
+    async def amend(self) -> list[str]:
+        """A push of the same content with another signature; the revisions of the listings that are asked again for it."""
+        await asyncio.to_thread(self.copy.git, "commit", "-q", "--amend", "--no-edit", "-S")
+        await asyncio.to_thread(self.copy.push)
+        self._news.clear()
+        self._mirrors.changed(self.url)
+        await self._mirrors.look(self.url)
+        return [ask.request.revision for ask in self._news]
 
     async def folders(self, *signed_by: SignaturePolicy, what: Any = "folders", revision: str = "main") -> list[str]:
         pattern = PathPattern("apps/*" if what == "folders" else "apps/*/config.json")
@@ -114,17 +121,17 @@ async def test_a_push_elsewhere_needs_no_signature_as_long_as_what_is_seen_was_s
 async def test_keys_of_ssh_sign_too_and_a_tag_is_vouched_for_by_its_own_signature(fleet: Fleet, tmp_path: Path) -> None:
     key, public = ssh_key(tmp_path, "laptop")
     policy = SignaturePolicy(ssh=(public,))
-    with pytest.raises(Denied, match=UNSIGNED):
-        await fleet.folders(policy)
-    assert [ask.request.revision for ask in fleet.again()] == ["main"], "a push that only signs is no news to anybody else"
     sign_with_ssh(fleet.copy, key)
     await asyncio.to_thread(fleet.copy.git, "tag", "-a", "v1", "-m", "one")
     await asyncio.to_thread(fleet.copy.push, "v1")
     assert await fleet.folders(policy, revision="v1") == ["web"]
-    await asyncio.to_thread(fleet.copy.git, "commit", "-q", "--amend", "--no-edit", "-S")
-    await asyncio.to_thread(fleet.copy.push)
+    with pytest.raises(Denied, match=UNSIGNED):
+        await fleet.folders(policy)
+    assert await fleet.amend() == ["main"], "whoever was refused is told of what only signs"
     assert await fleet.folders(policy) == ["web"]
-    assert fleet.again() == []
+    fleet.copy.git("config", "user.email", "second@example.com")
+    await asyncio.to_thread(fleet.copy.git, "commit", "-q", "--amend", "--no-edit", "--reset-author", "-S")
+    assert await fleet.amend() == [], "which is no news to anybody else"
     await fleet.push("api")
     assert await fleet.folders(policy) == ["api", "web"]
 
