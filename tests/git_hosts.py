@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -83,12 +83,18 @@ class Certificates(Struct, frozen=True):
         return (self.folder / name).read_text()
 
     def server(self, *, wants_client: bool) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "server.crt", self.folder / "server.key")
-        if wants_client:
-            context.load_verify_locations(self.folder / "ca.crt")
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
+        return encrypted(self.folder / "server", self.folder / "ca.crt" if wants_client else None)
+
+
+def encrypted(server: Path, client_ca: Path | None = None) -> ssl.SSLContext:
+    """A server's side. `server`: its certificate and key, without their endings; `client_ca`: who signed that of the client,
+    where one is wanted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.with_suffix(".crt"), server.with_suffix(".key"))
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def certificates(folder: Path) -> Certificates:
@@ -126,26 +132,33 @@ class SshHost(Struct, frozen=True):
         return f"[127.0.0.1]:{self.port} {kind} {key}\n"
 
 
+def ssh_command(sshd: str, home: Path, port: int, host_keys: Iterable[Path], *more: str) -> list[str | Path]:
+    """OpenSSH's server on 127.0.0.1, for this user alone, that runs nothing but Git's fetch. `more`: who is let in."""
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    lines = (
+        *(f"Port {port}", "ListenAddress 127.0.0.1", *(f"HostKey {key}" for key in host_keys), *more),
+        *("StrictModes no", "UsePAM no", "PasswordAuthentication no", f"PidFile {home}/pid"),
+        'ForceCommand case "$SSH_ORIGINAL_COMMAND" in git-upload-pack*) exec git shell -c "$SSH_ORIGINAL_COMMAND";; esac',
+    )
+    (home / "config").write_text("\n".join(lines) + "\n")
+    return [sshd, "-D", "-e", "-f", home / "config"]
+
+
 @contextmanager
 def ssh_host(home: Path, program: Callable[[str], str]) -> Iterator[SshHost]:
     """Starts sshd on a free port. `program` finds a program, or skips the test."""
     sshd, keygen = program("sshd"), program("ssh-keygen")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
     home.mkdir(mode=0o700)
     for name in ("host", "client", "stranger"):
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", home / name], check=True, timeout=30)
     (home / "allowed").write_text((home / "client.pub").read_text())
     (home / "revoked").touch()
     port = free_port()
-    lines = (
-        *(f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {home}/host", f"AuthorizedKeysFile {home}/allowed"),
-        *(f"RevokedKeys {home}/revoked", "StrictModes no", "UsePAM no", "PasswordAuthentication no", f"PidFile {home}/pid"),
-        'ForceCommand case "$SSH_ORIGINAL_COMMAND" in git-upload-pack*) exec git shell -c "$SSH_ORIGINAL_COMMAND";; esac',
-    )
-    (home / "config").write_text("\n".join(lines) + "\n")
+    allowed, revoked = f"AuthorizedKeysFile {home}/allowed", f"RevokedKeys {home}/revoked"
+    command = ssh_command(sshd, home, port, [home / "host"], allowed, revoked)
     with (home / "log").open("wb") as log:
-        server = subprocess.Popen([sshd, "-D", "-e", "-f", home / "config"], stderr=log)
+        server = subprocess.Popen(command, stderr=log)
     try:
         while b"listening" not in (home / "log").read_bytes():
             assert server.poll() is None, (home / "log").read_text()

@@ -145,16 +145,18 @@ storage: {filesystem: {rootdirectory: %s}}
 http: {addr: "%s"}
 """
 HTPASSWD = "me:$2b$05$ePxKJf0uNZ9lTbjVqvKAWekbFdcB1qZsK..o8iegj9q//zVAhcH0u\n"
-"""The password is `s3cret`; the registry takes bcrypt only."""
+"""me:s3cret; the registry takes bcrypt only."""
 
 
 @asynccontextmanager
-async def registry(program: Callable[[str], str], root: Path, *, with_login: bool = False) -> AsyncGenerator[str, None]:
-    """`host:port` of a running registry, open to all or to me:s3cret."""
-    address = f"127.0.0.1:{free_port()}"
+async def registry(
+    program: Callable[[str], str], root: Path, *, htpasswd: str = "", port: int = 0
+) -> AsyncGenerator[str, None]:
+    """`host:port` of a running registry, at `port` or any that is free; open to all, or to the logins of `htpasswd`."""
+    address = f"127.0.0.1:{port or free_port()}"
     config = REGISTRY_CONFIG % (root / "registry", address)
-    if with_login:
-        (root / "htpasswd").write_text(HTPASSWD)
+    if htpasswd:
+        (root / "htpasswd").write_text(htpasswd)
         config += f"auth: {{htpasswd: {{realm: charts, path: {root / 'htpasswd'}}}}}\n"
     (root / "registry.yml").write_text(config)
     with (root / "registry.log").open("wb") as log:

@@ -14,7 +14,7 @@ from shipway.adapters.charts.archive import MAX_UNPACKED
 from shipway.adapters.charts.charts import DIGEST
 from shipway.api.repositories import Credentials
 from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError, Unavailable
-from tests.contract.sources.chart_places import ChartHost, Shelf, packed, push, registry, shelf, tar_gz
+from tests.contract.sources.chart_places import HTPASSWD, ChartHost, Shelf, packed, push, registry, shelf, tar_gz
 from tests.git_hosts import basic, bearer, certificates
 
 VERSIONS = ("1.0.0", "1.2.0", "1.3.0-rc.1", "2.0.0+build.5")
@@ -216,7 +216,7 @@ async def test_an_artifact_of_one_layer_is_a_folder(program: Callable[[str], str
 
 
 async def test_a_registry_with_a_login(program: Callable[[str], str], there: Shelf, tmp_path: Path) -> None:
-    async with registry(program, tmp_path, with_login=True) as address:
+    async with registry(program, tmp_path, htpasswd=HTPASSWD) as address:
         await push(address, "team/web", "1.0.0", packed("web", "1.0.0"), login=aiohttp.encode_basic_auth("me", "s3cret"))
         with pytest.raises(Denied, match="login in a repository Secret"):
             await there.head(f"{address}/team", "web", "1.0.0")

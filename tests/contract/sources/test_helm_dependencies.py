@@ -12,7 +12,7 @@ from shipway.api.sources import ProjectFacts
 from shipway.assembly.dependencies import DependencyCharts
 from shipway.assembly.repositories import Logins
 from shipway.base.errors import InvalidInput, ShipwayError, Unavailable
-from tests.contract.sources.chart_places import ChartHost, Shelf, packed, push, registry, shelf
+from tests.contract.sources.chart_places import HTPASSWD, ChartHost, Shelf, packed, push, registry, shelf
 from tests.contract.sources.rendering import Bench, named
 from tests.git_hosts import basic
 
@@ -161,7 +161,7 @@ async def test_a_dependency_of_a_registry_with_a_login(
     tmp_path: Path, program: Callable[[str], str], secret: str, kind: str
 ) -> None:
     """The Secret may be that of the registry's folder, or that of the chart as an artifact."""
-    async with places(tmp_path / "charts") as there, registry(program, tmp_path, with_login=True) as address:
+    async with places(tmp_path / "charts") as there, registry(program, tmp_path, htpasswd=HTPASSWD) as address:
         await push(address, "team/web", "1.4.0", chart("web", "1.4.0"), login=aiohttp.encode_basic_auth("me", "s3cret"))
         login = Credentials(username="me", password="s3cret")
         there.known.put(Repository(secret.format(address), "oci", type=kind, credentials=login))

@@ -18,26 +18,10 @@ from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of, name_of, spec_of
 
 ONLY = "default"
-KNOWN = frozenset(
-    {
-        *(
-            "dev",
-            "develop",
-            "development",
-            "test",
-            "testing",
-            "tst",
-            "qa",
-            "uat",
-            "int",
-            "integration",
-            "ci",
-            "sandbox",
-            "demo",
-        ),
-        *("stage", "staging", "stg", "pre", "preprod", "preview", "canary", "prod", "production", "prd", "live"),
-    }
-)
+KNOWN = frozenset({
+    "dev", "develop", "development", "test", "testing", "tst", "qa", "uat", "int", "integration", "ci", "sandbox", "demo",
+    "stage", "staging", "stg", "pre", "preprod", "preview", "canary", "prod", "production", "prd", "live",
+})  # fmt: skip
 """Words that every reader takes for an environment."""
 _WORD = re.compile(r"[a-z0-9]([-a-z0-9_.]*[a-z0-9])?", re.IGNORECASE)
 
