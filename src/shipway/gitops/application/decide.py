@@ -21,7 +21,7 @@ from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
-from shipway.gitops.application.syncing import Acted, Progress, permits_of, progress
+from shipway.gitops.application.syncing import Acted, Progress, asked_first, begun_by_itself, permits_of, progress
 from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -243,7 +243,8 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     begun = Begun(target.at, target.content, target.tools)
     state = begin(observed.app, result.operation, begun, now)
     root = {"operation": result.operation, **_intent(observed, target)}
-    return replace(draft, status={**status, "operationState": state}, root=root)
+    asks = asked_first(begun_by_itself(observed, result.operation, state))
+    return replace(draft, status={**status, "operationState": state}, root=root, progress=Progress(state, asks=asks))
 
 
 def _paused(observed: Observed, operation: Obj, now: Instant) -> Pause | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import Operation, Retry
+from shipway.api.application import Operation, Retry, parse_operation
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
@@ -22,10 +22,10 @@ from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, reason_in, restarted, retry_at
 from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
-from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
+from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, first_alone, force_ask, versions
 from shipway.gitops.sync.hooks import named, removal
 from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Terms, Wait, advance
-from shipway.gitops.sync.preflight import dry_rows, preflight
+from shipway.gitops.sync.preflight import Preflight, dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
@@ -157,7 +157,26 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return Progress({**state, "message": waits})
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
-    return Progress(state, looks=_looks_elsewhere(observed, target))
+    begun = replace(observed, app=_with_state(observed.app, state))
+    asks = asked_first(begun) if _window(begun, state, now).is_open else ()
+    return Progress(state, asks=asks, looks=_looks_elsewhere(observed, target))
+
+
+def asked_first(begun: Observed) -> tuple[DryRunAsk, ...]:
+    """What an operation will ask before its first action. It is asked while its beginning is written down."""
+    work = work_of(begun)
+    return _tried(begun, work)[0].asks if work else ()
+
+
+def begun_by_itself(observed: Observed, operation: Obj, state: Obj) -> Observed:
+    """The application as it will be seen once the operation of automated sync is on it."""
+    app = {**_with_state(observed.app, state), "operation": operation}
+    parsed = parse_operation(operation)
+    return replace(observed, app=app, operation=parsed, sync_target=observed.target, sync_comparison=observed.comparison)
+
+
+def _with_state(app: Obj, state: Obj) -> Obj:
+    return {**app, "status": {**(app.get("status") or {}), "operationState": state}}
 
 
 def _looks_elsewhere(observed: Observed, target: Target) -> tuple[Ask, ...]:
@@ -202,9 +221,9 @@ def _unexplained(observed: Observed) -> str:
 
 def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Instant) -> Progress | None:
     rows = read_rows(state)
-    is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
+    is_dry, alone = _is_dry(observed), None
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry or _does_more_than_write(work))
+        check, alone = _tried(observed, work)
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:
@@ -223,7 +242,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
         case Run(tasks):
             return Progress(
                 {**written, "message": RUNNING},
-                batches=batches(tasks, work.hand),
+                batches=batches(tasks, work.hand, alone),
                 asks=tuple(ask for task in tasks if (ask := force_ask(task, work.hand))),
                 acted=Acted(tasks, versions(tasks)),
             )
@@ -237,9 +256,14 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _ended(written, retry, "Failed", message, now)
 
 
-def _does_more_than_write(work: Work) -> bool:
-    """Whether something runs or goes before the first object is written, and would stay so if that were refused."""
-    return any(task.is_hook or (task.kind == "prune" and work.terms.prune) for task in work.tasks)
+def _tried(observed: Observed, work: Work) -> tuple[Preflight, Task | None]:
+    """Whether all can be done that is to be done, and what is written alone because nobody asks that of it."""
+    alone = None if _is_dry(observed) else first_alone(work.tasks, work.hand, prunes=work.terms.prune)
+    return preflight(work.tasks, work.hand, permits_of(observed), alone), alone
+
+
+def _is_dry(observed: Observed) -> bool:
+    return bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
 
 
 def _is_partial(operation: Operation) -> bool:
