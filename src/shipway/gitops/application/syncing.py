@@ -163,7 +163,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
 
 
 def asked_first(begun: Observed) -> tuple[DryRunAsk, ...]:
-    """What an operation will ask before its first action. It is asked while its beginning is written down."""
+    """What an operation will ask before its first action. It is asked along with writing down its beginning."""
     work = work_of(begun)
     return _tried(begun, work)[0].asks if work else ()
 

@@ -77,6 +77,7 @@ class Shell:
         """Every kind the controller watches for good has been listed once; what keys watch besides does not count."""
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
+        """Keys of other replicas, until they may be ours: no event wakes them."""
         self._room = asyncio.Semaphore(workers)
         self._rooms: dict[str, asyncio.Semaphore] = {}
         """Of the other clusters."""
@@ -169,8 +170,8 @@ class Shell:
             self._report(key, world, decision)
             self._metrics.passed(self.name, key, self._clock.now() - started)
             return
-        if decision.batches or decision.change:
-            self._lanes.subscribe((self.name, key), decision.asks)  # what is asked is answered while we act and write
+        if decision.batches:
+            self._lanes.subscribe((self.name, key), decision.asks)  # what is asked is answered while we act
         outcomes = await self._act(decision.batches)
         self._metrics.did(self.name, key, outcomes)
         writes = [write for write in map(awaited_of, outcomes) if write]
@@ -324,7 +325,7 @@ class Shell:
         if about is None:
             return
         keys = dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj))
-        silent = {key for key in keys if self._is_no_news(key, watch, about)}
+        silent = {key for key in keys if key in self._others or self._is_no_news(key, watch, about)}
         for key in keys:
             if key not in silent:
                 self._queue.add_within(key, watch.after)
