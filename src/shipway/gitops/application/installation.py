@@ -75,13 +75,17 @@ class Installation:
         self._settings = settings
         self._projects = Projects()
         self._read = _read(("", ""), None)
+        self._looked_in: World | None = None
 
     def lends(self, project: str) -> bool:
         """Whether other projects may inherit from this one, by the settings that were read last."""
         return any(one.name == project for one in self._read.global_projects)
 
     def said(self, world: World) -> Said:
-        """Read once for each version of `argocd-cm`."""
+        """Read once for each version of `argocd-cm`. One look at an application asks many times in a row: it is looked up once."""
+        if world is self._looked_in:
+            return self._read
+        self._looked_in = world
         config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
         version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
         if self._read.version != version:
