@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.api.application import parse_project
-from shipway.api.cmd_params import CMD_PARAMS
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
+from shipway.assembly.cmd_params import cmd_params
 from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.engines import EngineProcess, engine_process
 from shipway.assembly.neighbours import Neighbour, find_neighbours
@@ -68,7 +68,7 @@ async def look_at_installation(
         tuple(one for one in shadows if one.is_settled),
         tuple(sorted(str(key_of(app)) for app in apps if str(key_of(app)) not in known)),
         tuple(_refused(projects)),
-        unread(await _said(client, namespace, CONFIG_MAP)) + unread_flags(await _said(client, namespace, CMD_PARAMS)),
+        unread(await _settings(client, namespace)) + unread_flags(await cmd_params(client, namespace)),
         len(projects),
         len((await client.list(APPLICATION_SETS, namespace)).items),
         len(await cluster_secrets(client, namespace)),
@@ -109,8 +109,8 @@ def _refused(projects: list[Obj]) -> list[tuple[str, str]]:
     return found
 
 
-async def _said(client: Client, namespace: str, config_map: str) -> dict[str, str]:
+async def _settings(client: Client, namespace: str) -> dict[str, str]:
     try:
-        return (await client.get(CONFIG_MAPS, namespace, config_map)).get("data") or {}
+        return (await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)).get("data") or {}
     except NotFound:
         return {}
