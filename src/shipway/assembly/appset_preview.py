@@ -15,6 +15,7 @@ from msgspec import Struct
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
+from shipway.api.application import DEFAULT_PROJECT, default_project
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation, evaluate
@@ -76,6 +77,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
 async def _around(client: Client, namespace: str) -> Surroundings:
     """What the installation says of its sets. Raises InvalidInput for terms that cannot be meant."""
     projects = {name_of(one): one for one in (await client.list(APP_PROJECTS, namespace)).items}
+    projects.setdefault(DEFAULT_PROJECT, default_project(namespace))  # the engine makes it first
     terms = terms_of(await cmd_params(client, namespace))
     if terms.problem:
         raise InvalidInput(terms.problem)

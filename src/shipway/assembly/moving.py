@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.git.working_copy import as_repository
-from shipway.api.application import control_namespace_of, parse_spec
+from shipway.api.application import control_namespace_of, default_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS
 from shipway.api.sources import ProjectFacts
 from shipway.assembly.central import Central
@@ -34,7 +34,7 @@ from shipway.gitops.asks import ClusterAsk
 from shipway.gitops.hydration.files import manifest_of
 from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.pinned import spec_sources
-from shipway.gitops.project import DEFAULT, default_project
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.relocation.application import check_movable, check_objects, moved, notes
 from shipway.gitops.relocation.layout import HOME, Home, Member, Read, layout, value_notes
 from shipway.gitops.relocation.services import Belongs, Labels

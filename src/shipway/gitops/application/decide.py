@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.application import default_project
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.annotations import HOLD, KINDS, REFRESH
@@ -44,7 +45,7 @@ from shipway.gitops.kinds import annotation_with
 from shipway.gitops.ledger import is_worth_a_write, riding
 from shipway.gitops.operation import Begun, acts_by, begin, begins, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
-from shipway.gitops.project import DEFAULT, default_project
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
     REVISIONS,

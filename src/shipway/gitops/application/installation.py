@@ -6,7 +6,7 @@ A memory of what was read of one version; it may be dropped at any moment.
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec
+from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec, default_project
 from shipway.api.hydration import CommitSettings
 from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, SECRETS
 from shipway.api.sources import KustomizeSettings, ProjectFacts, SourceType
@@ -20,7 +20,7 @@ from shipway.gitops.hydration.settings import read_commit_settings
 from shipway.gitops.ignore import rules_in
 from shipway.gitops.impersonation import Impersonation, read_impersonation
 from shipway.gitops.kustomize import read_kustomize
-from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
+from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tools import read_schemes, read_switched_off
