@@ -1,10 +1,8 @@
 """A set whose Applications are of the AppProject `default` makes it where it is missing: no GitOps engine has to run before."""
 
-import orjson
-
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.wire import Request, Response, Transport
+from tests.forbidding import Forbidding
 from tests.sim.appset_world import REPO, World, applicationset, elements, simulate, template
 
 FOLDERS: Obj = {"git": {"repoURL": REPO, "revision": "main", "directories": [{"path": "apps/*"}]}}
@@ -47,22 +45,6 @@ def test_a_set_of_another_project_makes_none() -> None:
     simulate(story)
 
 
-class Closed:
-    """A server at which nobody may create AppProjects."""
-
-    def __init__(self, server: Transport) -> None:
-        self._server = server
-
-    async def send(self, request: Request) -> Response:
-        if request.method == "POST" and request.path.endswith("/appprojects"):
-            said = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "appprojects is forbidden"}
-            return Response(403, {"content-type": "application/json"}, orjson.dumps(said))
-        return await self._server.send(request)
-
-    async def close(self) -> None:
-        """The server belongs to the test."""
-
-
 def test_where_that_is_not_permitted_the_set_says_who_may_help_and_goes_on() -> None:
     async def story(there: World) -> None:
         await without_project(there)
@@ -76,4 +58,4 @@ def test_where_that_is_not_permitted_the_set_says_who_may_help_and_goes_on() -> 
         await there.settle()
         assert await there.names() == ["a"], "what was carried out is remembered all the same, so what is gone may go"
 
-    simulate(story, wrap=Closed)
+    simulate(story, wrap=lambda server: Forbidding(server, "POST", "/appprojects"))

@@ -20,7 +20,7 @@ from shipway.assembly.central import Central
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.destinations import place_of as destination_of
 from shipway.assembly.placing import Draft
-from shipway.assembly.projects import with_inherited
+from shipway.assembly.projects import in_force
 from shipway.assembly.read_sources import Rendering, read_of
 from shipway.assembly.rendered_now import rendered_now
 from shipway.assembly.resource_tree import settings_of
@@ -224,7 +224,7 @@ class Mover:
             if name != DEFAULT:
                 raise NotFound(f"its AppProject {name} is not in namespace {namespace}") from None
             project = default_project(namespace)
-        return facts_of(spec, await with_inherited(self._means.client, project))
+        return facts_of(spec, (await in_force(self._means.client, project)).spec)
 
 
 def called(app: Obj) -> str:
