@@ -15,6 +15,7 @@ from shipway.api.kinds import (
     DEPLOYMENTS,
     EVENTS,
     LEASES,
+    NAMESPACES,
     SECRETS,
     STATEFUL_SETS,
 )
@@ -128,6 +129,21 @@ async def test_programs_read_the_same(shop: Shop, cache: Path, capsys: pytest.Ca
         ("argocd/web", "differs"),
     ]
     assert found["unreadSettings"] == ["kustomize.pathologies", "reposerver.allow.oob.symlinks"]
+
+
+async def test_applications_of_the_other_namespaces_are_compared_too(
+    shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that `application.namespaces` says; the rest is nobody's."""
+    for namespace in ("team-a", "lab"):
+        await shop.client.create(NAMESPACES, {"metadata": {"name": namespace}})
+        app = application("web")
+        app["metadata"] = {"name": "web", "namespace": namespace}
+        await shop.create(APPLICATIONS, app)
+    assert await import_argocd(shop.session, 60.0, cache, "json") == 1
+    found = orjson.loads(capsys.readouterr().out)["applications"]
+    assert [one["application"] for one in found] == ["argocd/pay", "argocd/web", "team-a/web"]
+    assert "is not allowed to use project 'default'" in str(found[-1]["differences"])
 
 
 async def test_a_repository_that_does_not_answer_is_said(shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
