@@ -6,7 +6,7 @@ A memory of what was read of one version; it may be dropped at any moment.
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec
+from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec, default_project
 from shipway.api.hydration import CommitSettings
 from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, SECRETS
 from shipway.api.sources import KustomizeSettings, ProjectFacts, SourceType
@@ -20,7 +20,7 @@ from shipway.gitops.hydration.settings import read_commit_settings
 from shipway.gitops.ignore import rules_in
 from shipway.gitops.impersonation import Impersonation, read_impersonation
 from shipway.gitops.kustomize import read_kustomize
-from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
+from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tools import read_schemes, read_switched_off
@@ -82,7 +82,7 @@ class Installation:
         return any(one.name == project for one in self._read.global_projects)
 
     def said(self, world: World) -> Said:
-        """Read once for each version of `argocd-cm`. One look at an application asks many times in a row: it is looked up once."""
+        """Read once for each version of `argocd-cm`, and looked up once for one look at an application, which asks often."""
         if world is self._looked_in:
             return self._read
         self._looked_in = world

@@ -28,6 +28,7 @@ from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Te
 from shipway.gitops.sync.preflight import Preflight, dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks
+from shipway.gitops.timing import SYNC_TIMEOUT
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Ask, Batch
@@ -85,6 +86,8 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
         return _begin(observed, raw, now)
     if state.get("phase") == "Terminating":
         return _terminate(observed, state, now)
+    if (due := times_out(observed)) is not None and now >= due:
+        return _terminate(observed, {**state, "phase": "Terminating", "message": _too_long(observed)}, now)
     window = _window(observed, state, now)
     if not window.is_open:
         return Progress({**state, "message": f"{BLOCKED}: {window.reason}"}, wake=window.changes_at)
@@ -130,7 +133,7 @@ def work_of(observed: Observed) -> Work | None:
 def _terms(observed: Observed, work: Work, now: Instant) -> Terms:
     """The terms of the operation at this moment."""
     started, settings = observed.state["startedAt"], observed.settings
-    pause = Pause(now, parse_rfc3339(started), settings.wave_delay, settings.manager)
+    pause = Pause(now, parse_rfc3339(started), settings.timing.wave_delay, settings.manager)
     return replace(work.terms, confirmed=is_confirmed(observed.app, started), pause=pause)
 
 
@@ -271,14 +274,28 @@ def _is_partial(operation: Operation) -> bool:
 
 
 def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
-    """A client asked to stop: running hooks are deleted, what was applied stays. Over once those hooks are on their way."""
+    """A client asked to stop, or it took too long: running hooks are deleted, what was applied stays. Over once those hooks are
+    on their way."""
     work, rows = work_of(observed), read_rows(state)
     running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
     steps = [actions for task in running if (actions := removal(task.item))]
     if steps:
         user = observed.context.as_user
         return Progress(state, batches=tuple(Batch((one,), "continue", user) for actions in steps for one in actions))
-    return _over(finish(state, "Failed", TERMINATED, now))
+    told = str(state.get("message", ""))
+    return _over(finish(state, "Failed", told if told == _too_long(observed) else TERMINATED, now))
+
+
+def times_out(observed: Observed) -> Instant | None:
+    """When the operation that runs has taken as long as one may. It is not tried again then: each further try would be over as
+    soon as it began, for the time counts from the first."""
+    state, timeout = observed.state, observed.settings.timing.sync_timeout
+    runs = timeout > 0 and state.get("phase") == "Running" and bool(observed.app.get("operation"))
+    return Instant(parse_rfc3339(state["startedAt"]) + timeout) if runs else None
+
+
+def _too_long(observed: Observed) -> str:
+    return f"{TERMINATED}: it was not done {observed.settings.timing.sync_timeout:g} s after its start ({SYNC_TIMEOUT})"
 
 
 def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: Instant) -> Progress:
