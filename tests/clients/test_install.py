@@ -165,9 +165,12 @@ async def account_of(client: Client, kubeconfig: Path, folder: Path) -> Path:
     return path
 
 
-EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true,manage.impersonation=true," + ",".join(
-    f"manage.routers.{router}=true" for router in ("ambassador", "apisix", "appmesh", "istio", "smi", "traefik")
-)
+PARTS = ("network-policy", "rbac-objects", "impersonation", "routers", "argocd-cache", "plugin-folder")
+"""The components of the plain manifests, and below the values of the chart that take the same."""
+EVERYTHING = (
+    "networkPolicy.enabled=true,manage.rbacObjects=true,manage.impersonation=true,argocdCache.enabled=true,"
+    "plugins.volume.configMap.name=shipway-plugins,"
+) + ",".join(f"manage.routers.{router}=true" for router in ("ambassador", "apisix", "appmesh", "istio", "smi", "traefik"))
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
@@ -175,7 +178,7 @@ EVERYTHING = "networkPolicy.enabled=true,manage.rbacObjects=true,manage.imperson
 async def test_the_chart_is_the_plain_manifests(helm: str, program: Callable[[str], str], tmp_path: Path) -> None:
     """With everything taken, both ways make the same objects; and the chart brings the kinds that the first step applies."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    parts = ", ".join(f"./deploy/{part}" for part in ("network-policy", "rbac-objects", "impersonation", "routers"))
+    parts = ", ".join(f"./deploy/{part}" for part in PARTS)
     (tmp_path / "kustomization.yaml").write_text(f"resources: [./deploy]\ncomponents: [{parts}]\n")
     overlay = await said_by(program("kubectl"), "kustomize", str(tmp_path), env={})
     command = (program(helm), "template", "shipway", str(ROOT / "deploy/chart"), "--namespace=argocd", "--set", EVERYTHING)
@@ -228,6 +231,52 @@ async def test_the_chart_lets_out_the_ports_that_it_is_told(program: Callable[[s
     was, now = [one["NetworkPolicy", "shipway"]["spec"]["egress"] for one in (plain, given)]
     assert now[0]["ports"][len(was[0]["ports"]) :] == [{"protocol": "TCP", "port": port} for port in (7999, 8443, 5432)]
     assert now[1:] == was[1:]
+
+
+async def test_the_chart_opens_what_argocd_server_takes_for_its_redis(program: Callable[[str], str], tmp_path: Path) -> None:
+    """To `argocd-server` and to nobody else. Nothing else changes."""
+    command = (program("helm"), "template", "shipway", str(ROOT / "deploy/chart"), "--set=networkPolicy.enabled=true")
+    flags = ("--set=argocdCache.enabled=true",)
+    plain, given = [by_name((await said_by(*command, *more, env={"HOME": str(tmp_path)})).out) for more in ((), flags)]
+    container = given["Deployment", "shipway"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"].pop() == "--argocd-cache=0.0.0.0:6379"
+    assert container["ports"].pop() == {"name": "argocd-cache", "containerPort": 6379}
+    served = given["Service", "shipway"]["spec"]["ports"].pop()
+    assert served == {"name": "argocd-cache", "port": 6379, "targetPort": "argocd-cache"}
+    assert given["NetworkPolicy", "shipway"]["spec"]["ingress"].pop() == {
+        "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "argocd-server"}}}],
+        "ports": [{"protocol": "TCP", "port": 6379}],
+    }
+    assert given == plain
+
+
+@pytest.mark.parametrize(
+    ("flags", "source"),
+    [
+        (
+            "plugins.volume.configMap.name=mine",
+            {"configMap": {"name": "mine", "defaultMode": 0o555}},  # so that `./program` of a declaration can be run
+        ),
+        (
+            "plugins.volume.persistentVolumeClaim.claimName=mine",
+            {"persistentVolumeClaim": {"claimName": "mine"}},
+        ),
+    ],
+)
+async def test_the_chart_mounts_the_folder_of_plugins(
+    flags: str, source: Obj, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """From any volume. Nothing else changes."""
+    command = (program("helm"), "template", "shipway", str(ROOT / "deploy/chart"))
+    plain, given = [
+        by_name((await said_by(*command, *more, env={"HOME": str(tmp_path)})).out) for more in ((), ("--set", flags))
+    ]
+    pod = given["Deployment", "shipway"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert container["args"].pop() == "--plugins=/etc/shipway/plugins"
+    assert container["volumeMounts"].pop() == {"name": "plugins", "mountPath": "/etc/shipway/plugins", "readOnly": True}
+    assert pod["volumes"].pop() == {"name": "plugins", **source}
+    assert given == plain
 
 
 def by_name(text: str) -> dict[tuple[str, str], Obj]:

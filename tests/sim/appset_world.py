@@ -32,6 +32,7 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, name_of, status_of
+from shipway.kube.objects.wire import Transport
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.runtime import Runtime
@@ -78,9 +79,9 @@ class Paths:
 class World:
     """The cluster as a user sees it, the repository, and what the engine wrote."""
 
-    def __init__(self, server: ApiServer, clock: Clock) -> None:
+    def __init__(self, server: ApiServer, clock: Clock, wrap: Callable[[Transport], Transport]) -> None:
         self.user = Client(server, user_agent="kubectl", manager="kubectl-edit")
-        self.engine = Recording(server)
+        self.engine = Recording(wrap(server))
         self.clock = clock
         self.paths = Paths()
         self.fills = 0
@@ -219,11 +220,11 @@ def elements(*names: str, **extra: str) -> Obj:
 
 
 @asynccontextmanager
-async def world() -> AsyncGenerator[World, None]:
-    """A running world: CRDs and the namespace argocd are there."""
+async def world(wrap: Callable[[Transport], Transport] = lambda server: server) -> AsyncGenerator[World, None]:
+    """A running world: CRDs and the namespace argocd are there. `wrap` stands between the engine and the server."""
     clock = LoopClock(asyncio.get_running_loop(), Instant(EPOCH))
     server = await ApiServer.open(path=None, clock=clock, ids=RandomIds())
-    there = World(server, clock)
+    there = World(server, clock, wrap)
     for crd in load_crds():
         await there.user.create(CRDS, crd)
     while APPLICATION_SETS not in await there.user.discover():
@@ -242,11 +243,13 @@ async def world() -> AsyncGenerator[World, None]:
     await server.close()
 
 
-def simulate(story: Callable[[World], Awaitable[None]]) -> None:
+def simulate(
+    story: Callable[[World], Awaitable[None]], *, wrap: Callable[[Transport], Transport] = lambda server: server
+) -> None:
     """Runs `story` in a fresh world, in virtual time."""
 
     async def main() -> None:
-        async with world() as there:
+        async with world(wrap) as there:
             await story(there)
 
     run_in_virtual_time(main())

@@ -180,25 +180,29 @@ def test_an_application_that_was_never_rendered_is_healthy_since_nothing_of_it_i
 
 
 @pytest.mark.compat("argocd:wave.dry-run")
-def test_an_object_the_server_refuses_stops_the_sync_before_anything_is_applied() -> None:
+@pytest.mark.parametrize("is_first", [False, True], ids=["tried", "written-alone"])
+def test_an_object_the_server_refuses_stops_the_sync_before_anything_is_applied(is_first: bool) -> None:
+    """What is written first is not tried: it is written alone, so that nothing has been done if it is refused."""
     broken = service()
     broken["spec"]["ports"] = [{"port": "no number at all"}]
+    other = service("x-other") if is_first else config()
 
     async def story(there: World) -> None:
         await there.user.create(APPLICATIONS, application(syncPolicy={"automated": {}, "retry": {"limit": 0}}))
         app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
         told = dig(app, "status", "operationState", "message")
-        assert told.startswith("one or more objects failed to apply (dry run), reason: Service/web: ")
-        assert rows(app)["web"]["status"] == "SyncFailed"
-        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+        trial = "" if is_first else " (dry run)"
+        assert told.startswith(f"one or more objects failed to apply{trial}, reason: Service/web: ")
+        assert {name: row["status"] for name, row in rows(app).items()} == {"web": "SyncFailed"}
+        assert await there.gone(SERVICES if is_first else CONFIG_MAPS, "shop", other["metadata"]["name"])
         app = await there.until(lambda app: "SyncError" in condition_types(app))
         there.engine.writes.clear()
         await there.settle(900)
         assert there.engine.writes == []
-        await there.push([config(), service()])
+        await there.push([other, service()])
         await there.synced()
 
-    simulate(story, [config(), broken])
+    simulate(story, [other, broken])
 
 
 def test_an_unreachable_repository_is_told_and_healing_goes_on() -> None:

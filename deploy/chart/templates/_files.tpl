@@ -45,6 +45,21 @@ routers/{{ $router }}.yaml
 {{- $_ := set $main "args" (append $main.args "--share") }}
 {{- $_ := set $spec "strategy" (dict "type" "RollingUpdate") }}
 {{- end }}
+{{- if $values.argocdCache.enabled }}
+{{- $_ := set $main "args" (append $main.args "--argocd-cache=0.0.0.0:6379") }}
+{{- $_ := set $main "ports" (append $main.ports (dict "name" "argocd-cache" "containerPort" 6379)) }}
+{{- end }}
+{{- with $values.plugins.volume }}
+{{- $folder := "/etc/shipway/plugins" }}
+{{- $mount := dict "name" "plugins" "mountPath" $folder "readOnly" true }}
+{{- $source := deepCopy . }}
+{{- with .configMap }}
+{{- $_ := set $source "configMap" (merge (deepCopy .) (dict "defaultMode" 365)) }}{{/* 0555: programs of a declaration are run */}}
+{{- end }}
+{{- $_ := set $main "args" (append $main.args (printf "--plugins=%s" $folder)) }}
+{{- $_ := set $main "volumeMounts" (append $main.volumeMounts $mount) }}
+{{- $_ := set $pod "volumes" (append $pod.volumes (merge (dict "name" "plugins") $source)) }}
+{{- end }}
 {{- $_ := set $main "args" (concat $main.args $values.extraArgs) }}
 {{- $_ := set $main "env" (concat $main.env $values.extraEnv) }}
 {{- with $values.history.urlSecret }}
@@ -70,5 +85,24 @@ routers/{{ $router }}.yaml
 {{- end }}
 {{- with $values.podAnnotations }}
 {{- $_ := set $spec.template.metadata "annotations" . }}
+{{- end }}
+{{- end }}
+
+{{/* Lets the NetworkPolicy through what the values ask for. */}}
+{{- define "shipway.networkPolicy" -}}
+{{- $values := .root.Values }}
+{{- $spec := .object.spec }}
+{{- $out := index $spec.egress 0 }}
+{{- $more := $values.networkPolicy.ports }}
+{{- if $values.history.urlSecret.name }}
+{{- $more = append $more $values.history.port }}
+{{- end }}
+{{- range $more }}
+{{- $_ := set $out "ports" (append $out.ports (dict "protocol" "TCP" "port" (. | int))) }}
+{{- end }}
+{{- if $values.argocdCache.enabled }}
+{{- $server := dict "podSelector" (dict "matchLabels" (dict "app.kubernetes.io/name" "argocd-server")) }}
+{{- $way := dict "from" (list $server) "ports" (list (dict "protocol" "TCP" "port" 6379)) }}
+{{- $_ := set $spec "ingress" (append $spec.ingress $way) }}
 {{- end }}
 {{- end }}

@@ -319,6 +319,20 @@ def parse_project(project: Obj) -> ProjectSpec:
     return _convert(project.get("spec") or {}, ProjectSpec, "spec")
 
 
+def default_project(namespace: str) -> Obj:
+    """The project of applications that name none: allows everything, as Argo CD creates it."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": DEFAULT_PROJECT, "namespace": namespace},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"namespace": "*", "server": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        },
+    }
+
+
 def _convert(raw: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(raw, kind, strict=True)

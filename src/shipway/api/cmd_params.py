@@ -1,6 +1,7 @@
 """`argocd-cmd-params-cm`: the flags of Argo CD's processes as users write them, each value a text.
 
-Argo CD hands them to its processes as environment variables when they start; here a change counts at once.
+Argo CD hands them to its processes as environment variables when they start. Here what is said of sets and of forges counts at
+once; `application.namespaces` and `controller.*` count from the next start, as there.
 """
 
 from collections.abc import Mapping

@@ -46,6 +46,8 @@ class Evaluation(Struct, frozen=True):
     passed_over: tuple[PassedOver, ...] = ()
     doubts: tuple[Problem, ...] = ()
     """What is said of the Applications that it wants, and holds nothing back."""
+    lacks_default: bool = False
+    """Whether the AppProject `default` was looked for and is not there."""
 
     @property
     def is_complete(self) -> bool:
@@ -81,6 +83,7 @@ def evaluate(appset: Obj, spec: ApplicationSetSpec, scene: Scene) -> Evaluation:
         else {},
         passed_over=tuple(dict.fromkeys(scene.passed_over)),
         doubts=doubts(applications, scene),
+        lacks_default=scene.seen_projects.get(DEFAULT_PROJECT) == "",
     )
 
 

@@ -15,15 +15,16 @@ from msgspec import Struct
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.http.fetch import HttpFetch
+from shipway.api.application import DEFAULT_PROJECT, default_project
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
-from shipway.api.cmd_params import CMD_PARAMS
-from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation, evaluate
 from shipway.appsets.names import GENERATED, TOMBSTONE
 from shipway.appsets.plan import Existing, alterations, is_anothers, keeping
 from shipway.appsets.scene import Dialect, Scene, Surroundings
 from shipway.appsets.terms import terms_of, under
 from shipway.assembly.answering import answered
+from shipway.assembly.cmd_params import cmd_params
 from shipway.assembly.destinations import cluster_secrets
 from shipway.assembly.difference import ObjectChange
 from shipway.assembly.factories import Factories, ForgeAccess
@@ -76,8 +77,8 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
 async def _around(client: Client, namespace: str) -> Surroundings:
     """What the installation says of its sets. Raises InvalidInput for terms that cannot be meant."""
     projects = {name_of(one): one for one in (await client.list(APP_PROJECTS, namespace)).items}
-    said = (await client.list(CONFIG_MAPS, namespace, field_selector=f"metadata.name={CMD_PARAMS}")).items
-    terms = terms_of((said[0].get("data") or {}) if said else {})
+    projects.setdefault(DEFAULT_PROJECT, default_project(namespace))  # the engine makes it first
+    terms = terms_of(await cmd_params(client, namespace))
     if terms.problem:
         raise InvalidInput(terms.problem)
     return Surroundings(namespace, await cluster_secrets(client, namespace), projects.get, terms)

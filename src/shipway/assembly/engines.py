@@ -20,6 +20,7 @@ from shipway.api.ledger import Row
 from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
 from shipway.appsets.settings import AppSetSettings
+from shipway.assembly.cmd_params import with_cmd_params
 from shipway.assembly.footprint import lean_connections
 from shipway.assembly.installation import applied_key, prepare
 from shipway.assembly.measuring import MetricServers
@@ -77,7 +78,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
 
     Raises InvalidInput for flags that cannot work, Unavailable when the cluster does not answer or lacks what is needed."""
     check_engines(settings.engines)
-    check_namespaces(settings.application_namespaces)
+    check_namespaces(settings.application_namespaces or ())
     check_history(settings.history)
     check_argocd_cache(settings)
     host, port = listen_address(settings.listen)
@@ -203,7 +204,9 @@ class EngineProcess:
 
 @asynccontextmanager
 async def engine_process(client: Client, clock: Clock, settings: RunSettings) -> AsyncIterator[EngineProcess]:
-    """Builds the engines that were asked for, with everything they ask of the outside."""
+    """Builds the engines that were asked for, with everything they ask of the outside. Raises InvalidInput, and what the client
+    raises."""
+    settings = await with_cmd_params(client, settings)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         key = await applied_key(client, settings.namespace)
@@ -268,8 +271,9 @@ async def _engines_that_only_report(client: Client, clock: Clock, settings: RunS
 def gitops_settings(settings: RunSettings, key: bytes) -> GitOpsSettings:
     return GitOpsSettings(
         settings.namespace,
-        settings.application_namespaces,
+        settings.application_namespaces or (),
         key=key,
+        timing=settings.timing,
         by_invitation=settings.by_invitation,
         only_reports=settings.is_read_only,
     )
@@ -283,7 +287,7 @@ def controllers_of(
     if "gitops" in settings.engines:
         controllers["gitops"] = gitops_controllers(gitops_settings(settings, key))
     if "appsets" in settings.engines:
-        sets = AppSetSettings(settings.namespace, settings.application_namespaces)
+        sets = AppSetSettings(settings.namespace, settings.application_namespaces or ())
         controllers["appsets"] = [ApplicationSetController(sets)]
     if "rollouts" in settings.engines:
         jobs = os.environ.get("ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE", "")

@@ -8,10 +8,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipway.api.application import parse_project
-from shipway.api.cmd_params import CMD_PARAMS
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS
+from shipway.assembly.cmd_params import cmd_params, with_cmd_params
 from shipway.assembly.destinations import cluster_secrets
-from shipway.assembly.engines import EngineProcess, engine_process
+from shipway.assembly.engines import EngineProcess, engine_process, gitops_settings
 from shipway.assembly.neighbours import Neighbour, find_neighbours
 from shipway.assembly.settings import RunSettings
 from shipway.base.clock import Clock
@@ -21,7 +21,7 @@ from shipway.gitops.argocd_settings import unread, unread_flags
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of
+from shipway.kube.objects.views import name_of, namespace_of
 from shipway.kube.runtime.controller import key_of
 
 LOOKS = 0.1
@@ -55,11 +55,11 @@ async def look_at_installation(
 ) -> Installation:
     """Writes nothing. `seconds`: how long to wait for Git and the clusters. Raises what the client raises, NotFound where no
     Application is."""
-    apps = (await client.list(APPLICATIONS, namespace)).items
+    settings = RunSettings(namespace=namespace, engines=("gitops",), is_read_only=True, cache=cache, allow_local=True)
+    apps = await _served(client, await with_cmd_params(client, settings))
     if not apps:
         raise NotFound(f"no Application in namespace {namespace}: say with -n where Argo CD's are")
     projects = (await client.list(APP_PROJECTS, namespace)).items
-    settings = RunSettings(namespace=namespace, engines=("gitops",), is_read_only=True, cache=cache, allow_local=True)
     async with engine_process(client, clock, settings) as process, _running(process):
         shadows = await _settled(process, {str(key_of(app)) for app in apps}, clock, seconds, tell)
     known = {one.application for one in shadows if one.is_settled}
@@ -68,11 +68,19 @@ async def look_at_installation(
         tuple(one for one in shadows if one.is_settled),
         tuple(sorted(str(key_of(app)) for app in apps if str(key_of(app)) not in known)),
         tuple(_refused(projects)),
-        unread(await _said(client, namespace, CONFIG_MAP)) + unread_flags(await _said(client, namespace, CMD_PARAMS)),
+        unread(await _settings(client, namespace)) + unread_flags(await cmd_params(client, namespace)),
         len(projects),
         len((await client.list(APPLICATION_SETS, namespace)).items),
         len(await cluster_secrets(client, namespace)),
     )
+
+
+async def _served(client: Client, settings: RunSettings) -> list[Obj]:
+    """The Applications of the installation, in its own namespace and in those that it adds."""
+    if not settings.application_namespaces:
+        return (await client.list(APPLICATIONS, settings.namespace)).items
+    serves = gitops_settings(settings, b"").serves
+    return [one for one in (await client.list(APPLICATIONS)).items if serves(namespace_of(one))]
 
 
 @asynccontextmanager
@@ -109,8 +117,8 @@ def _refused(projects: list[Obj]) -> list[tuple[str, str]]:
     return found
 
 
-async def _said(client: Client, namespace: str, config_map: str) -> dict[str, str]:
+async def _settings(client: Client, namespace: str) -> dict[str, str]:
     try:
-        return (await client.get(CONFIG_MAPS, namespace, config_map)).get("data") or {}
+        return (await client.get(CONFIG_MAPS, namespace, CONFIG_MAP)).get("data") or {}
     except NotFound:
         return {}

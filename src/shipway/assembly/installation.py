@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from shipway.api.application import default_project
 from shipway.api.crds import load_crds
 from shipway.api.kinds import APP_PROJECTS, CRDS, NAMESPACES, SECRETS
 from shipway.assembly.settings import RunSettings
@@ -37,7 +38,7 @@ async def prepare(client: Client, settings: RunSettings, needed: Collection[Reso
     await create_missing(client, NAMESPACES, {"metadata": {"name": settings.namespace}})
     if "gitops" in settings.engines:
         await make_applied_key(client, settings.namespace)
-        await create_missing(client, APP_PROJECTS, _default_project(settings.namespace))
+        await create_missing(client, APP_PROJECTS, default_project(settings.namespace))
 
 
 async def check_served(client: Client, needed: Collection[Resource]) -> None:
@@ -93,13 +94,3 @@ async def create_missing(client: Client, resource: Resource, body: Obj) -> bool:
             await client.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
             return True
     return False
-
-
-def _default_project(namespace: str) -> Obj:
-    """As Argo CD installs it: everything is allowed."""
-    spec = {
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-    }
-    return {"metadata": {"namespace": namespace, "name": "default"}, "spec": spec}

@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.git.working_copy import as_repository
-from shipway.api.application import control_namespace_of, parse_spec
+from shipway.api.application import control_namespace_of, default_project, parse_spec
 from shipway.api.kinds import APP_PROJECTS
 from shipway.api.sources import ProjectFacts
 from shipway.assembly.central import Central
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.destinations import place_of as destination_of
 from shipway.assembly.placing import Draft
-from shipway.assembly.projects import with_inherited
+from shipway.assembly.projects import in_force
 from shipway.assembly.read_sources import Rendering, read_of
 from shipway.assembly.rendered_now import rendered_now
 from shipway.assembly.resource_tree import settings_of
@@ -34,7 +34,7 @@ from shipway.gitops.asks import ClusterAsk
 from shipway.gitops.hydration.files import manifest_of
 from shipway.gitops.kustomize import read_kustomize
 from shipway.gitops.pinned import spec_sources
-from shipway.gitops.project import DEFAULT, default_project
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.relocation.application import check_movable, check_objects, moved, notes
 from shipway.gitops.relocation.layout import HOME, Home, Member, Read, layout, value_notes
 from shipway.gitops.relocation.services import Belongs, Labels
@@ -224,7 +224,7 @@ class Mover:
             if name != DEFAULT:
                 raise NotFound(f"its AppProject {name} is not in namespace {namespace}") from None
             project = default_project(namespace)
-        return facts_of(spec, await with_inherited(self._means.client, project))
+        return facts_of(spec, (await in_force(self._means.client, project)).spec)
 
 
 def called(app: Obj) -> str:

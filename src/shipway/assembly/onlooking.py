@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from shipway.api.application import control_namespace_of
+from shipway.api.application import control_namespace_of, default_project
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.installation import applied_key
@@ -24,7 +24,7 @@ from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.controller import ApplicationController
 from shipway.gitops.application.observe import Observed
 from shipway.gitops.asks import HealthAsk, JqPathsAsk
-from shipway.gitops.project import DEFAULT, default_project
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.reach import EVERYWHERE, Reach

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import glob_or_regex
+from shipway.gitops.timing import Timing
 from shipway.kube.client.pacing import Limits
 
 ENGINES = ("gitops", "rollouts", "appsets")
@@ -14,8 +15,9 @@ ENGINES = ("gitops", "rollouts", "appsets")
 class RunSettings(Struct, frozen=True):
     """The flags of `shipway run`; `listen` is host:port, port 0 for any free one.
 
-    `application_namespaces`: globs of further namespaces whose Applications are served. `allow_local`: repositories on this
-    machine too. Whoever may write an Application could read all that we can, so only where both are the same person.
+    `application_namespaces`: globs of further namespaces whose Applications are served; None: as `argocd-cmd-params-cm` says
+    it, and the `timing` (`cmd_params.py`). `allow_local`: repositories on this machine too. Whoever may write an Application
+    could read all that we can, so only where both are the same person.
     `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
     work instead of standing by. `plugins`: the folder in which plugins are declared. `history`: the URL of a PostgreSQL server,
     secret; "": a file in `cache`. `argocd_cache`: host:port at which `argocd-server` finds its cache; "": nowhere.
@@ -24,7 +26,8 @@ class RunSettings(Struct, frozen=True):
     kubeconfig: Path | None = None
     context: str | None = None
     namespace: str = "argocd"
-    application_namespaces: tuple[str, ...] = ()
+    application_namespaces: tuple[str, ...] | None = None
+    timing: Timing = Timing()
     engines: tuple[str, ...] = ENGINES
     install_crds: bool = False
     listen: str = "127.0.0.1:8080"

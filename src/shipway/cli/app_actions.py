@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from shipway.api.application import control_namespace_of, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.destinations import place_of
-from shipway.assembly.projects import with_inherited
+from shipway.assembly.projects import in_force
 from shipway.assembly.resource_actions import ResourceActions
 from shipway.assembly.resource_tree import Managed, live_objects, settings_of
 from shipway.assembly.scripts import Scripts
@@ -246,7 +246,7 @@ class _Permits:
             raise InvalidInput(f"the action creates {ref}, and the cluster does not know that kind", reason="NoKind")
         name = spec.project or DEFAULT
         namespace = control_namespace_of(self._application)
-        project = await with_inherited(self._client, await self._client.get(APP_PROJECTS, namespace, name))
+        project = (await in_force(self._client, await self._client.get(APP_PROJECTS, namespace, name))).spec
         place = await place_of(self._client, self._application)
         if refusal := refusal_of(project, name, ref, resource.namespaced, place.told_in(spec).destination):
             raise Denied(f"the action creates {ref}: {refusal}")

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from shipway.api.application import ApplicationSpec, parse_spec
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.assembly.destinations import place_of
-from shipway.assembly.projects import with_inherited
+from shipway.assembly.projects import in_force
 from shipway.base.errors import Conflict, Denied, InvalidInput, NotFound
 from shipway.cli.app_spec import SpecFlags, application_from, completed, overlaid
 from shipway.cli.files import parsed, text_of
@@ -133,7 +133,9 @@ def joined(there: Obj, stated: Obj) -> Obj:
 
 
 async def check_allowed(session: Session, app: Obj, hint: str = "") -> None:
-    """Raises InvalidInput where the project is not there or does not allow the application; `hint`: what else can be done."""
+    """Raises InvalidInput where the project is not there or does not allow the application; `hint`: what else can be done.
+
+    Whoever may not read what belongs to the project cannot know that it does not allow something: that is said, not refused."""
     spec = parse_spec(app)
     project = await _project(session, spec.project)
     if project is None and spec.project != DEFAULT:  # the engine makes the default one, and it allows everything
@@ -143,9 +145,15 @@ async def check_allowed(session: Session, app: Obj, hint: str = "") -> None:
     if place.problem:
         raise InvalidInput(f"{place.problem}{hint}", reason="InvalidSpecError")
     told = place.told_in(spec)
-    seen = await with_inherited(session.client, project) if project is not None else None
-    if seen is not None and (found := refusals(seen, spec.project, told, place.owner)):
+    seen = await in_force(session.client, project) if project is not None else None
+    if seen is None or not (found := refusals(seen.spec, spec.project, told, place.owner)):
+        return
+    if seen.is_whole:
         raise InvalidInput(f"{'; '.join(found)}{hint}", reason="InvalidSpecError")
+    print(
+        f"{'; '.join(found)}, unless Secrets of the project, which you may not read, permit it: Shipway decides",
+        file=sys.stderr,
+    )
 
 
 async def _place(session: Session, app: Obj) -> GoesTo:

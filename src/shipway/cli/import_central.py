@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from platformdirs import user_cache_path
 
+from shipway.api.application import default_project
 from shipway.api.kinds import APPLICATIONS
 from shipway.assembly.moving import Given, Moved, Wish
 from shipway.assembly.on_paper import cluster_on_paper
@@ -27,7 +28,6 @@ from shipway.cli.output import Output, OutputFlag, object_text, print_lines, tab
 from shipway.cli.process import configure_logs
 from shipway.cli.session import ARGOCD, Place, Session, connected
 from shipway.cli.terminal import Progress
-from shipway.gitops.project import default_project
 from shipway.gitops.relocation.services import Labels
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of, spec_of

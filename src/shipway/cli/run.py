@@ -25,8 +25,8 @@ class RunFlags:
     "The context of the kubeconfig; its current one otherwise."
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "argocd"
     "Where Applications and AppProjects live, as in Argo CD. A second process on the same namespace stands by."
-    application_namespaces: str = ""
-    "Further namespaces whose Applications are served, separated by commas: globs, or /regular expressions/."
+    application_namespaces: str | None = None
+    "Further namespaces whose Applications are served, with commas: globs or /regexes/. Otherwise as argocd-cmd-params-cm says."
     engines: str = ",".join(ENGINES)
     "Which engines to run, separated by commas."
     install_crds: bool = False
@@ -67,7 +67,7 @@ def run(flags: RunFlags | None = None) -> int:
         kubeconfig=chosen.kubeconfig,
         context=chosen.context,
         namespace=chosen.namespace,
-        application_namespaces=_comma_list(chosen.application_namespaces),
+        application_namespaces=None if chosen.application_namespaces is None else _comma_list(chosen.application_namespaces),
         engines=_comma_list(chosen.engines),
         install_crds=chosen.install_crds,
         listen=chosen.listen,

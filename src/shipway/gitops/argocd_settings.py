@@ -71,11 +71,9 @@ HARMLESS = (
 """What saves Argo CD work that is not done here, or is only shown."""
 
 FLAGS = (
-    "application.namespaces",
     "applicationsetcontroller.dryrun",
     "applicationsetcontroller.enable.git.submodule",
     "applicationsetcontroller.scm.root.ca.path",
-    "controller.sync.timeout.seconds",
     "reposerver.allow.oob.symlinks",
     "reposerver.max.combined.directory.manifests.size",
     "reposerver.plugin.*",

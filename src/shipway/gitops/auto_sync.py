@@ -17,11 +17,12 @@ from shipway.gitops.operation import content_of, drift_info
 from shipway.gitops.pinned import Pinned, revisions_in
 from shipway.gitops.source import sync_options
 from shipway.gitops.sync.tasks import option_of
+from shipway.gitops.timing import Healing
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 
+USUAL = Healing()
 DEFAULT_RETRY = {"limit": 5}
-HEAL_BACKOFF, HEAL_FACTOR, HEAL_LONGEST, HEAL_COOLDOWN = 2.0, 3.0, 300.0, 330.0
 
 
 class AutoSync(Struct, frozen=True):
@@ -45,7 +46,9 @@ class Wanted(Struct, frozen=True):
     is_newest: bool = True
 
 
-def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: Wanted, now: Instant) -> AutoSync:
+def auto_sync(
+    app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: Wanted, now: Instant, pace: Healing = USUAL
+) -> AutoSync:
     """What automated sync does about this comparison. While the newest revision is not known it only heals."""
     automated = spec.sync_policy.automated if spec.sync_policy else None
     out_of_sync = comparison.out_of_sync
@@ -66,7 +69,14 @@ def auto_sync(app: Obj, spec: ApplicationSpec, comparison: Comparison, wanted: W
     options = sync_options(spec)
     mine = [item for item in out_of_sync if not item.shared_with]  # two applications that both heal would fight for ever
     chosen = [item for item in mine if not item.requires_pruning or _may_prune(item, automated, wanted, options)]
-    return _self_heal(spec, chosen, wanted, last, now) if chosen else AutoSync()
+    if not chosen:
+        return AutoSync()
+    heals = _heals(last)
+    finished = parse_rfc3339(last["finishedAt"]) if last.get("finishedAt") else Instant(0.0)
+    if not heals or now >= finished + pace.cooldown:
+        return AutoSync(_healing(spec, chosen, wanted, 1))
+    due = Instant(finished + _pause(pace, heals))
+    return AutoSync(wake=due) if now < due else AutoSync(_healing(spec, chosen, wanted, heals + 1))
 
 
 def _may_prune(item: Item, automated: Automated, wanted: Wanted, options: dict[str, str]) -> bool:
@@ -74,21 +84,21 @@ def _may_prune(item: Item, automated: Automated, wanted: Wanted, options: dict[s
     return bool(automated.prune) and wanted.is_newest and not is_kept
 
 
-def _self_heal(spec: ApplicationSpec, chosen: Sequence[Item], wanted: Wanted, last: Obj, now: Instant) -> AutoSync:
-    """A sync of just what is out of sync. The first is at once; each further one waits three times as long."""
-    heals = _heals(last)
-    finished = parse_rfc3339(last["finishedAt"]) if last.get("finishedAt") else Instant(0.0)
-    if heals and now < finished + HEAL_COOLDOWN:
-        due = Instant(finished + min(HEAL_BACKOFF * HEAL_FACTOR ** (heals - 1), HEAL_LONGEST))
-        if now < due:
-            return AutoSync(wake=due)
-    else:
-        heals = 0
+def _pause(pace: Healing, heals: int) -> float:
+    """Seconds to wait after so many heals. The first is at once; each further one waits some times as long."""
+    try:
+        return min(pace.first * pace.factor ** (heals - 1), pace.longest)
+    except OverflowError:
+        return pace.longest
+
+
+def _healing(spec: ApplicationSpec, chosen: Sequence[Item], wanted: Wanted, attempt: int) -> Obj:
+    """A sync of just what is out of sync."""
     operation = _operation(spec, wanted.at, any(item.requires_pruning for item in chosen))
     operation["sync"]["resources"] = [_named(item) for item in chosen]
-    operation["sync"]["autoHealAttemptsCount"] = heals + 1
+    operation["sync"]["autoHealAttemptsCount"] = attempt
     operation["info"] = [drift_info(str(item.ref), item.drifts) for item in chosen]
-    return AutoSync(operation)
+    return operation
 
 
 def _operation(spec: ApplicationSpec, at: Pinned, prune: bool) -> Obj:

@@ -31,20 +31,6 @@ from shipway.kube.runtime.controller import ObjectKey
 DEFAULT = DEFAULT_PROJECT
 
 
-def default_project(namespace: str) -> Obj:
-    """The project of applications that name none: allows everything, as Argo CD creates it."""
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": DEFAULT, "namespace": namespace},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"namespace": "*", "server": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        },
-    }
-
-
 def requires_reason(project: Obj) -> bool:
     """Whether a person has to say why, for what is done to the applications of the project."""
     return annotations_of(project).get(REQUIRE_REASON) == "true"

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from shipway.base.globs import glob_or_regex
+from shipway.gitops.timing import Timing
 
 FIELD_MANAGER = "shipway-gitops"
 KEY_SECRET = "shipway-applied-key"
@@ -12,8 +13,8 @@ KEY_SECRET = "shipway-applied-key"
 class GitOpsSettings(Struct, frozen=True):
     """`namespace`: where Applications and AppProjects live. `key`: secret of this installation, keys the hash of what was
     applied. `application_namespaces`: globs (or `/regular expressions/`) of further namespaces whose Applications are served,
-    where their AppProject lets them. `wave_delay`: seconds between two waves of a sync, as in Argo CD. `by_invitation`: only
-    Applications with our label are reconciled. `only_reports`: none is (`handover`).
+    where their AppProject lets them. `timing`: the pace of syncs. `by_invitation`: only Applications with our label are
+    reconciled. `only_reports`: none is (`handover`).
 
     The hash is keyed so that a Secret's content cannot be guessed from the annotation; a new key makes every object
     look not yet applied by us, which costs one comparison each and changes nothing.
@@ -23,7 +24,7 @@ class GitOpsSettings(Struct, frozen=True):
     application_namespaces: tuple[str, ...] = ()
     manager: str = FIELD_MANAGER
     key: bytes = b"shipway"
-    wave_delay: float = 2.0
+    timing: Timing = Timing()
     by_invitation: bool = False
     only_reports: bool = False
 

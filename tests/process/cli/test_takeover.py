@@ -15,6 +15,7 @@ from shipway.api.kinds import (
     DEPLOYMENTS,
     EVENTS,
     LEASES,
+    NAMESPACES,
     SECRETS,
     STATEFUL_SETS,
 )
@@ -62,7 +63,12 @@ async def cache(shop: Shop, tmp_path: Path) -> Path:
     settings = {"url": "https://argocd.test", "kustomize.pathologies": "many"}
     meta = {"name": "argocd-cm", "namespace": "argocd"}
     await shop.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": settings})
-    flags = {"application.namespaces": "team-*", "applicationsetcontroller.policy": "sync", "controller.log.level": "debug"}
+    flags = {
+        "application.namespaces": "team-*",
+        "applicationsetcontroller.policy": "sync",
+        "controller.log.level": "debug",
+        "reposerver.allow.oob.symlinks": "true",
+    }
     meta = {"name": "argocd-cmd-params-cm", "namespace": "argocd"}
     await shop.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": flags})
     for name in ("pay", "web"):
@@ -106,7 +112,8 @@ async def test_all_is_compared_and_nothing_is_written(shop: Shop, cache: Path, c
         "argocd/web: sync: the status says Synced, Shipway OutOfSync",
         "argocd/web: ConfigMap web/settings: the status says Synced, Shipway OutOfSync",
         "",
-        "Settings in argocd-cm and argocd-cmd-params-cm that do not act here: kustomize.pathologies, application.namespaces",
+        "Settings in argocd-cm and argocd-cmd-params-cm that do not act here: kustomize.pathologies, "
+        "reposerver.allow.oob.symlinks",
         "",
         "Seen alike: 1 of 2. To take one over: shipway app takeover pay",
     ]
@@ -121,7 +128,22 @@ async def test_programs_read_the_same(shop: Shop, cache: Path, capsys: pytest.Ca
         ("argocd/pay", "agrees"),
         ("argocd/web", "differs"),
     ]
-    assert found["unreadSettings"] == ["kustomize.pathologies", "application.namespaces"]
+    assert found["unreadSettings"] == ["kustomize.pathologies", "reposerver.allow.oob.symlinks"]
+
+
+async def test_applications_of_the_other_namespaces_are_compared_too(
+    shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that `application.namespaces` says; the rest is nobody's."""
+    for namespace in ("team-a", "lab"):
+        await shop.client.create(NAMESPACES, {"metadata": {"name": namespace}})
+        app = application("web")
+        app["metadata"] = {"name": "web", "namespace": namespace}
+        await shop.create(APPLICATIONS, app)
+    assert await import_argocd(shop.session, 60.0, cache, "json") == 1
+    found = orjson.loads(capsys.readouterr().out)["applications"]
+    assert [one["application"] for one in found] == ["argocd/pay", "argocd/web", "team-a/web"]
+    assert "is not allowed to use project 'default'" in str(found[-1]["differences"])
 
 
 async def test_a_repository_that_does_not_answer_is_said(shop: Shop, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
+from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, SECRETS
 from shipway.base.errors import Conflict, InvalidInput
 from shipway.cli.app_create import CreateFlags, applications, create
+from shipway.cli.app_set import set_spec
 from shipway.cli.app_spec import SpecFlags, application_from
 from shipway.cli.main import run
+from shipway.cli.session import Session
+from shipway.kube.client.client import Client
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
+from tests.forbidding import Forbidding
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.test_app_diff import PROJECT
 
@@ -179,6 +183,52 @@ async def test_the_project_is_asked(shop: Shop) -> None:
             await create(shop.session, wanted, CreateFlags())
         assert (await shop.client.list(APPLICATIONS, "argocd")).items == []
     assert await create(shop.session, wanted, CreateFlags(validate=False)) == 0
+
+
+def belonging(called: str, kind: str, **values: str) -> Obj:
+    """A Secret of a repository or a cluster that belongs to an AppProject."""
+    meta = {"name": called, "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": kind}}
+    return {"metadata": meta, "stringData": values}
+
+
+AFAR = "https://afar.test"
+
+
+async def closed(shop: Shop) -> list[Obj]:
+    """An Application of a project that names neither its repository nor its cluster."""
+    spec = {"sourceRepos": [], "destinations": []}
+    await shop.create(APP_PROJECTS, {**PROJECT, "metadata": {"name": "team", "namespace": "argocd"}, "spec": spec})
+    await shop.client.create(SECRETS, belonging("others", "repository", url=REPO, project="others"))
+    await shop.client.create(SECRETS, belonging("bare", "cluster", server=AFAR, name="afar", config="{}"))
+    return applications("web", SpecFlags(repo=REPO, path="web", project="team", dest_server=AFAR), CreateFlags())
+
+
+@pytest.mark.compat("argocd:project.scoped")
+async def test_what_belongs_to_a_project_is_permitted_by_its_secret(shop: Shop) -> None:
+    """As for the engine: the project need not name it."""
+    wanted = await closed(shop)
+    with pytest.raises(InvalidInput, match=r"application repo .* is not permitted .*; application destination server"):
+        await create(shop.session, wanted, CreateFlags())
+    await shop.client.create(SECRETS, belonging("repo", "repository", url=REPO, project="team"))
+    with pytest.raises(InvalidInput, match=r"^application destination server"):
+        await create(shop.session, wanted, CreateFlags())
+    await shop.client.create(SECRETS, belonging("afar", "cluster", server=AFAR, name="mine", config="{}", project="team"))
+    await shop.client.delete(SECRETS, "argocd", "bare")
+    assert await create(shop.session, wanted, CreateFlags()) == 0
+    assert await set_spec(shop.session, "web", SpecFlags(revision="v2")) == 0
+    with pytest.raises(InvalidInput, match=r"application repo https://git\.example/other\.git is not permitted"):
+        await set_spec(shop.session, "web", SpecFlags(repo="https://git.example/other.git"))
+
+
+async def test_whoever_may_not_read_those_secrets_is_told_and_not_refused(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = await closed(shop)
+    session = Session(Client(Forbidding(shop.server, "GET", "/secrets"), manager="test"), shop.session.clock)
+    assert await create(session, wanted, CreateFlags()) == 0
+    told = capsys.readouterr().err
+    assert f"application repo {REPO} is not permitted in project 'team'" in told
+    assert told.endswith("unless Secrets of the project, which you may not read, permit it: Shipway decides\n")
 
 
 FILE = """\

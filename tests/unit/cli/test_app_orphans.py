@@ -3,11 +3,11 @@
 import orjson
 import pytest
 
+from shipway.api.application import default_project
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS, CONFIG_MAPS, SECRETS, SERVICES
 from shipway.base.errors import InvalidInput, NotFound
 from shipway.cli.app_orphans import Fate, advice_on_adoption, orphans_command, show_orphans
 from shipway.gitops.orphans import Orphan
-from shipway.gitops.project import default_project
 from shipway.kube.objects.resource import Obj, ref_of
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application

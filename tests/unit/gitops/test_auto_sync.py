@@ -7,11 +7,12 @@ from msgspec import convert
 
 from shipway.api.application import ApplicationSpec
 from shipway.base.clock import Instant, rfc3339
-from shipway.gitops.auto_sync import AutoSync, Wanted, auto_sync
+from shipway.gitops.auto_sync import USUAL, AutoSync, Wanted, auto_sync
 from shipway.gitops.comparison import Comparison, Item, Live
 from shipway.gitops.desired import Desired
 from shipway.gitops.ownership import Drift
 from shipway.gitops.pinned import Pinned
+from shipway.gitops.timing import Healing
 from shipway.kube.objects.resource import Obj, Ref, Resource
 
 NOW = Instant(1_790_000_000.0)
@@ -23,10 +24,11 @@ SYNCED = Item(REF, Desired(REF, OBJ, MAPS), Live(OBJ, MAPS), state="Synced")
 EXTRA = Item(REF, None, Live(OBJ, MAPS))
 
 
-def run(*items: Item, policy: Any = None, last: Any = None, is_newest: bool = True, now: Instant = NOW) -> AutoSync:
+def run(*items: Item, policy: Any = None, last: Any = None, is_newest: bool = True, pace: Healing = USUAL) -> AutoSync:
     spec = convert({"syncPolicy": {"automated": {} if policy is None else policy}}, ApplicationSpec)
     status: Obj = {"status": {"operationState": last}} if last else {}
-    return auto_sync(status, spec, Comparison(items), Wanted(Pinned(({},), ("c0ffee",)), "digest", is_newest), now)
+    wanted = Wanted(Pinned(({},), ("c0ffee",)), "digest", is_newest)
+    return auto_sync(status, spec, Comparison(items), wanted, NOW, pace)
 
 
 def ended(phase: str = "Succeeded", content: str = "digest", heals: int = 0, ago: float = 60.0) -> Obj:
@@ -92,6 +94,20 @@ def test_each_further_heal_waits_three_times_as_long(heals: int, wait: float) ->
     later = run(DIFFERS, policy={"selfHeal": True}, last=ended(heals=heals, ago=wait)).operation
     assert later is not None
     assert later["sync"]["autoHealAttemptsCount"] == heals + 1
+
+
+@pytest.mark.parametrize(
+    ("pace", "heals", "wait"),
+    [
+        (Healing(first=5.0, factor=2.0), 3, 20.0),
+        (Healing(longest=30.0), 9, 30.0),
+        (Healing(first=7.0, factor=1.0), 9, 7.0),
+        (Healing(factor=2147483647.0, longest=20.0), 2000, 20.0),
+    ],
+)
+@pytest.mark.compat("argocd:params.self.heal")
+def test_heals_are_as_far_apart_as_is_said(pace: Healing, heals: int, wait: float) -> None:
+    assert run(DIFFERS, policy={"selfHeal": True}, last=ended(heals=heals, ago=0.0), pace=pace).wake == NOW + wait
 
 
 def test_after_a_quiet_time_healing_starts_afresh() -> None:

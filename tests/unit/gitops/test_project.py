@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from shipway.api.application import ApplicationSpec, Destination, ProjectSpec, parse_project
-from shipway.gitops.project import default_project, namespace_refusal, permits_everything, problems, refusal_of, refusals
+from shipway.api.application import ApplicationSpec, Destination, ProjectSpec, default_project, parse_project
+from shipway.gitops.project import namespace_refusal, permits_everything, problems, refusal_of, refusals
 from shipway.kube.objects.resource import Ref
 from shipway.kube.runtime.controller import ObjectKey
 

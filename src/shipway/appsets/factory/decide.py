@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.applicationset import ApplicationSetSpec
-from shipway.api.kinds import APPLICATION_SETS, APPLICATIONS
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS
 from shipway.appsets.evaluation import Evaluation
 from shipway.appsets.factory.observe import Observed
 from shipway.appsets.names import EVALUATED, ORPHAN, REFRESH_SET, RESOURCES_FINALIZER
 from shipway.appsets.plan import Plan, actions_of, evaluated_text, plan
 from shipway.appsets.rolling import Turn, deletes_in_reverse, last_step, steps_of, take_turn
-from shipway.appsets.scene import FROM_PARAMS
+from shipway.appsets.scene import FROM_PARAMS, VALIDATION
 from shipway.appsets.status import Failure, conditions, failures_of, rows
 from shipway.base.clock import Instant
 from shipway.kube.objects.resource import Obj
@@ -39,6 +39,7 @@ from shipway.kube.runtime.decision import (
     Batch,
     Change,
     Conclusion,
+    Create,
     Decision,
     Delete,
     Note,
@@ -54,10 +55,11 @@ TOLD_ONE_BY_ONE = 10
 
 
 class Draft(Struct, frozen=True):
-    """A pass thought through."""
+    """A pass thought through. `denied`: what it could not make, and its Applications can be made without."""
 
     plan: Plan
     turn: Turn
+    denied: tuple[Failure, ...] = ()
 
 
 def decide(observed: Observed, now: Instant) -> Decision:
@@ -70,12 +72,13 @@ def decide(observed: Observed, now: Instant) -> Decision:
     asks = observed.asks
     refresh = tuple(ask for ask in asks if ask.standing) if REFRESH_SET in annotations_of(observed.appset) else ()
     the_plan = plan(observed.appset, spec, wanted, observed.existing, now)
+    project = _project_first(observed)
     if wanted.is_pending:
-        return Decision(asks=asks, refresh=refresh)
+        return Decision(batches=project, asks=asks, refresh=refresh)
     comes, goes = actions_of(the_plan, observed.appset, now)
     turn = _turn(observed, spec, wanted, now)
     return Decision(
-        batches=tuple(Batch(actions) for actions in (comes, goes, turn.syncs) if actions),
+        batches=(*project, *(Batch(actions) for actions in (comes, goes, turn.syncs) if actions)),
         asks=asks,
         change=_change(observed, wanted, Draft(the_plan, turn), (), now),
         wake=_wake(the_plan, turn, now),
@@ -90,12 +93,14 @@ def conclude(fresh: Observed, decision: Decision, outcomes: tuple[Outcome, ...],
     if not outcomes or is_deleting(fresh.appset) or wanted is None or spec is None or wanted.is_pending:
         return None
     the_plan = plan(fresh.appset, spec, wanted, fresh.existing, now)
+    denied = tuple(_without_project(outcome) for outcome in outcomes if isinstance(outcome.action, Create) and outcome.error)
+    outcomes = tuple(outcome for outcome in outcomes if not isinstance(outcome.action, Create))
     failures = [_failure(outcome) for outcome in outcomes if outcome.error]
-    done = [outcome.action for outcome in outcomes if outcome.is_done]
-    turn = _turn(fresh, spec, wanted, now)
-    change = _change(fresh, wanted, Draft(the_plan, turn), failures, now, is_over=len(done) == len(outcomes))
+    is_over = bool(outcomes) and all(outcome.is_done for outcome in outcomes)
+    draft = Draft(the_plan, _turn(fresh, spec, wanted, now), denied)
+    change = _change(fresh, wanted, draft, failures, now, is_over=is_over)
     return Conclusion(
-        change=change, wake=_wake(the_plan, turn, now) or decision.wake, notes=decision.notes if not failures else ()
+        change=change, wake=_wake(the_plan, draft.turn, now) or decision.wake, notes=decision.notes if not failures else ()
     )
 
 
@@ -112,7 +117,7 @@ def _change(
     appset, status, the_plan, turn = observed.appset, observed.status, draft.plan, draft.turn
     refused = [Failure("UpdateApplicationError", f"ignoreApplicationDifferences: {one}") for one in observed.refused]
     doubted = [Failure(one.reason, one.message) for one in wanted.doubts]
-    told = [*failures_of(wanted, the_plan), *refused, *failures, *doubted]
+    told = [*failures_of(wanted, the_plan), *refused, *failures, *draft.denied, *doubted]
     rolling = [turn.condition] if turn.statuses else []
     listed = rows(observed.existing.owned.values())
     new: Obj = {
@@ -142,6 +147,20 @@ def _change_of(observed: Observed, root: Obj, status: Obj) -> Change:
 def _unreadable(observed: Observed, now: Instant) -> Change:
     failure = Failure(FROM_PARAMS, observed.spec_error)
     return _change_of(observed, {}, {"conditions": conditions(observed.status.get("conditions") or [], [failure], Plan(), now)})
+
+
+def _project_first(observed: Observed) -> tuple[Batch, ...]:
+    """Makes the AppProject `default` where the set needs it: as the GitOps engine does, which may run elsewhere, or later. The
+    Applications are made in any case: what their project is they say themselves."""
+    missing = observed.missing_project
+    return (Batch((Create(APP_PROJECTS, missing),), "continue"),) if missing is not None else ()
+
+
+def _without_project(outcome: Outcome) -> Failure:
+    why = outcome.error.message if outcome.error else ""
+    project = outcome.action.obj if isinstance(outcome.action, Create) else {}
+    where = f"{namespace_of(project)}/{name_of(project)}"
+    return Failure(VALIDATION, f"AppProject {where} is missing: make it, or let Shipway do that: {why}")
 
 
 def _failure(outcome: Outcome) -> Failure:

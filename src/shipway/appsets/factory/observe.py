@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.application import default_project
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.cmd_params import CMD_PARAMS
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, SECRETS
@@ -48,6 +49,8 @@ class Observed(Struct, frozen=True):
     asks: tuple[Ask, ...] = ()
     refused: tuple[str, ...] = ()
     """Expressions of ignoreApplicationDifferences that jq cannot use: what they concern is not altered."""
+    missing_project: Obj | None = None
+    """The AppProject `default` as it is made, where the set needs it and it is not there."""
 
     @property
     def status(self) -> Obj:
@@ -102,7 +105,8 @@ class Observer:
         errors = dict.fromkeys(
             answer.error.message for ask in selected.values() if (answer := world.answer(ask)) and answer.error
         )
-        return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), asks, tuple(errors))
+        missing_project = default_project(self._settings.namespace) if wanted.lacks_default else None
+        return Observed(key, appset, spec, "", wanted, Existing(owned, others, left), asks, tuple(errors), missing_project)
 
     def _terms(self, world: World) -> Terms:
         said = world.get(CONFIG_MAPS, self._settings.namespace, CMD_PARAMS)

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shipway.api.application import default_project
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
 from shipway.base.clock import Instant, rfc3339
 from shipway.gitops.annotations import HOLD, KINDS, REFRESH
@@ -21,7 +22,7 @@ from shipway.gitops.application.recording import recorded
 from shipway.gitops.application.refresh import asked_again, refresh_change, refresh_wake, refreshed
 from shipway.gitops.application.shadow import shadow_of
 from shipway.gitops.application.sweep import waits_for_sweep
-from shipway.gitops.application.syncing import Acted, Progress, permits_of, progress
+from shipway.gitops.application.syncing import Acted, Progress, asked_first, begun_by_itself, permits_of, progress, times_out
 from shipway.gitops.application.target import Target
 from shipway.gitops.application.verdict import Verdict, grace_over, told, verdict_of
 from shipway.gitops.auto_sync import Wanted, auto_sync, is_automated
@@ -44,7 +45,7 @@ from shipway.gitops.kinds import annotation_with
 from shipway.gitops.ledger import is_worth_a_write, riding
 from shipway.gitops.operation import Begun, acts_by, begin, begins, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
-from shipway.gitops.project import DEFAULT, default_project
+from shipway.gitops.project import DEFAULT
 from shipway.gitops.source import sync_options
 from shipway.gitops.status import (
     REVISIONS,
@@ -225,7 +226,7 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     if not window.is_open:
         return replace(draft, wake=_earliest(draft.wake, window.changes_at))
     wanted = Wanted(target.at, target.content, is_newest=not target.stale and not target.is_remembered)
-    result = auto_sync(observed.app, spec, comparison, wanted, now)
+    result = auto_sync(observed.app, spec, comparison, wanted, now, observed.settings.timing.heal)
     status = draft.status
     if result.condition:
         found = [(kind, message) for kind, message in told(status) if kind != "SyncError"]
@@ -243,7 +244,8 @@ def _with_auto_sync(observed: Observed, comparison: Comparison, target: Target, 
     begun = Begun(target.at, target.content, target.tools)
     state = begin(observed.app, result.operation, begun, now)
     root = {"operation": result.operation, **_intent(observed, target)}
-    return replace(draft, status={**status, "operationState": state}, root=root)
+    asks = asked_first(begun_by_itself(observed, result.operation, state))
+    return replace(draft, status={**status, "operationState": state}, root=root, progress=Progress(state, asks=asks))
 
 
 def _paused(observed: Observed, operation: Obj, now: Instant) -> Pause | None:
@@ -251,7 +253,7 @@ def _paused(observed: Observed, operation: Obj, now: Instant) -> Pause | None:
     if dig(operation, "sync", "resources"):
         return None
     conditions: list[Obj] = observed.status.get("conditions") or []
-    return pause_of(observed.family.dependencies, conditions, observed.settings.wave_delay, now)
+    return pause_of(observed.family.dependencies, conditions, observed.settings.timing.wave_delay, now)
 
 
 def _intent(observed: Observed, target: Target | None) -> Obj:
@@ -263,7 +265,10 @@ def _intent(observed: Observed, target: Target | None) -> Obj:
 def _wake(observed: Observed, draft: Draft, now: Instant) -> Instant | None:
     going = is_deleting(observed.app) and begins(observed.state, observed.app.get("operation"), now)
     goes_at = acts_by(observed.state) if going else None
-    return _earliest(draft.wake, refresh_wake(observed, now), _sweep(observed, draft, now), _hold_ends(observed), goes_at)
+    due = times_out(observed)
+    too_long = due if due is not None and due > now else None
+    sweep, hold_ends = _sweep(observed, draft, now), _hold_ends(observed)
+    return _earliest(draft.wake, refresh_wake(observed, now), sweep, hold_ends, goes_at, too_long)
 
 
 def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Change | None:

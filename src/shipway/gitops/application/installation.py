@@ -6,7 +6,7 @@ A memory of what was read of one version; it may be dropped at any moment.
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec
+from shipway.api.application import ApplicationSpec, IgnoreDifference, ProjectSpec, default_project
 from shipway.api.hydration import CommitSettings
 from shipway.api.kinds import APP_PROJECTS, CONFIG_MAPS, SECRETS
 from shipway.api.sources import KustomizeSettings, ProjectFacts, SourceType
@@ -21,7 +21,7 @@ from shipway.gitops.ignore import rules_in
 from shipway.gitops.impersonation import Impersonation, read_impersonation
 from shipway.gitops.known_types import KnownTypes, read_known_types
 from shipway.gitops.kustomize import read_kustomize
-from shipway.gitops.project import DEFAULT, default_project, namespace_refusal
+from shipway.gitops.project import DEFAULT, namespace_refusal
 from shipway.gitops.scope import Scope, read_scope
 from shipway.gitops.settings import GitOpsSettings
 from shipway.gitops.tools import read_schemes, read_switched_off
@@ -78,13 +78,17 @@ class Installation:
         self._settings = settings
         self._projects = Projects()
         self._read = _read(("", ""), None)
+        self._looked_in: World | None = None
 
     def lends(self, project: str) -> bool:
         """Whether other projects may inherit from this one, by the settings that were read last."""
         return any(one.name == project for one in self._read.global_projects)
 
     def said(self, world: World) -> Said:
-        """Read once for each version of `argocd-cm`."""
+        """Read once for each version of `argocd-cm`, and looked up once for one look at an application, which asks often."""
+        if world is self._looked_in:
+            return self._read
+        self._looked_in = world
         config_map = world.get(CONFIG_MAPS, self._settings.namespace, CONFIG_MAP)
         version = (uid_of(config_map), resource_version_of(config_map)) if config_map else ("", "")
         if self._read.version != version:

@@ -62,7 +62,7 @@ def unanswered(observed: Observed) -> tuple[DryRunAsk, ...] | None:
     work = work_of(observed)
     if work is None:
         return ()
-    check = preflight(work.tasks, work.hand, permits_of(observed), try_all=True)
+    check = preflight(work.tasks, work.hand, permits_of(observed))
     return check.asks if check.is_pending else None
 
 
@@ -71,7 +71,7 @@ def plan_of(observed: Observed, now: Instant) -> Plan:
     work, target = work_of(observed), observed.sync_target
     if work is None or target is None or observed.spec is None:
         raise AssertionError("a plan is made of an operation whose comparison is known")
-    check = preflight(work.tasks, work.hand, permits_of(observed), try_all=True)
+    check = preflight(work.tasks, work.hand, permits_of(observed))
     gate = gate_of(observed.project, observed.key.name, observed.spec, now, is_manual=True)
     return Plan(
         target.at.revisions if target.at else (),

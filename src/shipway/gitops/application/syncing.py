@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.application import Operation, Retry
+from shipway.api.application import Operation, Retry, parse_operation
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
 from shipway.gitops.application.observe import Observed, operation_options
@@ -22,12 +22,13 @@ from shipway.gitops.confirmation import is_confirmed
 from shipway.gitops.dependencies import waiting_for
 from shipway.gitops.operation import Begun, begin, belongs, fail_or_retry, finish, operation_id, reason_in, restarted, retry_at
 from shipway.gitops.project import DEFAULT, permits_everything, refusal_of
-from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, force_ask, versions
+from shipway.gitops.sync.actions import Hand, Versions, batches, begun_hooks, first_alone, force_ask, versions
 from shipway.gitops.sync.hooks import named, removal
 from shipway.gitops.sync.machine import RUNNING, SUCCEEDED, Done, Pause, Run, Terms, Wait, advance
-from shipway.gitops.sync.preflight import dry_rows, preflight
+from shipway.gitops.sync.preflight import Preflight, dry_rows, preflight
 from shipway.gitops.sync.rows import Rows, in_order, is_running, read_rows
 from shipway.gitops.sync.tasks import Task, build_tasks, taking_back
+from shipway.gitops.timing import SYNC_TIMEOUT
 from shipway.gitops.windows import BLOCKED, Gate, gate_of
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.runtime.decision import Ask, Batch
@@ -85,6 +86,8 @@ def progress(observed: Observed, now: Instant, refusal: str = "") -> Progress | 
         return _begin(observed, raw, now)
     if state.get("phase") == "Terminating":
         return _terminate(observed, state, now)
+    if (due := times_out(observed)) is not None and now >= due:
+        return _terminate(observed, {**state, "phase": "Terminating", "message": _too_long(observed)}, now)
     window = _window(observed, state, now)
     if not window.is_open:
         return Progress({**state, "message": f"{BLOCKED}: {window.reason}"}, wake=window.changes_at)
@@ -132,7 +135,7 @@ def work_of(observed: Observed) -> Work | None:
 def _terms(observed: Observed, work: Work, now: Instant) -> Terms:
     """The terms of the operation at this moment."""
     started, settings = observed.state["startedAt"], observed.settings
-    pause = Pause(now, parse_rfc3339(started), settings.wave_delay, settings.manager)
+    pause = Pause(now, parse_rfc3339(started), settings.timing.wave_delay, settings.manager)
     return replace(work.terms, confirmed=is_confirmed(observed.app, started), pause=pause)
 
 
@@ -159,7 +162,26 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return Progress({**state, "message": waits})
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
-    return Progress(state, looks=_looks_elsewhere(observed, target))
+    begun = replace(observed, app=_with_state(observed.app, state))
+    asks = asked_first(begun) if _window(begun, state, now).is_open else ()
+    return Progress(state, asks=asks, looks=_looks_elsewhere(observed, target))
+
+
+def asked_first(begun: Observed) -> tuple[DryRunAsk, ...]:
+    """What an operation will ask before its first action. It is asked along with writing down its beginning."""
+    work = work_of(begun)
+    return _tried(begun, work)[0].asks if work else ()
+
+
+def begun_by_itself(observed: Observed, operation: Obj, state: Obj) -> Observed:
+    """The application as it will be seen once the operation of automated sync is on it."""
+    app = {**_with_state(observed.app, state), "operation": operation}
+    parsed = parse_operation(operation)
+    return replace(observed, app=app, operation=parsed, sync_target=observed.target, sync_comparison=observed.comparison)
+
+
+def _with_state(app: Obj, state: Obj) -> Obj:
+    return {**app, "status": {**(app.get("status") or {}), "operationState": state}}
 
 
 def _looks_elsewhere(observed: Observed, target: Target) -> tuple[Ask, ...]:
@@ -204,9 +226,9 @@ def _unexplained(observed: Observed) -> str:
 
 def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Instant) -> Progress | None:
     rows = read_rows(state)
-    is_dry = bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
+    is_dry, alone = _is_dry(observed), None
     if is_dry or not rows:
-        check = preflight(work.tasks, work.hand, permits_of(observed), try_all=is_dry or _does_more_than_write(work))
+        check, alone = _tried(observed, work)
         if check.is_pending:
             return Progress(state, asks=check.asks)
         if check.rows:
@@ -225,7 +247,7 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
         case Run(tasks):
             return Progress(
                 {**written, "message": RUNNING},
-                batches=batches(tasks, work.hand),
+                batches=batches(tasks, work.hand, alone),
                 asks=tuple(ask for task in tasks if (ask := force_ask(task, work.hand))),
                 acted=Acted(tasks, versions(tasks)),
             )
@@ -239,9 +261,14 @@ def _carry_on(observed: Observed, state: Obj, work: Work, retry: Retry, now: Ins
             return _ended(written, retry, "Failed", message, now)
 
 
-def _does_more_than_write(work: Work) -> bool:
-    """Whether something runs or goes before the first object is written, and would stay so if that were refused."""
-    return any(task.is_hook or (task.kind == "prune" and work.terms.prune) for task in work.tasks)
+def _tried(observed: Observed, work: Work) -> tuple[Preflight, Task | None]:
+    """Whether all can be done that is to be done, and what is written alone because nobody asks that of it."""
+    alone = None if _is_dry(observed) else first_alone(work.tasks, work.hand, prunes=work.terms.prune)
+    return preflight(work.tasks, work.hand, permits_of(observed), alone), alone
+
+
+def _is_dry(observed: Observed) -> bool:
+    return bool(observed.operation and observed.operation.sync and observed.operation.sync.dry_run)
 
 
 def _is_partial(operation: Operation) -> bool:
@@ -249,14 +276,28 @@ def _is_partial(operation: Operation) -> bool:
 
 
 def _terminate(observed: Observed, state: Obj, now: Instant) -> Progress:
-    """A client asked to stop: running hooks are deleted, what was applied stays. Over once those hooks are on their way."""
+    """A client asked to stop, or it took too long: running hooks are deleted, what was applied stays. Over once those hooks are
+    on their way."""
     work, rows = work_of(observed), read_rows(state)
     running = [task for task in (work.tasks if work else ()) if task.is_hook and is_running(rows.get(task.row_key, {}))]
     steps = [actions for task in running if (actions := removal(task.item))]
     if steps:
         user = observed.context.as_user
         return Progress(state, batches=tuple(Batch((one,), "continue", user) for actions in steps for one in actions))
-    return _over(finish(state, "Failed", TERMINATED, now))
+    told = str(state.get("message", ""))
+    return _over(finish(state, "Failed", told if told == _too_long(observed) else TERMINATED, now))
+
+
+def times_out(observed: Observed) -> Instant | None:
+    """When the operation that runs has taken as long as one may. It is not tried again then: each further try would be over as
+    soon as it began, for the time counts from the first."""
+    state, timeout = observed.state, observed.settings.timing.sync_timeout
+    runs = timeout > 0 and state.get("phase") == "Running" and bool(observed.app.get("operation"))
+    return Instant(parse_rfc3339(state["startedAt"]) + timeout) if runs else None
+
+
+def _too_long(observed: Observed) -> str:
+    return f"{TERMINATED}: it was not done {observed.settings.timing.sync_timeout:g} s after its start ({SYNC_TIMEOUT})"
 
 
 def _next_try(observed: Observed, state: Obj, due: Instant, retry: Retry, now: Instant) -> Progress:

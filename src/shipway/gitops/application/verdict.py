@@ -18,9 +18,6 @@ from shipway.gitops.status import HYDRATION
 from shipway.kube.objects.resource import Obj, ref_of
 from shipway.kube.objects.views import condition_of, dig
 
-GRACE = 180.0
-"""Seconds that a repository may be unreachable before the application turns Unknown (Argo CD's grace period)."""
-
 
 class Verdict(Struct, frozen=True):
     """What is true now. `is_known`: the comparison is there; otherwise only `conditions` say anything."""
@@ -133,7 +130,7 @@ def _live_health(observed: Observed) -> str:
 
 def _is_overdue(observed: Observed, now: Instant) -> bool:
     since = _stale_since(observed)
-    return since is not None and now >= since + GRACE
+    return since is not None and now >= since + observed.settings.timing.grace
 
 
 def grace_over(observed: Observed, now: Instant) -> Instant | None:
@@ -141,7 +138,7 @@ def grace_over(observed: Observed, now: Instant) -> Instant | None:
     if observed.target is None or not observed.target.stale:
         return None
     since = _stale_since(observed)
-    due = (since if since is not None else now) + GRACE
+    due = (since if since is not None else now) + observed.settings.timing.grace
     return Instant(due) if due > now else None
 
 

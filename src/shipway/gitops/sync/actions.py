@@ -1,7 +1,8 @@
 """From the tasks of a step to actions, and from their outcomes back to rows.
 
 Inside a wave: prunes first, then objects kind by kind, those of one kind in parallel. One failure does not stop the others of
-its wave (Argo CD's rule), but it stops the next wave.
+its wave (Argo CD's rule), but it stops the next wave. The first write of a sync goes alone where it can: if the server refuses
+it, nothing has been done, so nobody had to ask before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,9 +44,20 @@ class Hand(Struct, frozen=True):
     """How often this operation has failed already."""
 
 
-def batches(tasks: Sequence[Task], hand: Hand) -> tuple[Batch, ...]:
-    found: list[Batch] = []
-    for group in kind_groups(tasks):
+def first_alone(tasks: Sequence[Task], hand: Hand, *, prunes: bool) -> Task | None:
+    """The first thing that a sync does, if that is a write of one object that leaves all as it was when it is refused."""
+    acting = (task for task in tasks if task.writes and task.resource and (prunes or task.kind != "prune"))
+    first = next(acting, None)
+    if first is None or first.kind != "apply":
+        return None
+    replaces = forces(first, hand.options) or option_of(first.obj, hand.options, "Replace") == "true"
+    return None if first.item.live and (replaces or takeover_of(first, hand)) else first
+
+
+def batches(tasks: Sequence[Task], hand: Hand, alone: Task | None = None) -> tuple[Batch, ...]:
+    """`alone` goes before all others, which wait for its success."""
+    found = [Batch(steps_of(alone, hand), "stop", hand.context.as_user)] if alone else []
+    for group in kind_groups([task for task in tasks if task is not alone]):
         steps = [steps_of(task, hand) for task in group]
         for depth in range(max(map(len, steps), default=0)):
             actions = tuple(step[depth] for step in steps if depth < len(step))

@@ -1,7 +1,8 @@
 """Before the first action of a sync: can every task be done? Otherwise nothing is applied at all.
 
-Kinds must be known, the project must allow them, and (when there is more to do than to write one object) the server must accept
-each in a dry run. An object whose namespace or CRD comes with the same sync cannot be tried yet and is let through.
+Kinds must be known, the project must allow them, and the server must accept each object in a dry run, but for the one that is
+written alone before everything else: its own write is its trial (`first_alone`). An object whose namespace or CRD comes with
+the same sync cannot be tried yet and is let through.
 """
 
 import re
@@ -33,14 +34,12 @@ class Preflight(Struct, frozen=True):
     message: str = ""
 
 
-def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str], *, try_all: bool) -> Preflight:
-    """`permits` says why the project refuses a task, or "". `try_all`: also when a single object is all there is to do."""
+def preflight(tasks: Sequence[Task], hand: Hand, permits: Callable[[Task], str], alone: Task | None = None) -> Preflight:
+    """`permits` says why the project refuses a task, or "". `alone` is not tried: nothing is done before it is written."""
     invalid = {task.row_key: failed_row(task, why) for task in tasks if (why := _invalid(task, hand.options, permits))}
     if invalid:
         return Preflight(invalid, message=f"{INVALID}, reason: {reasons(invalid.values())}")
-    writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource]
-    if len(writing) < 2 and not try_all:
-        return Preflight({})
+    writing = [task for task in tasks if task.kind == "apply" and task.writes and task.resource and task is not alone]
     trying = [task for task in writing if not (hand.tries and takeover_of(task, hand))]
     asks = {task.row_key: ask for task in trying if (ask := _ask(task, hand.context))}
     answers = {key: hand.context.answer(ask) for key, ask in asks.items()}

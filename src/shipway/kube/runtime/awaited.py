@@ -2,7 +2,7 @@
 
 Without this a controller acts twice on the same old picture. A key whose writes are not in the cache yet is parked; the
 informer's event for the awaited object takes it out again. An event that arrives meanwhile is not lost: the key runs
-anyway as soon as it is let go.
+anyway as soon as it is let go. What a key wrote comes back as an event too, its echo, which is no news by itself.
 """
 
 from collections import defaultdict
@@ -77,6 +77,8 @@ class Parking:
         self._waiting: dict[Hashable, tuple[Awaited, ...]] = {}
         self._deadlines: dict[Hashable, float] = {}
         self._by_object: defaultdict[tuple[Resource, str, str], dict[Hashable, None]] = defaultdict(dict)
+        self._held_up: set[Hashable] = set()
+        """Those that were to run meanwhile."""
 
     def expect(self, key: Hashable, writes: Sequence[Awaited]) -> None:
         """Replaces what `key` waits for."""
@@ -101,6 +103,21 @@ class Parking:
             return False
         return True
 
+    def holds_up(self, key: Hashable) -> bool:
+        """As `must_wait`, of a key that is to run now: what woke it is news that its echo will not tell again."""
+        if not self.must_wait(key):
+            return False
+        self._held_up.add(key)
+        return True
+
+    def is_echo(self, key: Hashable, resource: Resource, obj: Obj) -> bool:
+        """Whether `obj` is just what `key` wrote and waits for, and nothing else has happened to it meanwhile."""
+        if key in self._held_up or len(pending := self._waiting.get(key, ())) != 1:
+            return False
+        own, version = pending[0], resource_version_of(obj)
+        place = (own.resource, own.namespace, own.name)
+        return version == own.resource_version and place == (resource, namespace_of(obj), name_of(obj))
+
     def let_go(self, resource: Resource, namespace: str, name: str) -> list[Hashable]:
         """Keys that no longer wait, now that the cache has news of this object."""
         keys = list(self._by_object.get((resource, namespace, name), ()))
@@ -111,6 +128,7 @@ class Parking:
         self._forget(key)
 
     def _forget(self, key: Hashable) -> None:
+        self._held_up.discard(key)
         self._deadlines.pop(key, None)
         for write in self._waiting.pop(key, ()):
             place = (write.resource, write.namespace, write.name)

@@ -46,6 +46,8 @@ class Informer:
         self.resource = resource
         self.synced = asyncio.Event()
         """Everything that it covers has been listed."""
+        self.is_partial = any(scope.get(name) for name in ("namespace", "label_selector", "field_selector"))
+        """It was asked for only the objects of one namespace, or those that a selector chooses."""
         self.told = 0
         """Changes that the server told since the start, bookmarks left out."""
         self._client = client
@@ -75,11 +77,6 @@ class Informer:
 
     def add_index(self, name: str, values_of: IndexFunction) -> None:
         self._store.add_index(name, values_of)
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether it was asked for only the objects of one namespace, or those that a selector chooses."""
-        return any(self._scope.get(name) for name in ("namespace", "label_selector", "field_selector"))
 
     @property
     def is_metadata_only(self) -> bool:

@@ -63,7 +63,7 @@ class Lanes:
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
         self._again: dict[Ask, asyncio.Event] = {}
-        self._open: Counter[tuple[Subscriber, str]] = Counter()
+        self._open: defaultdict[Subscriber, Counter[str]] = defaultdict(Counter)
         """How many answers a subscriber still waits for, of those that come together."""
         self._lanes: dict[str, asyncio.Semaphore] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -100,7 +100,7 @@ class Lanes:
             if ask in self._seen:
                 self._answers[ask] = self._seen[ask]
             if ask.together and ask not in self._answers:
-                self._open[(subscriber, ask.together)] += 1
+                self._open[subscriber][ask.together] += 1
             self._start(ask)
         self._seen.clear()
 
@@ -120,6 +120,10 @@ class Lanes:
         for ask in asks:
             self.before_renewal(ask)
         self.ask_again(asks)
+
+    def keep_waiting(self, subscriber: Subscriber) -> bool:
+        """Whether it has asked what comes together and can do nothing before the last answer, which will wake it."""
+        return subscriber in self._open
 
     @property
     def is_idle(self) -> bool:
@@ -207,11 +211,13 @@ class Lanes:
 
     def _is_last_open(self, subscriber: Subscriber, ask: Ask) -> bool:
         """Takes an ask off those that the subscriber waits for together."""
-        place = (subscriber, ask.together)
-        self._open[place] -= 1
-        if self._open[place] > 0:
+        open_ = self._open[subscriber]
+        open_[ask.together] -= 1
+        if open_[ask.together] > 0:
             return False
-        del self._open[place]
+        del open_[ask.together]
+        if not open_:
+            del self._open[subscriber]
         return True
 
 

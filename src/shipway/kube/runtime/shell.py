@@ -77,6 +77,7 @@ class Shell:
         """Every kind the controller watches for good has been listed once; what keys watch besides does not count."""
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
+        """Keys of other replicas, until they may be ours: no event wakes them."""
         self._room = asyncio.Semaphore(workers)
         self._rooms: dict[str, asyncio.Semaphore] = {}
         """Of the other clusters."""
@@ -143,7 +144,7 @@ class Shell:
                 self._others[key] = None
                 return
             self._ours[key] = None
-            if self._parking.must_wait(key):
+            if self._parking.holds_up(key):
                 self._queue.add_at(key, Instant(self._clock.now() + CACHE_PATIENCE))
                 return
             await self._pass(key)
@@ -323,10 +324,18 @@ class Shell:
         about = new if new is not None else old
         if about is None:
             return
-        for key in dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)):
-            self._queue.add_within(key, watch.after)
+        keys = dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj))
+        silent = {key for key in keys if key in self._others or self._is_no_news(key, watch, about)}
+        for key in keys:
+            if key not in silent:
+                self._queue.add_within(key, watch.after)
         for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
-            self._queue.add(key)
+            if key not in silent:
+                self._queue.add(key)
+
+    def _is_no_news(self, key: Any, watch: Watch, obj: Obj) -> bool:
+        """Whether a key that can do nothing before its answers are there is only told what it wrote itself."""
+        return self._parking.is_echo(key, watch.resource, obj) and self._lanes.keep_waiting((self.name, key))
 
     def _keys_of(self, watch: Watch, obj: Obj) -> Iterable[Any]:
         """The keys that an event wakes: those it maps to, and the objects that refer to it (`Indexed`)."""

@@ -16,8 +16,7 @@ from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.experiment.decide import conclude, decide
 from shipway.rollouts.experiment.observe import ObservedExperiment, observe
-from shipway.rollouts.rollout.observe import BY_OWNER
-from shipway.rollouts.rollout.watches import by_owner, nobody, owner_in
+from shipway.rollouts.rollout.watches import nobody, owned, owner_in
 from shipway.rollouts.settings import RolloutSettings
 
 
@@ -31,7 +30,7 @@ class ExperimentController:
     name = "experiment"
     watches = (
         Watch(EXPERIMENTS, own_key),
-        *(Watch(owned, owning_experiment, indexes={BY_OWNER: by_owner}) for owned in (REPLICA_SETS, SERVICES, ANALYSIS_RUNS)),
+        *(owned(kind, owning_experiment) for kind in (REPLICA_SETS, SERVICES, ANALYSIS_RUNS)),
         Watch(ANALYSIS_TEMPLATES, nobody),
         Watch(CLUSTER_ANALYSIS_TEMPLATES, nobody),
     )

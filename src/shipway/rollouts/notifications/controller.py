@@ -7,8 +7,7 @@ from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
 from shipway.rollouts.notifications.decide import ObservedNews, decide
 from shipway.rollouts.notifications.observe import observe
 from shipway.rollouts.notifications.settings import CONFIG_MAP
-from shipway.rollouts.rollout.observe import BY_OWNER
-from shipway.rollouts.rollout.watches import by_owner, nobody, owning_rollout
+from shipway.rollouts.rollout.watches import nobody, owned, owning_rollout
 from shipway.rollouts.settings import RolloutSettings
 
 
@@ -22,7 +21,7 @@ class NotificationController:
         one = f"metadata.name={CONFIG_MAP}"
         self.watches = (
             Watch(ROLLOUTS, own_key),
-            *(Watch(kind, owning_rollout, indexes={BY_OWNER: by_owner}) for kind in (REPLICA_SETS, ANALYSIS_RUNS)),
+            *(owned(kind, owning_rollout) for kind in (REPLICA_SETS, ANALYSIS_RUNS)),
             Watch(CONFIG_MAPS, nobody, namespace=settings.namespace, field_selector=one),
         )
 

@@ -165,7 +165,7 @@ def _one_pass(seen: Observed, now: Instant) -> RolloutDecision:
 
 def watches_of(seen: Observed) -> tuple[Watch, ...]:
     """Kinds that this Rollout needs beyond what all do."""
-    workload = workload_watch(seen.workload_kind) if seen.workload_kind is not None else ()
+    workload = (workload_watch(seen.workload_kind),) if seen.workload_kind is not None else ()
     if isinstance(seen.spec, Invalid):
         return workload
     served = [resource for resource in seen.route_kinds.values() if resource is not None]

@@ -1,6 +1,6 @@
 """What wakes a Rollout: itself, what it owns, and what it names (services, routes, templates), by index."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from shipway.api.app_mesh import GROUP as APP_MESH
 from shipway.api.app_mesh import VIRTUAL_ROUTER, nodes_of
@@ -20,7 +20,7 @@ from shipway.kube.objects.views import annotations_of, controller_of, name_of, n
 from shipway.kube.runtime.controller import ObjectKey, key_of
 from shipway.kube.runtime.decision import Indexed, Watch
 from shipway.rollouts.rollout.departed import BY_VARIANTS, owners_of, rollouts_in
-from shipway.rollouts.rollout.names import UNVERIFIED, VERIFICATION
+from shipway.rollouts.rollout.names import HASH_LABEL, UNVERIFIED, VERIFICATION
 from shipway.rollouts.rollout.observe import (
     BY_OWNER,
     Verification,
@@ -53,11 +53,6 @@ def owner_in(resource: Resource, obj: Obj) -> Iterable[ObjectKey]:
 
 def owning_rollout(obj: Obj) -> Iterable[ObjectKey]:
     return owner_in(ROLLOUTS, obj)
-
-
-def of_replica_set(rs: Obj) -> Iterable[ObjectKey | Indexed]:
-    """The Rollout that owns it; one that no Rollout owns may be the workload of some."""
-    return tuple(owning_rollout(rs)) or NamedBy(REPLICA_SETS.kind)(rs)
 
 
 def nobody(obj: Obj) -> Iterable[ObjectKey]:
@@ -127,15 +122,20 @@ def referred(resource: Resource, index: str = "") -> Watch:
     return Watch(resource, NamedBy(resource.kind, index))
 
 
-def workload_watch(kind: Resource) -> tuple[Watch, ...]:
-    """ReplicaSets are watched for all Rollouts as it is; the others are what somebody may be judged beside, too."""
-    return () if kind == REPLICA_SETS else (referred(kind, BY_JUDGED),)
+def workload_watch(kind: Resource) -> Watch:
+    """What a Rollout takes its template from, or is judged beside."""
+    return referred(kind, BY_JUDGED)
+
+
+def owned(kind: Resource, keys: Callable[[Obj], Iterable[ObjectKey]]) -> Watch:
+    """What our controllers made of a kind, by the uid of its owner. The many ReplicaSets of Deployments are left out."""
+    return Watch(kind, keys, indexes={BY_OWNER: by_owner}, label_selector=HASH_LABEL if kind == REPLICA_SETS else "")
 
 
 def verification_watches(seen: Verification) -> tuple[Watch, ...]:
     """The rules, where there are such; and what else runs, where some rule is meant for the Rollout."""
     rules = (Watch(seen.kind, all_held),) if seen.kind is not None else ()
-    beside = (watch for kind in seen.environment_kinds if kind != ROLLOUTS for watch in workload_watch(kind))
+    beside = (workload_watch(kind) for kind in seen.environment_kinds if kind != ROLLOUTS)
     return (*rules, *beside)
 
 
@@ -158,9 +158,7 @@ POD_WATCH = Watch(PODS, nobody, indexes={BY_OWNER: by_owner})
 
 WATCHES = (
     Watch(ROLLOUTS, own_and_beside, indexes={BY_REFERENCE: named_by, BY_HELD: held, BY_JUDGED: judged}),
-    Watch(REPLICA_SETS, of_replica_set, indexes={BY_OWNER: by_owner}),
-    Watch(ANALYSIS_RUNS, owning_rollout, indexes={BY_OWNER: by_owner}),
-    Watch(EXPERIMENTS, owning_rollout, indexes={BY_OWNER: by_owner}),
+    *(owned(kind, owning_rollout) for kind in (REPLICA_SETS, ANALYSIS_RUNS, EXPERIMENTS)),
     referred(SERVICES),
     referred(ANALYSIS_TEMPLATES, BY_HELD),
     referred(CLUSTER_ANALYSIS_TEMPLATES, BY_HELD),

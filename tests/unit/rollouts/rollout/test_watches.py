@@ -2,12 +2,17 @@
 
 import pytest
 
-from shipway.api.kinds import APP_MESH_ROUTERS, APP_MESH_SERVICES, HTTP_ROUTES, ROLLOUTS
+from shipway.api.kinds import APP_MESH_ROUTERS, APP_MESH_SERVICES, HTTP_ROUTES, REPLICA_SETS, ROLLOUTS
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Indexed
+from shipway.rollouts.experiment.controller import ExperimentController
+from shipway.rollouts.notifications.controller import NotificationController
+from shipway.rollouts.rollout.controller import RolloutController
 from shipway.rollouts.rollout.decide import watches_of
+from shipway.rollouts.rollout.names import HASH_LABEL
 from shipway.rollouts.rollout.watches import WATCHES, named_by
+from shipway.rollouts.settings import RolloutSettings
 from tests.unit.rollouts.rollout.sandbox import KEY, Sandbox, rollout
 
 SERVED = [
@@ -93,3 +98,20 @@ def test_a_virtual_router_is_watched_once_it_is_known_and_wakes_who_names_its_no
     woken = {key.value for key in watch.keys(router) if isinstance(key, Indexed)}
     assert woken == {"VirtualNode/shop/next", "VirtualNode/shop/now"}
     assert woken <= set(named_by(sandbox.rollout))
+
+
+def test_the_replica_sets_of_deployments_are_neither_listed_nor_watched() -> None:
+    settings = RolloutSettings()
+    controllers = (RolloutController(settings), ExperimentController(settings), NotificationController(settings))
+    chosen = [watch.label_selector for one in controllers for watch in one.watches if watch.resource == REPLICA_SETS]
+    assert chosen == [HASH_LABEL] * 3, "which Argo Rollouts and we put on every one that we make"
+
+
+def test_a_replica_set_that_is_somebodys_workload_is_watched_beside_our_own() -> None:
+    workload = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "old"}
+    sandbox = Served((ROLLOUTS, merge_patch(rollout(), {"spec": {"workloadRef": workload, "template": None}})))
+    seen = sandbox.controller.observe(KEY, sandbox)
+    assert seen is not None
+    (watch,) = (watch for watch in watches_of(seen) if watch.resource == REPLICA_SETS)
+    old = {"metadata": {"name": "old", "namespace": "shop"}}
+    assert watch.label_selector == "" and Indexed(ROLLOUTS, "named", "ReplicaSet/shop/old") in watch.keys(old)
