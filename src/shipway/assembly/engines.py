@@ -194,6 +194,11 @@ class EngineProcess:
     def shadows(self) -> list[Shadow]:
         return self._shadows.all
 
+    async def kept(self, sealed: bytes) -> bytes:
+        if self._from_git is None:
+            raise Unavailable("this process keeps nothing: it runs for Rollouts alone")
+        return await self._from_git.kept(sealed)
+
     async def ledger(self, application: str) -> Sequence[Row]:
         return await self._from_git.ledger(application) if self._from_git else ()
 

@@ -20,6 +20,7 @@ from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.hydrating import Hydrating
+from shipway.assembly.keeping import StoreKeeper
 from shipway.assembly.ledger import Ledger
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_gitops
@@ -84,6 +85,7 @@ class GitMeans(Struct, frozen=True):
     webhook_secrets: WebhookSecrets
     hydrating: Hydrating
     ledger: Ledger
+    keeper: StoreKeeper
 
     @staticmethod
     @asynccontextmanager
@@ -108,7 +110,10 @@ class GitMeans(Struct, frozen=True):
             told = WebhookSecrets(client, clock, settings.namespace)
             lookout = Lookout(clock, settings.namespace)
             hydrating = Hydrating.open(settings.cache, clock, sources, factories.templates, allow_local=settings.allow_local)
-            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating, ledger)
+            keeper = StoreKeeper(deployments.manifests, ledger.chain, key, clock)
+            yield GitMeans(
+                sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating, ledger, keeper
+            )
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -166,6 +171,10 @@ class FromGit:
         """How many asks an event concerns; they are asked again now."""
         asked = self._runtime.ask_again(self._means.factories.told_by(event))
         return asked if event.is_pull_request else asked + self._pushes.told(event)
+
+    async def kept(self, sealed: bytes) -> bytes:
+        """Answers a question about what is kept. Raises Unavailable, InvalidInput where who asks does not hold the key."""
+        return await self._means.keeper.answer(sealed)
 
     async def ledger(self, application: str) -> list[Row]:
         """Its rows. Raises Unavailable."""

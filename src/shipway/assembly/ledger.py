@@ -33,7 +33,7 @@ class Ledger:
     """`record` is the resolver of `RecordAsk`."""
 
     def __init__(self, chain: Chain, commit_of: CommitOf, clock: Clock) -> None:
-        self._chain = chain
+        self.chain = chain
         self._commit_of = commit_of
         self._clock = clock
 
@@ -51,17 +51,17 @@ class Ledger:
         entries = [msgspec.json.decode(one, type=Entry) for one in ask.entries]
         try:
             of_commits = [one for one in entries if one.sources]
-            missing = {one.id for one in await self._chain.missing(ask.chain, of_commits)} if of_commits else ()
+            missing = {one.id for one in await self.chain.missing(ask.chain, of_commits)} if of_commits else ()
             told = [await self._completed(one) if one.id in missing else one for one in entries]
             at = rfc3339(self._clock.now())
-            return await self._chain.add(ask.chain, ask.application, ask.remembered, told, at)
+            return await self.chain.add(ask.chain, ask.application, ask.remembered, told, at)
         except Unavailable as error:
             log.warning("not_recorded", application=ask.application, message=error.message)
             raise
 
     async def rows(self, application: str) -> list[Row]:
         """All rows of `namespace/name`. Raises Unavailable."""
-        return await self._chain.read(application)
+        return await self.chain.read(application)
 
     async def _completed(self, entry: Entry) -> Entry:
         found: list[CommitFacts] = []

@@ -9,48 +9,40 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
-from platformdirs import user_cache_path
 
 from shipway.adapters.history.ledger import Chain
 from shipway.adapters.history.store import LEDGER
 from shipway.api.kinds import APPLICATIONS
-from shipway.api.ledger import START, Break, Entry, Place, Row, first_break
-from shipway.assembly.settings import RunSettings
-from shipway.assembly.stores import FILE, open_store
+from shipway.api.ledger import Entry, Place, Row
+from shipway.assembly.keeping import SERVICE
+from shipway.assembly.stores import open_store
 from shipway.base.clock import Instant
 from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
+from shipway.cli.kept import StoreFlags, local_caches
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, print_table, shortened, since
 from shipway.cli.session import Place as Where
 from shipway.cli.session import Session, connected
-from shipway.cli.up import default_home
 from shipway.gitops.deployed import tells_of_latest
-from shipway.gitops.ledger import document_of, last_operation, remembered_on, waiting_on
+from shipway.gitops.ledger import breaks, document_of, remembered_on, waiting_on
 from shipway.gitops.pinned import short
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, status_of, uid_of
 
 HEADINGS = ("NO", "WHEN", "WHAT", "WHO", "COMMIT", "PULL REQUEST", "RESULT", "WHY")
-SERVICE = "shipway:http"
-"""Of the engine, beside the Applications (deploy/)."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class AuditFlags:
+class AuditFlags(StoreFlags):
     """Where the ledger is, and what to do with it."""
 
     verify: Annotated[bool, Parameter(negative="")] = False
     "Compute the chain of hashes anew and compare it with what the Application remembers. Exit code 1: something was changed."
-    history: Annotated[str, Parameter(env_var="SHIPWAY_HISTORY", show_default=False)] = ""
-    "postgresql://USER@HOST/DB that the engine was given as its history. Passwords: by SHIPWAY_HISTORY only."
-    cache: Annotated[Path | None, Parameter(show_default=False)] = None
-    "The cache of an engine on this machine."
 
 
 class Sight(Struct, frozen=True):
@@ -129,8 +121,8 @@ async def rows_of(session: Session, application: str, flags: AuditFlags, uid: st
         return msgspec.convert(msgspec.json.decode(answer.body)["items"], list[Row])
     if answer.status == 403:
         raise Denied(f"the ledger is read through the Service {namespace}/shipway: you may not get services/proxy there")
-    for local in (*sorted(default_home().parent.glob("*/cache")), user_cache_path("shipway")):
-        found = await _stored(session, application, AuditFlags(cache=local)) if _is_ledger(local) else ()
+    for local in local_caches():
+        found = await _stored(session, application, AuditFlags(cache=local))
         if any(row.chain == uid for row in found):
             return found
     raise Unavailable(
@@ -140,15 +132,9 @@ async def rows_of(session: Session, application: str, flags: AuditFlags, uid: st
     )
 
 
-def _is_ledger(cache: Path) -> bool:
-    return (cache / FILE).exists()
-
-
 async def _stored(session: Session, application: str, flags: AuditFlags) -> list[Row]:
-    cache = flags.cache or Path()
-    if not flags.history and not _is_ledger(cache):
-        raise NotFound(f"there is no ledger in {cache}: give the --cache of `shipway run`")
-    chain = Chain(open_store(RunSettings(cache=cache, history=flags.history), session.clock, LEDGER))
+    flags.check_is_there()
+    chain = Chain(open_store(flags.settings, session.clock, LEDGER))
     try:
         return await chain.read(application)
     finally:
@@ -169,29 +155,8 @@ async def latest_entry(session: Session, application: Obj) -> Entry | None:
     return next((one for one in reversed(told) if tells_of_latest(application, one)), None)
 
 
-def breaks(sight: Sight, now: Instant) -> list[tuple[str, Break]]:
-    """(uid of the Application, what does not fit), of each chain at most one."""
-    chains: dict[str, list[Row]] = {}
-    for row in sight.rows:
-        chains.setdefault(row.chain, []).append(row)
-    known, last, mine = START, "", ""
-    if sight.application is not None:
-        known, mine = remembered_on(sight.application).place, uid_of(sight.application)
-        last = last_operation(sight.application, now)
-        if any(one == last for one in (*(row.entry for row in sight.rows), *(one.id for one in sight.waiting))):
-            last = ""
-        chains.setdefault(mine, [])
-    found: list[tuple[str, Break]] = []
-    for uid, rows in chains.items():
-        remembered = (known, last) if uid == mine else (START, "")
-        others = {row.hash for row in sight.rows if row.chain != uid}
-        if problem := first_break(rows, *remembered, earlier=others):
-            found.append((uid, problem))
-    return found
-
-
 def _verified(sight: Sight, name: str, now: Instant) -> int:
-    problems = breaks(sight, now)
+    problems = breaks(sight.rows, sight.application, now)
     for uid, problem in problems:
         print(f"entry {problem.sequence} of {name} ({uid}) does not fit: {problem.what}")
     if not problems:

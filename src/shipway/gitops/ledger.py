@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.ledger import DeployedSource, Entry, Place
+from shipway.api.ledger import START, Break, DeployedSource, Entry, Place, Row, first_break
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
@@ -134,6 +134,27 @@ def last_operation(app: Obj, now: Instant) -> str:
     if not (is_over(state) and state.get("phase")):
         return remembered_on(app).operation
     return "" if _ended_at(state) > now - ON_ITS_WAY else identity_of(state)
+
+
+def breaks(rows: Sequence[Row], application: Obj | None, now: Instant) -> list[tuple[str, Break]]:
+    """(uid of an Application of that name, what does not fit), of each chain at most one. `rows`: oldest first in each chain;
+    `application`: the one that there is now, None where it is gone."""
+    chains: dict[str, list[Row]] = {}
+    for row in rows:
+        chains.setdefault(row.chain, []).append(row)
+    known, last, mine = START, "", ""
+    if application is not None:
+        known, mine, last = remembered_on(application).place, uid_of(application), last_operation(application, now)
+        if any(one == last for one in (*(row.entry for row in rows), *(one.id for one in waiting_on(application)))):
+            last = ""
+        chains.setdefault(mine, [])
+    found: list[tuple[str, Break]] = []
+    for uid, own in chains.items():
+        remembered = (known, last) if uid == mine else (START, "")
+        others = {row.hash for row in rows if row.chain != uid}
+        if problem := first_break(own, *remembered, earlier=others):
+            found.append((uid, problem))
+    return found
 
 
 def _ended_at(state: Obj) -> float:

@@ -1,5 +1,5 @@
 """The HTTP face of `shipway run`: is it alive, is it ready, what does it count, what does it see of Applications that another
-engine reconciles, what the ledger holds of an Application, and the push webhook.
+engine reconciles, what the ledger holds of an Application, what is kept for a backup, and the push webhook.
 
 A webhook only says "look at this repository now"; what is there is always read from the repository itself, so a forged,
 replayed or duplicate delivery can at most cause one extra look. `/api/webhook` is the path that Argo CD users have
@@ -43,6 +43,10 @@ class Process(Protocol):
         """The rows of the ledger of `namespace/name`. Raises Unavailable."""
         ...
 
+    async def kept(self, sealed: bytes) -> bytes:
+        """The sealed answer to a sealed question about what is kept. Raises Unavailable, InvalidInput for another key's."""
+        ...
+
 
 class HttpServer:
     """Serves until stopped; `url` is known once it has started."""
@@ -62,6 +66,7 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/shadow", self._shadow)
         app.router.add_get("/ledger/{namespace}/{name}", self._ledger)
+        app.router.add_post("/kept", self._kept)
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -98,6 +103,14 @@ class HttpServer:
             return web.json_response({"reason": error.reason, "message": error.message}, status=503)
         items = [msgspec.to_builtins(one) for one in rows]
         return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "Ledger", "items": items})
+
+    async def _kept(self, request: web.Request) -> web.Response:
+        """For who holds the installation's key: others can neither ask nor read the answer."""
+        try:
+            return web.Response(body=await self._process.kept(await request.read()))
+        except ShipwayError as error:
+            status = 503 if isinstance(error, Unavailable) else 403
+            return web.json_response({"reason": error.reason, "message": error.message}, status=status)
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()

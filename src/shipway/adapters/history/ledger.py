@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from shipway.adapters.history.store import LEDGER, Store
+from shipway.adapters.history.store import LEDGER, Store, Value
 from shipway.api.ledger import Entry, Place, Row, row_after
 from shipway.base.errors import Unavailable
 
@@ -21,6 +21,7 @@ _COLUMNS = "chain, sequence, entry, subject, previous, hash, body"
 _IS_THERE = f"select 1 from {LEDGER.name} where chain = $1 and entry = $2"
 _END = f"select sequence, hash from {LEDGER.name} where chain = $1 order by sequence desc limit 1"
 _ADD = f"insert into {LEDGER.name} ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning 1"
+_AT = f"select hash from {LEDGER.name} where chain = $1 and sequence = $2"
 _READ = f"select {_COLUMNS} from {LEDGER.name} where subject = $1 order by chain, sequence"
 
 
@@ -48,6 +49,12 @@ class Chain:
         """All rows of the Applications of this `namespace/name`, chain by chain, oldest first."""
         return await self._on_thread(lambda: [Row(*found) for found in self._store.run(_READ, (subject,))])
 
+    async def put_back(self, rows: Sequence[Row]) -> tuple[int, list[Row]]:
+        """Adds rows as they were once: (how many, those that found no place, since the chain went on otherwise).
+
+        Safe to repeat. Oldest first in each chain. One whose entry was recorded once more after it was lost is neither."""
+        return await self._on_thread(lambda: self._put_back(rows))
+
     async def close(self) -> None:
         """Ends it, without waiting for a store that hangs."""
         self._store.interrupt()
@@ -70,12 +77,28 @@ class Chain:
             if self._store.run(_IS_THERE, (chain, entry.id)):
                 return end
             row = row_after(end, chain, subject, entry, recorded_at)
-            values = (row.chain, row.sequence, row.entry, row.subject, row.previous, row.hash, row.body)
-            if self._store.run(_ADD, values):
+            if self._store.run(_ADD, _values(row)):
                 return Place(row.sequence, row.hash)
         raise Unavailable(f"the ledger of {subject}: somebody adds to it all the time", reason="HistoryUnavailable")
+
+    def _put_back(self, rows: Sequence[Row]) -> tuple[int, list[Row]]:
+        added, others, forked = 0, list[Row](), set[str]()
+        for row in rows:
+            if row.chain not in forked and self._store.run(_ADD, _values(row)):
+                added += 1
+                continue
+            there = self._store.run(_AT, (row.chain, row.sequence))
+            if not there or there[0][0] != row.hash:
+                forked.add(row.chain)
+                if not self._store.run(_IS_THERE, (row.chain, row.entry)):
+                    others.append(row)
+        return added, others
 
     def _end(self, chain: str, remembered: Place) -> Place:
         found = self._store.run(_END, (chain,))
         end = Place(int(found[0][0]), found[0][1]) if found else Place()
         return end if end.sequence >= remembered.sequence else remembered
+
+
+def _values(row: Row) -> tuple[Value, ...]:
+    return (row.chain, row.sequence, row.entry, row.subject, row.previous, row.hash, row.body)
