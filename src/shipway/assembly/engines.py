@@ -34,6 +34,7 @@ from shipway.assembly.settings import (
     check_history,
     check_namespaces,
     listen_address,
+    seconds_of_ledger,
 )
 from shipway.assembly.told_pushes import event_in, word_of
 from shipway.base.clock import Clock, SystemClock
@@ -80,6 +81,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     check_namespaces(settings.application_namespaces)
     check_history(settings.history)
     check_argocd_cache(settings)
+    seconds_of_ledger(settings.ledger_keep)
     host, port = listen_address(settings.listen)
     lean_connections()
     async with AsyncExitStack() as stack:

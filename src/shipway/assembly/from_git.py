@@ -164,7 +164,7 @@ class FromGit:
         """Follows what is configured, and looks at what was pushed to, until cancelled."""
         async with asyncio.TaskGroup() as group:
             means = self._means
-            for one in (means.webhook_secrets, means.repositories, means.clusters, means.lookout, self._pushes):
+            for one in (means.webhook_secrets, means.repositories, means.clusters, means.lookout, means.ledger, self._pushes):
                 group.create_task(one.run())
 
     def pushed(self, event: PushEvent) -> int:

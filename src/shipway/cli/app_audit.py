@@ -163,6 +163,8 @@ def _verified(sight: Sight, name: str, now: Instant) -> int:
         place: Place = remembered_on(sight.application or {}).place
         told = f", and entry {place.sequence} is the one that the Application remembers" if place.sequence else ""
         print(f"{len(sight.rows)} entries of {name} fit{told}")
+        for cut in [row.cut for row in sight.rows if row.cut]:
+            print(f"cut off on {cut.ended}: {cut.what} ({cut.reason})")
     return 1 if problems else 0
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shipway.api.ledger import START, Break, DeployedSource, Entry, Place, Row, first_break
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.base.clock import Instant, parse_rfc3339, read_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.gitops.annotations import LEDGER, UNRECORDED
@@ -145,7 +145,9 @@ def breaks(rows: Sequence[Row], application: Obj | None, now: Instant) -> list[t
     known, last, mine = START, "", ""
     if application is not None:
         known, mine, last = remembered_on(application).place, uid_of(application), last_operation(application, now)
-        if any(one == last for one in (*(row.entry for row in rows), *(one.id for one in waiting_on(application)))):
+        if _is_cut_off(application, chains.get(mine, [])) or any(
+            one == last for one in (*(row.entry for row in rows), *(one.id for one in waiting_on(application)))
+        ):
             last = ""
         chains.setdefault(mine, [])
     found: list[tuple[str, Break]] = []
@@ -155,6 +157,12 @@ def breaks(rows: Sequence[Row], application: Obj | None, now: Instant) -> list[t
         if problem := first_break(own, *remembered, earlier=others):
             found.append((uid, problem))
     return found
+
+
+def _is_cut_off(application: Obj, rows: Sequence[Row]) -> bool:
+    """Whether the last operation was so long ago that it may have been cut off: what people do besides may be newer."""
+    ended = _ended_at(_state(application))
+    return any(ended < (read_rfc3339(row.cut.began) or 0.0) for row in rows if row.cut)
 
 
 def _ended_at(state: Obj) -> float:

@@ -26,6 +26,7 @@ from shipway.kube.objects.wire import Request, Response, Transport
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application
 
+OPERATION = "shipway.dev/operation"
 AT = "2026-11-21T09:00:00Z"
 COMMIT = CommitFacts("a" * 40, "Ada <ada@example.com>", "Raise the limit", "#12", ("Ben <ben@example.com>",))
 SOURCE = DeployedSource("https://git.example/shop.git", "web", "main", "a" * 40)
@@ -175,6 +176,27 @@ async def test_what_waits_for_the_ledger_is_told(shop: Shop, tmp_path: Path, cap
     await shop.client.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"annotations": {annotations.UNRECORDED: text}}})
     await audit(shop.session, "shop", flags)
     assert "1 more wait on the Application" in capsys.readouterr().err
+
+
+@pytest.mark.proves("000-21")
+async def test_what_was_cut_off_is_said_and_fits(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the last operation was among it, since people did other things after it."""
+    sets = [replace(SET, id=f"act-{number}") for number in range(30)]
+    flags, end = await recorded(shop, tmp_path, SYNC, *sets)
+    await remember(shop, end, "op-1")
+    chain = Chain(Sqlite(tmp_path / "history.db", LEDGER))
+    assert await chain.cut("2026-11-21T09:30:00Z", "2026-11-21T09:40:00Z", "--ledger-keep 30d") == 21
+    await chain.close()
+    state = {"phase": "Succeeded", "finishedAt": AT, "operation": {"sync": {}, "info": [{"name": OPERATION, "value": "op-1"}]}}
+    await shop.client.patch(APPLICATIONS, "argocd", "shop", {"status": {"operationState": state}})
+    assert await audit(shop.session, "shop", replace_verify(flags)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "11 entries of shop fit, and entry 31 is the one that the Application remembers",
+        "cut off on 2026-11-21T09:40:00Z: entry 1 to 21, recorded before 2026-11-21T09:30:00Z (--ledger-keep 30d)",
+    ]
+    tampered(tmp_path, f"delete from {LEDGER.name} where sequence = 22")
+    assert await audit(shop.session, "shop", replace_verify(flags)) == 1
+    assert "entry 1 to 22 before it is missing" in capsys.readouterr().out
 
 
 # --- where it is read -----------------------------------------------------------------------------------------------------
