@@ -19,6 +19,9 @@ from msgspec import Struct, field
 
 from shipway.api.commits import CommitFacts
 
+SIGHT = "x-shipway-sight"
+"""The header of a request for the rows of an Application that proves that it can be got (`gitops.ledger.sight`)."""
+
 
 class DeployedSource(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One source of what was synced: where (`repo_url` without logins, `path` or name of the chart), what was followed, and the

@@ -201,8 +201,8 @@ class EngineProcess:
             raise Unavailable("this process keeps nothing: it runs for Rollouts alone")
         return await self._from_git.kept(sealed)
 
-    async def ledger(self, application: str) -> Sequence[Row]:
-        return await self._from_git.ledger(application) if self._from_git else ()
+    async def ledger(self, application: str, sight: str) -> Sequence[Row]:
+        return await self._from_git.ledger(application, sight) if self._from_git else ()
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._from_git.webhook_secrets() if self._from_git else {}

@@ -19,6 +19,8 @@ from shipway.cli.session import Session
 from shipway.cli.up import default_home
 from shipway.gitops.backup import Wanted
 
+SAY_WHERE = "Say where it is: --history (or SHIPWAY_HISTORY) as for `shipway run`, or the --cache of an engine on this machine"
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ async def keeper_of(session: Session, flags: StoreFlags, of: Sequence[Wanted] = 
             if await _knows(keeper, of):
                 yield Found(keeper)
                 return
-    yield Found(None, f"{why}. Say where it is: --history (or SHIPWAY_HISTORY) as for `shipway run`, or its --cache")
+    yield Found(None, f"{why}. {SAY_WHERE}")
 
 
 async def _knows(keeper: Keeper, of: Sequence[Wanted]) -> bool:

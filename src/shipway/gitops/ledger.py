@@ -34,6 +34,7 @@ from shipway.kube.objects.views import (
     name_of,
     namespace_of,
     resource_version_of,
+    spec_of,
     status_of,
     uid_of,
 )
@@ -117,6 +118,15 @@ def remembered_on(app: Obj) -> Remembered:
         return msgspec.json.decode(annotations_of(app).get(LEDGER) or "{}", type=Remembered)
     except msgspec.MsgspecError:
         return Remembered()
+
+
+def sight(app: Obj) -> str:
+    """What only those know who can get the Application as it is now: proof, to its engine, that its ledger is for them.
+
+    The uid and what the Application remembers of its chain, a hash, cannot be guessed; the uid alone, where it remembers
+    nothing yet, may be in an Event, so the spec has to be known as well."""
+    spec = msgspec.json.encode(spec_of(app), order="deterministic")
+    return digest(uid_of(app), annotations_of(app).get(LEDGER) or "", spec, length=64)
 
 
 def waiting_on(app: Obj) -> tuple[Entry, ...]:

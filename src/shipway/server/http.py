@@ -16,6 +16,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shipway.api.ledger import SIGHT
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.server.listening import listen
 from shipway.server.webhook import PushEvent, parse_push
@@ -39,8 +40,8 @@ class Process(Protocol):
         """What is seen of each Application that another engine reconciles."""
         ...
 
-    async def ledger(self, application: str) -> Sequence[Struct]:
-        """The rows of the ledger of `namespace/name`. Raises Unavailable."""
+    async def ledger(self, application: str, sight: str) -> Sequence[Struct]:
+        """The rows of the ledger of `namespace/name`. Raises Unavailable, Denied where `sight` is not its own."""
         ...
 
     async def kept(self, sealed: bytes) -> bytes:
@@ -98,9 +99,9 @@ class HttpServer:
     async def _ledger(self, request: web.Request) -> web.Response:
         told = request.match_info
         try:
-            rows = await self._process.ledger(f"{told['namespace']}/{told['name']}")
-        except Unavailable as error:
-            return web.json_response({"reason": error.reason, "message": error.message}, status=503)
+            rows = await self._process.ledger(f"{told['namespace']}/{told['name']}", request.headers.get(SIGHT, ""))
+        except ShipwayError as error:
+            return _refused(error)
         items = [msgspec.to_builtins(one) for one in rows]
         return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "Ledger", "items": items})
 
@@ -109,8 +110,7 @@ class HttpServer:
         try:
             return web.Response(body=await self._process.kept(await request.read()))
         except ShipwayError as error:
-            status = 503 if isinstance(error, Unavailable) else 403
-            return web.json_response({"reason": error.reason, "message": error.message}, status=status)
+            return _refused(error)
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -123,3 +123,8 @@ class HttpServer:
             return web.json_response({"reason": error.reason, "message": error.message}, status=status)
         woken = self._process.pushed(event) if event else 0
         return web.json_response({"refreshed": woken})
+
+
+def _refused(error: ShipwayError) -> web.Response:
+    status = 503 if isinstance(error, Unavailable) else 403
+    return web.json_response({"reason": error.reason, "message": error.message}, status=status)
