@@ -66,8 +66,8 @@ class Running:
         assert (await self.get("/readyz")).status == 200
         return self.url
 
-    async def get(self, path: str) -> Answer:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as response:
+    async def get(self, path: str, **headers: str) -> Answer:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}", headers=headers) as response:
             return Answer(response.status, await response.text())
 
     async def post(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATIONS
+from shipway.api.ledger import SIGHT
+from shipway.gitops.ledger import sight
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from tests.e2e.places import Place, Said, Shell, config_map
@@ -107,8 +109,12 @@ async def test_who_did_what_when_and_why_and_nobody_can_change_it_unseen(place: 
 
         why = (await shipway("app", "why", "shop")).out.splitlines()
         assert why[1].startswith("Last deployed ") and second[:7] in why[1] and "before it" in why[1]
-        over_http = json.loads((await running.get("/ledger/argocd/shop")).text)
+        app = await place.client.get(APPLICATIONS, "argocd", "shop")
+        over_http = json.loads((await running.get("/ledger/argocd/shop", **{SIGHT: sight(app)})).text)
         assert [row["entry"] for row in over_http["items"]] == [one["id"] for one in found]
+
+        for seen in ({}, {SIGHT: sight({**app, "spec": {}})}):  # who reaches the port and does not know the Application
+            assert (await running.get("/ledger/argocd/shop", **seen)).status == 403
 
         verified = await shipway("app", "audit", "shop", "--verify", *kept.flags)
         assert (verified.code, verified.out[:13]) == (0, "7 entries of "), verified

@@ -96,3 +96,21 @@ def test_a_chain_goes_on_where_that_of_an_earlier_application_ended(rows: list[R
 def test_the_hash_is_over_the_row_before_as_well(rows: list[Row]) -> None:
     assert len({one.hash for one in rows}) == len(rows)
     assert all(one.hash == hash_of(one.previous, one.body) for one in rows)
+
+
+@given(CHAINS.filter(lambda rows: len(rows) > 1), st.data())
+@pytest.mark.proves("000-21")
+def test_what_was_cut_off_is_no_hole_and_nothing_else_is_taken_for_it(rows: list[Row], data: st.DataObject) -> None:
+    through = rows[data.draw(st.integers(0, len(rows) - 2))]
+    cut = Entry("the cut", "cut", cut=Place(through.sequence, through.hash))
+    told = [*rows, row_after(end_of(rows), "uid", "argocd/shop", cut, "2026-01-01T00:00:00Z")]
+    left = told[through.sequence :]
+    assert first_break(told, end_of(rows)) is None, "written down, not carried out yet"
+    assert first_break(left, end_of(rows)) is None
+    assert first_break(left, Place(through.sequence, through.hash)) is not None, "it was still remembered"
+    assert first_break(left[1:], end_of(told)) is not None, "one more is gone"
+    assert first_break(left[:-1], end_of(rows)) is not None, "nobody says that it was cut off"
+    number = data.draw(st.integers(0, len(left) - 1))
+    assert first_break([*left[:number], *left[number + 1 :]], end_of(told)) is not None
+    forged = replace(left[-1], body=left[-1].body.replace(through.hash, "0" * 64))
+    assert first_break([*left[:-1], forged], end_of(rows)) is not None

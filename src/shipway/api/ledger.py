@@ -4,16 +4,23 @@ Each row holds the hash of the row before it and its own, which is taken over bo
 moves a row has to make all later ones anew, and what the Application itself remembers (`Place`) tells that too.
 
 There is one chain for each Application, by its uid: replicas that share Applications never write to the same one.
+
+Old rows may be cut off. That is an entry of its own, which holds the place of the last of them: a chain may begin after a place
+that one of its entries says it was cut at, and nowhere else.
 """
 
 import hashlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from shipway.api.commits import CommitFacts
+
+SIGHT = "x-shipway-sight"
+"""The header of a request for the rows of an Application that proves that it can be got (`gitops.ledger.sight`)."""
 
 
 class DeployedSource(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -26,6 +33,16 @@ class DeployedSource(Struct, frozen=True, omit_defaults=True, rename="camel"):
     revision: str = ""
 
 
+class Place(Struct, frozen=True):
+    """A place in a chain: the number of a row and its hash. 0 and "": before the first."""
+
+    sequence: int = 0
+    hash: str = ""
+
+
+START = Place()
+
+
 class Entry(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What happened: a finished operation, or an act of a person. Times are RFC 3339.
 
@@ -33,7 +50,8 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename="camel"):
     an operation; what a person did otherwise. `by`: who, "" where nobody said so; `automated`: nobody did. `phase` and
     `message`: how an operation ended. `what`: what an act changed. `prior`: the revisions that were live before. `counts`:
     objects by what became of them; `pruned`: those that were deleted. `content`: the digest of the manifests. `lost`: entries
-    before this one that found no place.
+    before this one that found no place. `cut`: the last row of those that were cut off since they are kept no longer, in an
+    entry of the verb "cut"; they were recorded before `began`.
     """
 
     id: str
@@ -54,16 +72,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename="camel"):
     content: str = ""
     commits: tuple[CommitFacts, ...] = ()
     lost: int = 0
-
-
-class Place(Struct, frozen=True):
-    """A place in a chain: the number of a row and its hash. 0 and "": before the first."""
-
-    sequence: int = 0
-    hash: str = ""
-
-
-START = Place()
+    cut: Place | None = None
 
 
 class Row(Struct, frozen=True):
@@ -82,6 +91,15 @@ class Row(Struct, frozen=True):
     def told(self) -> Entry:
         """Raises msgspec.MsgspecError where somebody else wrote the body."""
         return msgspec.json.decode(self.body, type=Entry)
+
+    @property
+    def cut(self) -> Entry | None:
+        """What it tells, where that is a cut."""
+        if '"cut"' not in self.body:  # nearly all: they need not be read
+            return None
+        with suppress(msgspec.MsgspecError):
+            return self.told if self.told.cut else None
+        return None
 
     @property
     def recorded_at(self) -> str:
@@ -124,6 +142,8 @@ def first_break(
     `earlier`: hashes of rows that the chain may go on from, of an Application of the same name before this one.
     """
     place = _before(rows, remembered, earlier)
+    if remembered != START and place.sequence >= remembered.sequence and rows and place in _cuts(rows):
+        return Break(remembered.sequence, "it was cut off, and the Application remembers it: none of ours goes so far")
     for row in rows:
         if problem := _misfit(row, place):
             return Break(row.sequence, problem)
@@ -131,7 +151,7 @@ def first_break(
             return Break(row.sequence, "it is not the entry that the Application remembers: the chain was made anew")
         place = Place(row.sequence, row.hash)
     if place.sequence < remembered.sequence:
-        missing = _numbers(place.sequence + 1, remembered.sequence)
+        missing = numbers(place.sequence + 1, remembered.sequence)
         return Break(place.sequence + 1, f"{missing} that the Application remembers is missing: the end was cut off")
     if last_entry and all(row.entry != last_entry for row in rows):
         return Break(place.sequence + 1, "the last operation of the Application is missing: the end was cut off")
@@ -144,13 +164,18 @@ def _before(rows: Sequence[Row], remembered: Place, earlier: Collection[str]) ->
         return remembered
     if rows and rows[0].previous in earlier:
         return Place(rows[0].sequence - 1, rows[0].previous)
-    return START
+    return next((one for one in _cuts(rows) if one == Place(rows[0].sequence - 1, rows[0].previous)), START)
+
+
+def _cuts(rows: Sequence[Row]) -> list[Place]:
+    """Where the rows say that older ones were cut off."""
+    return [row.cut.cut for row in rows if row.cut and row.cut.cut]
 
 
 def _misfit(row: Row, place: Place) -> str:
     """Why a row does not come after a place; "" where it does."""
     if row.sequence != place.sequence + 1:
-        return f"{_numbers(place.sequence + 1, row.sequence - 1)} before it is missing"
+        return f"{numbers(place.sequence + 1, row.sequence - 1)} before it is missing"
     if row.previous != place.hash:
         return "it does not follow the entry before it"
     if hash_of(row.previous, row.body) != row.hash:
@@ -162,7 +187,7 @@ def _misfit(row: Row, place: Place) -> str:
     return ""
 
 
-def _numbers(first: int, last: int) -> str:
+def numbers(first: int, last: int) -> str:
     return f"entry {first}" if first >= last else f"entry {first} to {last}"
 
 

@@ -27,19 +27,28 @@ class Put(Struct, frozen=True):
     done: Done
 
 
-async def taken(client: Client, namespace: str, now: Instant, *, everywhere: bool = False) -> tuple[Backup, list[Obj]]:
-    """The backup, not sealed, and the Secrets that belong to it. `everywhere`: Applications and sets of all namespaces.
+class Taken(Struct, frozen=True):
+    """The backup, with nothing sealed in it; the Secrets that belong to it, and its Applications as they are."""
+
+    backup: Backup
+    secrets: list[Obj]
+    applications: list[Obj]
+
+
+async def taken(client: Client, namespace: str, now: Instant, *, everywhere: bool = False) -> Taken:
+    """What there is to back up. `everywhere`: Applications and sets of all namespaces.
 
     Raises NotFound for a namespace in which there is nothing."""
-    objects: list[Obj] = []
+    objects, applications = list[Obj](), list[Obj]()
     for resource in (CONFIG_MAPS, APP_PROJECTS, APPLICATIONS, APPLICATION_SETS):
         where = "" if everywhere and resource in (APPLICATIONS, APPLICATION_SETS) else namespace
         found = await _listed(client, resource, where)
+        applications += found if resource == APPLICATIONS else ()
         objects += [kept(one, resource) for one in found if resource != CONFIG_MAPS or is_setting(one)]
     if not objects:
         raise NotFound(f"nothing to back up in namespace {namespace}: say with -n where the Applications are")
     secrets = [kept(one, SECRETS) for one in await _listed(client, SECRETS, namespace) if is_login(one)]
-    return Backup(namespace, rfc3339(now), tuple(objects)), secrets
+    return Taken(Backup(namespace, rfc3339(now), tuple(objects)), secrets, applications)
 
 
 async def _listed(client: Client, resource: Resource, namespace: str) -> list[Obj]:

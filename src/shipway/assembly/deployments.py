@@ -24,7 +24,7 @@ class Deployments:
     """`keep` and `recall` are the resolvers of `KeepAsk` and `RecallAsk`."""
 
     def __init__(self, manifests: Manifests, render: Callable[[RenderRequest], Awaitable[Rendered]], clock: Clock) -> None:
-        self._manifests = manifests
+        self.manifests = manifests
         self._render = render
         self._clock = clock
 
@@ -44,14 +44,14 @@ class Deployments:
         """Keeps the manifests of a deployment unless they are kept, and forgets those that the history forgot."""
         deployment = Deployment(ask.application, ask.deployment)
         try:
-            if not await self._manifests.is_kept(deployment):
+            if not await self.manifests.is_kept(deployment):
                 rendered = [await self._render(request) if request else LENDS_ONLY for request in ask.requests]
-                await self._manifests.keep(deployment, tuple(rendered), self._clock.now())
-                await self._manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
+                await self.manifests.keep(deployment, tuple(rendered), self._clock.now())
+                await self.manifests.forget_all_but(ask.application, {ask.deployment, *ask.remembered})
         except Unavailable as error:  # a sync does not fail for it, and nobody asks again once it has ended
             log.warning("manifests_not_kept", application=ask.application, message=error.message)
             raise
         return True
 
     async def recall(self, ask: RecallAsk) -> tuple[Rendered, ...]:
-        return await self._manifests.recall(Deployment(ask.application, ask.deployment))
+        return await self.manifests.recall(Deployment(ask.application, ask.deployment))

@@ -35,6 +35,7 @@ from shipway.assembly.settings import (
     check_history,
     check_namespaces,
     listen_address,
+    seconds_of_ledger,
 )
 from shipway.assembly.told_pushes import event_in, word_of
 from shipway.base.clock import Clock, SystemClock
@@ -81,6 +82,7 @@ async def run_engines(settings: RunSettings, on_ready: Callable[[str], None] | N
     check_namespaces(settings.application_namespaces or ())
     check_history(settings.history)
     check_argocd_cache(settings)
+    seconds_of_ledger(settings.ledger_keep)
     host, port = listen_address(settings.listen)
     lean_connections()
     async with AsyncExitStack() as stack:
@@ -195,8 +197,13 @@ class EngineProcess:
     def shadows(self) -> list[Shadow]:
         return self._shadows.all
 
-    async def ledger(self, application: str) -> Sequence[Row]:
-        return await self._from_git.ledger(application) if self._from_git else ()
+    async def kept(self, sealed: bytes) -> bytes:
+        if self._from_git is None:
+            raise Unavailable("this process keeps nothing: it runs for Rollouts alone")
+        return await self._from_git.kept(sealed)
+
+    async def ledger(self, application: str, sight: str) -> Sequence[Row]:
+        return await self._from_git.ledger(application, sight) if self._from_git else ()
 
     def webhook_secrets(self) -> Mapping[str, str]:
         return self._from_git.webhook_secrets() if self._from_git else {}

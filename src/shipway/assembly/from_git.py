@@ -6,6 +6,7 @@ A process for rollouts alone needs none of it, and neither loads nor watches any
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from hmac import compare_digest
 
 import aiohttp
 from msgspec import Struct
@@ -13,13 +14,14 @@ from msgspec import Struct
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.urls import place_of
 from shipway.adapters.http.fetch import HttpFetch
-from shipway.api.kinds import SECRETS
+from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.api.ledger import Row
 from shipway.appsets.asks import BranchesAsk, DecisionsAsk, ListingAsk, PathsAsk, PluginAsk, PullRequestsAsk
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.deployments import Deployments
 from shipway.assembly.factories import Factories, ForgeAccess
 from shipway.assembly.hydrating import Hydrating
+from shipway.assembly.keeping import StoreKeeper
 from shipway.assembly.ledger import Ledger
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_gitops
@@ -29,7 +31,7 @@ from shipway.assembly.scripts import Scripts
 from shipway.assembly.settings import RunSettings
 from shipway.assembly.sources import Sources
 from shipway.base.clock import Clock, Instant
-from shipway.base.errors import Unavailable
+from shipway.base.errors import Denied, Unavailable
 from shipway.gitops.asks import (
     HeadAsk,
     HealthAsk,
@@ -42,6 +44,7 @@ from shipway.gitops.asks import (
     RecordAsk,
     SignatureAsk,
 )
+from shipway.gitops.ledger import sight
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.client.client import Client
 from shipway.kube.objects.secrets import secret_values
@@ -84,6 +87,7 @@ class GitMeans(Struct, frozen=True):
     webhook_secrets: WebhookSecrets
     hydrating: Hydrating
     ledger: Ledger
+    keeper: StoreKeeper
 
     @staticmethod
     @asynccontextmanager
@@ -108,7 +112,10 @@ class GitMeans(Struct, frozen=True):
             told = WebhookSecrets(client, clock, settings.namespace)
             lookout = Lookout(clock, settings.namespace)
             hydrating = Hydrating.open(settings.cache, clock, sources, factories.templates, allow_local=settings.allow_local)
-            yield GitMeans(sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating, ledger)
+            keeper = StoreKeeper(deployments.manifests, ledger.chain, key, clock)
+            yield GitMeans(
+                sources, repositories, clusters, scripts, factories, deployments, lookout, told, hydrating, ledger, keeper
+            )
 
     @property
     def resolvers(self) -> dict[type[Ask], Resolver]:
@@ -159,7 +166,7 @@ class FromGit:
         """Follows what is configured, and looks at what was pushed to, until cancelled."""
         async with asyncio.TaskGroup() as group:
             means = self._means
-            for one in (means.webhook_secrets, means.repositories, means.clusters, means.lookout, self._pushes):
+            for one in (means.webhook_secrets, means.repositories, means.clusters, means.lookout, means.ledger, self._pushes):
                 group.create_task(one.run())
 
     def pushed(self, event: PushEvent) -> int:
@@ -167,8 +174,17 @@ class FromGit:
         asked = self._runtime.ask_again(self._means.factories.told_by(event))
         return asked if event.is_pull_request else asked + self._pushes.told(event)
 
-    async def ledger(self, application: str) -> list[Row]:
-        """Its rows. Raises Unavailable."""
+    async def kept(self, sealed: bytes) -> bytes:
+        """Answers a question about what is kept. Raises Unavailable, InvalidInput where who asks does not hold the key."""
+        return await self._means.keeper.answer(sealed)
+
+    async def ledger(self, application: str, seen: str) -> list[Row]:
+        """Its rows. Raises Unavailable; Denied for who does not show that the Application can be got by them."""
+        namespace, _, name = application.partition("/")
+        of_applications = [one for one in self._runtime.informers if one.resource == APPLICATIONS]
+        found = next(filter(None, (one.get(namespace, name) for one in of_applications)), None)
+        if found is None or not compare_digest(sight(found).encode(), seen.encode()):
+            raise Denied(f"the ledger of {application} is for who may get that Application as it is now", reason="NotSeen")
         return await self._means.ledger.rows(application)
 
     def webhook_secrets(self) -> Mapping[str, str]:

@@ -17,13 +17,16 @@ from shipway.adapters.history.ledger import Chain
 from shipway.adapters.history.store import LEDGER
 from shipway.api.commits import CommitFacts
 from shipway.api.ledger import Entry, Place, Row
-from shipway.assembly.settings import RunSettings
+from shipway.assembly.settings import DAY, RunSettings, seconds_of_ledger
 from shipway.assembly.stores import open_store
-from shipway.base.clock import Clock, rfc3339
+from shipway.base.clock import Clock, Instant, rfc3339
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.gitops.asks import RecordAsk
 
 log = structlog.get_logger()
+
+SOON = 60.0
+"""Seconds after the start: it has other things to do then."""
 
 CommitOf = Callable[[str, str], CommitFacts]
 """(repository, commit) -> what it says of itself. Raises Unavailable where it is not known."""
@@ -32,17 +35,18 @@ CommitOf = Callable[[str, str], CommitFacts]
 class Ledger:
     """`record` is the resolver of `RecordAsk`."""
 
-    def __init__(self, chain: Chain, commit_of: CommitOf, clock: Clock) -> None:
-        self._chain = chain
+    def __init__(self, chain: Chain, commit_of: CommitOf, clock: Clock, keep: str = "") -> None:
+        self.chain = chain
         self._commit_of = commit_of
         self._clock = clock
+        self._keep = keep
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: RunSettings, mirrors: Mirrors, clock: Clock) -> "AsyncIterator[Ledger]":
         chain = Chain(open_store(settings, clock, LEDGER))
         try:
-            yield cls(chain, mirrors.commit_facts, clock)
+            yield cls(chain, mirrors.commit_facts, clock, "" if settings.is_read_only else settings.ledger_keep)
         finally:
             await chain.close()
 
@@ -51,17 +55,34 @@ class Ledger:
         entries = [msgspec.json.decode(one, type=Entry) for one in ask.entries]
         try:
             of_commits = [one for one in entries if one.sources]
-            missing = {one.id for one in await self._chain.missing(ask.chain, of_commits)} if of_commits else ()
+            missing = {one.id for one in await self.chain.missing(ask.chain, of_commits)} if of_commits else ()
             told = [await self._completed(one) if one.id in missing else one for one in entries]
             at = rfc3339(self._clock.now())
-            return await self._chain.add(ask.chain, ask.application, ask.remembered, told, at)
+            return await self.chain.add(ask.chain, ask.application, ask.remembered, told, at)
         except Unavailable as error:
             log.warning("not_recorded", application=ask.application, message=error.message)
             raise
 
+    async def run(self) -> None:
+        """Has what is kept no longer cut off, soon and then every day, until cancelled. Replicas that do so at once agree."""
+        seconds = seconds_of_ledger(self._keep)
+        await self._clock.sleep(SOON)
+        while seconds:
+            await self._cut(Instant(self._clock.now() - seconds))
+            await self._clock.sleep(DAY)
+
+    async def _cut(self, before: Instant) -> None:
+        try:
+            count = await self.chain.cut(rfc3339(before), rfc3339(self._clock.now()), f"--ledger-keep {self._keep}")
+        except Unavailable as error:  # it is larger by a day until tomorrow
+            log.warning("ledger_not_cut", message=error.message)
+            return
+        if count:
+            log.info("ledger_cut", entries=count, before=rfc3339(before))
+
     async def rows(self, application: str) -> list[Row]:
         """All rows of `namespace/name`. Raises Unavailable."""
-        return await self._chain.read(application)
+        return await self.chain.read(application)
 
     async def _completed(self, entry: Entry) -> Entry:
         found: list[CommitFacts] = []

@@ -4,11 +4,55 @@ Everything is written beside its place first, in a folder whose name says that i
 there before is replaced only if asked, folder by folder, and nothing else beside it is touched.
 """
 
+import fcntl
+import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shipway.base.errors import InvalidInput
+from shipway.base.errors import Conflict, InvalidInput
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else who asks for it writes into the folder meanwhile. It is made, and goes again where nothing was put into it.
+
+    The lock is on the folder itself, so no file of it is left, also not by a process that is killed. Raises Conflict where
+    somebody has it, InvalidInput where the folder cannot be made."""
+    held = _locked(folder)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
+        os.close(held)
+
+
+def _locked(folder: Path) -> int:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise InvalidInput(f"{folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            raise Conflict(f"another import writes into {folder}: wait for its end, or name another folder") from None
+        except OSError:
+            return held  # a file system without such locks
+        if _is(folder, held):
+            return held
+        os.close(held)  # who had it took the empty folder away
+
+
+def _is(folder: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(held))
+    except FileNotFoundError:
+        return False
 
 
 class Draft:

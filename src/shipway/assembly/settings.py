@@ -4,11 +4,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from shipway.base.durations import parse_span
 from shipway.base.errors import InvalidInput
 from shipway.base.globs import glob_or_regex
 from shipway.gitops.timing import Timing
 from shipway.kube.client.pacing import Limits
 
+DAY = 86400.0
 ENGINES = ("gitops", "rollouts", "appsets")
 
 
@@ -20,7 +22,8 @@ class RunSettings(Struct, frozen=True):
     could read all that we can, so only where both are the same person.
     `by_invitation`: only Applications that carry our label are reconciled, the others reported. `is_shared`: replicas share the
     work instead of standing by. `plugins`: the folder in which plugins are declared. `history`: the URL of a PostgreSQL server,
-    secret; "": a file in `cache`. `argocd_cache`: host:port at which `argocd-server` finds its cache; "": nowhere.
+    secret; "": a file in `cache`. `ledger_keep`: how long the ledger's entries are kept, like 400d; "": for ever.
+    `argocd_cache`: host:port at which `argocd-server` finds its cache; "": nowhere.
     """
 
     kubeconfig: Path | None = None
@@ -41,6 +44,7 @@ class RunSettings(Struct, frozen=True):
     limits: Limits | None = None
     plugins: Path | None = None
     history: str = ""
+    ledger_keep: str = ""
     argocd_cache: str = ""
 
 
@@ -66,6 +70,17 @@ def check_history(url: str) -> None:
         from shipway.adapters.history.postgres import terms_of  # a driver that few need
 
         terms_of(url)
+
+
+def seconds_of_ledger(keep: str) -> float:
+    """How long the entries of the ledger are kept; 0: for ever. Raises InvalidInput for less than a day, which is a slip."""
+    try:
+        seconds = parse_span(keep) if keep else 0.0
+    except ValueError as error:
+        raise InvalidInput(f"--ledger-keep: {error}") from None
+    if keep and seconds < DAY:
+        raise InvalidInput(f"--ledger-keep {keep} is less than a day: give for instance 400d, or leave it out to keep all")
+    return seconds
 
 
 def check_argocd_cache(settings: RunSettings) -> None:

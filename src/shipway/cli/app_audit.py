@@ -9,48 +9,44 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
-from platformdirs import user_cache_path
 
 from shipway.adapters.history.ledger import Chain
 from shipway.adapters.history.store import LEDGER
 from shipway.api.kinds import APPLICATIONS
-from shipway.api.ledger import START, Break, Entry, Place, Row, first_break
-from shipway.assembly.settings import RunSettings
-from shipway.assembly.stores import FILE, open_store
+from shipway.api.ledger import SIGHT, Entry, Place, Row
+from shipway.assembly.installation import applied_key
+from shipway.assembly.keeping import SERVICE, EngineKeeper
+from shipway.assembly.stores import open_store
 from shipway.base.clock import Instant
 from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
+from shipway.cli.kept import SAY_WHERE, StoreFlags, local_caches
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, print_table, shortened, since
 from shipway.cli.session import Place as Where
 from shipway.cli.session import Session, connected
-from shipway.cli.up import default_home
+from shipway.gitops.backup import Wanted
 from shipway.gitops.deployed import tells_of_latest
-from shipway.gitops.ledger import document_of, last_operation, remembered_on, waiting_on
+from shipway.gitops.ledger import breaks, document_of, remembered_on, sight, waiting_on
 from shipway.gitops.pinned import short
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import name_of, namespace_of, status_of, uid_of
 
+_LOOKS = 5
+"""At the Application, where its engine has seen another version of it."""
 HEADINGS = ("NO", "WHEN", "WHAT", "WHO", "COMMIT", "PULL REQUEST", "RESULT", "WHY")
-SERVICE = "shipway:http"
-"""Of the engine, beside the Applications (deploy/)."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class AuditFlags:
+class AuditFlags(StoreFlags):
     """Where the ledger is, and what to do with it."""
 
     verify: Annotated[bool, Parameter(negative="")] = False
     "Compute the chain of hashes anew and compare it with what the Application remembers. Exit code 1: something was changed."
-    history: Annotated[str, Parameter(env_var="SHIPWAY_HISTORY", show_default=False)] = ""
-    "postgresql://USER@HOST/DB that the engine was given as its history. Passwords: by SHIPWAY_HISTORY only."
-    cache: Annotated[Path | None, Parameter(show_default=False)] = None
-    "The cache of an engine on this machine."
 
 
 class Sight(Struct, frozen=True):
@@ -111,44 +107,53 @@ async def seen(session: Session, name: str, flags: AuditFlags) -> Sight:
         application = await session.client.get(APPLICATIONS, namespace, name)
     except NotFound:
         application = None
-    rows = await rows_of(session, f"{namespace}/{name}", flags, uid_of(application or {}))
+    rows = await rows_of(session, f"{namespace}/{name}", flags, application)
     if application is None and not rows:
         raise NotFound(f"Application {name} not found in namespace {namespace}, nor in its ledger: `shipway app list -A`")
     return Sight(tuple(rows), application)
 
 
-async def rows_of(session: Session, application: str, flags: AuditFlags, uid: str) -> Sequence[Row]:
-    """From the first place that has a ledger; `uid` of the Application as it is now ("" = gone) tells whether one on this
-    machine is of the same cluster. Raises Unavailable where none has, Denied where it may not be read."""
+async def rows_of(session: Session, named: str, flags: AuditFlags, application: Obj | None) -> Sequence[Row]:
+    """Of `namespace/name`, from the first place that has a ledger. `application`: as it is now, None where it is gone. Raises
+    Unavailable where none has, Denied where it may not be read."""
     if flags.history or flags.cache:
-        return await _stored(session, application, flags)
-    namespace = session.application_namespace
-    path = f"/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy/ledger/{application}"
-    answer = await session.client.raw("GET", path)
-    if answer.status == 200:
-        return msgspec.convert(msgspec.json.decode(answer.body)["items"], list[Row])
-    if answer.status == 403:
-        raise Denied(f"the ledger is read through the Service {namespace}/shipway: you may not get services/proxy there")
-    for local in (*sorted(default_home().parent.glob("*/cache")), user_cache_path("shipway")):
-        found = await _stored(session, application, AuditFlags(cache=local)) if _is_ledger(local) else ()
+        return await _stored(session, named, flags)
+    try:
+        return await _engines_own(session, named, application)
+    except Unavailable as error:
+        away = error
+    uid = uid_of(application or {})
+    for local in local_caches():
+        found = await _stored(session, named, AuditFlags(cache=local))
         if any(row.chain == uid for row in found):
             return found
-    raise Unavailable(
-        f"no ledger was found: the Service {namespace}/shipway does not answer ({answer.status}). Say where it is: --history "
-        "(or SHIPWAY_HISTORY) as for `shipway run`, or the --cache of an engine on this machine",
-        reason="NoLedger",
-    )
+    raise Unavailable(f"no ledger was found: {away.message}. {SAY_WHERE}", reason="NoLedger")
 
 
-def _is_ledger(cache: Path) -> bool:
-    return (cache / FILE).exists()
+async def _engines_own(session: Session, named: str, application: Obj | None) -> Sequence[Row]:
+    """Through the Service of the engine. It tells who can get the Application; of one that is gone, who can read the key of the
+    installation. What is got may be older or newer than what the engine has seen by a moment."""
+    namespace = session.application_namespace
+    if application is None:
+        keeper = EngineKeeper(session.client, namespace, await applied_key(session.client, namespace))
+        return (await keeper.of(Wanted(named, "", ()))).rows
+    path = f"/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy/ledger/{named}"
+    for _ in range(_LOOKS):
+        answer = await session.client.raw("GET", path, headers={SIGHT: sight(application)})
+        if answer.status == 200:
+            return msgspec.convert(msgspec.json.decode(answer.body)["items"], list[Row])
+        if answer.status != 403 or b"NotSeen" not in answer.body:
+            break
+        await session.clock.sleep(0.3)
+        application = await session.client.get(APPLICATIONS, namespace_of(application), name_of(application))
+    if answer.status == 403:
+        raise Denied(f"the ledger is read through the Service {namespace}/shipway: you may not get services/proxy there")
+    raise Unavailable(f"the Service {namespace}/shipway does not answer ({answer.status})")
 
 
 async def _stored(session: Session, application: str, flags: AuditFlags) -> list[Row]:
-    cache = flags.cache or Path()
-    if not flags.history and not _is_ledger(cache):
-        raise NotFound(f"there is no ledger in {cache}: give the --cache of `shipway run`")
-    chain = Chain(open_store(RunSettings(cache=cache, history=flags.history), session.clock, LEDGER))
+    flags.check_is_there()
+    chain = Chain(open_store(flags.settings, session.clock, LEDGER))
     try:
         return await chain.read(application)
     finally:
@@ -162,42 +167,23 @@ async def latest_entry(session: Session, application: Obj) -> Entry | None:
     name = f"{namespace_of(application)}/{name_of(application)}"
     flags = AuditFlags(history=os.environ.get("SHIPWAY_HISTORY", ""))
     try:
-        rows = await rows_of(session, name, flags, uid_of(application))
+        rows = await rows_of(session, name, flags, application)
         told = [row.told for row in rows]
     except (ShipwayError, msgspec.MsgspecError):
         return None
     return next((one for one in reversed(told) if tells_of_latest(application, one)), None)
 
 
-def breaks(sight: Sight, now: Instant) -> list[tuple[str, Break]]:
-    """(uid of the Application, what does not fit), of each chain at most one."""
-    chains: dict[str, list[Row]] = {}
-    for row in sight.rows:
-        chains.setdefault(row.chain, []).append(row)
-    known, last, mine = START, "", ""
-    if sight.application is not None:
-        known, mine = remembered_on(sight.application).place, uid_of(sight.application)
-        last = last_operation(sight.application, now)
-        if any(one == last for one in (*(row.entry for row in sight.rows), *(one.id for one in sight.waiting))):
-            last = ""
-        chains.setdefault(mine, [])
-    found: list[tuple[str, Break]] = []
-    for uid, rows in chains.items():
-        remembered = (known, last) if uid == mine else (START, "")
-        others = {row.hash for row in sight.rows if row.chain != uid}
-        if problem := first_break(rows, *remembered, earlier=others):
-            found.append((uid, problem))
-    return found
-
-
 def _verified(sight: Sight, name: str, now: Instant) -> int:
-    problems = breaks(sight, now)
+    problems = breaks(sight.rows, sight.application, now)
     for uid, problem in problems:
         print(f"entry {problem.sequence} of {name} ({uid}) does not fit: {problem.what}")
     if not problems:
         place: Place = remembered_on(sight.application or {}).place
         told = f", and entry {place.sequence} is the one that the Application remembers" if place.sequence else ""
         print(f"{len(sight.rows)} entries of {name} fit{told}")
+        for cut in [row.cut for row in sight.rows if row.cut]:
+            print(f"cut off on {cut.ended}: {cut.what} ({cut.reason})")
     return 1 if problems else 0
 
 

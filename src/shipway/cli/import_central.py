@@ -18,6 +18,7 @@ from shipway.api.application import default_project
 from shipway.api.kinds import APPLICATIONS
 from shipway.assembly.moving import Given, Moved, Wish
 from shipway.assembly.on_paper import cluster_on_paper
+from shipway.assembly.placing import alone_in
 from shipway.assembly.relocating import relocate
 from shipway.base.clock import SystemClock
 from shipway.base.errors import InvalidInput
@@ -121,8 +122,9 @@ async def central_repo_command(
 
 
 async def import_central(session: Session, apps: Sequence[Obj], wish: Wish, cache: Path, output: Output = "table") -> int:
-    """Prints what became of each Application; 1 when something was not written, or differs."""
-    with Progress(sys.stderr) as progress:
+    """Prints what became of each Application; 1 when something was not written, or differs. Raises Conflict where
+    another import writes into the same folder."""
+    with alone_in(wish.into), Progress(sys.stderr) as progress:
         found = await relocate(
             session.client,
             session.clock,

@@ -20,7 +20,10 @@ COMMANDS = {
     "appset": ("shipway.cli.appset:app", "ApplicationSets: which Applications there should be."),
     "repo": ("shipway.cli.repo:app", "Repositories: how to log in to them, and whether they answer."),
     "cluster": ("shipway.cli.cluster:app", "Clusters: where Applications may go to, and whether they answer."),
-    "backup": ("shipway.cli.backup:backup", "Write what Git does not hold: holds, histories, settings, and logins sealed."),
+    "backup": (
+        "shipway.cli.backup:backup",
+        "Write what Git does not hold: holds, histories, settings; sealed: logins, past manifests, the ledger.",
+    ),
     "restore": ("shipway.cli.restore:restore", "Fill a cluster that was lost again, or put a backup back, and prove it."),
     "import": (
         "shipway.cli.imports:app",

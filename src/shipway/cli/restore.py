@@ -20,9 +20,10 @@ from shipway.assembly.restoring import Restoration, Standing, Tell, proved
 from shipway.base.durations import format_age
 from shipway.base.errors import InvalidInput
 from shipway.cli import app_sync
-from shipway.cli.backup import restore_from
+from shipway.cli.backup import Restoring, restore_from
 from shipway.cli.cluster import named_cluster
 from shipway.cli.durations import Duration
+from shipway.cli.kept import StoreFlags
 from shipway.cli.output import Output, OutputFlag, object_text, print_lines, table
 from shipway.cli.process import configure_logs
 from shipway.cli.session import MANAGER, Place, Session, connected
@@ -43,7 +44,7 @@ class BackupFlags:
     source: Annotated[Path | None, Parameter(name="--from", show_default=False)] = None
     "Put this backup back, before the engines run again. What is there stays as it is."
     identity: Annotated[Path | None, Parameter(name=["--identity", "-i"], show_default=False)] = None
-    "The key that opens its Secrets: a file of age identities or an SSH private key."
+    "The key that opens what is sealed in it: a file of age identities or an SSH private key."
     overwrite: Annotated[bool, Parameter(negative="")] = False
     "Make what is there as it was."
     dry_run: Annotated[bool, Parameter(negative="")] = False
@@ -55,6 +56,7 @@ async def restore(
     cluster: Annotated[str, Parameter(show_default=False)] = "",
     timeout: Duration = 300.0,
     backup: BackupFlags | None = None,
+    kept: StoreFlags | None = None,
     output: OutputFlag = "table",
     place: Place | None = None,
 ) -> int:
@@ -76,8 +78,8 @@ async def restore(
     async with connected(place) as session:
         if flags.source is None:
             return await restore_cluster(session, cluster, timeout, output)
-        asked = {"overwrites": flags.overwrite, "only_says": flags.dry_run}
-        return await restore_from(session, flags.source, flags.identity, output, **asked)
+        how = Restoring(flags.overwrite, flags.dry_run, kept or StoreFlags())
+        return await restore_from(session, flags.source, flags.identity, output, how)
 
 
 async def restore_cluster(session: Session, which: str, seconds: float, output: Output = "table") -> int:

@@ -51,6 +51,8 @@ class RunFlags:
     "A folder of ConfigManagementPlugin, StepPlugin and MetricPlugin files: commands that render, do canary steps and measure."
     history: Annotated[str, Parameter(env_var="SHIPWAY_HISTORY", show_default=False)] = ""
     "postgresql://USER@HOST/DB that keeps what past deployments applied; a file otherwise. Passwords: by SHIPWAY_HISTORY only."
+    ledger_keep: str = ""
+    "How long the entries of the ledger are kept, like 400d; for ever otherwise. The ten newest of an Application always are."
     argocd_cache: str = ""
     "Where argocd-server is answered in place of Redis (its --redis). Password: REDIS_PASSWORD, or the Secret argocd-redis."
     share: bool = False
@@ -81,6 +83,7 @@ def run(flags: RunFlags | None = None) -> int:
         allow_local=chosen.local_repositories,
         plugins=chosen.plugins,
         history=chosen.history,
+        ledger_keep=chosen.ledger_keep,
         argocd_cache=chosen.argocd_cache,
     )
     configure_logs()

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shipway.api.ledger import DeployedSource, Entry, Place
-from shipway.base.clock import Instant, parse_rfc3339
+from shipway.api.ledger import START, Break, DeployedSource, Entry, Place, Row, first_break
+from shipway.base.clock import Instant, parse_rfc3339, read_rfc3339
 from shipway.base.errors import InvalidInput
 from shipway.base.ids import digest
 from shipway.gitops.annotations import LEDGER, UNRECORDED
@@ -34,6 +34,7 @@ from shipway.kube.objects.views import (
     name_of,
     namespace_of,
     resource_version_of,
+    spec_of,
     status_of,
     uid_of,
 )
@@ -119,6 +120,15 @@ def remembered_on(app: Obj) -> Remembered:
         return Remembered()
 
 
+def sight(app: Obj) -> str:
+    """What only those know who can get the Application as it is now: proof, to its engine, that its ledger is for them.
+
+    The uid and what the Application remembers of its chain, a hash, cannot be guessed; the uid alone, where it remembers
+    nothing yet, may be in an Event, so the spec has to be known as well."""
+    spec = msgspec.json.encode(spec_of(app), order="deterministic")
+    return digest(uid_of(app), annotations_of(app).get(LEDGER) or "", spec, length=64)
+
+
 def waiting_on(app: Obj) -> tuple[Entry, ...]:
     """What was put down on the Application. An annotation that cannot be read tells of nothing."""
     try:
@@ -134,6 +144,35 @@ def last_operation(app: Obj, now: Instant) -> str:
     if not (is_over(state) and state.get("phase")):
         return remembered_on(app).operation
     return "" if _ended_at(state) > now - ON_ITS_WAY else identity_of(state)
+
+
+def breaks(rows: Sequence[Row], application: Obj | None, now: Instant) -> list[tuple[str, Break]]:
+    """(uid of an Application of that name, what does not fit), of each chain at most one. `rows`: oldest first in each chain;
+    `application`: the one that there is now, None where it is gone."""
+    chains: dict[str, list[Row]] = {}
+    for row in rows:
+        chains.setdefault(row.chain, []).append(row)
+    known, last, mine = START, "", ""
+    if application is not None:
+        known, mine, last = remembered_on(application).place, uid_of(application), last_operation(application, now)
+        if _is_cut_off(application, chains.get(mine, [])) or any(
+            one == last for one in (*(row.entry for row in rows), *(one.id for one in waiting_on(application)))
+        ):
+            last = ""
+        chains.setdefault(mine, [])
+    found: list[tuple[str, Break]] = []
+    for uid, own in chains.items():
+        remembered = (known, last) if uid == mine else (START, "")
+        others = {row.hash for row in rows if row.chain != uid}
+        if problem := first_break(own, *remembered, earlier=others):
+            found.append((uid, problem))
+    return found
+
+
+def _is_cut_off(application: Obj, rows: Sequence[Row]) -> bool:
+    """Whether the last operation was so long ago that it may have been cut off: what people do besides may be newer."""
+    ended = _ended_at(_state(application))
+    return any(ended < (read_rfc3339(row.cut.began) or 0.0) for row in rows if row.cut)
 
 
 def _ended_at(state: Obj) -> float:

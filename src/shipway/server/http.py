@@ -1,5 +1,5 @@
 """The HTTP face of `shipway run`: is it alive, is it ready, what does it count, what does it see of Applications that another
-engine reconciles, what the ledger holds of an Application, and the push webhook.
+engine reconciles, what the ledger holds of an Application, what is kept for a backup, and the push webhook.
 
 A webhook only says "look at this repository now"; what is there is always read from the repository itself, so a forged,
 replayed or duplicate delivery can at most cause one extra look. `/api/webhook` is the path that Argo CD users have
@@ -16,6 +16,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shipway.api.ledger import SIGHT
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.server.listening import listen
 from shipway.server.webhook import PushEvent, parse_push
@@ -39,8 +40,12 @@ class Process(Protocol):
         """What is seen of each Application that another engine reconciles."""
         ...
 
-    async def ledger(self, application: str) -> Sequence[Struct]:
-        """The rows of the ledger of `namespace/name`. Raises Unavailable."""
+    async def ledger(self, application: str, sight: str) -> Sequence[Struct]:
+        """The rows of the ledger of `namespace/name`. Raises Unavailable, Denied where `sight` is not its own."""
+        ...
+
+    async def kept(self, sealed: bytes) -> bytes:
+        """The sealed answer to a sealed question about what is kept. Raises Unavailable, InvalidInput for another key's."""
         ...
 
 
@@ -62,6 +67,7 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/shadow", self._shadow)
         app.router.add_get("/ledger/{namespace}/{name}", self._ledger)
+        app.router.add_post("/kept", self._kept)
         app.router.add_post("/api/webhook", self._webhook)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -93,11 +99,18 @@ class HttpServer:
     async def _ledger(self, request: web.Request) -> web.Response:
         told = request.match_info
         try:
-            rows = await self._process.ledger(f"{told['namespace']}/{told['name']}")
-        except Unavailable as error:
-            return web.json_response({"reason": error.reason, "message": error.message}, status=503)
+            rows = await self._process.ledger(f"{told['namespace']}/{told['name']}", request.headers.get(SIGHT, ""))
+        except ShipwayError as error:
+            return _refused(error)
         items = [msgspec.to_builtins(one) for one in rows]
         return web.json_response({"apiVersion": "shipway.dev/v1alpha1", "kind": "Ledger", "items": items})
+
+    async def _kept(self, request: web.Request) -> web.Response:
+        """For who holds the installation's key: others can neither ask nor read the answer."""
+        try:
+            return web.Response(body=await self._process.kept(await request.read()))
+        except ShipwayError as error:
+            return _refused(error)
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -110,3 +123,8 @@ class HttpServer:
             return web.json_response({"reason": error.reason, "message": error.message}, status=status)
         woken = self._process.pushed(event) if event else 0
         return web.json_response({"refreshed": woken})
+
+
+def _refused(error: ShipwayError) -> web.Response:
+    status = 503 if isinstance(error, Unavailable) else 403
+    return web.json_response({"reason": error.reason, "message": error.message}, status=status)

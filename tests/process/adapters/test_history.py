@@ -53,6 +53,22 @@ def opens(where: Callable[[], Store]) -> Iterator[Opens]:
 # --- in either ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("fleets:backup")
+async def test_what_was_kept_is_put_back_where_it_is_missing_also_with_another_key(opens: Opens) -> None:
+    one, other = opens(), opens(b"another key" * 4)
+    await one.keep(THIRD, RENDERED, NOW)
+    packed = await one.packed(THIRD)
+    assert b"correct horse" not in packed
+    assert not await one.put_back(THIRD, packed, NOW), "it is there"
+    after = Deployment("uid-of-the-next-life", "third")
+    assert await other.put_back(after, packed, NOW)
+    assert not await other.put_back(after, packed, NOW)
+    assert await other.recall(after) == RENDERED
+    with pytest.raises(InvalidInput, match="damaged"):
+        await other.put_back(Deployment("uid-1", "fourth"), packed[:-9], NOW)
+    assert not await other.is_kept(Deployment("uid-1", "fourth"))
+
+
 async def test_what_one_replica_kept_another_one_gets_as_it_was(opens: Opens) -> None:
     one, other = opens(), opens()
     await one.keep(THIRD, RENDERED, NOW)

@@ -118,6 +118,79 @@ async def test_a_lost_ledger_goes_on_after_what_the_application_remembers(
     assert found is not None and "entry 1 to 5 before it is missing" in found.what
 
 
+# --- what is kept for ever is not -----------------------------------------------------------------------------------------
+
+
+def day(number: int) -> str:
+    return f"2026-01-{number:02}T00:00:00Z"
+
+
+async def a_month(chain: Chain, uid: str = "uid") -> Place:
+    """An entry for each of thirty days."""
+    end = START
+    for number in range(1, 31):
+        end = await chain.add(uid, SHOP, START, [Entry(f"op-{number}", "sync")], day(number))
+    return end
+
+
+async def cut(chain: Chain, before: str) -> int:
+    return await chain.cut(before, "2026-02-01T00:00:00Z", "--ledger-keep 2w")
+
+
+@pytest.mark.proves("000-21")
+async def test_what_is_older_is_cut_off_and_the_rest_fits(opens: Callable[[], Chain]) -> None:
+    chain = opens()
+    end = await a_month(chain)
+    assert await cut(chain, day(16)) == 15
+    rows = await opens().read(SHOP)
+    assert [row.entry for row in rows[:-1]] == [f"op-{number}" for number in range(16, 31)]
+    told = rows[-1].told
+    assert (told.verb, told.began, told.reason) == ("cut", day(16), "--ledger-keep 2w")
+    assert told.what == "entry 1 to 15, recorded before 2026-01-16T00:00:00Z"
+    assert first_break(rows, end, "op-30") is None
+    assert await cut(chain, day(16)) == 0
+    assert (await chain.add("uid", SHOP, end, [Entry("next", "sync")], day(31))).sequence == 32
+    assert await cut(chain, day(18)) == 0, "two days are not worth an entry"
+
+
+async def test_the_newest_stay_however_old(opens: Callable[[], Chain]) -> None:
+    """So that what the Application remembers is there, and an Application that rests is not without any."""
+    chain = opens()
+    ends = {uid: await a_month(chain, uid) for uid in ("uid", "another")}
+    assert await cut(chain, "2027-01-01T00:00:00Z") == 40
+    rows = await chain.read(SHOP)
+    for uid, end in ends.items():
+        own = [row for row in rows if row.chain == uid]
+        assert [row.sequence for row in own] == list(range(21, 32))
+        assert first_break(own, end) is None
+    assert await cut(chain, "2027-01-02T00:00:00Z") == 0
+
+
+async def test_a_cut_that_was_not_carried_out_is_carried_out_later(
+    opens: Callable[[], Chain], where: Callable[[], Store]
+) -> None:
+    """The process died between the entry and the deletion."""
+    chain = opens()
+    end = await a_month(chain)
+    before = await chain.read(SHOP)
+    await cut(chain, day(16))
+    assert await chain.put_back(before) == (15, [])
+    assert first_break(rows := await chain.read(SHOP), end) is None and len(rows) == 31
+    assert await cut(opens(), day(16)) == 15
+    assert [row.sequence for row in await chain.read(SHOP)] == list(range(16, 32))
+
+
+@pytest.mark.proves("000-21")
+@pytest.mark.parametrize("statement", ["delete from {} where sequence <= 16", "delete from {} where sequence = 31"])
+async def test_more_than_was_cut_off_is_missed(statement: str, opens: Callable[[], Chain], where: Callable[[], Store]) -> None:
+    chain = opens()
+    end = await a_month(chain)
+    await cut(chain, day(16))
+    (store := where()).run(statement.format(LEDGER.name), ())
+    store.close()
+    assert first_break(await chain.read(SHOP), end) is not None
+
+
 class Counting:
     """A store that counts its statements."""
 
@@ -156,8 +229,14 @@ async def test_rights_to_read_and_to_add_are_enough(server: PostgresServer, url:
     server.ask(f"create role {role} login password '{PASSWORD}'")
     server.ask("revoke create on schema public from public", database)
     chain = Chain(Postgres(server.url(database, user=role), SystemClock(), Patience(10, 2, 0.0), LEDGER))
-    with pytest.raises(Unavailable, match=f"Grant select and insert on {LEDGER.name}"):
+    with pytest.raises(Unavailable, match=f"Grant select and insert .* on {LEDGER.name}"):
         await filled(chain)
     server.ask(f"grant select, insert on {LEDGER.name} to {role}", database)
     assert (await chain.add("uid", SHOP, START, [Entry("new", "sync")], AT)).sequence == 6
+    end = await chain.add("uid", SHOP, START, [Entry(f"one-{number}", "sync") for number in range(20)], AT)
+    with pytest.raises(Unavailable, match=f"with --ledger-keep delete, too.* on {LEDGER.name}"):
+        await cut(chain, "2027-01-01T00:00:00Z")
+    assert len(await chain.read(SHOP)) == end.sequence, "nothing says that anything was cut off"
+    server.ask(f"grant delete on {LEDGER.name} to {role}", database)
+    assert await cut(chain, "2027-01-01T00:00:00Z") == 16
     await chain.close()

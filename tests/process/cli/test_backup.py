@@ -9,7 +9,7 @@ import pytest
 
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, CONFIG_MAPS, SECRETS
 from shipway.base.errors import InvalidInput, NotFound
-from shipway.cli.backup import back_up, restore_from
+from shipway.cli.backup import Restoring, Scope, back_up, restore_from
 from shipway.cli.restore import BackupFlags, restore
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig, name_of
@@ -86,7 +86,10 @@ async def test_all_comes_back_with_holds_and_histories(full: Shop, tmp_path: Pat
     key, recipient = keys(tmp_path)
     before = await full.app("pay")
     assert await back_up(full.session, tmp_path / "backup.yaml", [recipient]) == 0
-    assert capsys.readouterr().err == "5 objects of namespace argocd, of which 1 are held (pay); 2 Secrets, sealed\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "5 objects of namespace argocd, of which 1 are held (pay); 2 Secrets, sealed"
+    assert told[1].startswith("left out: the manifests of past deployments and the ledger (the Service argocd/shipway does not")
+    assert len(told) == 2
     await lose_everything(full)
     assert await restore_from(full.session, tmp_path / "backup.yaml", key, "table") == 0
     assert [one for one in await names(full) if "root-ca" not in one] == OF_US
@@ -114,9 +117,9 @@ async def test_a_backup_without_logins_has_to_be_asked_for(
     with pytest.raises(InvalidInput, match=r"2 Secrets are part of it: say who may open them \(--recipient"):
         await back_up(full.session, tmp_path / "backup.yaml", [])
     assert not (tmp_path / "backup.yaml").exists()
-    assert await back_up(full.session, Path("-"), [], without_secrets=True) == 0
+    assert await back_up(full.session, Path("-"), [], Scope(without_secrets=True)) == 0
     out, err = capsys.readouterr()
-    assert err.endswith("; 2 Secrets left out\n")
+    assert err.endswith("; Secrets, the manifests of past deployments and the ledger are left out\n")
     (tmp_path / "backup.yaml").write_text(out)
     await lose_everything(full)
     assert await restore_from(full.session, tmp_path / "backup.yaml", None, "table") == 0
@@ -129,13 +132,13 @@ async def test_what_is_there_stays_unless_told(full: Shop, tmp_path: Path, capsy
     await full.client.patch(APPLICATIONS, "argocd", "pay", {"metadata": {"annotations": {HOLD: None}}})
     await full.client.delete(APPLICATIONS, "argocd", "web")
     capsys.readouterr()
-    assert await restore_from(full.session, file, key, "json", only_says=True) == 1
+    assert await restore_from(full.session, file, key, "json", Restoring(only_says=True)) == 1
     done = {one["name"]: one["done"] for one in orjson.loads(capsys.readouterr().out)["items"]}
     assert (done["application.argoproj.io/pay"], done["application.argoproj.io/web"]) == ("there", "created")
     assert "Application/web" not in await names(full)
     assert await restore_from(full.session, file, key, "table") == 1
     assert HOLD not in annotations_of(await full.app("pay"))
-    assert await restore_from(full.session, file, key, "table", overwrites=True) == 0
+    assert await restore_from(full.session, file, key, "table", Restoring(overwrites=True)) == 0
     assert HOLD in annotations_of(await full.app("pay"))
     assert dig(await full.app("web"), "status", "sync", "status") == "Synced"
     capsys.readouterr()
@@ -176,4 +179,4 @@ async def test_one_of_the_two_ways_to_restore_is_named(shop: Shop, tmp_path: Pat
         with pytest.raises(InvalidInput, match="say either --cluster"):
             await restore(cluster=cluster, backup=BackupFlags(source=source))
     with pytest.raises(NotFound, match="nothing to back up in namespace elsewhere"):
-        await back_up(shop.at("elsewhere"), tmp_path / "backup.yaml", [], without_secrets=True)
+        await back_up(shop.at("elsewhere"), tmp_path / "backup.yaml", [], Scope(without_secrets=True))

@@ -1,5 +1,6 @@
 """`shipway import central-repo` over real Git and the real renderers: what moves gives the same bytes, or is not written."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from shipway.api.kinds import CONFIG_MAPS
 from shipway.assembly.moving import Wish
-from shipway.base.errors import InvalidInput, NotFound
+from shipway.base.errors import Conflict, InvalidInput, NotFound
 from shipway.cli.import_central import Origin, import_central, on_paper, read_origin
 from shipway.gitops.relocation.services import Labels
 from shipway.kube.objects.resource import Obj
@@ -341,6 +342,24 @@ async def test_a_folder_that_gives_nothing_cannot_be_committed(given: Given) -> 
     given.copy.push()
     assert await given.run(output="table", apps=[application("empty", given.url, {"path": "manifests/empty"})]) == 1
     assert "argocd/empty: it would give nothing: charts/empty: app path does not exist" in given.said
+
+
+@pytest.mark.proves("002-07")
+async def test_two_runs_into_one_folder_do_not_disturb_each_other(given: Given) -> None:
+    """One does its work, the other one is told; afterwards nothing is left of it, and another one may come."""
+    ends = await asyncio.gather(*(given.run() for _ in range(2)), return_exceptions=True)
+    (refused,) = [one for one in ends if isinstance(one, BaseException)]
+    assert isinstance(refused, Conflict) and f"another import writes into {given.into}" in refused.message
+    assert 0 in ends
+    assert {file.partition("/")[0] for file in given.files()} == set(SERVICES)
+    before = given.files()
+    assert await given.run(replaces=True) == 0, given.said
+    assert given.files() == before
+
+
+async def test_a_run_that_writes_nothing_leaves_no_folder(given: Given) -> None:
+    assert await given.run(labels=Labels("nobody-has-it", "")) == 1
+    assert not given.into.exists()
 
 
 async def test_a_killed_run_leaves_nothing_that_looks_finished(given: Given, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shipway.assembly.settings import check_engines, listen_address
+from shipway.assembly.settings import DAY, check_engines, listen_address, seconds_of_ledger
 from shipway.base.errors import InvalidInput
 
 
@@ -42,3 +42,13 @@ def test_engines_that_do_not_exist(engines: tuple[str, ...], says: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_engines(engines)
     assert caught.value.message == says
+
+
+def test_how_long_the_ledger_is_kept() -> None:
+    assert [seconds_of_ledger(keep) for keep in ("", "400d", "1d", "52w")] == [0.0, 400 * DAY, DAY, 364 * DAY]
+
+
+@pytest.mark.parametrize("keep", ["400", "1h", "0d", "for ever", "-3d"])
+def test_a_time_that_is_none_or_a_slip_is_refused(keep: str) -> None:
+    with pytest.raises(InvalidInput, match="--ledger-keep"):
+        seconds_of_ledger(keep)

@@ -13,12 +13,16 @@ from shipway.adapters.history.sqlite import Sqlite
 from shipway.adapters.history.store import LEDGER
 from shipway.api.commits import CommitFacts
 from shipway.api.kinds import APPLICATIONS
-from shipway.api.ledger import START, DeployedSource, Entry, Place, Row
+from shipway.api.ledger import SIGHT, START, DeployedSource, Entry, Place, Row
+from shipway.assembly.installation import applied_key, make_applied_key
+from shipway.assembly.keeping import StoreKeeper
+from shipway.assembly.settings import RunSettings
 from shipway.base.errors import Denied, NotFound, Unavailable
 from shipway.cli.app_acts import say_why
 from shipway.cli.app_audit import AuditFlags, audit, latest_entry
 from shipway.cli.session import Session
 from shipway.gitops import annotations
+from shipway.gitops.ledger import sight
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import uid_of
@@ -26,6 +30,7 @@ from shipway.kube.objects.wire import Request, Response, Transport
 from tests.unit.cli.conftest import Shop
 from tests.unit.cli.objects import application
 
+OPERATION = "shipway.dev/operation"
 AT = "2026-11-21T09:00:00Z"
 COMMIT = CommitFacts("a" * 40, "Ada <ada@example.com>", "Raise the limit", "#12", ("Ben <ben@example.com>",))
 SOURCE = DeployedSource("https://git.example/shop.git", "web", "main", "a" * 40)
@@ -177,19 +182,51 @@ async def test_what_waits_for_the_ledger_is_told(shop: Shop, tmp_path: Path, cap
     assert "1 more wait on the Application" in capsys.readouterr().err
 
 
+@pytest.mark.proves("000-21")
+async def test_what_was_cut_off_is_said_and_fits(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the last operation was among it, since people did other things after it."""
+    sets = [replace(SET, id=f"act-{number}") for number in range(30)]
+    flags, end = await recorded(shop, tmp_path, SYNC, *sets)
+    await remember(shop, end, "op-1")
+    chain = Chain(Sqlite(tmp_path / "history.db", LEDGER))
+    assert await chain.cut("2026-11-21T09:30:00Z", "2026-11-21T09:40:00Z", "--ledger-keep 30d") == 21
+    await chain.close()
+    state = {"phase": "Succeeded", "finishedAt": AT, "operation": {"sync": {}, "info": [{"name": OPERATION, "value": "op-1"}]}}
+    await shop.client.patch(APPLICATIONS, "argocd", "shop", {"status": {"operationState": state}})
+    assert await audit(shop.session, "shop", replace_verify(flags)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "11 entries of shop fit, and entry 31 is the one that the Application remembers",
+        "cut off on 2026-11-21T09:40:00Z: entry 1 to 21, recorded before 2026-11-21T09:30:00Z (--ledger-keep 30d)",
+    ]
+    tampered(tmp_path, f"delete from {LEDGER.name} where sequence = 22")
+    assert await audit(shop.session, "shop", replace_verify(flags)) == 1
+    assert "entry 1 to 22 before it is missing" in capsys.readouterr().out
+
+
 # --- where it is read -----------------------------------------------------------------------------------------------------
 
 
 class Proxying:
-    """An API server in front of the engine's Service."""
+    """An API server in front of the engine's Service. The engine has seen another version of the Application the first `behind`
+    times, and answers what is sealed with the keeper's key."""
 
-    def __init__(self, server: Transport, status: int, rows: list[Row]) -> None:
+    def __init__(
+        self, server: Transport, status: int, rows: list[Row], *, behind: int = 0, keeper: StoreKeeper | None = None
+    ) -> None:
         self._server = server
         self._status = status
         self._rows = rows
+        self._keeper = keeper
+        self.behind = behind
+        self.sights: list[str] = []
 
     async def send(self, request: Request) -> Response:
+        if self._keeper and request.path == "/api/v1/namespaces/argocd/services/shipway:http/proxy/kept":
+            return Response(200, body=await self._keeper.answer(request.body))
         if request.path == "/api/v1/namespaces/argocd/services/shipway:http/proxy/ledger/argocd/shop":
+            self.sights.append(request.headers[SIGHT])
+            if len(self.sights) <= self.behind:
+                return Response(403, body=b'{"reason": "NotSeen"}')
             return Response(self._status, body=orjson.dumps({"items": [msgspec.to_builtins(row) for row in self._rows]}))
         return await self._server.send(request)
 
@@ -211,6 +248,37 @@ async def rows_in(tmp_path: Path) -> list[Row]:
 async def test_the_engine_is_asked_through_its_service(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await recorded(shop, tmp_path, SYNC)
     assert await audit(proxied(shop, 200, await rows_in(tmp_path)), "shop", AuditFlags(), "name") == 0
+    assert capsys.readouterr().out == "op-1\n"
+
+
+@pytest.mark.proves("000-21")
+async def test_the_engine_is_shown_that_the_application_can_be_got(shop: Shop, tmp_path: Path) -> None:
+    """Again where it has seen another version of it, but not for ever."""
+    _, end = await recorded(shop, tmp_path, SYNC)
+    for behind in (1, 9):
+        engine = Proxying(shop.server, 200, await rows_in(tmp_path), behind=behind)
+        session = Session(Client(engine), shop.session.clock)
+        if behind > 4:
+            with pytest.raises(Denied):
+                await audit(session, "shop", AuditFlags())
+        else:
+            assert await audit(session, "shop", AuditFlags(), "name") == 0
+        assert set(engine.sights) == {sight(await shop.app("shop"))} and len(engine.sights) == min(behind + 1, 5)
+    before = sight(await shop.app("shop"))
+    await remember(shop, end, "op-1")
+    assert sight(await shop.app("shop")) != before, "who could get it once does not know it now"
+
+
+async def test_of_an_application_that_is_gone_the_holder_of_the_installations_key_is_told(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await recorded(shop, tmp_path, SYNC)
+    await shop.client.delete(APPLICATIONS, "argocd", "shop")
+    await make_applied_key(shop.client, "argocd")
+    key = await applied_key(shop.client, "argocd")
+    async with StoreKeeper.open(RunSettings(cache=tmp_path), key, shop.session.clock) as keeper:
+        session = Session(Client(Proxying(shop.server, 200, [], keeper=keeper)), shop.session.clock)
+        assert await audit(session, "shop", AuditFlags(), "name") == 0
     assert capsys.readouterr().out == "op-1\n"
 
 

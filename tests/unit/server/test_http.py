@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, Counter
 
-from shipway.api.ledger import START, Entry, Row, row_after
-from shipway.base.errors import InvalidInput, Unavailable
+from shipway.api.ledger import SIGHT, START, Entry, Row, row_after
+from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.gitops.application.shadow import Said, Shadow
 from shipway.server.http import HttpServer
 from shipway.server.webhook import PushEvent
@@ -35,7 +35,14 @@ class Process:
     def shadows(self) -> list[Shadow]:
         return [Shadow("argocd/pay", "Argo CD is alive", "agrees", Said("Synced", "Healthy"), Said("Synced", "Healthy"))]
 
-    async def ledger(self, application: str) -> list[Row]:
+    async def kept(self, sealed: bytes) -> bytes:
+        if sealed != b"question":
+            raise InvalidInput("it was sealed with another key, or damaged", reason="NotReadable")
+        return b"answer"
+
+    async def ledger(self, application: str, sight: str) -> list[Row]:
+        if sight != "seen":
+            raise Denied("it is for who may get the Application", reason="NotSeen")
         if application == "argocd/away":
             raise Unavailable("the history in PostgreSQL: it does not answer", reason="HistoryUnavailable")
         return [row_after(START, "uid", application, Entry("op", "sync"), "2026-01-01T00:00:00Z")]
@@ -54,8 +61,12 @@ class Served:
         self.url = url
         self._session = session
 
-    async def get(self, path: str) -> tuple[int, str]:
-        async with self._session.get(f"{self.url}{path}") as response:
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with self._session.get(f"{self.url}{path}", headers=headers) as response:
+            return response.status, await response.text()
+
+    async def post(self, path: str, body: bytes) -> tuple[int, str]:
+        async with self._session.post(f"{self.url}{path}", data=body) as response:
             return response.status, await response.text()
 
     async def deliver(self, payload: object = PUSH) -> tuple[int, dict[str, object]]:
@@ -90,11 +101,20 @@ async def test_what_another_engine_reconciles_is_told(served: Served) -> None:
 
 
 async def test_the_ledger_of_an_application_is_told(served: Served) -> None:
-    status, text = await served.get("/ledger/argocd/shop")
+    status, text = await served.get("/ledger/argocd/shop", **{SIGHT: "seen"})
     (row,) = json.loads(text)["items"]
     assert (status, row["subject"], row["entry"], row["sequence"]) == (200, "argocd/shop", "op", 1)
-    status, text = await served.get("/ledger/argocd/away")
+    status, text = await served.get("/ledger/argocd/away", **{SIGHT: "seen"})
     assert (status, json.loads(text)["reason"]) == (503, "HistoryUnavailable")
+    for headers in ({}, {SIGHT: ""}, {SIGHT: "guessed"}):
+        status, text = await served.get("/ledger/argocd/shop", **headers)
+        assert (status, json.loads(text)["reason"]) == (403, "NotSeen")
+
+
+async def test_what_is_kept_is_for_the_holder_of_the_key(served: Served) -> None:
+    assert await served.post("/kept", b"question") == (200, "answer")
+    status, text = await served.post("/kept", b"give me all")
+    assert (status, json.loads(text)["reason"]) == (403, "NotReadable")
 
 
 async def test_metrics(served: Served) -> None:

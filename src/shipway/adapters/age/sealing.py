@@ -13,17 +13,17 @@ from shipway.base.errors import InvalidInput
 _PRIVATE = "PRIVATE KEY-----"
 
 
-def seal(text: str, recipients: Sequence[str]) -> str:
+def seal(text: bytes, recipients: Sequence[str]) -> str:
     """Armored. Raises InvalidInput naming a recipient that is none."""
-    return pyrage.encrypt(text.encode(), [_recipient(one) for one in recipients], armored=True).decode()
+    return pyrage.encrypt(text, [_recipient(one) for one in recipients], armored=True).decode()
 
 
-def unseal(sealed: str, identity_file: str) -> str:
+def unseal(sealed: str, identity_file: str) -> bytes:
     """Raises InvalidInput (BadKey) where the file holds no key, or none that fits; (NotReadable) for what was damaged."""
     try:
-        return pyrage.decrypt(sealed.encode(), _identities(identity_file)).decode()
-    except (pyrage.DecryptError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the secrets cannot be opened: {error}", reason="NotReadable") from None
+        return pyrage.decrypt(sealed.encode(), _identities(identity_file))
+    except pyrage.DecryptError as error:
+        raise InvalidInput(f"what is sealed cannot be opened: {error}", reason="NotReadable") from None
 
 
 def _recipient(text: str) -> "pyrage.x25519.Recipient | pyrage.ssh.Recipient":

@@ -6,19 +6,15 @@ Deployments that an application's history has forgotten are forgotten here too.
 """
 
 import asyncio
-import os
 import zlib
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
+from shipway.adapters.history.sealing import Sealing
 from shipway.adapters.history.store import DEPLOYMENTS, Store
 from shipway.api.sources import Rendered
 from shipway.base.clock import Instant
@@ -26,7 +22,6 @@ from shipway.base.errors import InvalidInput, NotFound
 
 T = TypeVar("T")
 
-_NONCE_BYTES = 12
 _LARGEST = 256 << 20
 """Bytes that one deployment may unpack to."""
 _KEEP = f"""
@@ -52,15 +47,23 @@ class Manifests:
     def __init__(self, store: Store, key: bytes) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
-        self._cipher = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=b"shipway stored manifests").derive(key))
+        self._sealing = Sealing(key, "stored manifests")
 
     async def keep(self, deployment: Deployment, rendered: tuple[Rendered, ...], now: Instant) -> None:
         """Keeps what a deployment applied, one render a source. Safe to repeat."""
-        await self._on_thread(lambda: self._keep(deployment, rendered, now))
+        await self._on_thread(lambda: self._keep(deployment, zlib.compress(msgspec.json.encode(rendered)), now))
 
     async def recall(self, deployment: Deployment) -> tuple[Rendered, ...]:
         """What a deployment applied. Raises NotFound (NotKept), InvalidInput (NotReadable: damaged, or another key's)."""
-        return await self._on_thread(lambda: self._recall(deployment))
+        return await self._on_thread(lambda: _unpacked(self._packed(deployment)))
+
+    async def packed(self, deployment: Deployment) -> bytes:
+        """The same as `put_back` takes it. Raises as `recall`."""
+        return await self._on_thread(lambda: self._packed(deployment))
+
+    async def put_back(self, deployment: Deployment, packed: bytes, now: Instant) -> bool:
+        """Keeps what was kept once, unless there is something. Whether there was nothing. Raises InvalidInput (NotReadable)."""
+        return await self._on_thread(lambda: self._put_back(deployment, packed, now))
 
     async def is_kept(self, deployment: Deployment) -> bool:
         return await self._on_thread(lambda: self._sealed(deployment) is not None)
@@ -78,21 +81,25 @@ class Manifests:
     async def _on_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _keep(self, deployment: Deployment, rendered: tuple[Rendered, ...], now: Instant) -> None:
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, zlib.compress(msgspec.json.encode(rendered)), _bound_to(deployment))
+    def _keep(self, deployment: Deployment, packed: bytes, now: Instant) -> None:
+        sealed = self._sealing.seal(packed, _about(deployment))
         self._store.run(_KEEP, (deployment.application, deployment.identity, float(now), sealed))
 
-    def _recall(self, deployment: Deployment) -> tuple[Rendered, ...]:
+    def _packed(self, deployment: Deployment) -> bytes:
         sealed = self._sealed(deployment)
         if sealed is None:
             raise NotFound("its manifests are not kept here", reason="NotKept")
         try:
-            packed = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(deployment))
-            return msgspec.json.decode(_unpacked(packed), type=tuple[Rendered, ...])
-        except (InvalidTag, zlib.error, msgspec.MsgspecError):
-            message = "its kept manifests cannot be read: they were kept with another key"
-            raise InvalidInput(message, reason="NotReadable") from None
+            return self._sealing.open(sealed, _about(deployment))
+        except InvalidInput as error:
+            raise InvalidInput(f"its kept manifests cannot be read: {error.message}", reason="NotReadable") from None
+
+    def _put_back(self, deployment: Deployment, packed: bytes, now: Instant) -> bool:
+        _unpacked(packed)
+        if self._sealed(deployment) is not None:
+            return False
+        self._keep(deployment, packed, now)
+        return True
 
     def _sealed(self, deployment: Deployment) -> bytes | None:
         found = self._store.run(_RECALL, (deployment.application, deployment.identity))
@@ -103,14 +110,17 @@ class Manifests:
         self._store.run(f"{_FORGET} and identity not in ({named})" if named else _FORGET, (application, *identities))
 
 
-def _bound_to(deployment: Deployment) -> bytes:
+def _about(deployment: Deployment) -> str:
     """A sealed text counts only for the deployment it was kept for."""
-    return f"{deployment.application}/{deployment.identity}".encode()
+    return f"{deployment.application}/{deployment.identity}"
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpacked(packed: bytes) -> tuple[Rendered, ...]:
     unpacking = zlib.decompressobj()
-    text = unpacking.decompress(packed, _LARGEST)
-    if unpacking.unconsumed_tail:
-        raise InvalidInput(f"the kept manifests unpack to more than {_LARGEST >> 20} MiB", reason="NotReadable")
-    return text
+    try:
+        text = unpacking.decompress(packed, _LARGEST)
+        if unpacking.unconsumed_tail:
+            raise InvalidInput(f"the kept manifests unpack to more than {_LARGEST >> 20} MiB", reason="NotReadable")
+        return msgspec.json.decode(text, type=tuple[Rendered, ...])
+    except (zlib.error, msgspec.MsgspecError):
+        raise InvalidInput("its kept manifests cannot be read: they are damaged", reason="NotReadable") from None

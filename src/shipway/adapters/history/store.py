@@ -39,7 +39,7 @@ LEDGER = Table(
     "shipway_ledger",
     "chain text not null, sequence bigint not null, entry text not null, subject text not null, "
     "previous text not null, hash text not null, body text not null, primary key (chain, sequence), unique (chain, entry)",
-    "select and insert",
+    "select and insert (with --ledger-keep delete, too)",
     ("subject",),
 )
 

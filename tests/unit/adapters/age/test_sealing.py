@@ -17,26 +17,26 @@ def key() -> tuple[str, str]:
 
 def test_there_and_back() -> None:
     identity, recipient = key()
-    sealed = seal("pass: wörd", [recipient])
+    sealed = seal("pass: wörd".encode(), [recipient])
     assert sealed.startswith("-----BEGIN AGE ENCRYPTED FILE-----\n")
-    assert unseal(sealed, identity) == "pass: wörd"
+    assert unseal(sealed, identity) == "pass: wörd".encode()
 
 
 def test_an_ssh_key_does_as_well() -> None:
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     identity = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    assert unseal(seal("x", [key()[1], public]), identity) == "x"
+    assert unseal(seal(b"x", [key()[1], public]), identity) == b"x"
 
 
 @pytest.mark.parametrize("recipient", ["age1nobody", "ssh-ed25519 AAAA", "", "me"])
 def test_who_is_no_recipient_is_named(recipient: str) -> None:
     with pytest.raises(InvalidInput, match="is no age recipient"):
-        seal("x", [recipient])
+        seal(b"x", [recipient])
 
 
 def test_another_key_opens_nothing_and_is_not_told() -> None:
-    sealed, (other, _) = seal("x", [key()[1]]), key()
+    sealed, (other, _) = seal(b"x", [key()[1]]), key()
     for text, reason in ((other, "NotReadable"), ("AGE-SECRET-KEY-1BROKEN", "BadKey"), ("# nothing\n", "BadKey")):
         with pytest.raises(InvalidInput) as refused:
             unseal(sealed, text)
@@ -46,6 +46,6 @@ def test_another_key_opens_nothing_and_is_not_told() -> None:
 
 def test_what_was_damaged_is_not_opened() -> None:
     identity, recipient = key()
-    sealed = seal("x" * 200, [recipient])
+    sealed = seal(b"x" * 200, [recipient])
     with pytest.raises(InvalidInput, match="cannot be opened"):
         unseal(sealed[: len(sealed) // 2], identity)
