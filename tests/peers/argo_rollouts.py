@@ -53,19 +53,22 @@ METRICS_AT = "127.0.0.1:8090"
 """Where the suite looks for metrics."""
 POD_DELAY_SECONDS = "1"
 """The suite's own lever: pods as slow as real ones, so that it sees the states between two."""
-AT_ONCE = tuple(
-    f"TestFunctionalSuite/{name}"
-    for name in (
-        "TestNeverScaleDown",
-        "TestScaleDownOnSuccess",
-        "TestScaleDownProgressively",
-        "TestScaleDownProgressivelyCompleted",
-        "TestScaleDownProgressivelyCompletedCanary",
-        "TestWorkloadRef",
-        "TestWorkloadRefTemplate",
-    )
+AT_ONCE = (
+    "TestCanarySuite/TestCanaryDynamicStableScale",
+    "TestCanarySuite/TestCanaryScaleDownOnAbort",
+    "TestCanarySuite/TestReduceWeightAndHonorMaxUnavailable",
+    "TestFunctionalSuite/TestNeverScaleDown",
+    "TestFunctionalSuite/TestRolloutRestart",
+    "TestFunctionalSuite/TestScaleDownOnSuccess",
+    "TestFunctionalSuite/TestScaleDownProgressively",
+    "TestFunctionalSuite/TestScaleDownProgressivelyCompleted",
+    "TestFunctionalSuite/TestScaleDownProgressivelyCompletedCanary",
+    "TestFunctionalSuite/TestWorkloadRef",
+    "TestFunctionalSuite/TestWorkloadRefTemplate",
+    "TestRollbackSuite/TestRollbackAnalysisOutsideWindow",
 )
-"""Tests that fall over that lever: it looks for containers in Rollouts that have none of their own (workloadRef)."""
+"""Tests that fall over that lever: it looks for containers in Rollouts that have none of their own (workloadRef), changes the hash
+that they name, makes one more revision, or has pods come and go in other seconds than they count on."""
 _RESULT = re.compile(r"^\s+--- (PASS|FAIL|SKIP): (\w+/\w+)", re.MULTILINE)
 
 
