@@ -67,8 +67,8 @@ AT_ONCE = (
     "TestFunctionalSuite/TestWorkloadRefTemplate",
     "TestRollbackSuite/TestRollbackAnalysisOutsideWindow",
 )
-"""Tests that fall over that lever: it looks for containers in Rollouts that have none of their own (workloadRef), changes the hash
-that they name, makes one more revision, or has pods come and go in other seconds than they count on."""
+"""Tests that fall over that lever: it looks for containers in Rollouts that have none of their own (workloadRef), changes the
+hash that they name, makes one more revision, or has pods come and go in other seconds than they count on."""
 _RESULT = re.compile(r"^\s+--- (PASS|FAIL|SKIP): (\w+/\w+)", re.MULTILINE)
 
 
