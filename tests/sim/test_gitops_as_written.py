@@ -303,6 +303,21 @@ def test_a_kind_that_an_earlier_wave_brings_is_waited_for_where_the_user_says_so
     simulate(story, [config(), hook("operator", "PreSync"), widget])
 
 
+def test_what_comes_in_a_later_wave_is_not_written_while_the_failure_of_an_earlier_one_is_cleaned_up() -> None:
+    """The kind never comes, so the wave of the object that would be written first is not reached."""
+    widget = annotated(WIDGET, sync_options="SkipDryRunOnMissingResource=true")
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application(syncPolicy=policy()))
+        await there.until(lambda app: "completion of hook" in dig(app, "status", "operationState", "message", default=""))
+        await end_job(there, "clean-up")
+        app = await there.until(lambda app: dig(app, "status", "operationState", "phase") == "Failed")
+        assert rows(app).keys() == {"one", "clean-up"}
+        assert await there.gone(CONFIG_MAPS, "shop", "settings")
+
+    simulate(story, [widget, annotated(config(), sync_wave="1"), hook("clean-up", "SyncFail")])
+
+
 @pytest.mark.parametrize(
     ("api_version", "kind", "told"),
     [

@@ -55,8 +55,9 @@ def first_alone(tasks: Sequence[Task], hand: Hand, *, prunes: bool) -> Task | No
 
 
 def batches(tasks: Sequence[Task], hand: Hand, alone: Task | None = None) -> tuple[Batch, ...]:
-    """`alone` goes before all others, which wait for its success."""
-    found = [Batch(steps_of(alone, hand), "stop", hand.context.as_user)] if alone else []
+    """`alone`, where it is one of them, goes before all others, which wait for its success."""
+    first = [task for task in tasks if task is alone]
+    found = [Batch(steps_of(task, hand), "stop", hand.context.as_user) for task in first]
     for group in kind_groups([task for task in tasks if task is not alone]):
         steps = [steps_of(task, hand) for task in group]
         for depth in range(max(map(len, steps), default=0)):
