@@ -23,8 +23,10 @@ from shipway.base.errors import Denied, InvalidInput, NotFound, Unavailable
 from shipway.gitops.backup import KeptApplication, Wanted
 from shipway.kube.client.client import Client
 
-SERVICE = "shipway:http"
-"""Of the engine, beside the Applications (deploy/)."""
+
+def engine_path(namespace: str) -> str:
+    """Where the API server passes requests on to the engine beside the Applications of a namespace (its Service: deploy/)."""
+    return f"/api/v1/namespaces/{namespace}/services/shipway:http/proxy"
 
 
 class PutBack(Struct, frozen=True, tag="put back"):
@@ -109,7 +111,7 @@ class EngineKeeper:
 
     def __init__(self, client: Client, namespace: str, key: bytes) -> None:
         self._client = client
-        self._path = f"/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy/kept"
+        self._path = f"{engine_path(namespace)}/kept"
         self._where = f"the Service {namespace}/shipway"
         self._sealing = _sealing(key)
 

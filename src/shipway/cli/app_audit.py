@@ -20,7 +20,7 @@ from shipway.adapters.history.store import LEDGER
 from shipway.api.kinds import APPLICATIONS
 from shipway.api.ledger import SIGHT, Entry, Place, Row
 from shipway.assembly.installation import applied_key
-from shipway.assembly.keeping import SERVICE, EngineKeeper
+from shipway.assembly.keeping import EngineKeeper, engine_path
 from shipway.assembly.stores import open_store
 from shipway.base.clock import Instant
 from shipway.base.errors import Denied, NotFound, ShipwayError, Unavailable
@@ -137,7 +137,7 @@ async def _engines_own(session: Session, named: str, application: Obj | None) ->
     if application is None:
         keeper = EngineKeeper(session.client, namespace, await applied_key(session.client, namespace))
         return (await keeper.of(Wanted(named, "", ()))).rows
-    path = f"/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy/ledger/{named}"
+    path = f"{engine_path(namespace)}/ledger/{named}"
     for _ in range(_LOOKS):
         answer = await session.client.raw("GET", path, headers={SIGHT: sight(application)})
         if answer.status == 200:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 from platformdirs import user_cache_path
 
 from shipway.assembly.installation import applied_key
@@ -86,6 +87,7 @@ async def keeper_of(session: Session, flags: StoreFlags, of: Sequence[Wanted] = 
 async def _knows(keeper: Keeper, of: Sequence[Wanted]) -> bool:
     """Whether it is of the same cluster: uids tell."""
     for one in of:
-        if any(row.chain == one.uid for row in (await keeper.of(one)).rows):
+        rows_only = replace(one, deployments=())
+        if any(row.chain == one.uid for row in (await keeper.of(rows_only)).rows):
             return True
     return False

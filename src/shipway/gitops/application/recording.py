@@ -7,7 +7,7 @@ and the application is compared anew.
 from msgspec.structs import replace
 
 from shipway.gitops.application.observe import Observed
-from shipway.gitops.application.syncing import Acted, rows_written, work_of
+from shipway.gitops.application.syncing import Acted, rows_written, with_state, work_of
 from shipway.gitops.application.target import Target
 from shipway.gitops.comparison import Comparison, Live, compare
 from shipway.gitops.health.scripted import scripted_health
@@ -32,8 +32,7 @@ def recorded(fresh: Observed, outcomes: tuple[Outcome, ...], acted: Acted) -> Ob
     tasks = (*(task for task in acted.tasks if task.row_key not in known), *work.tasks)
     rows = record(tasks, outcomes, read_rows(fresh.state), work.hand, acted.before)
     state = rows_written(fresh.state, rows, tasks)
-    app = {**observed.app, "status": {**observed.status, "operationState": state}}
-    return replace(observed, app=app)
+    return with_state(observed, state)
 
 
 def _with_results(fresh: Observed, outcomes: tuple[Outcome, ...]) -> Observed:

@@ -162,7 +162,7 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
         return Progress({**state, "message": waits})
     if target.error:
         return _ended(state, observed.operation.retry, "Error", f"ComparisonError: {target.error}", now)
-    begun = replace(observed, app=_with_state(observed.app, state))
+    begun = with_state(observed, state)
     asks = asked_first(begun) if _window(begun, state, now).is_open else ()
     return Progress(state, asks=asks, looks=_looks_elsewhere(observed, target))
 
@@ -175,13 +175,14 @@ def asked_first(begun: Observed) -> tuple[DryRunAsk, ...]:
 
 def begun_by_itself(observed: Observed, operation: Obj, state: Obj) -> Observed:
     """The application as it will be seen once the operation of automated sync is on it."""
-    app = {**_with_state(observed.app, state), "operation": operation}
-    parsed = parse_operation(operation)
-    return replace(observed, app=app, operation=parsed, sync_target=observed.target, sync_comparison=observed.comparison)
+    begun, parsed = with_state(observed, state), parse_operation(operation)
+    app = {**begun.app, "operation": operation}
+    return replace(begun, app=app, operation=parsed, sync_target=observed.target, sync_comparison=observed.comparison)
 
 
-def _with_state(app: Obj, state: Obj) -> Obj:
-    return {**app, "status": {**(app.get("status") or {}), "operationState": state}}
+def with_state(observed: Observed, state: Obj) -> Observed:
+    """The application with this `status.operationState`."""
+    return replace(observed, app={**observed.app, "status": {**observed.status, "operationState": state}})
 
 
 def _looks_elsewhere(observed: Observed, target: Target) -> tuple[Ask, ...]:
