@@ -1,6 +1,5 @@
 """The two servers that every table of this folder is asked of: one in this process, one real over HTTPS."""
 
-import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Protocol
 
 import aiohttp
 
+from shipway.base.tls import trusting
 from shipway.kube.client.transport import in_pieces
 from shipway.kube.objects.wire import Request
 from shipway.localcluster.apiserver.server import ApiServer
@@ -99,6 +99,6 @@ class ApiServerAlone(ControlPlane):
 def admin_session(plane: ControlPlane) -> aiohttp.ClientSession:
     """An administrator's, by client certificate."""
     pki = plane.folder / "pki"
-    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context = trusting(ca_file=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from shipway.api.kinds import ANALYSIS_RUNS, EVENTS, SECRETS
 from shipway.assembly.measuring import MetricServers
+from shipway.base.tls import trusting
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
@@ -76,7 +77,7 @@ async def engine(handler: Handler, folder: Path) -> AsyncGenerator[tuple[Client,
     """A client of the API server whose engine knows the CA and logs in as the Secrets below say."""
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(serving(handler, folder))
-        trusted = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        trusted = trusting(ca_file=str(folder / "ca.crt"))
         connector = aiohttp.TCPConnector(resolver=Elsewhere(servers.port), ssl=trusted)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         identity = {

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import signal
-import ssl
 import subprocess
 import time
 from collections.abc import AsyncGenerator
@@ -23,6 +22,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from shipway.base.tls import trusting
 from tests.kube.certificates import write_certificates
 from tests.ports import free_port
 
@@ -134,7 +134,7 @@ class ControlPlane:
 
     async def _until_ready(self, waiting: list[str], deadline: float) -> None:
         pki = self.folder / "pki"
-        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context = trusting(ca_file=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
             while waiting:

@@ -1,7 +1,6 @@
 """What a process of many connections holds."""
 
 import asyncio
-import ssl
 import tracemalloc
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.assembly.footprint import lean_connections
+from shipway.base.tls import serving, trusting
 from tests.kube.certificates import write_certificates
 
 MANY = 10
@@ -24,18 +24,17 @@ def _as_before() -> Iterator[None]:
 
 async def held(pki: Path) -> float:
     """Bytes that an open TLS connection holds, both ends of it, before anything has gone over it."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pki / "server.crt", pki / "server.key")
-    trusting = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0, ssl=context)
+    context, client = serving(pki / "server.crt", pki / "server.key"), trusting(ca_file=str(pki / "ca.crt"))
+    ends: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: ends.append(writer), "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     tracemalloc.start()
     try:
-        kept = [await asyncio.open_connection("127.0.0.1", port, ssl=trusting) for _ in range(MANY)]
+        kept = [await asyncio.open_connection("127.0.0.1", port, ssl=client) for _ in range(MANY)]
         found = tracemalloc.get_traced_memory()[0] / MANY
     finally:
         tracemalloc.stop()
-    for _, writer in kept:
+    for writer in [*(writer for _, writer in kept), *ends]:
         writer.close()
         await writer.wait_closed()
     server.close()

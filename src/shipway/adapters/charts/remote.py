@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from shipway.api.repositories import Credentials
 from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.tls import trusting
 
 _SECONDS = aiohttp.ClientTimeout(total=60, connect=10, sock_read=20)
 
@@ -64,12 +65,9 @@ def _authorization(login: Credentials) -> dict[str, str]:
 
 
 def _tls(login: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = trusting(insecure=login.insecure)
     if login.ca_bundle:
         context.load_verify_locations(cadata=login.ca_bundle)
-    if login.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     if login.client_cert:
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:  # ssl reads a key from a file only; it is 0600
             pair.write(f"{login.client_cert}\n{login.client_key}\n")

@@ -6,7 +6,6 @@ GitHub Enterprise has the same below its own base URL. A token is asked for once
 """
 
 import asyncio
-import ssl
 from base64 import urlsafe_b64encode
 from typing import Any
 
@@ -21,6 +20,7 @@ from msgspec.structs import replace
 from shipway.api.repositories import Credentials, GitHubApp
 from shipway.base.clock import Clock, Instant, parse_rfc3339
 from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.tls import trusting
 
 USERNAME = "x-access-token"
 _API = "https://api.github.com"
@@ -115,7 +115,7 @@ class _Call(Struct, frozen=True):
                     method,
                     f"{self.api}{path}",
                     headers=headers,
-                    ssl=_tls(login),
+                    ssl=trusting(ca=login.ca_bundle, insecure=login.insecure),
                     proxy=login.proxy or None,
                     allow_redirects=False,
                 ) as answer,
@@ -160,11 +160,3 @@ def _owner_of(address: str) -> str:
     """`shop` of `https://github.com/shop/web.git` and of `git@github.com:shop/web.git`."""
     path = address.partition("://")[2].partition("/")[2] or address.partition(":")[2]
     return path.strip("/").partition("/")[0]
-
-
-def _tls(login: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=login.ca_bundle or None)
-    if login.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -22,6 +22,7 @@ from msgspec import Struct
 from shipway.adapters.git.urls import parse_remote, redact
 from shipway.api.repositories import Credentials
 from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.tls import trusting
 
 MAX_POINTER = 1024
 MAX_LARGE = 64 << 20
@@ -152,10 +153,7 @@ class _Exchange:
 
 
 def _tls(who: Credentials, folder: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=who.ca_bundle or None)
-    if who.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context = trusting(ca=who.ca_bundle, insecure=who.insecure)
     if who.client_cert:
         pair = folder / "client.pem"
         pair.touch(0o600)

@@ -22,6 +22,7 @@ from msgspec import Struct
 from shipway.base.clock import Clock, Instant, parse_rfc3339
 from shipway.base.endings import to_the_end
 from shipway.base.errors import Denied, InvalidInput, Unavailable
+from shipway.base.tls import trusting
 from shipway.kube.client.kubeconfig import ClusterConfig, ExecPlugin
 
 _TOKEN_FILE_SECONDS = 60.0
@@ -171,15 +172,8 @@ def files_stamp(config: ClusterConfig) -> tuple[tuple[int, int, int], ...]:
 def tls_context(config: ClusterConfig, plugin_certificate: tuple[bytes, bytes] | None = None) -> ssl.SSLContext:
     """The TLS settings of a config. Raises InvalidInput when a certificate or key cannot be used."""
     try:
-        context = ssl.create_default_context(
-            cafile=config.ca_file if config.ca_file and not config.ca_data else None,
-            cadata=config.ca_data.decode() if config.ca_data else None,
-        )
-        # Cluster CAs are home-made: many lack the key usage that Python 3.13's strict mode wants and Go does not.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if config.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        ca_file = config.ca_file if not config.ca_data else ""
+        context = trusting(ca=(config.ca_data or b"").decode(), ca_file=ca_file or "", insecure=config.insecure)
         _load_client_certificate(context, config, plugin_certificate)
     except (ssl.SSLError, OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"TLS settings for {config.server} cannot be used: {error}", reason="BadCertificate") from error

@@ -5,7 +5,6 @@ end with the connection. `serve` runs until its context is left; requests that s
 """
 
 import hmac
-import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
@@ -14,6 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from shipway.base.errors import Unavailable
+from shipway.base.tls import serving
 from shipway.kube.objects.wire import Request, Response
 from shipway.localcluster.apiserver.negotiation import MAX_BODY
 from shipway.localcluster.apiserver.problems import status_object
@@ -107,7 +107,8 @@ async def serve(
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1, keepalive_timeout=75)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=_context(tls) if tls else None, reuse_address=True)
+        ssl_context = serving(tls.certificate, tls.key) if tls else None
+        site = web.TCPSite(runner, host, port, ssl_context=ssl_context, reuse_address=True)
         try:
             await site.start()
         except OSError as error:
@@ -119,11 +120,3 @@ async def serve(
 
 def _port(runner: web.AppRunner) -> int:
     return runner.addresses[0][1]
-
-
-def _context(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context

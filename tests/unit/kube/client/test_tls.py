@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from shipway.base.errors import InvalidInput, Unavailable
+from shipway.base.tls import serving
 from shipway.kube.client.kubeconfig import ClusterConfig, load_kubeconfig
 from shipway.kube.client.transport import HttpTransport
 from shipway.kube.objects.wire import Request
@@ -52,8 +53,7 @@ async def greet(request: web.Request) -> web.Response:
 async def greeter(tmp_path: Path) -> AsyncGenerator[Greeter, None]:
     pki = tmp_path / "pki"
     write_certificates(pki)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(pki / "ca.crt"))
-    context.load_cert_chain(pki / "server.crt", pki / "server.key")
+    context = serving(pki / "server.crt", pki / "server.key", client_ca=pki / "ca.crt")
     context.verify_mode = ssl.CERT_OPTIONAL
     app = web.Application()
     app.router.add_get("/{path:.*}", greet)

@@ -1,11 +1,10 @@
 """Who is let in at the node's own endpoint: one client by its name, nobody else, however well certified."""
 
-import ssl
-
 import aiohttp
 import pytest
 
 from shipway.base.clock import SystemClock
+from shipway.base.tls import trusting
 from shipway.localcluster.node.logs import NodeLogs
 from shipway.localcluster.node.streaming.endpoint import EndpointTls, serve_endpoint
 from shipway.localcluster.node.streaming.service import NodeStreams
@@ -20,7 +19,7 @@ from tests.kube.certificates import KUBELET_CLIENT, write_certificates
 async def test_only_the_api_server_is_let_in(tmp_path, certificate, status):
     write_certificates(tmp_path)
     tls = EndpointTls(tmp_path / "server.crt", tmp_path / "server.key", tmp_path / "ca.crt", KUBELET_CLIENT)
-    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    context = trusting(ca_file=str(tmp_path / "ca.crt"))
     if certificate:
         context.load_cert_chain(tmp_path / f"{certificate}.crt", tmp_path / f"{certificate}.key")
     logs, streams = NodeLogs(lambda namespace, pod: None), NodeStreams(lambda namespace, pod: None)

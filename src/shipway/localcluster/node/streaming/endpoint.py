@@ -7,7 +7,6 @@ would speak SPDY and is refused. Only the one client whose certificate bears `cl
 the cluster's authority alone proves no more than that somebody is a user. Without an `EndpointTls` there is no endpoint.
 """
 
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from shipway.base.clock import Clock, parse_rfc3339
 from shipway.base.errors import InvalidInput, NotFound, Unavailable
+from shipway.base.tls import serving
 from shipway.kube.objects.wire import Upgrade
 from shipway.localcluster.apiserver.backend import Streams
 from shipway.localcluster.apiserver.problems import status_object
@@ -113,19 +113,11 @@ async def serve_endpoint(
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, 0, ssl_context=_context(tls)).start()
+        ssl_context = serving(tls.certificate, tls.key, client_ca=tls.client_ca)
+        await web.TCPSite(runner, host, 0, ssl_context=ssl_context).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
-
-
-def _context(tls: EndpointTls) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.client_ca))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context
 
 
 def _refused(request: web.Request, code: int, reason: str, message: str) -> web.Response:
