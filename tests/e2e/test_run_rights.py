@@ -128,7 +128,7 @@ def set_says(*, reason: str, text: str):
 async def test_a_set_takes_no_folder_from_a_commit_that_nobody_has_signed_and_loses_none_by_it(place: Place) -> None:
     with gpg_keys() as gpg:
         dev = gpg.make("dev@example.com")
-        await place.push({"apps/web/banner.yaml": config_map("web")})
+        await place.push({"apps/web/banner.yaml": config_map("web", "web")})
         async with place.run() as running:
             await running.ready()
             place.git.notify(f"{running.url}/api/webhook", "")
@@ -152,12 +152,12 @@ async def test_a_set_takes_no_folder_from_a_commit_that_nobody_has_signed_and_lo
             assert (await place.client.list(APPLICATIONS, "argocd")).items == []
 
             await asyncio.to_thread(gpg.sign_for, place.copy, dev)
-            signed = await place.push({"apps/api/banner.yaml": config_map("api")})
+            signed = await place.push({"apps/api/banner.yaml": config_map("api", "api")})
             await app_is(place.client, "api", synced_to(signed))
             await app_is(place.client, "web", lambda app: True)
 
             place.copy.git("config", "commit.gpgSign", "false")
-            await place.push({"apps/evil/banner.yaml": config_map("evil"), "apps/web/banner.yaml": None})
+            await place.push({"apps/evil/banner.yaml": config_map("evil", "evil"), "apps/web/banner.yaml": None})
             await wait_until(place.client, one, lambda found: found is not None and said(found), seconds=60)
             apps = (await place.client.list(APPLICATIONS, "argocd")).items
             assert sorted(name_of(app) for app in apps) == ["api", "web"]

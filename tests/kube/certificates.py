@@ -1,5 +1,6 @@
 """The few certificates of a control plane that lives for one test run: a CA, the server, an administrator, a token key."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,13 +18,15 @@ _HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.s
 _ADDRESSES = ("127.0.0.1", "10.96.0.1")
 
 
-def write_certificates(folder: Path) -> None:
+def write_certificates(folder: Path, *, key_identifiers: bool = True) -> None:
     """Writes `.crt` and `.key` of ca, server, admin (of `system:masters`) and kubelet-client, and the token key `sa.key`,
-    `sa.pub`."""
+    `sa.pub`. Without `key_identifiers` they lack what Python's own clients want to see since 3.13.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, ca_name = ec.generate_private_key(ec.SECP256R1()), _name("shipway-test-ca")
+    identifiers = _identifiers(ca_key) if key_identifiers else ()
     ca = (
-        _builder(ca_name, ca_name, ca_key)
+        _builder(ca_name, ca_name, ca_key, identifiers[:1])
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(ca_key, hashes.SHA256())
@@ -31,17 +34,19 @@ def write_certificates(folder: Path) -> None:
     _write(folder, "ca", ca, ca_key)
     names = [x509.DNSName(host) for host in _HOSTS] + [x509.IPAddress(ip_address(a)) for a in _ADDRESSES]
     server_key, admin_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    server = _leaf(_name("kube-apiserver"), ca_name, server_key, ExtendedKeyUsageOID.SERVER_AUTH)
+    server = _leaf(_name("kube-apiserver"), ca_name, server_key, ExtendedKeyUsageOID.SERVER_AUTH, identifiers[1:])
     _write(
         folder,
         "server",
         server.add_extension(x509.SubjectAlternativeName(names), False).sign(ca_key, hashes.SHA256()),
         server_key,
     )
-    admin = _leaf(_name("shipway-test-admin", "system:masters"), ca_name, admin_key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    admin = _leaf(
+        _name("shipway-test-admin", "system:masters"), ca_name, admin_key, ExtendedKeyUsageOID.CLIENT_AUTH, identifiers[1:]
+    )
     _write(folder, "admin", admin.sign(ca_key, hashes.SHA256()), admin_key)
     kubelet_key = ec.generate_private_key(ec.SECP256R1())
-    kubelet = _leaf(_name(KUBELET_CLIENT), ca_name, kubelet_key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    kubelet = _leaf(_name(KUBELET_CLIENT), ca_name, kubelet_key, ExtendedKeyUsageOID.CLIENT_AUTH, identifiers[1:])
     _write(folder, "kubelet-client", kubelet.sign(ca_key, hashes.SHA256()), kubelet_key)
     token_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     _private(folder / "sa.key", _pem(token_key))
@@ -54,9 +59,17 @@ def _name(common: str, group: str = "") -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Key) -> x509.CertificateBuilder:
+def _identifiers(ca_key: Key) -> tuple[x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier]:
+    """That of the authority, and by which the certificates it signs name it."""
+    own = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    return own, x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: Key, identifiers: Sequence[x509.ExtensionType]
+) -> x509.CertificateBuilder:
     start = datetime.now(UTC) - timedelta(minutes=5)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
@@ -65,10 +78,16 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Key) -> x509.Certificat
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=2))
     )
+    for one in identifiers:
+        builder = builder.add_extension(one, critical=False)
+    return builder
 
 
-def _leaf(subject: x509.Name, issuer: x509.Name, key: Key, use: x509.ObjectIdentifier) -> x509.CertificateBuilder:
-    builder = _builder(subject, issuer, key).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+def _leaf(
+    subject: x509.Name, issuer: x509.Name, key: Key, use: x509.ObjectIdentifier, identifiers: Sequence[x509.ExtensionType]
+) -> x509.CertificateBuilder:
+    builder = _builder(subject, issuer, key, identifiers)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     return builder.add_extension(_usage(), critical=True).add_extension(x509.ExtendedKeyUsage([use]), critical=False)
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
 from msgspec import Struct
 
 from shipway.adapters.git.github_app import InstallationTokens
 from shipway.adapters.git.mirrors import Mirrors
-from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.http.fetch import HttpFetch, http_session
 from shipway.api.application import DEFAULT_PROJECT, default_project
 from shipway.api.applicationset import ApplicationSetSpec, parse_set
 from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS
@@ -59,7 +58,7 @@ async def preview(client: Client, appset: Obj, cache: Path, namespace: str) -> P
     async with AsyncExitStack() as stack:
         repositories = await stack.enter_async_context(repositories_now(client, clock, namespace))
         mirrors = Mirrors(cache / "mirrors", clock=clock, credentials=repositories.credentials)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(http_session())
         forges = ForgeAccess(client, namespace, HttpFetch(session), InstallationTokens(clock))
         async with Factories.open(mirrors, repositories, clock, forges) as factories:
             wanted = await _evaluated(appset, spec, around, factories, clock)

@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import structlog
 
-from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.http.fetch import HttpFetch, http_session
 from shipway.api.ledger import Row
 from shipway.api.plugins import NO_PLUGINS, DeclaredPlugins
 from shipway.appsets.factory.controller import ApplicationSetController
@@ -215,7 +214,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
     raises."""
     settings = await with_cmd_params(client, settings)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(http_session())
         key = await applied_key(client, settings.namespace)
         plugins = await stack.enter_async_context(open_plugins(settings.plugins, settings.cache, clock))
         metric_servers = MetricServers(

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-import aiohttp
 import orjson
 
-from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.http.fetch import HttpFetch, http_session
 from shipway.adapters.prometheus import provider as prometheus
 from shipway.base.clock import Instant, rfc3339
 from shipway.base.errors import InvalidInput
@@ -25,7 +24,7 @@ async def record(address: str, metrics: Iterable[Metric], over: prometheus.Range
     asked = {metric.name: settings for metric in metrics if (settings := orjson.loads(metric.provider).get("prometheus"))}
     if not asked:
         raise InvalidInput("no analysis of this Rollout has a prometheus metric: give recorded series with --metrics")
-    async with aiohttp.ClientSession() as session:
+    async with http_session() as session:
         fetch = HttpFetch(session)
 
         async def series(settings: Obj) -> Any:

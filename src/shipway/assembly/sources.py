@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-import aiohttp
 import orjson
 
 from shipway.adapters.charts.charts import DIGEST, Charts, is_packaged
@@ -16,7 +15,7 @@ from shipway.adapters.git.revisions import is_sha
 from shipway.adapters.git.urls import redact
 from shipway.adapters.helm.dependencies import Dependency, FetchChart, unreachable
 from shipway.adapters.helm.engine import HelmEngine, reads_cluster
-from shipway.adapters.http.fetch import HttpFetch
+from shipway.adapters.http.fetch import HttpFetch, http_session
 from shipway.adapters.kustomize.charts import Chart, Helm
 from shipway.adapters.kustomize.engine import KustomizeEngine
 from shipway.adapters.plugins.declaration import Plugin, digest_of, load_plugins
@@ -144,7 +143,7 @@ class Sources:
             "plugin", size=RENDER_WORKERS, memory_bytes=RENDER_MEMORY, timeout_seconds=2 * SECONDS + PLUGIN_GRACE, clock=clock
         )
         helm = shutil.which("helm") or ""
-        async with aiohttp.ClientSession() as session:
+        async with http_session() as session:
             login = repositories.credentials
             charts = Charts(cache / "charts", clock=clock, workers=workers, session=session, credentials=login)
             repositories.on_change(charts.changed_where)

@@ -8,6 +8,7 @@ import aiohttp
 from msgspec import Struct
 
 from shipway.base.clock import Clock
+from shipway.base.tls import trusting
 
 ANSWER_SECONDS = 5.0
 
@@ -35,7 +36,7 @@ async def probing(targets: Sequence[Target], rate: float, clock: Clock) -> Async
         yield probed
         return
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    everyone = aiohttp.TCPConnector(limit=0)
+    everyone = aiohttp.TCPConnector(limit=0, ssl=trusting())
     async with aiohttp.ClientSession(timeout=timeout, connector=everyone) as http, asyncio.TaskGroup() as group:
         asking = [group.create_task(_ask_on(http, target, 1 / rate, clock, probed, group)) for target in targets]
         try:

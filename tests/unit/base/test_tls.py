@@ -14,7 +14,7 @@ from tests.kube.certificates import KUBELET_CLIENT, write_certificates
 
 @pytest.fixture
 def pki(tmp_path: Path) -> Path:
-    write_certificates(tmp_path)
+    write_certificates(tmp_path, key_identifiers=False)
     return tmp_path
 
 
