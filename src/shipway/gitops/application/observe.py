@@ -166,7 +166,7 @@ class Observer:
         is_other = is_listed and sync_target is not target
         sync_comparison = self._compare(world, sync_target, live, context, judge) if is_other else comparison
         _look_up_dry_runs(sync_comparison if operation else None, context, operation_options(spec, operation), app)
-        keeping = _keeping(app, operation, sync_target) if stance.kind == "reconcile" else None
+        keeping = keeping_of(app, operation, sync_target) if stance.kind == "reconcile" else None
         orphaned = self._orphan_counts.look(world, place, spec, read, self._installation.said(world).scope)
         asks = _asks((target, sync_target, comparison, sync_comparison), live, keeping, place.ask, orphaned.ask)
         observed = Observed(
@@ -412,7 +412,7 @@ def _scripted(live: Live, customizations: Customizations, world: World) -> Live:
     return replace(live, scripted=scripted) if scripted else live
 
 
-def _keeping(app: Obj, operation: Operation | None, target: Target | None) -> KeepAsk | None:
+def keeping_of(app: Obj, operation: Operation | None, target: Target | None) -> KeepAsk | None:
     """The question that keeps what a running sync deploys. A part of it, or a dry run, is no deployment."""
     sync = operation.sync if operation else None
     if sync is None or sync.resources or sync.dry_run:

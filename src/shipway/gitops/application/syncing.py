@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from shipway.api.application import Operation, Retry, parse_operation
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.gitops.application.namespaces import namespace_item
-from shipway.gitops.application.observe import Observed, operation_options
+from shipway.gitops.application.observe import Observed, keeping_of, operation_options
 from shipway.gitops.application.refresh import LOOKING, PATIENCE, is_looked_for
 from shipway.gitops.application.target import Target
 from shipway.gitops.asks import DryRunAsk
@@ -54,7 +54,7 @@ class Progress(Struct, frozen=True):
 
     state: Obj
     batches: tuple[Batch, ...] = ()
-    asks: tuple[DryRunAsk, ...] = ()
+    asks: tuple[Ask, ...] = ()
     wake: Instant | None = None
     is_over: bool = False
     succeeded: bool = False
@@ -167,10 +167,10 @@ def _begin(observed: Observed, raw: Obj, now: Instant) -> Progress | None:
     return Progress(state, asks=asks, looks=_looks_elsewhere(observed, target))
 
 
-def asked_first(begun: Observed) -> tuple[DryRunAsk, ...]:
+def asked_first(begun: Observed) -> tuple[Ask, ...]:
     """What an operation will ask before its first action. It is asked along with writing down its beginning."""
-    work = work_of(begun)
-    return _tried(begun, work)[0].asks if work else ()
+    work, keeping = work_of(begun), keeping_of(begun.app, begun.operation, begun.sync_target)
+    return (*(_tried(begun, work)[0].asks if work else ()), *([keeping] if keeping else []))
 
 
 def begun_by_itself(observed: Observed, operation: Obj, state: Obj) -> Observed:

@@ -2,11 +2,13 @@
 
 Without this a controller acts twice on the same old picture. A key whose writes are not in the cache yet is parked; the
 informer's event for the awaited object takes it out again. An event that arrives meanwhile is not lost: the key runs
-anyway as soon as it is let go. What a key wrote comes back as an event too, its echo, which is no news by itself.
+anyway as soon as it is let go. What a key wrote comes back as an event too, its echo, which is no news by itself. A watch may
+be quicker than the answer to the write: whose an event was that comes in that time is known when the write is over.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -15,6 +17,8 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import dig, name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Action, Bind, Create, Delete, Evict, Outcome, Patch
 from shipway.kube.runtime.informer import Informer
+
+_Place = tuple[Resource, str, str]
 
 
 class Awaited(Struct, frozen=True):
@@ -76,9 +80,11 @@ class Parking:
         self._patience = patience
         self._waiting: dict[Hashable, tuple[Awaited, ...]] = {}
         self._deadlines: dict[Hashable, float] = {}
-        self._by_object: defaultdict[tuple[Resource, str, str], dict[Hashable, None]] = defaultdict(dict)
+        self._by_object: defaultdict[_Place, dict[Hashable, None]] = defaultdict(dict)
         self._held_up: set[Hashable] = set()
         """Those that were to run meanwhile."""
+        self._writing: dict[Hashable, _Place] = {}
+        self._early: defaultdict[Hashable, list[str]] = defaultdict(list)
 
     def expect(self, key: Hashable, writes: Sequence[Awaited]) -> None:
         """Replaces what `key` waits for."""
@@ -117,6 +123,26 @@ class Parking:
         own, version = pending[0], resource_version_of(obj)
         place = (own.resource, own.namespace, own.name)
         return version == own.resource_version and place == (resource, namespace_of(obj), name_of(obj))
+
+    @contextmanager
+    def writing(self, key: Hashable, resource: Resource, namespace: str, name: str) -> Iterator[None]:
+        """While the block runs `key` writes that object."""
+        self._writing[key] = (resource, namespace, name)
+        try:
+            yield
+        finally:
+            del self._writing[key]
+
+    def is_early(self, key: Hashable, resource: Resource, obj: Obj) -> bool:
+        """Whether `obj` may be what `key` is writing just now. If so it is remembered for `told_early`."""
+        if self._writing.get(key) != (resource, namespace_of(obj), name_of(obj)):
+            return False
+        self._early[key].append(resource_version_of(obj))
+        return True
+
+    def told_early(self, key: Hashable) -> list[str]:
+        """The resourceVersions of what was told while `key` wrote, once."""
+        return self._early.pop(key, [])
 
     def let_go(self, resource: Resource, namespace: str, name: str) -> list[Hashable]:
         """Keys that no longer wait, now that the cache has news of this object."""

@@ -23,6 +23,7 @@ from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.runtime.decision import Answer, Ask, Watch
 from shipway.kube.runtime.feed import LONGEST_PAUSE
 from shipway.kube.runtime.informer import Informer
+from shipway.kube.runtime.lanes import Look
 
 log = structlog.get_logger()
 
@@ -420,12 +421,12 @@ class PassWorld:
         self,
         watches: ControllerWatches,
         kinds_of: KindsOf,
-        answer: Callable[[Ask], Answer | None],
+        look: Look,
         miss: Callable[[Kinds], None],
     ) -> None:
         self._watches = watches
         self._kinds_of = kinds_of
-        self._answer = answer
+        self.look = look
         self._miss = miss
         self._unsynced: set[Resource] = set()
 
@@ -487,4 +488,4 @@ class PassWorld:
         return kinds.served
 
     def answer(self, ask: Ask) -> Answer | None:
-        return self._answer(ask)
+        return self.look.answer(ask)

@@ -57,8 +57,6 @@ class Lanes:
         self.at_hand: Callable[[Ask], Any] = lambda ask: None
         """The value of an immutable ask that takes no time to say, or None."""
         self._answers: dict[Ask, Answer] = {}
-        self._seen: dict[Ask, Answer] = {}
-        """What was at hand since the last call of `subscribe`: passes look and subscribe in one go."""
         self._subscribers: defaultdict[Ask, dict[Subscriber, None]] = defaultdict(dict)
         self._asks_of: dict[Subscriber, dict[Ask, None]] = {}
         self._tasks: dict[Ask, asyncio.Task[None]] = {}
@@ -80,13 +78,22 @@ class Lanes:
                 self._group = None
 
     def answer(self, ask: Ask) -> Answer | None:
-        known = self._answers.get(ask)
-        if known is None and not ask.standing and ask not in self._subscribers and (value := self.at_hand(ask)) is not None:
-            known = self._seen[ask] = Answer(value=value, at=self._clock.now())
-        return known
+        """What was answered, as long as somebody asks."""
+        return self._answers.get(ask)
 
-    def subscribe(self, subscriber: Subscriber, asks: Iterable[Ask]) -> None:
-        """`asks` is all that `subscriber` asks from now on; what nobody asks any more is forgotten."""
+    def look(self) -> "Look":
+        """For one pass, from its first question to its subscription."""
+        return Look(self.answer, self._at_hand)
+
+    def _at_hand(self, ask: Ask) -> Answer | None:
+        """What is known of an ask that nobody asks yet."""
+        if ask.standing or ask in self._subscribers or (value := self.at_hand(ask)) is None:
+            return None
+        return Answer(value=value, at=self._clock.now())
+
+    def subscribe(self, subscriber: Subscriber, asks: Iterable[Ask], look: "Look | None" = None) -> None:
+        """`asks` is all that `subscriber` asks from now on; what nobody asks any more is forgotten. What was at hand
+        for its `look` is answered."""
         new = dict.fromkeys(asks)
         old = self._asks_of.get(subscriber, {})
         if new:
@@ -97,12 +104,11 @@ class Lanes:
             self._unsubscribe(subscriber, ask)
         for ask in [ask for ask in new if ask not in old]:
             self._subscribers[ask][subscriber] = None
-            if ask in self._seen:
-                self._answers[ask] = self._seen[ask]
+            if look is not None and ask in look.at_hand and ask not in self._tasks:
+                self._answers.setdefault(ask, look.at_hand[ask])  # while it is asked, the others who ask must be told
             if ask.together and ask not in self._answers:
                 self._open[subscriber][ask.together] += 1
             self._start(ask)
-        self._seen.clear()
 
     def refresh(self, concerns: Callable[[Ask], bool]) -> int:
         """Asks the standing asks that `concerns` picks again at once. Returns how many. Looks at all of them."""
@@ -219,6 +225,21 @@ class Lanes:
         if not open_:
             del self._open[subscriber]
         return True
+
+
+class Look:
+    """The answers that one pass sees. What was at hand when it looked stays so for it, whatever others ask meanwhile."""
+
+    def __init__(self, answered: Callable[[Ask], Answer | None], find: Callable[[Ask], Answer | None]) -> None:
+        self._answered = answered
+        self._find = find
+        self.at_hand: dict[Ask, Answer] = {}
+
+    def answer(self, ask: Ask) -> Answer | None:
+        known = self._answered(ask) or self.at_hand.get(ask)
+        if known is None and (known := self._find(ask)) is not None:
+            self.at_hand[ask] = known
+        return known
 
 
 def _next_try(ask: Ask, answer: Answer, failures: int, poll_seconds: float) -> float | None:

@@ -154,6 +154,7 @@ class Shell:
             log.exception("pass_failed", controller=self.name, key=str(key))
             self._failed(key, bug)
         finally:
+            self._look_at_early(key, ())
             self._queue.done(key)
             self._room.release()
 
@@ -171,7 +172,7 @@ class Shell:
             self._metrics.passed(self.name, key, self._clock.now() - started)
             return
         if decision.batches:
-            self._lanes.subscribe((self.name, key), decision.asks)  # what is asked is answered while we act
+            self._lanes.subscribe((self.name, key), decision.asks, world.look)  # what is asked is answered while we act
         outcomes = await self._act(decision.batches)
         self._metrics.did(self.name, key, outcomes)
         writes = [write for write in map(awaited_of, outcomes) if write]
@@ -180,6 +181,7 @@ class Shell:
         conclusion, written = await self._conclude_and_write(key, world, looked, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
         self._need(key, world, decision)
+        self._look_at_early(key, written)
         if decision.refresh:
             self._lanes.renew(decision.refresh)
         self._schedule(key, conclusion, outcomes)
@@ -204,7 +206,7 @@ class Shell:
     def _need(self, key: Any, world: PassWorld, decision: Decision) -> None:
         """Keeps what the key watches and asks from now on; a kind that was listed meanwhile wakes it again."""
         self._watches.need(key, decision.watches)
-        self._lanes.subscribe((self.name, key), decision.asks)
+        self._lanes.subscribe((self.name, key), decision.asks, world.look)
         if world.has_synced_since:
             self._queue.add(key)
 
@@ -221,7 +223,7 @@ class Shell:
         def miss(kinds: Kinds) -> None:
             kinds.remember_miss((self.name, key), lambda: self.wake(key))
 
-        return PassWorld(self._watches, self._caches.kinds_of, self._lanes.answer, miss)
+        return PassWorld(self._watches, self._caches.kinds_of, self._lanes.look(), miss)
 
     async def _conclude_and_write(
         self, key: Any, world: PassWorld, fresh: Any, decision: Decision, outcomes: tuple[Outcome, ...]
@@ -234,7 +236,7 @@ class Shell:
             if conclusion.change is None:
                 return conclusion, []
             try:
-                return conclusion, await self._write(conclusion.change)
+                return conclusion, await self._write(key, conclusion.change)
             except NotFound:
                 # The key's object has gone meanwhile. There is nothing to write, and its end wakes the key.
                 return conclusion, []
@@ -245,20 +247,19 @@ class Shell:
                 fresh = self._controller.observe(key, world)
         raise Conflict(f"{self.name} {key}: somebody writes it faster than we can", reason="WriteStorm")
 
-    async def _write(self, change: Change) -> list[Awaited]:
+    async def _write(self, key: Any, change: Change) -> list[Awaited]:
         """Sends the change if it is one. Root and status go together where the kind lets them."""
         cached = self._cached(change)
         if cached is not None and resource_version_of(cached) == change.resource_version:
             change = _without_no_ops(change, cached)
         guard = {"metadata": {"resourceVersion": change.resource_version}}
         results: list[Obj] = []
-        for subresource, body in _requests(change):
-            guarded = merge_patch(body, guard)
-            results.append(
-                await self._client.patch(change.resource, change.namespace, change.name, guarded, subresource=subresource)
-            )
-            guard = {"metadata": {"resourceVersion": resource_version_of(results[-1])}}
-        return [Awaited(change.resource, change.namespace, change.name, resource_version_of(obj)) for obj in results[-1:]]
+        place = (change.resource, change.namespace, change.name)
+        with self._parking.writing(key, *place):
+            for subresource, body in _requests(change):
+                results.append(await self._client.patch(*place, merge_patch(body, guard), subresource=subresource))
+                guard = {"metadata": {"resourceVersion": resource_version_of(results[-1])}}
+        return [Awaited(*place, resource_version_of(obj)) for obj in results[-1:]]
 
     def _changed_fields(self, change: Change) -> list[str]:
         """The top-level fields that a change would change."""
@@ -334,8 +335,16 @@ class Shell:
                 self._queue.add(key)
 
     def _is_no_news(self, key: Any, watch: Watch, obj: Obj) -> bool:
-        """Whether a key that can do nothing before its answers are there is only told what it wrote itself."""
+        """Whether a key that can do nothing before its answers are there is only told what it wrote itself, or may be."""
+        if self._parking.is_early(key, watch.resource, obj):
+            return True
         return self._parking.is_echo(key, watch.resource, obj) and self._lanes.keep_waiting((self.name, key))
+
+    def _look_at_early(self, key: Any, written: Sequence[Awaited]) -> None:
+        """What was told while the key wrote is judged now that it is known what it has written."""
+        told, own = self._parking.told_early(key), {one.resource_version for one in written}
+        if told and not (own.issuperset(told) and self._lanes.keep_waiting((self.name, key))):
+            self._queue.add(key)
 
     def _keys_of(self, watch: Watch, obj: Obj) -> Iterable[Any]:
         """The keys that an event wakes: those it maps to, and the objects that refer to it (`Indexed`)."""

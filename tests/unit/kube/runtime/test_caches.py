@@ -10,6 +10,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, PassWorld
 from shipway.kube.runtime.decision import Watch
 from shipway.kube.runtime.informer import Informer
+from shipway.kube.runtime.lanes import Look
 from shipway.localcluster.apiserver.server import ApiServer
 
 ONE = Watch(resource=CONFIG_MAPS, keys=lambda _: (), namespace="default", field_selector="metadata.name=a")
@@ -24,7 +25,7 @@ async def in_a_world(*watches: Watch) -> tuple[bool, bool, bool]:
     controller.need(FOR_GOOD, watches)
 
     def world() -> PassWorld:
-        return PassWorld(controller, caches.kinds_of, lambda ask: None, lambda _: None)
+        return PassWorld(controller, caches.kinds_of, Look(lambda _: None, lambda _: None), lambda _: None)
 
     early = world()
     before = early.is_synced(CONFIG_MAPS)
@@ -54,7 +55,7 @@ async def test_what_the_cache_that_has_seen_more_does_not_have_is_gone() -> None
     watches = ControllerWatches(caches, "test", lambda informer, watch, old, new: None, lambda who: None)
     watches.need(FOR_GOOD, (ALL, Watch(CONFIG_MAPS, keys=lambda _: (), keep_managed_fields=True)))
     lags, leads = watches.informers
-    world = PassWorld(watches, caches.kinds_of, lambda ask: None, lambda _: None)
+    world = PassWorld(watches, caches.kinds_of, Look(lambda _: None, lambda _: None), lambda _: None)
     await client.create(
         CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
     )

@@ -10,6 +10,7 @@ from shipway.kube.objects.views import name_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
 from shipway.kube.runtime.decision import Watch
+from shipway.kube.runtime.lanes import Look
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 
@@ -41,7 +42,7 @@ def test_a_watch_of_one_namespace_asks_for_that_namespace_and_is_not_the_whole_k
         caches = Caches(Client(paths), clock)
         watches = ControllerWatches(caches, "test", lambda *_: None, lambda _: None)
         running = asyncio.create_task(caches.run())
-        world = PassWorld(watches, caches.kinds_of, lambda _: None, lambda _: None)
+        world = PassWorld(watches, caches.kinds_of, Look(lambda _: None, lambda _: None), lambda _: None)
 
         watches.need("it", [Watch(CONFIG_MAPS, lambda _: (), namespace="ours")])
         await clock.sleep(1)

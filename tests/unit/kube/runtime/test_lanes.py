@@ -257,16 +257,50 @@ def test_what_is_at_hand_is_neither_asked_nor_told() -> None:
         world.asked.clear()
         lanes.at_hand = lambda ask: 7 if ask == known else None
         for key in ("app", "other"):
-            assert (lanes.answer(known).value, lanes.answer(Fetch("git", 8))) == (7, None)
-            lanes.subscribe(key, [known, Fetch("git", 8)])
+            look = lanes.look()
+            assert (look.answer(known).value, look.answer(Fetch("git", 8))) == (7, None)
+            lanes.subscribe(key, [known, Fetch("git", 8)], look)
         await clock.sleep(1)
         assert (world.asked, world.woken) == ([Fetch("git", 8)], ["app", "other"])
         lanes.subscribe("app", [])
         assert lanes.answer(known).value == 7, "somebody still asks"
-        lanes.answer(Fetch("git", 7))
+        lanes.look().answer(Fetch("git", 7))
         lanes.subscribe("other", [])
         lanes.at_hand = lambda ask: None
         assert lanes.answer(known) is None, "what nobody asks any more is forgotten"
+
+    play(scenario)
+
+
+def test_what_a_pass_has_seen_at_hand_is_so_until_it_subscribes_whoever_does_meanwhile() -> None:
+    """Passes of other keys subscribe while one writes down what it found; what was at hand then may be so no longer."""
+
+    async def scenario(world, lanes, clock) -> None:
+        lanes.at_hand = lambda ask: 7
+        look = lanes.look()
+        assert look.answer(Fetch("git", 7)).value == 7
+        lanes.at_hand = lambda ask: None
+        lanes.subscribe("other", [Fetch("git", 8)], lanes.look())
+        await clock.sleep(1)
+        assert look.answer(Fetch("git", 7)).value == 7
+        lanes.subscribe("app", [Fetch("git", 7)], look)
+        await clock.sleep(1)
+        assert (world.asked, world.woken) == ([Fetch("git", 8)], ["other"])
+        assert lanes.answer(Fetch("git", 7)).value == 7
+
+    play(scenario)
+
+
+def test_who_asks_in_the_time_between_is_told_although_the_answer_was_at_hand_for_another() -> None:
+    async def scenario(world, lanes, clock) -> None:
+        lanes.at_hand = lambda ask: 7
+        look = lanes.look()
+        look.answer(Fetch("git", 7))
+        lanes.at_hand = lambda ask: None
+        lanes.subscribe("other", [Fetch("git", 7)], lanes.look())
+        lanes.subscribe("app", [Fetch("git", 7)], look)
+        await clock.sleep(1)
+        assert world.woken == ["other", "app"]
 
     play(scenario)
 
