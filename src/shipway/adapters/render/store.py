@@ -95,7 +95,11 @@ class RenderStore:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
                 database = sqlite3.connect(self._path, timeout=0.2, isolation_level=None, check_same_thread=False)
-                database.executescript(_SCHEMA)
+                try:
+                    database.executescript(_SCHEMA)
+                except sqlite3.Error:
+                    database.close()
+                    raise
                 return database
             except (OSError, sqlite3.Error):
                 for end in ("", "-wal", "-shm"):
