@@ -7,7 +7,7 @@ be quicker than the answer to the write: whose an event was that comes in that t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -125,7 +125,7 @@ class Parking:
         return version == own.resource_version and place == (resource, namespace_of(obj), name_of(obj))
 
     @contextmanager
-    def writing(self, key: Hashable, resource: Resource, namespace: str, name: str) -> Iterator[None]:
+    def writing(self, key: Hashable, resource: Resource, namespace: str, name: str) -> Generator[None]:
         """While the block runs `key` writes that object."""
         self._writing[key] = (resource, namespace, name)
         try:
