@@ -86,7 +86,7 @@ class ResourceRow(Shape, frozen=True):
     sync: str
     health: str
     message: str
-    containers: list[str] = []
+    containers: tuple[str, ...] = ()
 
 
 class DeploymentRow(Shape, frozen=True):
@@ -200,14 +200,14 @@ def _source(source: Obj) -> str:
 
 
 def _in_tree(tree: Tree, pods: Iterable[Obj]) -> list[ResourceRow]:
-    containers = {uid_of(pod): container_names(spec_of(pod)) for pod in pods}
+    containers = {uid_of(pod): tuple(container_names(spec_of(pod))) for pod in pods}
     depths: dict[str, int] = {}
     rows: list[ResourceRow] = []
     for node in tree.nodes:  # parents come before their children
         depth = depths[node.uid] = depths.get(node.above, -1) + 1
         health = node.health.status if node.health else ""
         ref, message = node.ref, told_of(node)
-        inside = containers.get(node.uid, [])
+        inside = containers.get(node.uid, ())
         rows.append(ResourceRow(depth, ref.group, ref.kind, ref.namespace, ref.name, node.sync, health, message, inside))
     return rows
 

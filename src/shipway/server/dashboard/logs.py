@@ -1,20 +1,19 @@
 """What a container says, for the page of Applications: from the API server through to the page, and held by neither.
 
-Whoever may open the page has the rights of the person who started it (`guard`), and those may cover the logs of a whole cluster.
-So only pods of the Application's own tree are told, as `app logs` does; whose logs may be read at all the API server decides. A
-page that reads slowly slows the API server's answer down, and when it goes away the request to the API server ends. There is no
-way here with --blur: that page is not served then. Nothing that a container says is logged or counted by us.
+Whoever may open the page has the rights of the person who started it (`guard`), and those may cover the logs of a whole
+cluster. So only pods of the Application's own tree are told, as `app logs` does; whether their logs may be read the API server
+decides. A page that reads slowly slows the API server's answer down, and when it goes away the request to the API server ends.
+There is no way here with --blur: that page is not served then. Nothing that a container says is logged or counted by us.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
 
-from shipway.base.errors import InvalidInput, NotFound, ShipwayError
+from shipway.base.errors import InvalidInput, NotFound, ShipwayError, expected_in
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import container_names, dig, name_of, spec_of, status_of
 
@@ -22,8 +21,6 @@ LINES = 200
 """Told of what was said before."""
 LOOK = 0.5
 """Seconds until a page that has gone while nothing was said is noticed."""
-
-Result = TypeVar("Result")
 
 
 class Wanted(Struct, frozen=True):
@@ -82,9 +79,19 @@ def _status_of(pod: Obj, container: str) -> Obj:
 async def relayed(request: web.Request, chunks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
     """The log as plain text, chunk by chunk; it begins with the first one, so that what fails before is an answer of its own.
 
-    Raises what `chunks` raises before the first, ConnectionResetError when the page has gone. What breaks off later breaks off
-    for the page, too: an end would look like the container's."""
-    return await while_connected(request, _relay(request, chunks))
+    Raises what `chunks` raises before the first, ConnectionResetError when the page has gone: `chunks` are closed by then. What
+    breaks off later breaks off for the page, too: an end would look like the container's."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            relaying = group.create_task(_relay(request, chunks))
+            while not (await asyncio.wait((relaying,), timeout=LOOK))[0]:
+                if request.transport is None:  # a write would tell, but a container may be silent for days
+                    relaying.cancel()
+    except ExceptionGroup as errors:
+        raise expected_in(errors) or errors from None
+    if relaying.cancelled():
+        raise ConnectionResetError("the page has gone")
+    return relaying.result()
 
 
 async def _relay(request: web.Request, chunks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
@@ -93,12 +100,14 @@ async def _relay(request: web.Request, chunks: AsyncGenerator[bytes, None]) -> w
         async with aclosing(chunks):
             async for chunk in chunks:
                 await _write(request, response, chunk)
-    except ShipwayError:
-        if not response.prepared or request.transport is None:
-            raise
-        request.transport.abort()
+            await _write(request, response, b"")
+    except ConnectionResetError:
         return response
-    await _write(request, response, b"")
+    except ShipwayError:
+        if not response.prepared:
+            raise
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 
@@ -107,16 +116,3 @@ async def _write(request: web.Request, response: web.StreamResponse, chunk: byte
         await response.prepare(request)
     if chunk:
         await response.write(chunk)
-
-
-async def while_connected(request: web.Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns or raises; it is cancelled when whoever asked has gone. Raises ConnectionResetError then."""
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait((task,), timeout=LOOK))[0]:
-            if request.transport is None:
-                raise ConnectionResetError("whoever asked has gone")
-        return task.result()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # only then is what it reads from closed
