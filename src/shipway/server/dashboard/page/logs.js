@@ -16,7 +16,7 @@ const dialog = document.body.appendChild(h("dialog", { id: "logs", "aria-labelle
     h("button", { id: "logs-again" }, "Read again"),
     h("button", { id: "logs-copy" }, "Copy"),
     h("a", { id: "logs-whole", class: "button" }, "Download all")),
-  h("div", { id: "logs-lines", role: "log", "aria-live": "off", "aria-label": "Lines", tabindex: 0 })));
+  h("div", { id: "logs-lines", role: "log", "aria-live": "off", "aria-label": "Lines", tabindex: 0, autofocus: true })));
 const [state, select, previous, filter, count, whole, lines] = ["state", "voice", "previous", "filter", "count", "whole", "lines"]
   .map((id) => dialog.querySelector(`#logs-${id}`));
 
@@ -41,12 +41,15 @@ export function openLogs(page, [group = "", kind = "", namespace = "", name = ""
   const voice = container ? { namespace: podNamespace, pod, container } : null;
   shown = { page, object: { group, kind, namespace, name }, voice, isPrevious: run === "previous", voices: [] };
   dialog.querySelector("#logs-title").textContent = `${kind} ${name}`;
-  select.replaceChildren();
   filter.value = "";
+  previous.checked = shown.isPrevious;
+  select.replaceChildren();
   forget();
   if (!dialog.open) dialog.showModal();
-  if (voice) read();
-  else tell("Looking for its pods…");
+  if (voice) {
+    choices();
+    read();
+  } else tell("Looking for its pods…");
   offerLogs(resources);
 }
 
@@ -78,7 +81,6 @@ function choices() {
     }));
   }
   select.value = wanted;
-  previous.checked = shown.isPrevious;
 }
 
 /** Another choice stands in the address at once, and in no history of its own. */
@@ -109,19 +111,21 @@ async function read() {
   tell("Waiting for what it says…");
   try {
     const answer = await asked(path, { signal: mine.signal });
+    if (reading !== mine) return;
     tell("live");
-    await takeAll(answer.body.pipeThrough(new TextDecoderStream()).getReader());
-    tell(isPrevious ? "That was the previous run." : "The log has ended: the container does not run any more.");
+    await takeAll(answer.body.pipeThrough(new TextDecoderStream()).getReader(), mine);
+    if (reading === mine) tell(isPrevious ? "That was the previous run." : "The log has ended: the container does not run any more.");
   } catch (error) {
     if (mine.signal.aborted) return;
     tell(error instanceof TypeError ? "The log broke off: the dashboard or the cluster has gone. Read it again." : error.message, true);
   }
 }
 
-async function takeAll(reader) {
+async function takeAll(reader, mine) {
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
+    if (reading !== mine) return;
     if (done) break;
     const parts = (rest + value).split("\n");
     rest = parts.pop();
@@ -189,7 +193,7 @@ dialog.addEventListener("click", ({ target }) => {
   if (target.id === "logs-again" && shown.voice) read();
   if (target.id === "logs-copy") {
     navigator.clipboard.writeText(visible().map((one) => one.textContent).join("\n"))
-      .then(() => tell("copied"), () => tell("The browser does not let this page copy.", true));
+      .then(() => { state.textContent = `${state.textContent.replace(/, copied$/, "")}, copied`; }, () => tell("The browser does not let this page copy.", true));
   }
 });
 dialog.addEventListener("close", () => {
