@@ -191,7 +191,6 @@ IS_OPEN = "document.querySelector('#logs').open"
 WIDE = "[...document.querySelectorAll('#logs, #logs-lines')].some((one) => one.scrollWidth > one.clientWidth)"
 
 
-@pytest.mark.proves("000-32")
 @pytest.mark.timeout(360)
 async def test_the_logs_of_a_pod_are_read_and_followed(
     cluster: EmbeddedCluster, program: Callable[[str], str], tmp_path: Path
