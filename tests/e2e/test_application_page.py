@@ -60,8 +60,8 @@ def application_set(name: str) -> Obj:
     return {**head, "metadata": {"name": name, "namespace": "argocd"}, "spec": spec}
 
 
-def owned(app: Obj, owner: Obj) -> Obj:
-    return {**app, "metadata": {**app["metadata"], "ownerReferences": [owner]}}
+def owned(app: Obj, *owners: Obj) -> Obj:
+    return {**app, "metadata": {**app["metadata"], "ownerReferences": [*owners]}}
 
 
 @pytest_asyncio.fixture
@@ -185,6 +185,7 @@ ECHO: Obj = {
         },
     },
 }
+LINK = "document.querySelector('a.logs[aria-label^=\"Logs of Pod\"]')"
 LINES = "document.querySelector('#logs-lines').innerText"
 STATE = "document.querySelector('#logs-state').innerText"
 IS_OPEN = "document.querySelector('#logs').open"
@@ -198,11 +199,11 @@ async def test_the_logs_of_a_pod_are_read_and_followed(
     """By the keyboard; the address leads back to them, and a narrow window holds them."""
     await cluster.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
     await cluster.client.create(DEPLOYMENTS, ECHO)
-    await cluster.client.create(APPLICATIONS, application("shop-in", "in-cluster", "Healthy"))
+    await cluster.client.create(APPLICATIONS, owned(application("shop-in", "in-cluster", "Healthy")))
     async with dashboard(cluster, tmp_path) as url, browser(program("chromium"), tmp_path) as tab:
         await tab.open(f"{url}#/argocd/shop-in")
-        await tab.until("document.querySelector('a.logs[aria-label^=\"Logs of Pod\"]')?.focus() === undefined", within=60)
-        await tab.until("document.activeElement.matches('a.logs')")
+        await tab.until(f"{LINK} !== null")
+        await tab.value(f"{LINK}.focus()")
         await tab.key("Enter")
         await tab.until(f"{LINES}.includes('echo v1 serving')")
         assert await tab.value(STATE) == "live"
@@ -221,6 +222,7 @@ async def test_the_logs_of_a_pod_are_read_and_followed(
         await tab.key("Escape")
         await tab.until(f"!{IS_OPEN} && location.hash === '#/argocd/shop-in'")
 
+        await tab.until(f"{LINK} !== null && !{LINK}.href.endsWith('/{name_of(pod)}')")
         await tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1, mobile=True)
         await tab.value("location.hash = '#/argocd/shop-in/logs/apps/Deployment/shop/shop-in'")
         await tab.until(f"{IS_OPEN} && {LINES}.includes('echo v1 serving')")

@@ -20,7 +20,7 @@ const dialog = document.body.appendChild(h("dialog", { id: "logs", "aria-labelle
 const [state, select, previous, filter, count, whole, lines] = ["state", "voice", "previous", "filter", "count", "whole", "lines"]
   .map((id) => dialog.querySelector(`#logs-${id}`));
 
-let shown = null; // {page: {hash, api}, object, voice, isPrevious, voices}
+let shown = null; // {page: {hash, api}, object, voice, isPrevious, isChosen, hasFailed, voices}
 let reading = null, pending = [], weight = 0, isDue = false;
 
 /** Where the logs of an object of the tree are on the page of its Application. */
@@ -39,7 +39,7 @@ export function voicesAt(resources, at) {
 /** Opens the panel of what an address names: an object, and perhaps one of its containers and "previous". */
 export function openLogs(page, [group = "", kind = "", namespace = "", name = "", podNamespace, pod, container, run], resources) {
   const voice = container ? { namespace: podNamespace, pod, container } : null;
-  shown = { page, object: { group, kind, namespace, name }, voice, isPrevious: run === "previous", voices: [] };
+  shown = { page, object: { group, kind, namespace, name }, voice, isPrevious: run === "previous", isChosen: !!voice, voices: [] };
   dialog.querySelector("#logs-title").textContent = `${kind} ${name}`;
   filter.value = "";
   previous.checked = shown.isPrevious;
@@ -53,12 +53,13 @@ export function openLogs(page, [group = "", kind = "", namespace = "", name = ""
   offerLogs(resources);
 }
 
-/** What may be chosen now; without a choice the first is read. */
+/** What may be chosen now; without a choice the first is read, and another where that one turns out to have gone. */
 export function offerLogs(resources) {
   if (!shown || !resources) return;
   const at = resources.findIndex((one) => ["group", "kind", "namespace", "name"].every((key) => one[key] === shown.object[key]));
   shown.voices = at < 0 ? [] : voicesAt(resources, at);
-  if (!shown.voice && shown.voices.length) {
+  const hasGone = shown.hasFailed && !shown.isChosen && !lines.childElementCount && !shown.voices.some((one) => isSame(one, shown.voice));
+  if ((!shown.voice || hasGone) && shown.voices.length) {
     shown.voice = shown.voices[0];
     read();
   }
@@ -69,6 +70,10 @@ export function offerLogs(resources) {
 export function closeLogs() {
   shown = null;
   dialog.close();
+}
+
+function isSame(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function choices() {
@@ -85,7 +90,7 @@ function choices() {
 
 /** Another choice stands in the address at once, and in no history of its own. */
 function choose(voice, isPrevious) {
-  Object.assign(shown, { voice, isPrevious });
+  Object.assign(shown, { voice, isPrevious, isChosen: true });
   const more = [voice.namespace, voice.pod, voice.container, ...(isPrevious ? ["previous"] : [])];
   history.replaceState(null, "", hashOfLogs(shown.page.hash, shown.object, more));
   read();
@@ -104,6 +109,7 @@ function forget() {
 async function read() {
   forget();
   const { voice, isPrevious, page } = shown;
+  shown.hasFailed = false;
   const mine = reading = new AbortController();
   const path = `${page.api}/log?${new URLSearchParams({ ...voice, ...(isPrevious && { previous: "true" }) })}`;
   whole.href = `${path}&whole=true`;
@@ -117,6 +123,7 @@ async function read() {
     if (reading === mine) tell(isPrevious ? "That was the previous run." : "The log has ended: the container does not run any more.");
   } catch (error) {
     if (mine.signal.aborted) return;
+    shown.hasFailed = true;
     tell(error instanceof TypeError ? "The log broke off: the dashboard or the cluster has gone. Read it again." : error.message, true);
   }
 }
