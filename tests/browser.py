@@ -71,9 +71,9 @@ class Tab:
         return value
 
     async def key(self, key: str) -> None:
-        """Presses a key: Enter, Tab, or a character."""
+        """Presses a key: Enter, Tab, Escape, or a character."""
         text = {"text": "\r"} if key == "Enter" else {} if len(key) > 1 else {"text": key}
-        code = {"Enter": 13, "Tab": 9}.get(key, ord(key[0]))
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, ord(key[0]))
         await self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
         await self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 

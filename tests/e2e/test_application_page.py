@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, NAMESPACES
+from shipway.api.kinds import APP_PROJECTS, APPLICATION_SETS, APPLICATIONS, DEPLOYMENTS, NAMESPACES, PODS
 from shipway.assembly.cluster import EmbeddedCluster, embedded_cluster
 from shipway.assembly.installation import install_crds
 from shipway.base.clock import SystemClock
 from shipway.gitops.annotations import HOLD
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import uid_of
+from shipway.kube.objects.views import name_of, uid_of
 from tests.browser import browser
 from tests.e2e.running import served_page
 from tests.waiting import comes_to
@@ -60,8 +60,8 @@ def application_set(name: str) -> Obj:
     return {**head, "metadata": {"name": name, "namespace": "argocd"}, "spec": spec}
 
 
-def owned(app: Obj, owner: Obj) -> Obj:
-    return {**app, "metadata": {**app["metadata"], "ownerReferences": [owner]}}
+def owned(app: Obj, *owners: Obj) -> Obj:
+    return {**app, "metadata": {**app["metadata"], "ownerReferences": [*owners]}}
 
 
 @pytest_asyncio.fixture
@@ -166,4 +166,66 @@ async def test_what_a_person_does_is_written_as_the_commands_write_it(
         assert found["operation"]["sync"]["revision"] == COMMITS[0]
         assert HOLD in found["metadata"]["annotations"]
         await tab.until("!document.querySelector('button[data-verb=resume]').disabled")
+        assert tab.troubles == []
+
+
+ECHO: Obj = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "shop-in", "namespace": "shop"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "shop"}},
+        "template": {
+            "metadata": {"labels": {"app": "shop"}},
+            "spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{"name": "web", "image": "builtin/echo:v1", "ports": [{"containerPort": 8080}]}],
+            },
+        },
+    },
+}
+LINK = "document.querySelector('a.logs[aria-label^=\"Logs of Pod\"]')"
+LINES = "document.querySelector('#logs-lines').innerText"
+STATE = "document.querySelector('#logs-state').innerText"
+IS_OPEN = "document.querySelector('#logs').open"
+WIDE = "[...document.querySelectorAll('#logs, #logs-lines')].some((one) => one.scrollWidth > one.clientWidth)"
+
+
+@pytest.mark.timeout(360)
+async def test_the_logs_of_a_pod_are_read_and_followed(
+    cluster: EmbeddedCluster, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """By the keyboard; the address leads back to them, and a narrow window holds them."""
+    await cluster.client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    await cluster.client.create(DEPLOYMENTS, ECHO)
+    await cluster.client.create(APPLICATIONS, owned(application("shop-in", "in-cluster", "Healthy")))
+    async with dashboard(cluster, tmp_path) as url, browser(program("chromium"), tmp_path) as tab:
+        await tab.open(f"{url}#/argocd/shop-in")
+        await tab.until(f"{LINK} !== null")
+        await tab.value(f"{LINK}.focus()")
+        await tab.key("Enter")
+        await tab.until(f"{LINES}.includes('echo v1 serving')")
+        assert await tab.value(STATE) == "live"
+        (pod,) = (await cluster.client.list(PODS, "shop")).items
+        assert await tab.value("location.hash") == f"#/argocd/shop-in/logs//Pod/shop/{name_of(pod)}"
+
+        await cluster.client.delete(PODS, "shop", name_of(pod))
+        await tab.until(f"{LINES}.includes('SIGTERM: draining')")
+        await tab.until(f"{STATE}.startsWith('The log has ended')")
+        await tab.value("document.querySelector('#logs-filter').focus()")
+        for letter in "drain":
+            await tab.key(letter)
+        await tab.until("/^2 of \\d+ lines$/.test(document.querySelector('#logs-count').innerText)")
+        assert await tab.value(LINES) == "SIGTERM: draining\ndrained"
+        await tab.value("document.querySelector('#logs-close').focus()")
+        await tab.key("Escape")
+        await tab.until(f"!{IS_OPEN} && location.hash === '#/argocd/shop-in'")
+
+        await tab.until(f"{LINK} !== null && !{LINK}.href.endsWith('/{name_of(pod)}')")
+        await tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1, mobile=True)
+        await tab.value("location.hash = '#/argocd/shop-in/logs/apps/Deployment/shop/shop-in'")
+        await tab.until(f"{IS_OPEN} && {LINES}.includes('echo v1 serving')")
+        assert (await tab.value("document.querySelector('#logs-voice').selectedOptions[0].text")).endswith(" / web")
+        assert not await tab.value(WIDE)
         assert tab.troubles == []

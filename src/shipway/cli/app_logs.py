@@ -27,7 +27,7 @@ from shipway.gitops.tree import Node
 from shipway.kube.client.client import Client, LogOptions
 from shipway.kube.client.watching import Listing
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, spec_of, status_of, uid_of
+from shipway.kube.objects.views import container_names, name_of, namespace_of, spec_of, status_of, uid_of
 
 PAUSE = 1.0
 """Seconds until a watch that ended is begun again."""
@@ -129,7 +129,7 @@ async def _show_logs(
         raise NotFound(f"{name} has no pods that fit: see `shipway app tree {name}`")
     voices = [voice for pod in pods for voice in voices_of(pod, flags.container)]
     if pods and not voices:
-        known = sorted({container for pod in pods for container in _containers(pod)})
+        known = sorted({container for pod in pods for container in container_names(spec_of(pod))})
         raise InvalidInput(f'no pod has a container "{flags.container}": they have {", ".join(known)}')
     shown = Shown(output, len(voices) > 1 or flags.follow, flags.filter, paint_for(sys.stdout))
     reader = _Reader(there, flags, shown, write or _to_stdout)
@@ -153,12 +153,7 @@ def chosen_pods(sight: Sight, flags: LogFlags) -> list[Obj]:
 def voices_of(pod: Obj, container: str) -> list[Voice]:
     """The containers of a pod that are asked for."""
     names = [container] if container else [one["name"] for one in spec_of(pod).get("containers") or []]
-    return [Voice(namespace_of(pod), name_of(pod), name) for name in names if name in _containers(pod)]
-
-
-def _containers(pod: Obj) -> list[str]:
-    spec = spec_of(pod)
-    return [one["name"] for field in ("initContainers", "containers") for one in spec.get(field) or []]
+    return [Voice(namespace_of(pod), name_of(pod), name) for name in names if name in container_names(spec_of(pod))]
 
 
 def _fits(node: Node, flags: LogFlags) -> bool:

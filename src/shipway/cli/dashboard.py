@@ -10,6 +10,8 @@ import re
 import secrets
 import sys
 import webbrowser
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,12 +26,14 @@ from shipway.base.errors import Denied, InvalidInput, NotFound, ShipwayError
 from shipway.cli import app_sync
 from shipway.cli.app import children_of, find_app
 from shipway.cli.app_acts import end_operation
+from shipway.cli.app_logs import LogFlags, chosen_pods
 from shipway.cli.app_rollback import RollbackFlags, held, lifted
 from shipway.cli.app_sync import SyncFlags
 from shipway.cli.process import configure_logs, on_ready_write, until_stopped
 from shipway.cli.rollout_acts import act, refuse_referenced, undo
 from shipway.cli.session import Place, Session, at_destination, connected
 from shipway.gitops.annotations import REFRESH
+from shipway.kube.client.client import LogOptions
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import namespace_of
 from shipway.rollouts import actions
@@ -37,6 +41,7 @@ from shipway.rollouts.actions import Patches
 from shipway.server.dashboard import application_rest
 from shipway.server.dashboard.application_rest import BASE, ApplicationPage
 from shipway.server.dashboard.applications import Around
+from shipway.server.dashboard.logs import LINES, Wanted, ensure_speaks
 from shipway.server.dashboard.rest import Act, Dashboard, Deed, Settings
 
 PORT = 3100
@@ -120,7 +125,8 @@ async def _applications(session: Session) -> ApplicationPage:
     except (Denied, NotFound):
         namespace = session.application_namespace
     acts = acting_on_applications(session)
-    return ApplicationPage(session.client, session.clock, namespace, partial(looked_around, session), acts)
+    look_around, read_log = partial(looked_around, session), partial(log_of, session)
+    return ApplicationPage(session.client, session.clock, namespace, look_around, acts, read_log)
 
 
 async def looked_around(session: Session, application: Obj) -> Around:
@@ -132,7 +138,27 @@ async def looked_around(session: Session, application: Obj) -> Around:
             sight = await resource_tree(there.client, application, there.clock, destination)
     except ShipwayError:
         return Around(children)
-    return Around(children, sight.tree)
+    return Around(children, sight.tree, tuple(chosen_pods(sight, LogFlags())))
+
+
+async def log_of(session: Session, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    """What a container of one of the Application's pods says, in chunks. Raises NotFound where there is no such pod in its
+    tree, or nothing has been said yet."""
+    there = replace(session, asked_namespace=wanted.namespace)
+    application = await find_app(there, wanted.name)
+    async with at_destination(there, application) as destination:
+        sight = await resource_tree(there.client, application, there.clock, destination)
+        pods = chosen_pods(sight, LogFlags(kind="Pod", resource_name=wanted.pod))
+        pod = next((one for one in pods if namespace_of(one) == wanted.pod_namespace), None)
+        if pod is None:
+            raise NotFound(f"{wanted.name} has no pod {wanted.pod} in namespace {wanted.pod_namespace}, or no longer")
+        ensure_speaks(pod, wanted)
+        options: LogOptions = {"container": wanted.container, "previous": wanted.previous}
+        if not wanted.is_whole:
+            options |= {"tail_lines": LINES, "follow": not wanted.previous}
+        async with aclosing(destination.logs(wanted.pod_namespace, wanted.pod, **options)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def acting_on_applications(session: Session) -> application_rest.Act:

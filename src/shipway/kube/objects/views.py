@@ -54,6 +54,11 @@ def status_of(obj: View) -> dict[str, Any]:
     return obj.get("status") or {}
 
 
+def container_names(pod_spec: View) -> list[str]:
+    """Of a pod's spec or its template's: those that stay, then the init containers."""
+    return [one.get("name") or "" for field in ("containers", "initContainers") for one in dig(pod_spec, field, default=[])]
+
+
 def dig(obj: Any, *path: str | int, default: Any = None) -> Any:
     """The value at `path`, or `default` where any step is missing or null."""
     here: Json = obj

@@ -1,4 +1,5 @@
-"""The page of Applications over HTTP, below /applications/: all of them live, one with its objects and its history, and acts.
+"""The page of Applications over HTTP, below /applications/: all of them live, one with its objects, their logs and its history,
+and acts.
 
 Reading comes from one watch while somebody looks; what a person does goes through `Act`, which the starter of the server gives
 and which is the same code that the commands run.
@@ -28,6 +29,7 @@ from shipway.server.dashboard.answers import (
     whole_number,
 )
 from shipway.server.dashboard.applications import Around, info_of, row_of
+from shipway.server.dashboard.logs import ReadLog, relayed, wanted_of
 from shipway.server.dashboard.scenes import Applications, Scenes
 
 BASE = "/applications/"
@@ -52,12 +54,15 @@ LookAround = Callable[[Obj], Awaitable[Around]]
 class ApplicationPage:
     """`namespace`: whose Applications are shown, "" for all. Lives inside `async with`."""
 
-    def __init__(self, client: Client, clock: Clock, namespace: str, look_around: LookAround, act: Act) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, namespace: str, look_around: LookAround, act: Act, read_log: ReadLog
+    ) -> None:
         self.scenes = Scenes(lambda asked: Applications(client, asked, clock))
         self._clock = clock
         self._namespace = namespace
         self._look_around = look_around
         self._act = act
+        self._read_log = read_log
 
     def add_to(self, app: web.Application, placeholders: dict[str, str]) -> None:
         """`placeholders` of its HTML."""
@@ -73,6 +78,7 @@ class ApplicationPage:
         app.router.add_get(f"{every}/watch", answering(self._watch_list, refusal))
         app.router.add_get(one, answering(self._get, refusal))
         app.router.add_get(f"{one}/watch", answering(self._watch, refusal))
+        app.router.add_get(f"{one}/log", answering(self._log, refusal))
         app.router.add_put(f"{one}/{{verb:sync|refresh|terminate|resume}}", answering(self._put, refusal))
         app.router.add_put(f"{one}/{{verb:rollback}}/{{deployment}}", answering(self._put, refusal))
 
@@ -106,6 +112,9 @@ class ApplicationPage:
                 return None if scene.get(name) is None else await self._info(scene, name)
 
             return await follow(request, scene, onlooker, self._clock, await self._info(scene, name), look)
+
+    async def _log(self, request: web.Request) -> web.StreamResponse:
+        return await relayed(request, self._read_log(wanted_of(request)))
 
     async def _tell(self, stream: web.StreamResponse, scene: Applications, name: str, told: set[str]) -> None:
         """One event of the list; `told` are those that the page knows already."""

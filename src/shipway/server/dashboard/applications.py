@@ -19,13 +19,16 @@ from shipway.gitops.why import why
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import (
     annotations_of,
+    container_names,
     controller_of,
     dig,
     is_deleting,
     labels_of,
     name_of,
     namespace_of,
+    spec_of,
     status_of,
+    uid_of,
 )
 from shipway.server.dashboard.choices import Choice
 from shipway.server.dashboard.measured import Shape
@@ -60,17 +63,20 @@ class ApplicationRow(Shape, frozen=True):
 
 
 class Around(Shape, frozen=True):
-    """What may be known around an Application: what `why` reads of, and its resource tree (None where that may not be read)."""
+    """What may be known around an Application: what `why` reads of, its resource tree (None where that may not be read), and
+    the pods in that."""
 
     children: tuple[Obj, ...] = ()
     tree: Tree | None = None
+    pods: tuple[Obj, ...] = ()
 
 
 NOTHING = Around()
 
 
 class ResourceRow(Shape, frozen=True):
-    """An object of it; `depth`: below how many it stands, 0 for what it manages itself."""
+    """An object of it; `depth`: below how many it stands, 0 for what it manages itself. `containers` of a pod: those whose
+    logs can be asked for."""
 
     depth: int
     group: str
@@ -80,6 +86,7 @@ class ResourceRow(Shape, frozen=True):
     sync: str
     health: str
     message: str
+    containers: tuple[str, ...] = ()
 
 
 class DeploymentRow(Shape, frozen=True):
@@ -139,7 +146,7 @@ def info_of(app: Obj, now: Instant, around: Around = NOTHING) -> ApplicationInfo
         row=row_of(app, now, around.children),
         message=dig(status, "operationState", "message", default=""),
         conditions=[ConditionRow(one.get("type") or "", one.get("message") or "") for one in status.get("conditions") or []],
-        resources=_in_tree(around.tree) if around.tree is not None else _in_status(app),
+        resources=_in_tree(around.tree, around.pods) if around.tree is not None else _in_status(app),
         history=[_deployment(one) for one in reversed(status.get("history") or [])],
         choices=choices(app, needs_reason=any(requires_reason(one) for one in around.children if _is_project(one))),
     )
@@ -192,14 +199,16 @@ def _source(source: Obj) -> str:
     return f"{redact(source.get('repoURL') or '')} {path_of(source)} at {target_of(source)}"
 
 
-def _in_tree(tree: Tree) -> list[ResourceRow]:
+def _in_tree(tree: Tree, pods: Iterable[Obj]) -> list[ResourceRow]:
+    containers = {uid_of(pod): tuple(container_names(spec_of(pod))) for pod in pods}
     depths: dict[str, int] = {}
     rows: list[ResourceRow] = []
     for node in tree.nodes:  # parents come before their children
         depth = depths[node.uid] = depths.get(node.above, -1) + 1
         health = node.health.status if node.health else ""
         ref, message = node.ref, told_of(node)
-        rows.append(ResourceRow(depth, ref.group, ref.kind, ref.namespace, ref.name, node.sync, health, message))
+        inside = containers.get(node.uid, ())
+        rows.append(ResourceRow(depth, ref.group, ref.kind, ref.namespace, ref.name, node.sync, health, message, inside))
     return rows
 
 

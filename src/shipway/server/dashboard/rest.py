@@ -16,6 +16,7 @@ from shipway.base.clock import Clock
 from shipway.base.errors import NotFound
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.views import container_names, dig
 from shipway.server.dashboard.answers import (
     Handler,
     answering,
@@ -281,5 +282,4 @@ def _revision(request: web.Request) -> int:
 
 
 def _container_names(rollout: Obj) -> list[str]:
-    template = ((rollout.get("spec") or {}).get("template") or {}).get("spec") or {}
-    return [one.get("name") or "" for key in ("initContainers", "containers") for one in template.get(key) or []]
+    return container_names(dig(rollout, "spec", "template", "spec", default={}))

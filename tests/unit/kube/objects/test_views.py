@@ -4,7 +4,7 @@ import tracemalloc
 
 import orjson
 
-from shipway.kube.objects.views import kept_json
+from shipway.kube.objects.views import container_names, kept_json
 
 
 def test_what_is_kept_is_as_long_as_it_says() -> None:
@@ -17,3 +17,10 @@ def test_what_is_kept_is_as_long_as_it_says() -> None:
         tracemalloc.stop()
     assert each < 200  # the encoder's own: 4 KB
     assert orjson.loads(kept[7]) == {"name": "x7"}
+
+
+def test_containers_that_stay_come_first() -> None:
+    assert container_names({"initContainers": [{"name": "setup"}], "containers": [{"name": "web"}, {"name": "proxy"}]}) == [
+        "web", "proxy", "setup",
+    ]  # fmt: skip
+    assert container_names({}) == []

@@ -91,6 +91,15 @@ def test_a_tree_goes_down_to_the_pods() -> None:
     assert rows[1].message == "no image"
 
 
+def test_a_pod_says_which_containers_speak() -> None:
+    containers = {"initContainers": [{"name": "setup"}], "containers": [{"name": "web"}, {"name": "proxy"}]}
+    tree = Tree(
+        (Node(Ref("apps", "ReplicaSet", "shop", "web"), uid="1"), Node(Ref("", "Pod", "shop", "a"), uid="2", above="1"))
+    )
+    around = Around(tree=tree, pods=({"kind": "Pod", "metadata": {"uid": "2", "name": "a"}, "spec": containers},))
+    assert [one.containers for one in info_of(application(), NOW, around).resources] == [(), ("web", "proxy", "setup")]
+
+
 @pytest.mark.parametrize(
     ("app", "possible"),
     [

@@ -1,5 +1,7 @@
 // One Application: the sentence and the buttons on top, what it is made of left (trouble first), its deployments right.
 import { badge, h, when } from "./dom.js";
+import { hashOfLogs, voicesAt } from "./logs.js";
+import { address } from "./overview.js";
 
 const BUTTONS = ["sync", "refresh", "terminate", "resume"];
 
@@ -14,7 +16,7 @@ export function application({ row, message, conditions, resources, history, choi
     conditions.length > 0 && h("section", { "aria-labelledby": "conditions" }, h("h3", { id: "conditions" }, "Conditions"),
       h("ul", {}, conditions.map((one) => h("li", { "data-key": one.type }, h("b", {}, one.type), " ", one.message)))),
     h("div", { class: "halves" },
-      h("section", { "aria-labelledby": "resources" }, h("h3", { id: "resources" }, `${resources.length} ${resources.length === 1 ? "object" : "objects"}`), objects(resources)),
+      h("section", { "aria-labelledby": "resources" }, h("h3", { id: "resources" }, `${resources.length} ${resources.length === 1 ? "object" : "objects"}`), objects(resources, address(row))),
       h("section", { "aria-labelledby": "history" }, h("h3", { id: "history" }, "Deployments"), deployments(history, choices))));
 }
 
@@ -30,11 +32,18 @@ function facts(row, message) {
   ].filter(([, text]) => text);
 }
 
-function objects(resources) {
+function objects(resources, hash) {
   return h("table", {},
     h("thead", {}, h("tr", {}, ["Kind", "Name", "Sync", "Health"].map((title) => h("th", { scope: "col" }, title)))),
-    h("tbody", {}, resources.map((one) => h("tr", { "data-key": [one.group, one.kind, one.namespace, one.name].join("/") },
-      h("td", { class: `depth-${Math.min(one.depth, 5)}` }, one.kind), h("td", {}, one.name, one.message && h("p", { class: "note" }, one.message)), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health))))));
+    h("tbody", {}, resources.map((one, at) => h("tr", { "data-key": [one.group, one.kind, one.namespace, one.name].join("/") },
+      h("td", { class: `depth-${Math.min(one.depth, 5)}` }, one.kind), h("td", {}, one.name, logs(resources, at, hash), one.message && h("p", { class: "note" }, one.message)), h("td", {}, one.sync && badge(one.sync)), h("td", {}, one.health && badge(one.health))))));
+}
+
+/** A link, so that it can be opened beside and sent to somebody. */
+function logs(resources, at, hash) {
+  const one = resources[at];
+  return voicesAt(resources, at).length > 0 && [" ",
+    h("a", { class: "button logs", href: hashOfLogs(hash, one), "aria-label": `Logs of ${one.kind} ${one.name}` }, "Logs")];
 }
 
 function deployments(history, choices) {

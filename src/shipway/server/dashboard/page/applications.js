@@ -1,13 +1,15 @@
-// The page: the address says what is looked at (#/ all, #/NAMESPACE/NAME one Application), one stream keeps it live.
+// The page: the address says what is looked at (#/ all, #/NAMESPACE/NAME one Application, …/logs/GROUP/KIND/NAMESPACE/NAME the logs
+// of an object of it), one stream keeps it live.
 import { agreed, say, send } from "./acting.js";
 import { application } from "./application.js";
 import { drawing, h } from "./dom.js";
 import { follow, freshness } from "./live.js";
-import { overview } from "./overview.js";
+import { closeLogs, offerLogs, openLogs } from "./logs.js";
+import { address as hashOf, overview } from "./overview.js";
 
 const API = "api/v1/applications";
 const main = document.getElementById("main");
-const seen = { rows: new Map(), isListed: false, query: "", attention: false, health: "", way: "parent", name: "", info: null };
+const seen = { rows: new Map(), isListed: false, query: "", attention: false, health: "", way: "parent", name: "", info: null, place: null };
 let stop = () => {};
 const redraw = drawing(main, () => seen.info ? application(seen.info)
   : seen.name ? h("p", {}, "Loading…") : overview([...seen.rows.values()], seen));
@@ -16,7 +18,7 @@ function lookAtOne(namespace, name) {
   redraw();
   stop = follow(`${address(namespace, name)}/watch`, {
     freshness,
-    data: (info) => { seen.info = info; document.title = `${info.row.health} · ${name} · Applications`; redraw(); },
+    data: (info) => { seen.info = info; document.title = `${info.row.health} · ${name} · Applications`; redraw(); offerLogs(info.resources); },
     gone: () => { freshness("it is gone"); say(`${name} is not there any more.`, true); },
   });
 }
@@ -44,10 +46,17 @@ function lookAtAll() {
 }
 
 function route() {
-  const [, namespace, name = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [, namespace, name = "", panel, ...named] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const place = name && `${namespace}/${name}`;
+  if (place !== seen.place) look(place, namespace, name);
+  if (name && panel === "logs") openLogs({ hash: hashOf({ namespace, name }), api: address(namespace, name) }, named, seen.info?.resources);
+  else closeLogs();
+}
+
+function look(place, namespace, name) {
   stop();
   say("");
-  Object.assign(seen, { name, info: null });
+  Object.assign(seen, { place, name, info: null });
   document.title = name ? `${name} · Applications` : "Applications";
   if (name) lookAtOne(namespace, name);
   else lookAtAll();

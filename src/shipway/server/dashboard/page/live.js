@@ -1,10 +1,15 @@
 // Streams of server-sent events, and the few questions that are asked once.
 
-export async function ask(path, options = {}) {
+/** The answer; throws an Error with what the dashboard says where it refuses. */
+export async function asked(path, options = {}) {
   const answer = await fetch(path, { cache: "no-store", ...options });
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.message || `the dashboard answered ${answer.status}`);
-  return body;
+  if (answer.ok) return answer;
+  const { message } = await answer.json().catch(() => ({}));
+  throw new Error(message || `the dashboard answered ${answer.status}`);
+}
+
+export async function ask(path, options = {}) {
+  return (await asked(path, options)).json().catch(() => ({}));
 }
 
 const token = document.querySelector('meta[name="shipway-token"]').content;
