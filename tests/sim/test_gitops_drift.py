@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, SERVICES
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, SERVICES
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import copy_obj, dig
 from tests.sim.gitops_objects import config, deployment, hook, service
@@ -88,6 +88,21 @@ def test_a_restart_knows_everything_without_a_write() -> None:
         assert (await there.user.get(CONFIG_MAPS, "shop", "map-0"))["data"] == {"colour": "blue"}
 
     simulate(story, shop())
+
+
+def test_a_hand_edit_of_a_managed_namespace_is_healed_at_once() -> None:
+    """Namespaces are watched for the sake of all applications, too, and that wakes nobody."""
+    namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": {"tier": "web"}}}
+
+    async def story(there: World) -> None:
+        await there.user.create(APPLICATIONS, application())
+        await there.synced()
+        await there.settle(30)
+        await there.user.patch(NAMESPACES, "", "team", {"metadata": {"labels": {"tier": "edited"}}})
+        await there.settle(5)
+        assert dig(await there.user.get(NAMESPACES, "", "team"), "metadata", "labels", "tier") == "web"
+
+    simulate(story, [namespace])
 
 
 @pytest.mark.compat("argocd:status.sync")

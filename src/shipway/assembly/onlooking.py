@@ -152,8 +152,8 @@ class _Supposed:
     def indexed(self, resource: Resource, index: str, value: str) -> Iterable[Obj]:
         return self._world.indexed(resource, index, value)
 
-    def is_synced(self, resource: Resource) -> bool:
-        return self._world.is_synced(resource)
+    def is_synced(self, resource: Resource, *, with_managed_fields: bool = False) -> bool:
+        return self._world.is_synced(resource, with_managed_fields=with_managed_fields)
 
     def refusal(self, resource: Resource) -> str:
         return self._world.refusal(resource)

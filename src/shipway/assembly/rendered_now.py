@@ -56,7 +56,7 @@ class _Answered:
     def indexed(self, resource: Resource, index: str, value: str) -> Iterable[Obj]:
         return ()
 
-    def is_synced(self, resource: Resource) -> bool:
+    def is_synced(self, resource: Resource, *, with_managed_fields: bool = False) -> bool:
         return True
 
     def refusal(self, resource: Resource) -> str:

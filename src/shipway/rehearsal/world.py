@@ -77,7 +77,7 @@ class PlayedCluster:
         file_under = {RUN_INDEX: run_uid, BY_VARIANTS: rollouts_in}.get(index, by_owner)
         return [obj for obj in self.list(resource) if value in file_under(obj)]
 
-    def is_synced(self, resource: Resource) -> bool:
+    def is_synced(self, resource: Resource, *, with_managed_fields: bool = False) -> bool:
         return True
 
     def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:

@@ -51,7 +51,7 @@ class Place(Struct, frozen=True):
         watched = self.reach if self.key else EVERYWHERE
         if self.cluster is None or self.away or not world.has_discovered(self.key, watched):
             return self, False
-        waiting = [kind for kind in kinds if not world.is_synced(kind)]
+        waiting = [kind for kind in kinds if not world.is_synced(kind, with_managed_fields=True)]
         refused = next((kind for kind in waiting if world.refusal(kind)), None)
         if refused is None:
             return self, not waiting

@@ -135,15 +135,16 @@ class CacheStore:
 
     def replace(self, objects: Iterable[Stored], namespace: str = "") -> Changes:
         """Makes `objects` the whole content at once, or that of one namespace; then gives (old, new) of whatever really
-        changed, one by one."""
+        changed, one by one. What has its version already may be kept more of than before."""
         fresh = {one.place: one for one in objects}
         parts = [self._objects.get(namespace, {})] if namespace else self._objects.values()
         known = {one.place: one for of_namespace in parts for one in of_namespace.values()}
         gone = [self._take_out(place) for place in known if place not in fresh]
         changed = [one for one in fresh.values() if one.place not in known or known[one.place].version != one.version]
-        for one in changed:
+        for one in fresh.values():
             self._keep(one)
-            if self._indexes:
+        if self._indexes:
+            for one in changed:
                 self._file(one.place, orjson.loads(one.raw))
         return self._told(gone, [(known.get(one.place), one) for one in changed])
 

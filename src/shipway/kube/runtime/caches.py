@@ -1,16 +1,15 @@
 """The caches of one process: informers shared by its controllers, counted by who needs them, and what kinds are served.
 
-A controller sees them as its `World`: only what it watches, only from memory. Kinds found at run time (the GitOps engine
-meets them in Git) are watched while some key needs them. A kind that is not served yet is remembered with whoever asked
-for it, and they are woken when a CustomResourceDefinition makes it appear.
+A controller sees them through its `ControllerWatches` (world.py). Kinds found at run time (the GitOps engine meets them in Git)
+are watched while some key needs them. A kind that is not served yet is remembered with whoever asked for it, and they are woken
+when a CustomResourceDefinition makes it appear.
 """
 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 from msgspec import Struct
@@ -19,32 +18,26 @@ from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.client.client import Client
 from shipway.kube.objects.reach import EVERYWHERE, Reach
-from shipway.kube.objects.resource import Obj, Resource
-from shipway.kube.runtime.decision import Answer, Ask, Watch
+from shipway.kube.objects.resource import Resource
+from shipway.kube.runtime.decision import Watch
 from shipway.kube.runtime.feed import LONGEST_PAUSE
 from shipway.kube.runtime.informer import Informer
-from shipway.kube.runtime.lanes import Look
 
 log = structlog.get_logger()
 
-InformerKey = tuple[Resource, str, str, str, bool, bool]
+PartKey = tuple[Resource, str, str, str, bool]
 CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 REDISCOVER_AFTER = 0.2
 """Seconds to wait for more CRDs before asking the server again what it serves."""
 REDISCOVER_EVERY = 60.0
 """Seconds between two such questions to a server whose CRDs are not ours to watch."""
+_KINDS = "kinds"
+"""Who watches the CustomResourceDefinitions of a cluster."""
 
 
-class OnEvent(Protocol):
-    """Told what changed: `old` is None for a new object, `new` for one that is gone."""
-
-    def __call__(self, informer: Informer, watch: Watch, old: Obj | None, new: Obj | None) -> None: ...
-
-
-def informer_key(watch: Watch) -> InformerKey:
-    """Watches with equal keys share one informer."""
-    selectors = (watch.namespace, watch.field_selector, watch.label_selector)
-    return (watch.resource, *selectors, watch.metadata_only, watch.keep_managed_fields)
+def part_key(watch: Watch) -> PartKey:
+    """Watches of the same part of a kind share one informer; it keeps the managedFields as soon as one of them wants them."""
+    return (watch.resource, watch.namespace, watch.field_selector, watch.label_selector, watch.metadata_only)
 
 
 class Kinds:
@@ -154,9 +147,9 @@ class Caches:
         self.reach_of: ReachOf = lambda _: EVERYWHERE
         self._clock = clock
         self._rng = rng
-        self._informers: dict[InformerKey, Informer] = {}
-        self._needed_by: defaultdict[InformerKey, set[Hashable]] = defaultdict(set)
-        self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
+        self._informers: dict[PartKey, Informer] = {}
+        self._needed_by: defaultdict[PartKey, set[Hashable]] = defaultdict(set)
+        self._tasks: dict[PartKey, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._tell_of_whole: dict[Hashable, Callable[[Resource], None]] = {}
 
@@ -200,7 +193,7 @@ class Caches:
 
     def need(self, who: Hashable, watch: Watch) -> Informer:
         """The informer of `watch`, started if nobody needed it yet; `who` needs it until `release`."""
-        key = informer_key(watch)
+        key = part_key(watch)
         informer = self._informers.get(key)
         if informer is None:
             informer = self._informers[key] = Informer(
@@ -217,6 +210,8 @@ class Caches:
             informer.cover(self._covered(key))
             self._start(key)
             self._whole_changed(key)
+        elif watch.keep_managed_fields:
+            informer.keep_managed_fields()
         for name, index in watch.indexes.items():
             informer.add_index(name, index)
         self._needed_by[key].add(who)
@@ -224,10 +219,7 @@ class Caches:
 
     def whole(self, resource: Resource) -> Informer | None:
         """The cache of all objects of a kind with all that they say, if somebody keeps one."""
-        keys: list[InformerKey] = [
-            (resource, "", "", "", False, keeps_managed_fields) for keeps_managed_fields in (True, False)
-        ]
-        return next((self._informers[key] for key in keys if key in self._informers), None)
+        return self._informers.get((resource, "", "", "", False))
 
     def follow_whole(self, who: Hashable, tell: Callable[[Resource], None] | None) -> None:
         """Has `tell` told of the kinds of which `whole` gives another answer from now on; None ends it."""
@@ -236,14 +228,15 @@ class Caches:
         else:
             self._tell_of_whole[who] = tell
 
-    def release(self, who: Hashable, key: InformerKey) -> bool:
-        """`who` needs it no more. True when nobody does and the informer has ended."""
+    def release(self, who: Hashable, watch: Watch) -> None:
+        """`who` needs its informer no more. When nobody does the informer ends."""
+        key = part_key(watch)
         needed_by = self._needed_by[key]
         needed_by.discard(who)
         if needed_by:
             if needed_by == {_KINDS}:
                 self._leave(key[0].cluster)
-            return False
+            return
         del self._needed_by[key]
         self._informers.pop(key, None)
         task = self._tasks.pop(key, None)
@@ -251,7 +244,6 @@ class Caches:
             task.cancel()
         self._whole_changed(key)
         self._leave(key[0].cluster)
-        return True
 
     def begin_again(self, cluster: str) -> None:
         """Another cluster answers where this one did: all that is watched of it is listed anew."""
@@ -261,10 +253,7 @@ class Caches:
         member.kinds.is_stale()
         for key, informer in self._informers.items():
             if key[0].cluster == cluster:
-                informer.forget_version()
-                if task := self._tasks.pop(key, None):
-                    task.cancel()
-                self._start(key)
+                informer.list_anew()
 
     def reach_again(self, cluster: str) -> None:
         """One looks farther there now, or less far: lists what is new and forgets what is left, without asking for the rest."""
@@ -282,7 +271,7 @@ class Caches:
         for namespace in self._places(resource):
             await self.client(resource.cluster).try_list(resource, namespace)
 
-    def _covered(self, key: InformerKey) -> tuple[str, ...] | None:
+    def _covered(self, key: PartKey) -> tuple[str, ...] | None:
         """The namespaces that an informer covers."""
         return None if self.reach_of(key[0].cluster) is None else self._places(key[0], key[1])
 
@@ -290,8 +279,8 @@ class Caches:
         reach = self.reach_of(resource.cluster)
         return reach.places(resource, namespace) if reach is not None else ()
 
-    def _whole_changed(self, key: InformerKey) -> None:
-        resource, *selectors, metadata_only, _ = key
+    def _whole_changed(self, key: PartKey) -> None:
+        resource, *selectors, metadata_only = key
         if any(selectors) or metadata_only:
             return
         for tell in list(self._tell_of_whole.values()):
@@ -311,7 +300,7 @@ class Caches:
         if self._group is None or member.task is not None:
             return
         member.task = self._group.create_task(member.kinds.run())
-        crds = self.need(_KINDS, Watch(resource=CRDS.on(cluster), keys=lambda _: (), metadata_only=True))
+        crds = self.need(_KINDS, _definitions(cluster))
         crds.on_event(lambda old, new: member.kinds.is_stale())
 
     def _leave(self, cluster: str) -> None:
@@ -324,168 +313,17 @@ class Caches:
         member = self._members.pop(cluster, None)
         if member is None:
             return
-        for key in mine:
-            self.release(_KINDS, key)
+        if mine:
+            self.release(_KINDS, _definitions(cluster))
         if member.task is not None:
             member.task.cancel()
         if self._group is not None:
             self._group.create_task(member.client.close())
 
-    def _start(self, key: InformerKey) -> None:
+    def _start(self, key: PartKey) -> None:
         if self._group is not None and key not in self._tasks:
             self._tasks[key] = self._group.create_task(self._informers[key].run())
 
 
-KindsOf = Callable[[str], Kinds | None]
-_KINDS = "kinds"
-"""Who watches the CustomResourceDefinitions of a cluster."""
-FOR_GOOD = "for good"
-"""Who needs a controller's own watches: no key, but the controller as long as it runs."""
-
-
-class ControllerWatches:
-    """The informers of one controller: its own for good, and those its keys need for as long as they do.
-
-    `wake` is called for every key that needs an informer when that one has its first list.
-    """
-
-    def __init__(self, caches: Caches, name: str, on_event: OnEvent, wake: Callable[[Hashable], None]) -> None:
-        self._caches = caches
-        self._name = name
-        self._on_event = on_event
-        self._wake = wake
-        self._by_key: dict[InformerKey, Informer] = {}
-        self._by_resource: dict[Resource, list[Informer]] = {}
-        self._needs: dict[Hashable, dict[InformerKey, None]] = {}
-        self._awaited: set[InformerKey] = set()
-        """Of which we shall be told that they have listed everything."""
-
-    @property
-    def informers(self) -> Sequence[Informer]:
-        return list(self._by_key.values())
-
-    def of(self, resource: Resource) -> Sequence[Informer]:
-        return self._by_resource.get(resource, ())
-
-    def need(self, who: Hashable, watches: Iterable[Watch]) -> None:
-        """`watches` is all that `who` needs from now on."""
-        wanted = {informer_key(watch): watch for watch in watches}
-        before = self._needs.get(who, {})
-        for key, watch in wanted.items():
-            if key not in before:
-                self._add(who, key, watch)
-            self._await(key)
-        for key in [key for key in before if key not in wanted]:
-            if self._caches.release((self._name, who), key):
-                self._drop(key)
-        if wanted:
-            self._needs[who] = dict.fromkeys(wanted)
-        else:
-            self._needs.pop(who, None)
-
-    def _add(self, who: Hashable, key: InformerKey, watch: Watch) -> None:
-        informer = self._caches.need((self._name, who), watch)
-        if self._by_key.get(key) is informer:
-            return
-        self._by_key[key] = informer
-        self._by_resource.setdefault(watch.resource, []).append(informer)
-        informer.on_event(lambda old, new: self._on_event(informer, watch, old, new))
-
-    def _await(self, key: InformerKey) -> None:
-        informer = self._by_key[key]
-        if key not in self._awaited and not informer.synced.is_set():
-            self._awaited.add(key)
-            informer.on_synced(lambda: self._synced(key))
-
-    def _synced(self, key: InformerKey) -> None:
-        self._awaited.discard(key)
-        for who in [who for who, needed in self._needs.items() if key in needed and who != FOR_GOOD]:
-            self._wake(who)
-
-    def _drop(self, key: InformerKey) -> None:
-        informer = self._by_key.pop(key, None)
-        self._awaited.discard(key)
-        if informer is None:
-            return
-        left = [other for other in self._by_resource[key[0]] if other is not informer]
-        if left:
-            self._by_resource[key[0]] = left
-        else:
-            del self._by_resource[key[0]]
-
-
-class PassWorld:
-    """What one pass of one key may look at: the `World` of `observe`."""
-
-    def __init__(
-        self,
-        watches: ControllerWatches,
-        kinds_of: KindsOf,
-        look: Look,
-        miss: Callable[[Kinds], None],
-    ) -> None:
-        self._watches = watches
-        self._kinds_of = kinds_of
-        self.look = look
-        self._miss = miss
-        self._unsynced: set[Resource] = set()
-
-    def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
-        """Two caches of one kind move independently: what the one that has seen more does not have is gone."""
-        informers = self._watches.of(resource)
-        for informer in informers if len(informers) < 2 else sorted(informers, key=lambda one: -one.highest(namespace)):
-            found = informer.get(namespace, name)
-            if found is not None or not informer.is_partial:
-                return found
-        return None
-
-    def list(self, resource: Resource, namespace: str = "") -> Iterable[Obj]:
-        for informer in self._watches.of(resource):
-            yield from informer.list(namespace)
-
-    def indexed(self, resource: Resource, index: str, value: str) -> Iterable[Obj]:
-        for informer in self._watches.of(resource):
-            if informer.has_index(index):
-                yield from informer.indexed(index, value)
-
-    def is_synced(self, resource: Resource) -> bool:
-        informers = self._watches.of(resource)
-        # One object that somebody watches by its name says nothing about the rest of its kind.
-        if any(not informer.is_partial for informer in informers) and all(informer.synced.is_set() for informer in informers):
-            return True
-        self._unsynced.add(resource)
-        return False
-
-    def refusal(self, resource: Resource) -> str:
-        return next((informer.refusal for informer in self._watches.of(resource) if informer.refusal), "")
-
-    @property
-    def has_synced_since(self) -> bool:
-        """Whether a kind of which the pass was told that it is not synced is so by now."""
-        return any(self.is_synced(resource) for resource in tuple(self._unsynced))
-
-    def resource_for(self, group: str, kind: str, cluster: str = "") -> Resource | None:
-        kinds = self._kinds_of(cluster)
-        if kinds is None:
-            return None
-        found = kinds.find(group, kind)
-        if found is None:
-            self._miss(kinds)
-        return found
-
-    def has_discovered(self, cluster: str, reach: Reach = EVERYWHERE) -> bool:
-        kinds = self._kinds_of(cluster)
-        if kinds is None or (kinds.is_known and kinds.reach == reach):
-            return kinds is not None
-        self._miss(kinds)
-        return False
-
-    def served(self, cluster: str = "") -> tuple[Resource, ...]:
-        kinds = self._kinds_of(cluster)
-        if kinds is None:
-            return ()
-        self._miss(kinds)
-        return kinds.served
-
-    def answer(self, ask: Ask) -> Answer | None:
-        return self.look.answer(ask)
+def _definitions(cluster: str) -> Watch:
+    return Watch(CRDS.on(cluster), lambda _: (), metadata_only=True)

@@ -19,7 +19,7 @@ from shipway.base.clock import Clock
 from shipway.base.errors import ShipwayError, Unavailable
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of
-from shipway.kube.runtime.caches import CRDS, Caches, informer_key
+from shipway.kube.runtime.caches import CRDS, Caches
 from shipway.kube.runtime.decision import Watch
 from shipway.kube.runtime.informer import Informer, OnChange
 
@@ -94,7 +94,7 @@ class Contents:
             self._caches.follow_whole(self, None)
             for resource in list(self._sources):
                 self._leave(resource)
-            self._caches.release(self, informer_key(self._hold))
+            self._caches.release(self, self._hold)
 
     def _pause(self) -> float | None:
         """Seconds until the next look, if nothing else asks for one."""
@@ -149,14 +149,14 @@ class Contents:
         before = self._sources.get(resource)
         informer = self._caches.whole(resource)
         if informer is not None and before is not None and not informer.synced.is_set():
-            informer.on_synced(partial(self._whole_changed, resource))
+            informer.on_ready(partial(self._whole_changed, resource))
             return
         informer = informer or self._caches.need(self, _metadata_of(resource))
         if before is not None and before.informer is informer:
             return
         source = self._sources[resource] = _Source(informer, partial(self._tell, resource))
         informer.on_event(source.callback)
-        informer.on_synced(partial(self._listed, resource, source))
+        informer.on_ready(partial(self._listed, resource, source))
         if before is not None:
             self._end(resource, before)
 
@@ -170,7 +170,7 @@ class Contents:
     def _end(self, resource: Resource, source: _Source) -> None:
         source.informer.off_event(source.callback)
         if source.informer.is_metadata_only:
-            self._caches.release(self, informer_key(_metadata_of(resource)))
+            self._caches.release(self, _metadata_of(resource))
 
     def _tell(self, resource: Resource, old: Obj | None, new: Obj | None) -> None:
         if new is not None:

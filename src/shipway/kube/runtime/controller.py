@@ -50,8 +50,9 @@ class World(Protocol):
         """Objects that a declared index files under `value`."""
         ...
 
-    def is_synced(self, resource: Resource) -> bool:
-        """Whether a watched kind has been listed once: before that, absence means nothing."""
+    def is_synced(self, resource: Resource, *, with_managed_fields: bool = False) -> bool:
+        """Whether a watched kind has been listed once: before that, absence means nothing. `with_managed_fields`: and whether
+        it is known of all objects who owns which field, which takes a watch that keeps that."""
         ...
 
     def refusal(self, resource: Resource) -> str:

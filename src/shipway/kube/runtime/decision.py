@@ -204,6 +204,9 @@ class Watch(Struct, frozen=True):
     PartialObjectMetadata; `keep_managed_fields` keeps what says who owns which field (dropped otherwise, it is a third of
     every object). `namespace`: only the objects of one. `after`: seconds in which events become one wake, for kinds that change
     often and matter little.
+
+    Watches of one part of a kind with equal `keys` are one to a controller: those that are made anew in each pass take a
+    function of a module, a method or a frozen value, not a lambda.
     """
 
     resource: Resource

@@ -83,9 +83,11 @@ class Feed:
     def is_listed(self) -> bool:
         return self.listed_at is not None
 
-    def forget_version(self) -> None:
-        """What was watched is not what is there now: the next `run` lists first."""
-        self._version = ""
+    def anew(self) -> "Feed":
+        """A feed of the same part that lists first. Until then what is known of the connection stands."""
+        feed = Feed(self._client, self.part, self._sink, self._clock, self._rng)
+        feed.listed_at, feed.is_connected, feed.refusal = self.listed_at, self.is_connected, self.refusal
+        return feed
 
     async def run(self) -> None:
         """Lists and watches until cancelled. Only bugs escape."""

@@ -52,12 +52,14 @@ class Informer:
         """Changes that the server told since the start, bookmarks left out."""
         self._client = client
         self._scope = scope
-        self._keep_managed_fields = scope.get("keep_managed_fields", False)
+        self._keeps_managed_fields = scope.get("keep_managed_fields", False)
+        self._lacking: set[str] = set()
+        """Namespaces that were listed without their managedFields, which somebody wants now."""
         self._clock = clock
         self._rng = rng or random.Random()
         self._store = CacheStore()
         self._subscribers: list[OnChange] = []
-        self._until_synced: list[Callable[[], None]] = []
+        self._until_ready: list[tuple[bool, Callable[[], None]]] = []
         self._feeds: dict[str, Feed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -110,12 +112,23 @@ class Informer:
         """Ends what `on_event` began."""
         self._subscribers = [one for one in self._subscribers if one != callback]
 
-    def on_synced(self, callback: Callable[[], None]) -> None:
-        """Calls back once, as soon as everything is listed; at once if it is."""
-        if self.synced.is_set():
+    def is_ready(self, *, with_managed_fields: bool = False) -> bool:
+        """Whether everything is listed, and where they are wanted all managedFields are there, too."""
+        has_managed_fields = self._keeps_managed_fields and not self._lacking
+        return self.synced.is_set() and (has_managed_fields or not with_managed_fields)
+
+    def on_ready(self, callback: Callable[[], None], *, with_managed_fields: bool = False) -> None:
+        """Calls back once, as soon as `is_ready`; at once if it is."""
+        if self.is_ready(with_managed_fields=with_managed_fields):
             callback()
         else:
-            self._until_synced.append(callback)
+            self._until_ready.append((with_managed_fields, callback))
+
+    def keep_managed_fields(self) -> None:
+        """From now on: what was listed without them is listed anew, and whoever does without them need not wait for it."""
+        if not self._keeps_managed_fields:
+            self._keeps_managed_fields, self._lacking = True, set(self._feeds)
+            self.list_anew()
 
     def holds(self, namespace: str, name: str) -> bool:
         """Whether the object is in the cache."""
@@ -135,10 +148,13 @@ class Informer:
             return int(version) <= self.highest(namespace)
         return self._store.version_of(namespace, name) == version
 
-    def forget_version(self) -> None:
-        """What was watched is not what is there now: the next `run` lists first, and tells what is different."""
-        for feed in self._feeds.values():
-            feed.forget_version()
+    def list_anew(self) -> None:
+        """What was watched is not what is there now, or not enough of it: lists again, and tells what is different."""
+        for namespace, feed in list(self._feeds.items()):
+            self._stop(namespace)
+            # Another one: an event that is under way to the former cannot make this one go on from there.
+            self._feeds[namespace] = feed.anew()
+            self._start(namespace)
 
     def cover(self, namespaces: Sequence[str] | None) -> None:
         """From now on holds what lies in these namespaces ("" stands for all of them), and tells what lay in others as gone.
@@ -146,8 +162,8 @@ class Informer:
         wanted = namespaces or ()
         for left in [one for one in self._feeds if one not in wanted]:
             del self._feeds[left]
-            if task := self._tasks.pop(left, None):
-                task.cancel()
+            self._lacking.discard(left)
+            self._stop(left)
         for added in [one for one in wanted if one not in self._feeds]:
             scope = self._scope
             part = Part(
@@ -174,8 +190,7 @@ class Informer:
                     self._start(namespace)
                 await asyncio.get_running_loop().create_future()
             finally:
-                if self._group is group:
-                    self._group = None
+                self._group = None
 
     def keep(self, obj: Obj) -> Stored:
         """What is kept of a listed object."""
@@ -185,6 +200,7 @@ class Informer:
         """A feed has listed its part."""
         if self._feeds.get(feed.part.namespace) is not feed:
             return  # it is not covered any more
+        self._lacking.discard(feed.part.namespace)
         self._look_whether_synced(self._store.replace(objects, feed.part.namespace))
 
     def took(self, event: WatchEvent) -> None:
@@ -204,6 +220,10 @@ class Informer:
         if self._group is not None:
             self._tasks[namespace] = self._group.create_task(self._feeds[namespace].run())
 
+    def _stop(self, namespace: str) -> None:
+        if task := self._tasks.pop(namespace, None):
+            task.cancel()
+
     def _feed_of(self, namespace: str) -> Feed | None:
         return self._feeds.get(namespace) or self._feeds.get("")
 
@@ -214,13 +234,13 @@ class Informer:
             self.synced.set()
         self._tell_all(changes)
         if is_complete:
-            waiting, self._until_synced = self._until_synced, []
-            for callback in waiting:
-                callback()
+            waiting, self._until_ready = self._until_ready, []
+            for with_managed_fields, callback in waiting:
+                self.on_ready(callback, with_managed_fields=with_managed_fields)
 
     def _slim(self, obj: Obj) -> Obj:
         """Freshly decoded objects are ours to change: managedFields are a third of many and few read them."""
-        if not self._keep_managed_fields and (meta := obj.get("metadata")):
+        if not self._keeps_managed_fields and (meta := obj.get("metadata")):
             meta.pop("managedFields", None)
         return obj
 

@@ -11,7 +11,7 @@ Engines hold no try/except, no status patch, no retry loop and no logging of pro
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -22,18 +22,18 @@ from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable, verdict
 from shipway.kube.client.client import Client
 from shipway.kube.objects.patches import alters, merge_patch
-from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
-from shipway.kube.runtime.caches import FOR_GOOD, Caches, ControllerWatches, Kinds, PassWorld
+from shipway.kube.runtime.caches import Caches, Kinds
 from shipway.kube.runtime.controller import Controller, key_of
 from shipway.kube.runtime.decision import Batch, Change, Conclusion, Decision, Indexed, Outcome, Watch
 from shipway.kube.runtime.execute import cluster_of, describe, execute
-from shipway.kube.runtime.informer import Informer
 from shipway.kube.runtime.lanes import Lanes
 from shipway.kube.runtime.metrics import RuntimeMetrics
 from shipway.kube.runtime.queue import WorkQueue
 from shipway.kube.runtime.recorder import Recorder
+from shipway.kube.runtime.world import FOR_GOOD, ControllerWatches, PassWorld
 
 log = structlog.get_logger()
 
@@ -321,24 +321,28 @@ class Shell:
         self._caches.forget_misses((self.name, key))
         self._lanes.subscribe((self.name, key), ())
 
-    def _on_event(self, informer: Informer, watch: Watch, old: Obj | None, new: Obj | None) -> None:
+    def _on_event(self, watches: Collection[Watch], old: Obj | None, new: Obj | None) -> None:
         about = new if new is not None else old
         if about is None:
             return
-        keys = dict.fromkeys(key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj))
-        silent = {key for key in keys if key in self._others or self._is_no_news(key, watch, about)}
-        for key in keys:
+        delays: dict[Any, float] = {}
+        for watch in watches:
+            for key in [key for obj in (old, new) if obj is not None for key in self._keys_of(watch, obj)]:
+                delays[key] = min(watch.after, delays.get(key, watch.after))
+        resource = next(iter(watches)).resource
+        silent = {key for key in delays if key in self._others or self._is_no_news(key, resource, about)}
+        for key, delay in delays.items():
             if key not in silent:
-                self._queue.add_within(key, watch.after)
-        for key in self._parking.let_go(watch.resource, namespace_of(about), name_of(about)):
+                self._queue.add_within(key, delay)
+        for key in self._parking.let_go(resource, namespace_of(about), name_of(about)):
             if key not in silent:
                 self._queue.add(key)
 
-    def _is_no_news(self, key: Any, watch: Watch, obj: Obj) -> bool:
+    def _is_no_news(self, key: Any, resource: Resource, obj: Obj) -> bool:
         """Whether a key that can do nothing before its answers are there is only told what it wrote itself, or may be."""
-        if self._parking.is_early(key, watch.resource, obj):
+        if self._parking.is_early(key, resource, obj):
             return True
-        return self._parking.is_echo(key, watch.resource, obj) and self._lanes.keep_waiting((self.name, key))
+        return self._parking.is_echo(key, resource, obj) and self._lanes.keep_waiting((self.name, key))
 
     def _look_at_early(self, key: Any, written: Sequence[Awaited]) -> None:
         """What was told while the key wrote is judged now that it is known what it has written."""

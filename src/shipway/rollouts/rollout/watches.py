@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from msgspec import Struct
+
 from shipway.api.app_mesh import GROUP as APP_MESH
 from shipway.api.app_mesh import VIRTUAL_ROUTER, nodes_of
 from shipway.api.kinds import (
@@ -99,16 +101,15 @@ def all_held(rule: Obj) -> Iterable[Indexed]:
     return (Indexed(ROLLOUTS, BY_HELD, "*"),)
 
 
-class NamedBy:
+class NamedBy(Struct, frozen=True):
     """Wakes the Rollouts that name an object of one kind; of the further `index` those of its namespace."""
 
-    def __init__(self, kind: str, index: str = "") -> None:
-        self._kind = kind
-        self._index = index
+    kind: str
+    index: str = ""
 
     def __call__(self, obj: Obj) -> Iterable[ObjectKey | Indexed]:
-        named = Indexed(ROLLOUTS, BY_REFERENCE, f"{self._kind}/{namespace_of(obj)}/{name_of(obj)}")
-        return (named, Indexed(ROLLOUTS, self._index, namespace_of(obj) or "*")) if self._index else (named,)
+        named = Indexed(ROLLOUTS, BY_REFERENCE, f"{self.kind}/{namespace_of(obj)}/{name_of(obj)}")
+        return (named, Indexed(ROLLOUTS, self.index, namespace_of(obj) or "*")) if self.index else (named,)
 
 
 def named_by_nodes(router: Obj) -> Iterable[Indexed]:
@@ -139,7 +140,7 @@ def verification_watches(seen: Verification) -> tuple[Watch, ...]:
     return (*rules, *beside)
 
 
-class NamedOrRecorded(NamedBy):
+class NamedOrRecorded(NamedBy, frozen=True):
     """Wakes the Rollouts that name a route, and those of which variants stand in it, whether or not they are there."""
 
     def __call__(self, obj: Obj) -> Iterable[ObjectKey | Indexed]:

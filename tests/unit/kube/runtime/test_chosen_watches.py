@@ -8,10 +8,11 @@ from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.views import name_of
 from shipway.kube.objects.wire import Request, Response, Transport
-from shipway.kube.runtime.caches import Caches, ControllerWatches, PassWorld
+from shipway.kube.runtime.caches import Caches
 from shipway.kube.runtime.decision import Watch
 from shipway.kube.runtime.lanes import Look
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
+from shipway.kube.runtime.world import ControllerWatches, PassWorld
 from shipway.localcluster.apiserver.server import ApiServer
 
 

@@ -12,7 +12,7 @@ from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of
 from shipway.kube.objects.wire import Request, Response, Transport
-from shipway.kube.runtime.caches import Caches, informer_key
+from shipway.kube.runtime.caches import Caches
 from shipway.kube.runtime.contents import TRY_AGAIN, Contents, Part
 from shipway.kube.runtime.decision import Watch
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
@@ -124,7 +124,7 @@ def test_a_cache_of_the_whole_takes_the_place_of_the_metadata_and_gives_it_back(
         events = scene.heard.events
         await scene.create(SECRETS, "b")
         assert scene.heard.events == events + 1, "told once"
-        scene.caches.release("an application", informer_key(WHOLE))
+        scene.caches.release("an application", WHOLE)
         await scene.user.delete(SECRETS, "default", "a")
         await scene.clock.sleep(1.0)
         assert scene.watched(SECRETS) == [True]

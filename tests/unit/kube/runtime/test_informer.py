@@ -14,7 +14,7 @@ from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.ids import RandomIds
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, namespace_of, resource_version_of
+from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.awaited import Awaited, is_seen
 from shipway.kube.runtime.informer import Informer
@@ -293,19 +293,35 @@ def test_the_first_list_is_announced_once() -> None:
         server = await ApiServer.open(path=None, clock=clock, ids=RandomIds(random.Random(1)))
         informer = Informer(Client(server), CONFIG_MAPS, clock=clock)
         announced: list[bool] = []
-        informer.on_synced(lambda: announced.append(informer.synced.is_set()))
+        informer.on_ready(lambda: announced.append(informer.synced.is_set()))
         assert announced == []
         async with asyncio.TaskGroup() as group:
             running = group.create_task(informer.run())
             await informer.synced.wait()
             await clock.sleep(1)
             assert announced == [True]
-            informer.on_synced(lambda: announced.append(False))
+            informer.on_ready(lambda: announced.append(False))
             assert announced == [True, False]
             running.cancel()
         await server.close()
 
     run_in_virtual_time(main())
+
+
+def test_an_event_that_is_under_way_does_not_keep_it_from_listing_anew() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.put("a", "1")
+        await scene.clock.sleep(1)
+        ready: list[bool] = []
+        await scene.put("b", "1")
+        scene.informer.keep_managed_fields()
+        scene.informer.on_ready(lambda: ready.append(True), with_managed_fields=True)
+        assert (scene.informer.is_ready(), ready) == (True, [])
+        await scene.clock.sleep(1)
+        assert ready == [True]
+        assert all("managedFields" in metadata(obj) for obj in scene.informer.list()) and scene.names() == ["a", "b", "first"]
+
+    play(story)
 
 
 def test_a_cache_of_a_part_is_not_waited_for_beside_the_whole() -> None:
@@ -371,7 +387,7 @@ def test_namespaces_are_listed_one_by_one_and_a_new_one_alone() -> None:
         before = scene.wire.lists
         waited: list[bool] = []
         scene.informer.cover(("default", "kube-public", "kube-system"))
-        scene.informer.on_synced(lambda: waited.append(True))
+        scene.informer.on_ready(lambda: waited.append(True))
         assert (scene.informer.synced.is_set(), waited) == (False, [])
         await scene.clock.sleep(1)
         assert (scene.informer.synced.is_set(), waited) == (True, [True])

@@ -36,7 +36,7 @@ class Ruled(Sandbox):
     def refusal(self, resource: Resource) -> str:
         return self.refused if resource == VERIFICATION_RULES else ""
 
-    def is_synced(self, resource: Resource) -> bool:
+    def is_synced(self, resource: Resource, *, with_managed_fields: bool = False) -> bool:
         return not self.refusal(resource)
 
     def runs(self, rule: str = "org", at: str = "") -> dict[str, str]:
