@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 
 from shipway.api.kinds import CONFIG_MAPS, ROLLOUTS, SECRETS
+from shipway.api.notifications import NOTIFIED, NOTIFYING
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, dig
 from shipway.kube.runtime.waiting import One, wait_until
-from shipway.rollouts.rollout.names import NOTIFIED, NOTIFYING
 from tests.e2e.places import CLOCK, Place
 from tests.sim.test_cookbook import TELL, blocks, chapter_of
 

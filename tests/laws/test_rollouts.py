@@ -418,8 +418,20 @@ onward = st.lists(
 )
 
 
+SCALED_DOWN_BEFORE_THE_LAST_STEP = [
+    pass_once,
+    pass_once,
+    lambda world: world.wait(1),
+    crash_in_a_pass(1),
+    Sandbox.play_pods,
+    pass_once,
+]
+"""The new pods have been told to go, and the status of their ReplicaSet still counts them."""
+
+
 @lawful
 @given(plain_steps, onward)
+@example([{"setWeight": 0}, {"pause": {"duration": 1}}], SCALED_DOWN_BEFORE_THE_LAST_STEP)
 def test_an_update_is_healthy_when_all_traffic_leads_to_it_and_weights_are_settled_right_after(
     canary_steps: list[dict], history: list[Callable[[Sandbox], None]]
 ) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 
 from shipway.adapters.jq import worker
 from shipway.adapters.lua import sandbox
+from shipway.api.commits import CommitFacts
 from shipway.api.crds import load_crds
 from shipway.api.hydration import Hydrated
 from shipway.api.kinds import APPLICATIONS, CRDS, EVENTS, JOBS, NAMESPACES
@@ -21,6 +22,7 @@ from shipway.api.sources import Fact, Head, PathTree, RemoteBase, Rendered, Sour
 from shipway.assembly.clusters import Clusters
 from shipway.assembly.lookout import Lookout
 from shipway.assembly.metrics import count_objects, count_shadows
+from shipway.assembly.notifying import Notifier
 from shipway.base.clock import Clock, Instant, LoopClock
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError
 from shipway.base.ids import RandomIds, digest
@@ -49,8 +51,10 @@ from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
 from shipway.localcluster.apiserver.server import ApiServer
 from shipway.localcluster.controllers.built_in import built_in_controllers, built_in_resolvers
+from shipway.notifications.asks import NotifyAsk
 from tests.sim.book import Book
 from tests.sim.faults import Crash, until_it_dies
+from tests.sim.receiver import FillsHere, at_once
 from tests.sim.rest import come_to_rest
 
 EPOCH = Instant(1_790_000_000.0)
@@ -231,6 +235,9 @@ class World:
         clusters = self._make_clusters(client, self.clock)
         self.lookout = Lookout(self.clock, settings.namespace)
 
+        notifier = Notifier(client, at_once, FillsHere(), self.clock, settings.namespace)
+        notifier.commit_of = lambda _, commit: CommitFacts(commit, "Ada <ada@example.org>", "Make it blue")
+
         async def head_of(ask: HeadAsk) -> Head:
             return await self.repositories[ask.request.repo_url].head_of(ask)
 
@@ -260,6 +267,7 @@ class World:
             RecallAsk: self.repository.recall,
             RecordAsk: self.book.record,
             HydrateAsk: hydrate,
+            NotifyAsk: notifier.notify,
         }
         runtime = Runtime(client, gitops_controllers(settings), clock=self.clock, resolvers=resolvers)
         clusters.serve(runtime)

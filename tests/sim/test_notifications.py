@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shipway.api.kinds import ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CONFIG_MAPS, EVENTS, ROLLOUTS, SECRETS
+from shipway.api.notifications import NOTIFIED, NOTIFYING, OF_ROLLOUTS
 from shipway.api.plugins import StepReply
 from shipway.api.rollout import STEP_KINDS
 from shipway.assembly.notifying import Notifier
@@ -19,9 +20,7 @@ from shipway.kube.objects.wire import Request, Response, Transport
 from shipway.kube.runtime.controller import Resolver
 from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.virtual_time import run_in_virtual_time
-from shipway.rollouts.notifications.asks import NotifyAsk
-from shipway.rollouts.notifications.settings import CONFIG_MAP, SECRET
-from shipway.rollouts.rollout.names import NOTIFIED, NOTIFYING
+from shipway.notifications.asks import NotifyAsk
 from shipway.rollouts.settings import RolloutSettings
 from tests.sim.faults import Faults, FaultyTransport
 from tests.sim.receiver import FillsHere, Receiver, at_once, receiver
@@ -134,7 +133,7 @@ def config_map(url: str) -> Obj:
         ],
         "context": {"place": "the shop"},
     }  # fmt: skip
-    meta = {"name": CONFIG_MAP, "namespace": NS}
+    meta = {"name": OF_ROLLOUTS.config_map, "namespace": NS}
     texts = {key: json.dumps(value) for key, value in data.items()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": texts}
 
@@ -168,7 +167,7 @@ def told(story: Story, wrap: Wrap = lambda server, clock: server) -> None:
             await there.user.create(DESTINATION_RULES, destination_rule())
             await there.user.create(ANALYSIS_TEMPLATES, smoke())
             await there.user.create(CONFIG_MAPS, config_map(server.url))
-            meta = {"name": SECRET, "namespace": NS}
+            meta = {"name": OF_ROLLOUTS.secret, "namespace": NS}
             secret = {"hook-token": TOKEN, "slack-token": "x0xb"}
             await there.user.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": secret})
             await story(there, server)
@@ -312,14 +311,14 @@ def test_a_service_that_fails_delays_no_other_and_is_given_up_with_an_event() ->
         ({"template.aborted": '{"message": "{{.rollout.spec.nothing.deeper}}"}'}, "template aborted: "),
         ({"template.aborted": None}, "template.aborted: it is not there"),
         ({"service.webhook.ops": None, "service.email.ops": "{}"}, "slack and webhook are sent, email is not"),
-        ({"service.webhook.ops": None}, f"ConfigMap {CONFIG_MAP} has no service ops"),
-        ({"trigger.on-rollout-aborted": None}, f"ConfigMap {CONFIG_MAP} has no trigger.on-rollout-aborted"),
+        ({"service.webhook.ops": None}, f"ConfigMap {OF_ROLLOUTS.config_map} has no service ops"),
+        ({"trigger.on-rollout-aborted": None}, f"ConfigMap {OF_ROLLOUTS.config_map} has no trigger.on-rollout-aborted"),
         ({"trigger.on-rollout-aborted": '[{"send": ["aborted"], "when": "1 +"}]'}, "unexpected end of the expression"),
     ],
 )
 def test_what_is_configured_wrong_is_said_once_in_an_event(changes: Obj, message: str) -> None:
     async def story(there: Telling, server: Receiver) -> None:
-        await there.user.patch(CONFIG_MAPS, NS, CONFIG_MAP, {"data": changes})
+        await there.user.patch(CONFIG_MAPS, NS, OF_ROLLOUTS.config_map, {"data": changes})
         made = subscribed(routed(ROUTING, {"setWeight": 10}, {"pause": {}}), **{"on-rollout-aborted": ""})
         del made["metadata"]["annotations"]["notifications.argoproj.io/subscribe.on-rollout-aborted.slack"]
         await there.user.create(ROLLOUTS, made)

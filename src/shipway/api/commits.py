@@ -1,5 +1,6 @@
 """What is known of the commits of a repository: who signed one, who wrote it, and who changed what between two."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -89,3 +90,7 @@ class CommitFacts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     subject: str
     pull_request: str = ""
     approvers: tuple[str, ...] = ()
+
+
+CommitOf = Callable[[str, str], CommitFacts]
+"""(repository, commit) -> what it says of itself. Raises Unavailable where it is not known."""

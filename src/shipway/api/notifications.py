@@ -1,9 +1,25 @@
-"""What is told to whom: the values that the engine and the services that deliver it exchange."""
+"""What is told to whom: the values that the engines and the services that deliver it exchange, and where they are written."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+
+NOTIFIED = "notified.notifications.argoproj.io"
+"""Annotation: what has been told of an object, as Argo's notifications write it."""
+NOTIFYING = "shipway.dev/notifying"
+"""Annotation: what is due to be told of it."""
+
+
+class Words(Struct, frozen=True):
+    """Where it stands what is told, by which services and in which words: a ConfigMap, and a Secret for what it may not say."""
+
+    config_map: str
+    secret: str
+
+
+OF_ROLLOUTS = Words("argo-rollouts-notification-configmap", "argo-rollouts-notification-secret")
+OF_APPLICATIONS = Words("argocd-notifications-cm", "argocd-notifications-secret")
 
 
 class Message(Struct, frozen=True):

@@ -1,15 +1,20 @@
-"""Templates of ApplicationSets and what becomes of them: the values that the engine and the template workers exchange."""
+"""Templates of ApplicationSets and notifications, and what becomes of them: what engines and template workers exchange."""
 
 from msgspec import Struct
 
 
 class Template(Struct, frozen=True):
-    """`body`: any JSON value whose texts are templates. `patch`: a template whose YAML goes over the result."""
+    """`body`: any JSON value whose texts are templates. `patch`: a template whose YAML goes over the result.
+
+    `has_library`: they may `call` what expressions of notifications may, and `.repo.GetCommitMetadata` for what the parameter
+    `commits` knows.
+    """
 
     body: bytes
     is_go: bool
     options: tuple[str, ...] = ()
     patch: str = ""
+    has_library: bool = False
 
 
 class Filled(Struct, frozen=True):

@@ -5,7 +5,6 @@ ORPHAN = "orphan"
 """The garbage collector's own finalizer: on a set that is deleted without what it owns."""
 REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
 REFRESH = "argocd.argoproj.io/refresh"
-NOTIFIED = "notified.notifications.argoproj.io"
 HYDRATE = "argocd.argoproj.io/hydrate"
 
 FIELD_MANAGER = "shipway-appsets"

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from shipway.api.applicationset import ApplicationSetSpec
 from shipway.api.kinds import APPLICATIONS
+from shipway.api.notifications import NOTIFIED
 from shipway.appsets.evaluation import Evaluation
-from shipway.appsets.names import EVALUATED, FIELD_MANAGER, GENERATED, HYDRATE, NOTIFIED, REFRESH, TOMBSTONE
+from shipway.appsets.names import EVALUATED, FIELD_MANAGER, GENERATED, HYDRATE, REFRESH, TOMBSTONE
 from shipway.base.clock import Instant, read_rfc3339, rfc3339
 from shipway.kube.objects.owners import is_controlled_by
 from shipway.kube.objects.resource import Obj

@@ -53,12 +53,12 @@ from shipway.kube.runtime.decision import Ask
 from shipway.kube.runtime.leader import Leadership, LeaseName
 from shipway.kube.runtime.runtime import Runtime
 from shipway.kube.runtime.sharing import Membership, Sharing
+from shipway.notifications.asks import NotifyAsk
 from shipway.rollouts.analysis.asks import MeasureAsk
 from shipway.rollouts.analysis.controller import AnalysisRunController
 from shipway.rollouts.budget.asks import BudgetAsk
 from shipway.rollouts.controllers import rollout_controllers
 from shipway.rollouts.metrics import RolloutMetrics
-from shipway.rollouts.notifications.asks import NotifyAsk
 from shipway.rollouts.rollout.plugin_calls import StepAsk
 from shipway.rollouts.settings import RolloutSettings
 from shipway.server.http import HttpServer
@@ -239,6 +239,7 @@ async def engine_process(client: Client, clock: Clock, settings: RunSettings) ->
 
             means = await stack.enter_async_context(GitMeans.open(client, session, clock, settings, key))
             resolvers |= means.resolvers
+            notifier.commit_of = means.sources.mirrors.commit_facts
         controllers = controllers_of(settings, key, plugins.declared)
         reporting = await _engines_that_only_report(client, clock, settings)
         runtime = Runtime(

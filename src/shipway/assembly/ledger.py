@@ -5,7 +5,7 @@ is gone leaves its row without an author, and never keeps it out.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from shipway.adapters.git.mirrors import Mirrors
 from shipway.adapters.history.ledger import Chain
 from shipway.adapters.history.store import LEDGER
-from shipway.api.commits import CommitFacts
+from shipway.api.commits import CommitFacts, CommitOf
 from shipway.api.ledger import Entry, Place, Row
 from shipway.assembly.settings import DAY, RunSettings, seconds_of_ledger
 from shipway.assembly.stores import open_store
@@ -27,9 +27,6 @@ log = structlog.get_logger()
 
 SOON = 60.0
 """Seconds after the start: it has other things to do then."""
-
-CommitOf = Callable[[str, str], CommitFacts]
-"""(repository, commit) -> what it says of itself. Raises Unavailable where it is not known."""
 
 
 class Ledger:

@@ -30,13 +30,13 @@ from shipway.assembly.metric_logins import MetricLogins
 from shipway.base.clock import Clock, SystemClock, parse_rfc3339
 from shipway.base.durations import parse_duration
 from shipway.base.errors import InvalidInput, NotFound
+from shipway.expression import evaluate_time
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import spec_of
 from shipway.rollouts.analysis import burn_rate, comparison
 from shipway.rollouts.analysis.asks import MeasureAsk
-from shipway.rollouts.analysis.expression import evaluate_time
 from shipway.rollouts.analysis.metric import OUR_OWN
 from shipway.rollouts.budget.asks import Budget, BudgetAsk
 

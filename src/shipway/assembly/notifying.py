@@ -1,14 +1,15 @@
-"""Delivers what the rollouts engine wants told: fills the templates, puts in what the Secret holds, and lets none of it out."""
+"""Delivers what the engines want told: fills the templates, puts in what the Secret holds, and lets none of it out."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import orjson
 
 from shipway.adapters.notifications import slack, webhook
 from shipway.adapters.templates.engine import TemplateEngine
+from shipway.api.commits import CommitOf
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
 from shipway.api.measured import blot_out, sealed
 from shipway.api.metrics import Fetch
@@ -17,11 +18,13 @@ from shipway.api.templates import Filled, Template
 from shipway.base.clock import Clock
 from shipway.base.errors import InvalidInput, NotFound, ShipwayError, Unavailable
 from shipway.base.ids import digest
+from shipway.gitops.pinned import revisions_in, spec_sources
 from shipway.kube.client.client import Client
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
-from shipway.rollouts.notifications.asks import NotifyAsk
-from shipway.rollouts.notifications.settings import CONFIG_MAP, SECRET, NotificationSettings, Service, read_settings
+from shipway.kube.objects.views import dig, status_of
+from shipway.notifications.asks import NotifyAsk
+from shipway.notifications.settings import NotificationSettings, Service, read_settings
 from shipway.workers.pool import WorkerPool
 
 PATIENCE = 600.0
@@ -40,7 +43,7 @@ class Filler(Protocol):
 
 
 class Notifier:
-    """`notify` is the resolver of NotifyAsk. `namespace`: where the ConfigMap and the Secret lie."""
+    """`notify` is the resolver of NotifyAsk. `namespace`: where the ConfigMaps and the Secrets lie."""
 
     def __init__(self, client: Client, fetch: Fetch, filler: Filler, clock: Clock, namespace: str) -> None:
         self._client = client
@@ -48,11 +51,13 @@ class Notifier:
         self._filler = filler
         self._clock = clock
         self._namespace = namespace
+        self.commit_of: CommitOf | None = None
+        """Tells of a commit of a repository, where there is somebody who knows."""
 
     async def notify(self, ask: NotifyAsk) -> Delivery:
         """Raises Unavailable as long as it is worth another try."""
         try:
-            secrets = await self._secrets()
+            secrets = await self._secrets(ask.words.secret)
             with blot_out(*secrets.values()):
                 await self._send(ask, secrets)
         except Unavailable as error:
@@ -64,31 +69,36 @@ class Notifier:
         return Delivery()
 
     async def _send(self, ask: NotifyAsk, secrets: Mapping[str, str]) -> None:
-        settings, wanted = await self._settings(), ask.message
+        settings, wanted = await self._settings(ask.words.config_map), ask.message
         service = settings.services.get(wanted.service)
         if service is None:
             told = settings.problems.get(f"service.{wanted.service}") or "there is no such service any more"
-            raise InvalidInput(f"ConfigMap {self._namespace}/{CONFIG_MAP}, service {wanted.service}: {told}")
+            raise InvalidInput(f"ConfigMap {self._namespace}/{ask.words.config_map}, service {wanted.service}: {told}")
         if service.kind not in SENDERS:
             kinds = " and ".join(sorted(SENDERS))
             raise InvalidInput(f"service {wanted.service}: {kinds} are sent, {service.kind} is not: use a webhook")
         text, form = await self._filled(ask, settings, service, secrets)
         message = Message(wanted.service, wanted.recipient, text, form, digest(ask.uid, wanted.key))
-        await SENDERS[service.kind](sealed(self._fetch, *secrets.values()), _resolved(service.settings, secrets), message)
+        logins = _resolved(service.settings, secrets, ask.words.secret)
+        await SENDERS[service.kind](sealed(self._fetch, *secrets.values()), logins, message)
 
     async def _filled(
         self, ask: NotifyAsk, settings: NotificationSettings, service: Service, secrets: Mapping[str, str]
     ) -> tuple[str, Obj]:
         """The text and what is for this kind of service; of several templates what a later one says counts."""
-        parts = [_part(settings, name, ask.message.service, service.kind) for name in ask.message.send]
+        parts = [_part(settings, ask, name, service.kind) for name in ask.message.send]
+        names: Obj = orjson.loads(ask.says)
         says: Obj = {
-            **orjson.loads(ask.says),
-            "context": dict(settings.context),
+            **names,
+            "context": {**names.get("context", {}), **settings.context, "notificationType": ask.message.service},
             "secrets": dict(secrets),
             "recipient": ask.message.recipient,
             "serviceType": ask.message.service,
         }
-        (filled,) = await self._filler.render(Template(orjson.dumps(parts), is_go=True), [orjson.dumps(says)])
+        body = orjson.dumps(parts)
+        if b"GetCommitMetadata" in body and self.commit_of is not None:
+            says["commits"] = _commits(names.get("app") or {}, self.commit_of)
+        (filled,) = await self._filler.render(Template(body, is_go=True, has_library=True), [orjson.dumps(says)])
         if filled.error:
             raise InvalidInput(f"template {', '.join(ask.message.send)}: {filled.error}", reason="BadTemplate")
         text, form = "", {}
@@ -96,46 +106,56 @@ class Notifier:
             text, form = part["message"] or text, form | part["form"]
         return text, form
 
-    async def _settings(self) -> NotificationSettings:
+    async def _settings(self, config_map: str) -> NotificationSettings:
         """Listed, not got: the account that Shipway is installed with may list ConfigMaps anyway."""
-        one = f"metadata.name={CONFIG_MAP}"
+        one = f"metadata.name={config_map}"
         found = (await self._client.list(CONFIG_MAPS, self._namespace, field_selector=one)).items
         return read_settings(found[0] if found else None)
 
-    async def _secrets(self) -> dict[str, str]:
+    async def _secrets(self, name: str) -> dict[str, str]:
         try:
-            return {
-                key: value.strip()
-                for key, value in secret_values(await self._client.get(SECRETS, self._namespace, SECRET)).items()
-            }
+            secret = await self._client.get(SECRETS, self._namespace, name)
         except NotFound:
             return {}
+        return {key: value.strip() for key, value in secret_values(secret).items()}
 
 
-def _part(settings: NotificationSettings, name: str, service: str, kind: str) -> Obj:
+def _commits(app: Obj, commit_of: CommitOf) -> Obj:
+    """What is known of the commits that an Application is at or has been brought to, by their names."""
+    (sources, _), status = spec_sources(app), status_of(app)
+    told = (status.get("sync") or {}, dig(status, "operationState", "syncResult", default={}))
+    found: Obj = {}
+    for source, revision in (pair for one in told for pair in zip(sources, revisions_in(one), strict=False)):
+        with suppress(ShipwayError):
+            facts = commit_of(source["repoURL"], revision)
+            found[revision] = {"Message": facts.subject, "Author": facts.author}
+    return found
+
+
+def _part(settings: NotificationSettings, ask: NotifyAsk, name: str, kind: str) -> Obj:
     """Of a template only what this service is sent, so that no other's words are in the way."""
     template = settings.templates.get(name)
     if template is None:
         problem = settings.problems.get(f"template.{name}", "it is not there")
-        raise InvalidInput(f"ConfigMap {CONFIG_MAP}, template.{name}: {problem}", reason="BadTemplate")
+        raise InvalidInput(f"ConfigMap {ask.words.config_map}, template.{name}: {problem}", reason="BadTemplate")
     form = template.get(kind) or {}
-    form = form.get(service) or {} if kind == "webhook" else form
+    form = form.get(ask.message.service) or {} if kind == "webhook" else form
     return {"message": str(template.get("message") or ""), "form": {key: value for key, value in form.items() if value}}
 
 
-def _resolved(value: Any, secrets: Mapping[str, str]) -> Any:
-    """With the values of the Secret for every `$key`. Raises InvalidInput for a key that it lacks."""
+def _resolved(value: Any, secrets: Mapping[str, str], of: str) -> Any:
+    """With the values of the Secret `of` for every `$key`. Raises InvalidInput for a key that it lacks."""
+
+    def secret(found: re.Match[str]) -> str:
+        if found[1] not in secrets:
+            raise InvalidInput(f"Secret {of} has no key {found[1]}, which the service names", reason="NoToken")
+        return secrets[found[1]]
+
     if isinstance(value, Mapping):
-        return {key: _resolved(child, secrets) for key, child in value.items()}
+        return {key: _resolved(child, secrets, of) for key, child in value.items()}
     if isinstance(value, list):
-        return [_resolved(child, secrets) for child in value]
-    return _REFERENCE.sub(lambda found: _secret(found[1], secrets), value) if isinstance(value, str) else value
-
-
-def _secret(key: str, secrets: Mapping[str, str]) -> str:
-    if key not in secrets:
-        raise InvalidInput(f"Secret {SECRET} has no key {key}, which the service names", reason="NoToken")
-    return secrets[key]
+        return [_resolved(child, secrets, of) for child in value]
+    return _REFERENCE.sub(secret, value) if isinstance(value, str) else value
 
 
 @asynccontextmanager

@@ -37,9 +37,9 @@ READ = (
     "sourceHydrator.readmeMessageTemplate",
     "commit.author.name",
     "commit.author.email",
+    "url",
 )
 OF_THE_API_SERVER = (
-    "url",
     "additionalUrls",
     "dex.*",
     "oidc.*",

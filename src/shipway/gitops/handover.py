@@ -25,8 +25,9 @@ from shipway.kube.runtime.decision import Watch
 LABEL = "shipway.dev/reconcile"
 NAME_LABEL = "app.kubernetes.io/name"
 ARGO_CD_CONTROLLER = "argocd-application-controller"
+ARGO_CD_NOTIFICATIONS = "argocd-notifications-controller"
 ALIVE = "alive"
-"""An index that files what may act under one value."""
+"""An index that files what may act under the name of its part of an Argo CD."""
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 """What Go's `strconv.ParseBool` takes for true; Argo CD reads its annotation with it."""
 
@@ -98,19 +99,19 @@ def is_skipped(app: Obj) -> bool:
     return annotations_of(app).get(SKIP_RECONCILE) in _TRUE
 
 
-def watches_for_argo_cd(keys: Callable[[Obj], Iterable[Any]]) -> tuple[Watch, ...]:
-    """The workloads that an Argo CD's application controller may be; `keys` are woken when it comes or goes."""
-    selector = f"{NAME_LABEL}={ARGO_CD_CONTROLLER}"
+def watches_for_argo_cd(keys: Callable[[Obj], Iterable[Any]], part: str = ARGO_CD_CONTROLLER) -> tuple[Watch, ...]:
+    """The workloads that this part of an Argo CD may be; `keys` are woken when it comes or goes."""
+    selector = f"{NAME_LABEL}={part}"
     return tuple(Watch(kind, keys, {ALIVE: _filed}, label_selector=selector) for kind in (STATEFUL_SETS, DEPLOYMENTS))
 
 
 def _filed(workload: Obj) -> Iterable[str]:
-    return ("",) if sign_of_life(workload) else ()
+    return (labels_of(workload).get(NAME_LABEL, ""),) if sign_of_life(workload) else ()
 
 
-def live_argo_cd(world: World) -> str:
-    """What shows that an Argo CD is alive on this cluster, or ""."""
-    found = (one for kind in (STATEFUL_SETS, DEPLOYMENTS) for one in world.indexed(kind, ALIVE, ""))
+def live_argo_cd(world: World, part: str = ARGO_CD_CONTROLLER) -> str:
+    """What shows that this part of an Argo CD is alive on this cluster, or ""."""
+    found = (one for kind in (STATEFUL_SETS, DEPLOYMENTS) for one in world.indexed(kind, ALIVE, part))
     return next((sign_of_life(one) for one in found), "")
 
 

@@ -18,7 +18,7 @@ from shipway.adapters.cloudwatch.signing import signed
 from shipway.adapters.http.fetch import HttpFetch
 from shipway.base.clock import Instant, parse_rfc3339
 from shipway.base.errors import Denied, InvalidInput, Unavailable
-from shipway.rollouts.analysis.expression import evaluate_condition
+from shipway.expression import evaluate_condition
 from tests.unit.adapters.aws_signatures import KEYS, problem_of_signature
 from tests.unit.adapters.metric_server import metric_server
 from tests.unit.adapters.troubles import REDIRECT, TROUBLES, Trouble, echoing

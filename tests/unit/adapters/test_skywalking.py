@@ -9,7 +9,7 @@ from aiohttp import web
 from shipway.adapters.skywalking.provider import measure, read_answer
 from shipway.base.clock import Instant
 from shipway.base.errors import InvalidInput, Unavailable
-from shipway.rollouts.analysis.expression import evaluate_condition
+from shipway.expression import evaluate_condition
 from tests.unit.adapters.metric_server import metric_server
 from tests.unit.adapters.troubles import TROUBLES, Trouble
 

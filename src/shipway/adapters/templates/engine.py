@@ -40,7 +40,7 @@ class TemplateEngine:
 
         Raises `InvalidInput` for what is wrong with the template whatever the parameters, `Unavailable` without a worker.
         """
-        form = digest(template.body, repr((template.is_go, template.options)), template.patch, length=32)
+        form = digest(template.body, repr((template.is_go, template.options, template.has_library)), template.patch, length=32)
         keys = [digest(form, entry, length=32) for entry in entries]
         unknown = [index for index, key in enumerate(keys) if key not in self._remembered]
         made: dict[str, Filled] = {}
@@ -93,6 +93,7 @@ def job_of(template: Template, entries: Sequence[bytes]) -> dict[str, Any]:
         "go": template.is_go,
         "options": list(template.options),
         "patch": template.patch,
+        "library": template.has_library,
         "entries": [orjson.loads(entry) for entry in entries],
     }
 

@@ -1,4 +1,5 @@
-"""The functions of Go templates in an ApplicationSet: sprig without what reads the machine, and Argo CD's own five.
+"""The functions of Go templates: sprig without what reads the machine, Argo CD's own five for an ApplicationSet, and those that
+notifications `call`.
 
 Two of sprig's functions make much out of little; they refuse to. Everything else is bounded by the worker's memory and time.
 """
@@ -12,6 +13,7 @@ from gotpl.funcs.sprig import text_func_map
 
 from shipway.base.errors import InvalidInput
 from shipway.base.names import SLUG, safe_name, slug
+from shipway.expression.library import REPO, STRINGS
 from shipway.kube.objects import yaml
 
 _OF_THE_MACHINE = ("env", "expandenv", "getHostByName")
@@ -28,6 +30,25 @@ def template_functions() -> dict[str, Callable[..., Any]]:
     functions |= {"untilStep": _bounded(functions["untilStep"], _stepped)}
     own = {"normalize": safe_name, "slugify": slugify, "toYaml": to_yaml, "fromYaml": from_yaml}
     return functions | own | {"fromYamlArray": from_yaml_array}
+
+
+def with_library(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, and what templates of notifications may call: `{{call .strings.ToUpper .app.metadata.name}}`."""
+    commits = params.get("commits", {})
+
+    def commit_metadata(revision: str) -> Any:
+        if revision not in commits:
+            raise TemplateExecutionError(f"GetCommitMetadata: nothing is known of the commit {revision}")
+        return commits[revision]
+
+    return {**params, "strings": STRINGS, "repo": {**REPO, "GetCommitMetadata": commit_metadata}}
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    """What Go's `call` does. Of what is given to a template only the library can be called."""
+    if not callable(function):
+        raise TemplateExecutionError("error calling call: non-function of type " + type(function).__name__)
+    return function(*arguments)
 
 
 def slugify(*arguments: Any) -> str:

@@ -7,20 +7,17 @@ from shipway.base.clock import Instant
 from shipway.gitops.application import decide
 from shipway.gitops.application.destinations import BY_DESTINATION, destinations_of
 from shipway.gitops.application.observe import Observed, Observer
-from shipway.gitops.application.scoped import BY_PROJECT, watches_of_secrets
+from shipway.gitops.application.scoped import BY_PROJECT, EVERY, every, project_of, watches_of_secrets
 from shipway.gitops.customizations import CONFIG_MAP
 from shipway.gitops.dependencies import names_depended_on
 from shipway.gitops.handover import watches_for_argo_cd
-from shipway.gitops.project import DEFAULT
 from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
-from shipway.kube.objects.views import name_of, spec_of
+from shipway.kube.objects.views import name_of
 from shipway.kube.runtime.controller import ObjectKey, World, key_of
 from shipway.kube.runtime.decision import Conclusion, Decision, Indexed, Outcome, Watch
 
 BY_DEPENDENCY = "dependency"
-EVERY = "every"
-"""An index that files all applications under one value."""
 
 
 class ApplicationController:
@@ -36,10 +33,10 @@ class ApplicationController:
                 APPLICATIONS,
                 self._own_key,
                 {
-                    BY_PROJECT: _project_of,
+                    BY_PROJECT: project_of,
                     BY_DESTINATION: destinations_of,
                     BY_DEPENDENCY: names_depended_on,
-                    EVERY: lambda _: ("",),
+                    EVERY: every,
                 },
             ),
             *watches_of_secrets(settings.namespace, wakes=True),
@@ -74,7 +71,3 @@ class ApplicationController:
     def _users_of_settings(self, _: Obj) -> Iterable[Indexed]:
         """Settings concern every application, so a change of them wakes all; whether an Argo CD is alive does too."""
         return (Indexed(APPLICATIONS, EVERY, ""),)
-
-
-def _project_of(app: Obj) -> Iterable[str]:
-    return (spec_of(app).get("project") or DEFAULT,)

@@ -10,15 +10,18 @@ from shipway.api.clusters import CLUSTER_SELECTOR, parse_cluster
 from shipway.api.kinds import APPLICATIONS, SECRETS
 from shipway.api.repositories import REPOSITORY, SECRET_TYPE
 from shipway.gitops.application.destinations import BY_DESTINATION, names_of, users_of_cluster
+from shipway.gitops.project import DEFAULT
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
-from shipway.kube.objects.views import labels_of
+from shipway.kube.objects.views import labels_of, spec_of
 from shipway.kube.runtime.decision import Indexed, Watch
 
 BY_OWNER = "owner"
 """An index of those Secrets by the project that they name."""
 BY_PROJECT = "project"
 """An index of Applications by their project."""
+EVERY = "every"
+"""An index of all Applications under one value, for what concerns them all."""
 
 
 def watches_of_secrets(namespace: str, *, wakes: bool) -> tuple[Watch, ...]:
@@ -34,6 +37,14 @@ def watches_of_secrets(namespace: str, *, wakes: bool) -> tuple[Watch, ...]:
         ),
         Watch(SECRETS, _project if wakes else _nobody, {BY_OWNER: owner_of}, namespace=namespace, label_selector=repositories),
     )
+
+
+def project_of(app: Obj) -> Iterable[str]:
+    return (spec_of(app).get("project") or DEFAULT,)
+
+
+def every(_: Obj) -> Iterable[str]:
+    return ("",)
 
 
 def owner_of(secret: Obj) -> Iterable[str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from shipway.base.clock import Instant
+from shipway.expression import ExpressionError, evaluate_condition
 from shipway.rehearsal.handed_on import VECTORS
 from shipway.rehearsal.lint.findings import Finding, Subject, compared
-from shipway.rollouts.analysis.expression import ExpressionError, evaluate_condition
 
 USUAL = (0.0, 1e-6, 0.5, 1.0, 2.0, 100.0, 1e9)
 """Values that metrics have: none is negative."""

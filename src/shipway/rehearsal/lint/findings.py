@@ -6,11 +6,11 @@ import orjson
 from msgspec import Struct
 
 from shipway.api.rollout import RolloutSpec
+from shipway.expression import ExpressionError
+from shipway.expression.nodes import Literal, Node
+from shipway.expression.parser import parse
 from shipway.kube.objects.resource import Obj
 from shipway.rehearsal.recording import Recording
-from shipway.rollouts.analysis.expression import ExpressionError
-from shipway.rollouts.analysis.expression.nodes import Literal, Node
-from shipway.rollouts.analysis.expression.parser import parse
 from shipway.rollouts.analysis.metric import Metric
 
 

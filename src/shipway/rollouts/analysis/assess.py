@@ -14,9 +14,9 @@ from typing import Literal
 from msgspec import Struct
 
 from shipway.base.clock import Instant
+from shipway.expression import evaluate_condition
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import spec_of
-from shipway.rollouts.analysis.expression import evaluate_condition
 from shipway.rollouts.analysis.metric import Metric
 
 Phase = Literal["Successful", "Running", "Pending", "Inconclusive", "Error", "Failed"]

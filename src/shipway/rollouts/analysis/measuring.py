@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from shipway.api.measured import shortened
 from shipway.base.clock import Instant, parse_rfc3339, rfc3339
+from shipway.expression import ExpressionError
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import metadata, name_of, namespace_of
 from shipway.kube.runtime.decision import Answer
 from shipway.rollouts.analysis.assess import Phase, judge
-from shipway.rollouts.analysis.expression import ExpressionError
 from shipway.rollouts.analysis.jobs import NAME_KEY, NAMESPACE_KEY, RunJobs, belongs_to, in_flight_job, job_name, job_phase
 from shipway.rollouts.analysis.metric import Metric
 

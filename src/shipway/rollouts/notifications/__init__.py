@@ -1,1 +1,1 @@
-"""Who is told what about a Rollout, written as for Argo Rollouts."""
+"""What there is to tell about a Rollout, as with Argo Rollouts."""

@@ -1,12 +1,12 @@
 """The controller of notifications: a key is a Rollout, woken by itself and by what it owns."""
 
 from shipway.api.kinds import ANALYSIS_RUNS, CONFIG_MAPS, REPLICA_SETS, ROLLOUTS
+from shipway.api.notifications import OF_ROLLOUTS
 from shipway.base.clock import Instant
 from shipway.kube.runtime.controller import ObjectKey, World, own_key
 from shipway.kube.runtime.decision import Conclusion, Decision, Outcome, Watch
-from shipway.rollouts.notifications.decide import ObservedNews, decide
+from shipway.notifications.decide import ObservedNews, decide
 from shipway.rollouts.notifications.observe import observe
-from shipway.rollouts.notifications.settings import CONFIG_MAP
 from shipway.rollouts.rollout.watches import nobody, owned, owning_rollout
 from shipway.rollouts.settings import RolloutSettings
 
@@ -18,7 +18,7 @@ class NotificationController:
 
     def __init__(self, settings: RolloutSettings) -> None:
         self._settings = settings
-        one = f"metadata.name={CONFIG_MAP}"
+        one = f"metadata.name={OF_ROLLOUTS.config_map}"
         self.watches = (
             Watch(ROLLOUTS, own_key),
             *(owned(kind, owning_rollout) for kind in (REPLICA_SETS, ANALYSIS_RUNS)),

@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 
 from shipway.api.kinds import ANALYSIS_RUNS, CONFIG_MAPS, REPLICA_SETS, ROLLOUTS
+from shipway.api.notifications import OF_ROLLOUTS
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import labels_of, metadata, spec_of, status_of, uid_of
 from shipway.kube.runtime.controller import ObjectKey, World
-from shipway.rollouts.notifications.asks import NotifyAsk
-from shipway.rollouts.notifications.decide import ObservedNews
+from shipway.notifications.asks import answers_to
+from shipway.notifications.decide import ObservedNews
+from shipway.notifications.settings import read_settings
+from shipway.notifications.subscriptions import subscribes, subscriptions_of
+from shipway.notifications.told import read_pending
 from shipway.rollouts.notifications.occasions import occasions_of
-from shipway.rollouts.notifications.settings import CONFIG_MAP, read_settings
-from shipway.rollouts.notifications.subscriptions import may_be_subscribed, subscriptions_of
-from shipway.rollouts.notifications.told import read_pending
 from shipway.rollouts.rollout.names import HASH_LABEL, INSTANCE_ID_LABEL
 from shipway.rollouts.rollout.observe import BY_OWNER
 from shipway.rollouts.settings import RolloutSettings
@@ -22,19 +23,21 @@ def observe(key: ObjectKey, world: World, ours: RolloutSettings) -> ObservedNews
     rollout = world.get(ROLLOUTS, key.namespace, key.name)
     if rollout is None or labels_of(rollout).get(INSTANCE_ID_LABEL, "") != ours.instance_id:
         return None
-    settings = read_settings(world.get(CONFIG_MAPS, ours.namespace, CONFIG_MAP))
+    settings = read_settings(world.get(CONFIG_MAPS, ours.namespace, OF_ROLLOUTS.config_map))
     pending = read_pending(rollout)
-    if not pending and not may_be_subscribed(rollout, settings):
+    if not pending and not settings.for_all and not subscribes(rollout):
         return None
     uid = uid_of(rollout)
     sets, runs = (tuple(world.indexed(kind, BY_OWNER, uid)) for kind in (REPLICA_SETS, ANALYSIS_RUNS))
     return ObservedNews(
-        rollout=rollout,
+        resource=ROLLOUTS,
+        obj=rollout,
+        words=OF_ROLLOUTS,
         settings=settings,
         subscriptions=subscriptions_of(rollout, settings),
         occasions=occasions_of(rollout, runs, sets),
         names={"rollout": _told_of(rollout, sets), "analysisRuns": list(runs)},
-        answers={one.key: answer for one in pending if (answer := world.answer(NotifyAsk(uid, one, b""))) is not None},
+        answers=answers_to(pending, OF_ROLLOUTS, uid, world),
     )
 
 

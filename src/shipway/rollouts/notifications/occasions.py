@@ -1,34 +1,16 @@
-"""The occasions that Argo Rollouts has triggers for, read from what the objects say.
+"""The occasions that Argo Rollouts has triggers for, read from what the objects say: an abort by its time, an update by its
+revision."""
 
-An occasion is a state that somebody may want to know of, under a name that no other of its kind has: an abort by its time, an
-update by its revision. So nothing is lost with an event that nobody saw, and whoever looks again sees the same.
-"""
+from collections.abc import Iterable, Sequence
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from msgspec import Struct
-
-from shipway.base.clock import Instant, read_rfc3339
+from shipway.base.clock import read_rfc3339
 from shipway.base.ids import digest
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, condition_of, metadata, name_of, spec_of, status_of
+from shipway.notifications.occasions import Occasion, Occasions
 from shipway.rollouts.rollout.names import COMPLETED, PROGRESSING, REVISION
 
 _RUN_PHASES = ("Running", "Failed", "Error", "Inconclusive", "Successful")
-
-
-class Occasion(Struct, frozen=True):
-    """`at`: since when; None: nobody knows, so it is news only to who was told of another one before.
-
-    `is_news`: false for the state that a later one is news after.
-    """
-
-    name: str
-    at: Instant | None = None
-    is_news: bool = True
-
-
-Occasions = Mapping[str, tuple[Occasion, ...]]
 
 
 def occasions_of(rollout: Obj, runs: Iterable[Obj], sets: Iterable[Obj]) -> Occasions:

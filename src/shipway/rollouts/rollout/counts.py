@@ -55,8 +55,8 @@ def has_progressed_enough(facts: Facts, new: ReplicaSet, wanted: int) -> bool:
     if threshold is None or threshold.value < 0:
         return new.replicas == wanted and new.available == wanted
     if threshold.type == "Percent":
-        return wanted == 0 or new.available * 100 >= threshold.value * wanted
-    return new.available >= threshold.value
+        return wanted == 0 or new.serving * 100 >= threshold.value * wanted
+    return new.serving >= threshold.value
 
 
 def _is_at(rs: ReplicaSet | None, count: int) -> bool:

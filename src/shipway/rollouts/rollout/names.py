@@ -31,8 +31,6 @@ ASKED = "shipway.dev/asked-a-person"
 STRATEGY_BY_BUDGET = "shipway.dev/strategy-by-budget"
 STRATEGY = "shipway.dev/strategy"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-NOTIFIED = "notified.notifications.argoproj.io"
-NOTIFYING = "shipway.dev/notifying"
 EXPERIMENT_NAME = "experiment.argoproj.io/name"
 EXPERIMENT_TEMPLATE = "experiment.argoproj.io/template-name"
 

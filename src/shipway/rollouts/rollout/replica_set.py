@@ -26,6 +26,11 @@ class ReplicaSet(Struct, frozen=True):
     obj: Obj
 
     @property
+    def serving(self) -> int:
+        """Pods that answer and go on answering: those that have been told to go do not count."""
+        return min(self.replicas, self.available)
+
+    @property
     def deadline_at(self) -> Instant | None:
         """When it may be scaled down; None without a (readable) deadline."""
         return read_rfc3339(self.deadline)

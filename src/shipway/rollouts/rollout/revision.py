@@ -9,6 +9,7 @@ import orjson
 from msgspec import Struct
 
 from shipway.api.kinds import REPLICA_SETS
+from shipway.api.notifications import NOTIFIED, NOTIFYING
 from shipway.api.rollout import PodMetadata, RolloutSpec
 from shipway.kube.objects.owners import controller_ref
 from shipway.kube.objects.resource import Obj
@@ -20,8 +21,6 @@ from shipway.rollouts.rollout.names import (
     EPHEMERAL_METADATA,
     HASH_LABEL,
     LAST_APPLIED,
-    NOTIFIED,
-    NOTIFYING,
     REACHES,
     REVISION,
     REVISION_HISTORY,

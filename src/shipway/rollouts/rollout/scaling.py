@@ -108,10 +108,10 @@ def delays_scale_down(facts: Facts) -> bool:
 def _others(facts: Facts) -> Scaling:
     """Old ReplicaSets, youngest first, as far as availability allows; pods that do not serve go in any case."""
     parts: list[Scaling] = []
-    spare = sum(map(_serving, facts.roles.all)) - bounds(facts).least
+    spare = sum(rs.serving for rs in facts.roles.all) - bounds(facts).least
     kept = 0
     for rs in sorted(facts.roles.others, key=lambda rs: rs.revision, reverse=True):
-        serving = _serving(rs)
+        serving = rs.serving
         if rs.replicas == 0:
             continue
         if (facts.is_routed or facts.is_leaving_router) and is_reachable(facts, rs):
@@ -126,11 +126,6 @@ def _others(facts: Facts) -> Scaling:
             parts.append(scale(facts, rs, max(0, serving - spare)))
             spare -= serving
     return Scaling(any(part.scaled for part in parts), together(*(part.effects for part in parts)))
-
-
-def _serving(rs: ReplicaSet) -> int:
-    """Pods that answer and go on answering: those that have been told to go do not count."""
-    return min(rs.replicas, rs.available)
 
 
 def aged(facts: Facts, rs: ReplicaSet, kept: int) -> tuple[Scaling, int]:

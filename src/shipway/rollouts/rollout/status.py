@@ -183,7 +183,7 @@ def promotion(facts: Facts, moves: Moves) -> str | None:
         return None
     if facts.new is None:
         return None
-    if facts.new.available < facts.replicas and not has_progressed_enough(facts, facts.new, facts.replicas):
+    if facts.new.serving < facts.replicas and not has_progressed_enough(facts, facts.new, facts.replicas):
         return None
     if facts.status.promote_full:
         return "Full promotion requested"

@@ -11,7 +11,7 @@ PARAMS = {"name": "Ab", "n": 3, "big": 1234567890, "m": {"a": 1}, "l": ["x", "y"
 
 
 def filled(template: Any, params: dict[str, Any], *options: str, go: bool = True, patch: str = "") -> Any:
-    job = {"template": template, "go": go, "options": list(options), "patch": patch, "entries": [params]}
+    job = {"template": template, "go": go, "options": list(options), "patch": patch, "library": False, "entries": [params]}
     (one,) = worker.render(job)
     return one.get("ok", f"error: {one.get('error')}")
 
@@ -105,3 +105,22 @@ def test_a_patch_goes_over_the_result_but_never_into_another_project() -> None:
     }
     assert str(filled(template, PARAMS, patch="- a")).startswith("error: templatePatch does not give an object")
     assert str(filled(template, PARAMS, patch="a: [")).startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{{call .strings.ToUpper .name}} {{ call .strings.ReplaceAll .name `a` `o` }}", "AB ob"),
+        ("{{call .repo.FullNameByRepoURL .url}}", "shop/deploy"),
+        ("{{ call $.repo.QueryEscape (call .repo.RepoURLToHTTPS .url) }}", "https%3A%2F%2Fgit.example%2Fshop%2Fdeploy.git"),
+        ("{{(call .repo.GetCommitMetadata .at).Author}}", "Ada"),
+        ("I call .strings it", "I call .strings it"),
+        ("{{(call .repo.GetCommitMetadata .name).Author}}", "error: nothing is known of the commit ab"),
+        ("{{call .name}}", "error: 'call' is not defined"),
+    ],
+)
+def test_templates_of_notifications_may_call_the_library_and_nothing_else(template: str, told: str) -> None:
+    params = {"name": "ab", "url": "git@git.example:shop/deploy.git", "at": "c0ffee", "commits": {"c0ffee": {"Author": "Ada"}}}
+    job = {"template": template, "go": True, "options": [], "patch": "", "library": True, "entries": [params]}
+    (one,) = worker.render(job)
+    assert told.removeprefix("error: ") in one.get("error" if told.startswith("error: ") else "ok", "")

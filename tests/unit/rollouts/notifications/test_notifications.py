@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from shipway.api.notifications import Delivery
+from shipway.api.kinds import ROLLOUTS
+from shipway.api.notifications import NOTIFIED, NOTIFYING, OF_ROLLOUTS, Delivery
 from shipway.base.clock import Instant, rfc3339
 from shipway.kube.objects.patches import merge_patch
 from shipway.kube.objects.resource import Obj
 from shipway.kube.runtime.decision import Answer, Decision
-from shipway.rollouts.notifications.asks import NotifyAsk, Pending
-from shipway.rollouts.notifications.decide import ObservedNews, decide
+from shipway.notifications.asks import NotifyAsk, Pending
+from shipway.notifications.decide import ObservedNews, decide
+from shipway.notifications.settings import Condition, Service, read_settings
+from shipway.notifications.subscriptions import Subscription, subscriptions_of
+from shipway.notifications.told import MOST_TOLD, read_pending, read_told
 from shipway.rollouts.notifications.occasions import occasions_of
-from shipway.rollouts.notifications.settings import Condition, Service, read_settings
-from shipway.rollouts.notifications.subscriptions import Subscription, subscriptions_of
-from shipway.rollouts.notifications.told import MOST_TOLD, read_pending, read_told
-from shipway.rollouts.rollout.names import NOTIFIED, NOTIFYING
 
 NOW = Instant(1_795_000_000.0)
 NOTES = "notifications.argoproj.io"
@@ -40,7 +40,8 @@ def rollout(notes: dict[str, str], status: Obj | None = None, replicas: int = 2)
 def seen(obj: Obj, answers: dict[str, Answer] | None = None, runs: tuple[Obj, ...] = (), **data: str) -> ObservedNews:
     settings = read_settings(config_map(**data))
     names = {"rollout": obj, "analysisRuns": list(runs)}
-    return ObservedNews(obj, settings, subscriptions_of(obj, settings), occasions_of(obj, runs, ()), names, answers or {})
+    subscriptions, occasions = subscriptions_of(obj, settings), occasions_of(obj, runs, ())
+    return ObservedNews(ROLLOUTS, obj, OF_ROLLOUTS, settings, subscriptions, names, occasions, answers or {})
 
 
 def after(obj: Obj, decision: Decision) -> Obj:
@@ -175,7 +176,7 @@ def test_runs_are_told_by_their_phase() -> None:
 def test_nobody_complains_where_nothing_is_configured() -> None:
     obj = rollout(SUBSCRIBED, aborted(NOW))
     settings = read_settings(None)
-    bare = ObservedNews(obj, settings, subscriptions_of(obj, settings), occasions_of(obj, (), ()), {})
+    bare = ObservedNews(ROLLOUTS, obj, OF_ROLLOUTS, settings, subscriptions_of(obj, settings), {}, occasions_of(obj, (), ()))
     assert decide(bare, NOW) == Decision()
 
 
@@ -190,10 +191,12 @@ def test_what_is_remembered_is_bounded_and_what_is_spoilt_says_nothing() -> None
 
 def test_the_same_message_is_the_same_ask_whatever_it_says() -> None:
     message = Pending("k", "on-x", "ops")
-    assert {NotifyAsk("u", message, b"1"), NotifyAsk("u", message, b"2")} == {NotifyAsk("u", message, b"3")}
-    assert NotifyAsk("v", message, b"") != NotifyAsk("u", message, b"")
+    assert {NotifyAsk(OF_ROLLOUTS, "u", message, b"1"), NotifyAsk(OF_ROLLOUTS, "u", message, b"2")} == {
+        NotifyAsk(OF_ROLLOUTS, "u", message, b"3")
+    }
+    assert NotifyAsk(OF_ROLLOUTS, "v", message, b"") != NotifyAsk(OF_ROLLOUTS, "u", message, b"")
 
 
 def test_services_do_not_wait_for_one_another() -> None:
-    lanes = {NotifyAsk("u", Pending("k", "on-x", service), b"").lane for service in ("ops", "slack", "ops")}
+    lanes = {NotifyAsk(OF_ROLLOUTS, "u", Pending("k", "on-x", service), b"").lane for service in ("ops", "slack", "ops")}
     assert lanes == {"notify ops", "notify slack"}

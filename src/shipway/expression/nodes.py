@@ -71,6 +71,13 @@ class Call(Node, frozen=True):
     arguments: tuple[Node, ...]
 
 
+class Invoke(Node, frozen=True):
+    """`target.name(…)`: a function of a library, or a method of a time."""
+
+    function: Member
+    arguments: tuple[Node, ...]
+
+
 class Closure(Node, frozen=True):
     body: Node
 

@@ -1,10 +1,13 @@
 """Conditions as Argo Rollouts users write them, and what must be refused rather than guessed."""
 
 import math
+import re
+from typing import Any
 
 import pytest
 
-from shipway.rollouts.analysis.expression import ExpressionError, evaluate_condition
+from shipway.base.clock import Instant
+from shipway.expression import ExpressionError, evaluate, evaluate_condition
 
 NAN = math.nan
 
@@ -148,3 +151,42 @@ def test_integers_wrap_around_as_in_go() -> None:
 
 def test_the_first_of_each_is_kept() -> None:
     assert evaluate_condition("len(uniq(result)) == 4", [1, 1.0, True, [1], [1], "1"])
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("time.Now().Sub(time.Parse(app.at)).Minutes() >= 5", True),
+        ("time.Parse(app.at).Add(1 * time.Minute).Before(time.Parse('2026-11-18T15:06:40Z'))", True),
+        ("time.Parse(app.at).Add(time.Hour * 2).After(time.Now())", True),
+        ("time.Parse(app.at).Unix()", 1795014000),
+        ("(time.Now().Sub(time.Parse(app.at))).Seconds()", 600.0),
+        ("strings.ToUpper(app.name) + strings.ReplaceAll(app.name, 'o', 'i')", "SHOPship"),
+        ("repo.FullNameByRepoURL(app.url)", "team/shop"),
+        ("repo.RepoURLToHTTPS(app.url)", "https://git.example/team/shop.git"),
+        ("app.nothing?.syncResult?.revision", None),
+    ],
+)
+def test_expressions_over_names_may_call_the_library(expression: str, value: Any) -> None:
+    app = {"at": "2026-11-18T15:00:00Z", "name": "shop", "url": "ssh://git@git.example/team/shop.git"}
+    assert evaluate(expression, {"app": app}, Instant(1795014600.0)) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("app.name.upper()", "string has no function upper"),
+        ("time.Format('x')", "map has no function Format"),
+        ("time.Parse(3)", "time.Parse takes a text, not int"),
+        ("time.Parse('yesterday')", "not an RFC 3339 time"),
+        ("time.Now().Add(3)", "cannot evaluate"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(expression: str, told: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(told)):
+        evaluate(expression, {"app": {"name": "shop"}}, Instant(1795014600.0))
+
+
+def test_a_condition_on_a_result_calls_no_fields() -> None:
+    with pytest.raises(ExpressionError, match="cannot call a field at 8"):
+        evaluate_condition("result.len() > 3", {"len": 4})

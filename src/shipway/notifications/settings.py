@@ -16,13 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from shipway.base.errors import InvalidInput
+from shipway.expression import ExpressionError, check_syntax
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.selectors import LabelSelector, parse_label_selector
-from shipway.rollouts.analysis.expression import ExpressionError, check_syntax
 
-CONFIG_MAP = "argo-rollouts-notification-configmap"
-SECRET = "argo-rollouts-notification-secret"
 T = TypeVar("T")
 
 
@@ -42,7 +40,7 @@ class Service(Struct, frozen=True):
 
 
 class ForAll(Struct, frozen=True):
-    """A subscription of all Rollouts whose labels match: (service, recipient) and triggers."""
+    """A subscription of all objects whose labels match: (service, recipient) and triggers."""
 
     recipients: tuple[tuple[str, str], ...]
     triggers: tuple[str, ...]

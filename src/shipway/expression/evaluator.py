@@ -12,16 +12,18 @@ import re2
 
 from shipway.base.clock import Instant
 from shipway.base.durations import parse_duration
-from shipway.rollouts.analysis.expression import numbers
-from shipway.rollouts.analysis.expression.builtins import BUILTINS, LARGEST
-from shipway.rollouts.analysis.expression.checker import check_condition
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
-from shipway.rollouts.analysis.expression.nodes import (
+from shipway.expression import numbers
+from shipway.expression.builtins import BUILTINS, LARGEST
+from shipway.expression.checker import check_condition
+from shipway.expression.lexer import ExpressionError
+from shipway.expression.library import library, method
+from shipway.expression.nodes import (
     Binary,
     Call,
     Chain,
     Choice,
     Closure,
+    Invoke,
     Let,
     ListOf,
     Literal,
@@ -32,8 +34,8 @@ from shipway.rollouts.analysis.expression.nodes import (
     Slice,
     Unary,
 )
-from shipway.rollouts.analysis.expression.parser import parse
-from shipway.rollouts.analysis.expression.types import type_of_result
+from shipway.expression.parser import parse
+from shipway.expression.types import type_of_result
 
 MOST_STEPS = 100_000
 """Nodes that one evaluation may visit."""
@@ -61,8 +63,8 @@ def evaluate_time(expression: str, now: Instant) -> Instant:
 
 
 def evaluate(expression: str, names: Mapping[str, Any], now: Instant) -> Any:
-    """The value of an expression over `names` (JSON-like values). Raises ExpressionError."""
-    return _value(expression, parse(expression), None, now, names)
+    """The value of an expression over `names` (JSON-like values) and the library. Raises ExpressionError."""
+    return _value(expression, parse(expression), None, now, {**library(now), **names})
 
 
 def check_syntax(expression: str) -> None:
@@ -133,6 +135,8 @@ class _Evaluation:
                     return None
             case Slice():
                 return self._slice(node, scope)
+            case Invoke():
+                return self._invoke(node, scope)
             case _:
                 raise ExpressionError("a closure stands where a value is expected")
 
@@ -200,6 +204,13 @@ class _Evaluation:
                 raise ExpressionError(f"index out of range: {key} (array length is {len(target)})")
             return target[key]
         raise ExpressionError(f"cannot fetch {key} from {numbers.kind_of(target)}")
+
+    def _invoke(self, node: Invoke, scope: Scope) -> Any:
+        target, name = self.value(node.function.target, scope), self.value(node.function.key, scope)
+        function = method(target, name)
+        if function is None:
+            raise ExpressionError(f"{numbers.kind_of(target)} has no function {name}")
+        return self._paid(function(*(self._paid(self.value(argument, scope)) for argument in node.arguments)))
 
     def _slice(self, node: Slice, scope: Scope) -> Any:
         target = self.value(node.target, scope)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 
-from shipway.rollouts.analysis.expression import types
-from shipway.rollouts.analysis.expression.builtins import BUILTINS
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
-from shipway.rollouts.analysis.expression.nodes import (
+from shipway.expression import types
+from shipway.expression.builtins import BUILTINS
+from shipway.expression.lexer import ExpressionError
+from shipway.expression.nodes import (
     Binary,
     Call,
     Chain,
     Choice,
     Closure,
+    Invoke,
     Let,
     ListOf,
     Literal,
@@ -21,7 +22,7 @@ from shipway.rollouts.analysis.expression.nodes import (
     Slice,
     Unary,
 )
-from shipway.rollouts.analysis.expression.types import ANY, ARRAY, BOOL, FLOAT, INT, MAP, STRING, Type
+from shipway.expression.types import ANY, ARRAY, BOOL, FLOAT, INT, MAP, STRING, Type
 
 Scope = dict[str, Type]
 
@@ -98,6 +99,8 @@ def _access(node: Node, scope: Scope) -> Type:
             return _member(node, scope)
         case Slice():
             return _slice(node, scope)
+        case Invoke():
+            raise ExpressionError(f"cannot call a field at {node.at + 1}")
         case _:
             raise ExpressionError("a closure stands where a value is expected")
 

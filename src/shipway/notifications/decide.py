@@ -1,11 +1,11 @@
-"""What is due to be told about a Rollout, and what has been.
+"""What is due to be told about an object, and what has been.
 
     due       an occasion of a trigger that somebody subscribed to, or a `when` that has come true: remembered, then asked for
     told      its answer has come: delivered, or given up with an event that says why
     quiet     an occasion from before anybody subscribed: remembered as if told
 
 A message is remembered before it is asked for and until its answer has been written, so it is delivered at least once whoever
-dies in between, also when the Rollout has moved on meanwhile.
+dies in between, also when the object has moved on meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,31 +15,33 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from shipway.api.kinds import ROLLOUTS
-from shipway.api.notifications import Delivery
+from shipway.api.notifications import Delivery, Words
 from shipway.base.clock import Instant
-from shipway.kube.objects.resource import Obj
+from shipway.expression import ExpressionError, evaluate
+from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import name_of, namespace_of, resource_version_of, uid_of
 from shipway.kube.runtime.decision import Answer, Change, Decision, Note, regarding
-from shipway.rollouts.analysis.expression import ExpressionError, evaluate
-from shipway.rollouts.notifications.asks import NotifyAsk, Pending
-from shipway.rollouts.notifications.occasions import Occasion, Occasions
-from shipway.rollouts.notifications.settings import CONFIG_MAP, Condition, NotificationSettings
-from shipway.rollouts.notifications.subscriptions import Subscription
-from shipway.rollouts.notifications.told import changed_annotations, is_of, key_of, place_of, read_pending, read_told
+from shipway.notifications.asks import NotifyAsk, Pending
+from shipway.notifications.occasions import Occasion, Occasions
+from shipway.notifications.settings import Condition, NotificationSettings
+from shipway.notifications.subscriptions import Subscription
+from shipway.notifications.told import changed_annotations, is_of, key_of, place_of, read_pending, read_told
 
 FRESH = 3600.0
 """Seconds after which an occasion is news only to those who were told of an earlier one."""
 
 
 class ObservedNews(Struct, frozen=True):
-    """`names`: what expressions and templates may speak of. `answers`: by the key of the message."""
+    """An object of `resource`, and what there is to tell of it. `names`: what expressions and templates may speak of.
+    `answers`: by the key of the message."""
 
-    rollout: Obj
+    resource: Resource
+    obj: Obj
+    words: Words
     settings: NotificationSettings
     subscriptions: tuple[Subscription, ...]
-    occasions: Occasions
     names: Mapping[str, Any]
+    occasions: Occasions = {}
     answers: Mapping[str, Answer] = {}
 
 
@@ -53,8 +55,8 @@ class _News(Struct):
 
 def decide(seen: ObservedNews, now: Instant) -> Decision:
     """Pure."""
-    rollout = seen.rollout
-    news = _News(dict(read_told(rollout)), {one.key: one for one in read_pending(rollout)}, [])
+    obj = seen.obj
+    news = _News(dict(read_told(obj)), {one.key: one for one in read_pending(obj)}, [])
     for message in list(news.due.values()):
         answer = seen.answers.get(message.key)
         if answer is not None and isinstance(answer.value, Delivery):
@@ -67,13 +69,13 @@ def decide(seen: ObservedNews, now: Instant) -> Decision:
             continue
         for entry, condition in enumerate(conditions or ()):
             _look(seen, news, subscription, entry, condition, now)
-    patch = changed_annotations(rollout, news.told, news.due.values())
+    patch = changed_annotations(obj, news.told, news.due.values())
     change = None
     if patch:
         root: Obj = {"metadata": {"annotations": patch}}
-        change = Change(ROLLOUTS, namespace_of(rollout), name_of(rollout), resource_version_of(rollout), root)
+        change = Change(seen.resource, namespace_of(obj), name_of(obj), resource_version_of(obj), root)
     says = orjson.dumps(seen.names) if news.due else b""
-    asks = tuple(NotifyAsk(uid_of(rollout), message, says) for message in news.due.values())
+    asks = tuple(NotifyAsk(seen.words, uid_of(obj), message, says) for message in news.due.values())
     return Decision(asks=asks, change=change, notes=tuple(news.notes))
 
 
@@ -82,21 +84,22 @@ def _delivered(seen: ObservedNews, news: _News, message: Pending, delivery: Deli
     news.told[message.key] = int(now)
     if delivery.problem:
         text = f"{message.trigger} was not told to {_to(message.service, message.recipient)}: {delivery.problem}"
-        news.notes.append(_warning(seen.rollout, "NotificationFailed", text))
+        news.notes.append(_warning(seen, "NotificationFailed", text))
 
 
 def _problem(seen: ObservedNews, subscription: Subscription, conditions: Sequence[Condition] | None) -> str:
     """Why it can never be told; "" as long as nobody has configured anything."""
-    settings, trigger = seen.settings, subscription.trigger
+    settings, trigger, config_map = seen.settings, subscription.trigger, f"ConfigMap {seen.words.config_map}"
     if not settings.triggers and not settings.services and not settings.problems:
         return ""
     if conditions is None:
-        return settings.problems.get(f"trigger.{trigger}") or f"ConfigMap {CONFIG_MAP} has no trigger.{trigger}"
+        return settings.problems.get(f"trigger.{trigger}") or f"{config_map} has no trigger.{trigger}"
     if subscription.service not in settings.services:
         keys = (key for key in settings.problems if key.startswith("service.") and key.endswith(f".{subscription.service}"))
-        return next((settings.problems[key] for key in keys), f"ConfigMap {CONFIG_MAP} has no service {subscription.service}")
+        return next((settings.problems[key] for key in keys), f"{config_map} has no service {subscription.service}")
     if trigger not in seen.occasions and not all(condition.when for condition in conditions):
-        return f"trigger.{trigger} needs a when: only {', '.join(sorted(seen.occasions))} do without"
+        others = f": only {', '.join(sorted(seen.occasions))} do without" if seen.occasions else ""
+        return f"trigger.{trigger} needs a when{others}"
     return ""
 
 
@@ -106,7 +109,7 @@ def _complain(seen: ObservedNews, news: _News, subscription: Subscription, probl
     if key not in news.told:
         news.told[key] = int(now)
         text = f"the subscription to {subscription.trigger} by {subscription.service} is of no use: {problem}"
-        news.notes.append(_warning(seen.rollout, "NotificationMisconfigured", text))
+        news.notes.append(_warning(seen, "NotificationMisconfigured", text))
 
 
 def _look(seen: ObservedNews, news: _News, subscription: Subscription, entry: int, condition: Condition, now: Instant) -> None:
@@ -161,5 +164,5 @@ def _to(service: str, recipient: str) -> str:
     return f"{service} {recipient}".rstrip()
 
 
-def _warning(rollout: Obj, reason: str, message: str) -> Note:
-    return Note(regarding(ROLLOUTS, rollout), reason, message, "Warning")
+def _warning(seen: ObservedNews, reason: str, message: str) -> Note:
+    return Note(regarding(seen.resource, seen.obj), reason, message, "Warning")

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
-from shipway.rollouts.analysis.expression.numbers import is_number, kind_of
+from shipway.expression.lexer import ExpressionError
+from shipway.expression.numbers import is_number, kind_of
 
 Predicate = Callable[[Any, int], Any]
 LARGEST = 1_000_000

@@ -4,13 +4,14 @@ The powers are those of expr-lang. `a | f(b)` is `f(a, b)`. A closure (`{# > 1}`
 expects one; inside it `.x` means `#.x`.
 """
 
-from shipway.rollouts.analysis.expression.lexer import ExpressionError, Token, tokenize
-from shipway.rollouts.analysis.expression.nodes import (
+from shipway.expression.lexer import ExpressionError, Token, tokenize
+from shipway.expression.nodes import (
     Binary,
     Call,
     Chain,
     Choice,
     Closure,
+    Invoke,
     Let,
     ListOf,
     Literal,
@@ -243,6 +244,8 @@ class _Parser:
                 node = self._index(node, skips) if self._at("[") else self._member(node, skips)
             elif self._at("["):
                 node = self._index(node, False)
+            elif isinstance(node, Member) and self._take("("):
+                node = Invoke(node.at, node, self._arguments(")"))
             else:
                 return Chain(node.at, node) if optional else node
 

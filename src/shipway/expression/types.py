@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
+from shipway.expression.lexer import ExpressionError
 
 
 class Type(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Who wants to be told: the annotations of a Rollout, and the subscriptions that the ConfigMap makes for all.
+"""Who wants to be told: the annotations of an object, and the subscriptions that the ConfigMap makes for all.
 
 notifications.argoproj.io/subscribe.<trigger>.<service>: recipient;recipient
 notifications.argoproj.io/subscribe.<service>: recipient          (the default triggers)
@@ -14,7 +14,7 @@ from shipway.base.errors import InvalidInput
 from shipway.kube.objects import yaml
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, labels_of
-from shipway.rollouts.notifications.settings import NotificationSettings
+from shipway.notifications.settings import NotificationSettings
 
 PREFIX = "notifications.argoproj.io/"
 _ONE, _MANY = f"{PREFIX}subscribe.", f"{PREFIX}subscriptions"
@@ -36,18 +36,20 @@ class _Group(Struct):
     trigger: list[str] = []
 
 
-def subscriptions_of(rollout: Obj, settings: NotificationSettings) -> tuple[Subscription, ...]:
-    """Each once. What cannot be read as a subscription is none."""
-    return tuple(sorted({*_of_annotations(rollout, settings), *_of_all(rollout, settings)}))
+def subscriptions_of(obj: Obj, settings: NotificationSettings, *, also_on: Obj | None = None) -> tuple[Subscription, ...]:
+    """Each once. What cannot be read as a subscription is none. `also_on`: another object whose annotations count for this one,
+    too."""
+    by_annotation = {one for annotated in (obj, also_on) if annotated for one in _of_annotations(annotated, settings)}
+    return tuple(sorted({*by_annotation, *_of_all(obj, settings)}))
 
 
-def may_be_subscribed(rollout: Obj, settings: NotificationSettings) -> bool:
-    """Cheap: most Rollouts of most clusters are not."""
-    return bool(settings.for_all) or any(key.startswith(PREFIX) for key in annotations_of(rollout))
+def subscribes(obj: Obj) -> bool:
+    """Whether its annotations may. Cheap: most objects of most clusters do not."""
+    return any(key.startswith(PREFIX) for key in annotations_of(obj))
 
 
-def _of_annotations(rollout: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
-    for key, value in annotations_of(rollout).items():
+def _of_annotations(obj: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
+    for key, value in annotations_of(obj).items():
         if key == _MANY:
             yield from _grouped(value, settings)
         elif key.startswith(_ONE):
@@ -66,9 +68,9 @@ def _grouped(text: str, settings: NotificationSettings) -> Iterator[Subscription
             yield from _each(group.trigger, destination.service, destination.recipients or [""], settings)
 
 
-def _of_all(rollout: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
+def _of_all(obj: Obj, settings: NotificationSettings) -> Iterator[Subscription]:
     for subscription in settings.for_all:
-        if subscription.selector.matches(labels_of(rollout)):
+        if subscription.selector.matches(labels_of(obj)):
             for service, recipient in subscription.recipients:
                 yield from _each(list(subscription.triggers), service, [recipient], settings)
 

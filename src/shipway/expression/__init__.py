@@ -8,7 +8,7 @@ refusal is an `ExpressionError` whose message says where: a condition that canno
 never a failed one.
 """
 
-from shipway.rollouts.analysis.expression.evaluator import check_syntax, evaluate, evaluate_condition, evaluate_time
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
+from shipway.expression.evaluator import check_syntax, evaluate, evaluate_condition, evaluate_time
+from shipway.expression.lexer import ExpressionError
 
 __all__ = ["ExpressionError", "check_syntax", "evaluate", "evaluate_condition", "evaluate_time"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shipway.rollouts.analysis.expression.lexer import ExpressionError
+from shipway.expression.lexer import ExpressionError
 
 LONGEST_TEXT = 10_000_000
 """Characters of a text that an expression may put together."""
@@ -96,7 +96,13 @@ def subtract(left: Any, right: Any) -> Any:
 def multiply(left: Any, right: Any) -> Any:
     if is_number(left) and is_number(right):
         return _wrapped(left * right)
-    raise mismatch("*", left, right)
+    match left, right:
+        case (int() | float(), Span()):
+            return Span(left * right.seconds)
+        case (Span(), int() | float()):
+            return Span(left.seconds * right)
+        case _:
+            raise mismatch("*", left, right)
 
 
 def divide(left: Any, right: Any) -> float:
