@@ -44,6 +44,7 @@ FOR_EVERY_ROUTER = "Tests, then weights: one template for every router"
 MIGRATE = "Migrate a live service"
 """Run by tests/e2e/test_migrate.py."""
 TELL = "Tell a channel"
+TELL_OF_SYNCS = "Tell a channel of a sync"
 """Run by tests/e2e/test_run_notifications.py."""
 REHEARSE = "Rehearse, then ship"
 DATADOG = "Thrown out by Datadog's error rate"
@@ -432,6 +433,7 @@ def test_every_recipe_is_run() -> None:
         A_B,
         MIGRATE,
         TELL,
+        TELL_OF_SYNCS,
         REHEARSE,
         FOR_EVERY_ROUTER,
     }

@@ -213,11 +213,8 @@ def test_of_what_is_not_ours_nothing_is_told(settings: GitOpsSettings) -> None:
         ("on-nothing.ops", {}, f"ConfigMap {OF_APPLICATIONS.config_map} has no trigger.on-nothing"),
         ("on-deployed.nobody", {}, f"ConfigMap {OF_APPLICATIONS.config_map} has no service nobody"),
         ("on-bare.ops", {"trigger.on-bare": "[{send: [synced]}]"}, "trigger.on-bare needs a when"),
-        (
-            "on-deployed.mail",
-            {"service.email.mail": "{host: mail.example}"},
-            "slack and webhook are sent, email is not: use a webhook",
-        ),
+        ("on-deployed.pager", {"service.pagerduty.pager": "{a: b}"}, "pagerduty is none of email, googlechat, "),
+        ("on-deployed.mail", {"service.email.mail": "{host: a}"}, "email: give service.email a host and from"),
         ("on-odd.ops", {"trigger.on-odd": "[{when: 'app.x(', send: [synced]}]"}, "unexpected"),
     ],
 )

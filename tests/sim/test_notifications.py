@@ -310,7 +310,7 @@ def test_a_service_that_fails_delays_no_other_and_is_given_up_with_an_event() ->
         ({"service.webhook.ops": '{"url": "http://x", "headers": [{"name": "A", "value": "$nothing"}]}'}, "no key nothing"),
         ({"template.aborted": '{"message": "{{.rollout.spec.nothing.deeper}}"}'}, "template aborted: "),
         ({"template.aborted": None}, "template.aborted: it is not there"),
-        ({"service.webhook.ops": None, "service.email.ops": "{}"}, "slack and webhook are sent, email is not"),
+        ({"service.webhook.ops": None, "service.nats.ops": "{}"}, "nats is none of email, googlechat, "),
         ({"service.webhook.ops": None}, f"ConfigMap {OF_ROLLOUTS.config_map} has no service ops"),
         ({"trigger.on-rollout-aborted": None}, f"ConfigMap {OF_ROLLOUTS.config_map} has no trigger.on-rollout-aborted"),
         ({"trigger.on-rollout-aborted": '[{"send": ["aborted"], "when": "1 +"}]'}, "unexpected end of the expression"),

@@ -25,7 +25,8 @@ OF_APPLICATIONS = Words("argocd-notifications-cm", "argocd-notifications-secret"
 class Message(Struct, frozen=True):
     """What a filled template says to one `recipient` of one `service`.
 
-    `text`: its `message`. `form`: what the template says for this very kind of service. `id`: the same on every try.
+    `text`: its `message`. `form`: what the template says for this very kind of service. `escaped`: the same with all values
+    written as JSON has them within quotes, for a template that does not see to it. `id`: the same on every try.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Message(Struct, frozen=True):
     text: str
     form: Mapping[str, Any] = {}
     id: str = ""
+    escaped: Mapping[str, Any] = {}
 
 
 class Delivery(Struct, frozen=True):

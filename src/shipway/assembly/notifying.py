@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from shipway.adapters.notifications import slack, webhook
+from shipway.adapters.notifications import email, google_chat, mattermost, slack, teams, teams_workflows, telegram, webhook
 from shipway.adapters.templates.engine import TemplateEngine
 from shipway.api.commits import CommitOf
 from shipway.api.kinds import CONFIG_MAPS, SECRETS
@@ -33,7 +33,18 @@ FILL_SECONDS, FILL_MEMORY = 10.0, 512 << 20
 _REFERENCE = re.compile(r"\$([-A-Za-z0-9_]+)")
 
 Send = Callable[[Fetch, Obj, Message], Awaitable[None]]
-SENDERS: Mapping[str, Send] = {"webhook": webhook.send, "slack": slack.send}
+SENDERS: Mapping[str, Send] = {
+    "email": email.send,
+    "googlechat": google_chat.send,
+    "mattermost": mattermost.send,
+    "slack": slack.send,
+    "teams": teams.send,
+    "teams-workflows": teams_workflows.send,
+    "telegram": telegram.send,
+    "webhook": webhook.send,
+}
+SPOKEN_AS = {"teams-workflows": "teams"}
+"""Services that say what a template says for another one, where it says nothing for them."""
 
 
 class Filler(Protocol):
@@ -75,17 +86,17 @@ class Notifier:
             told = settings.problems.get(f"service.{wanted.service}") or "there is no such service any more"
             raise InvalidInput(f"ConfigMap {self._namespace}/{ask.words.config_map}, service {wanted.service}: {told}")
         if service.kind not in SENDERS:
-            kinds = " and ".join(sorted(SENDERS))
-            raise InvalidInput(f"service {wanted.service}: {kinds} are sent, {service.kind} is not: use a webhook")
-        text, form = await self._filled(ask, settings, service, secrets)
-        message = Message(wanted.service, wanted.recipient, text, form, digest(ask.uid, wanted.key))
+            kinds = ", ".join(sorted(SENDERS))
+            raise InvalidInput(f"service {wanted.service}: {service.kind} is none of {kinds}: use a webhook")
+        (text, form), (_, escaped) = await self._filled(ask, settings, service, secrets)
+        message = Message(wanted.service, wanted.recipient, text, form, digest(ask.uid, wanted.key), escaped)
         logins = _resolved(service.settings, secrets, ask.words.secret)
         await SENDERS[service.kind](sealed(self._fetch, *secrets.values()), logins, message)
 
     async def _filled(
         self, ask: NotifyAsk, settings: NotificationSettings, service: Service, secrets: Mapping[str, str]
-    ) -> tuple[str, Obj]:
-        """The text and what is for this kind of service; of several templates what a later one says counts."""
+    ) -> tuple[tuple[str, Obj], tuple[str, Obj]]:
+        """The text and what is for this kind of service; the same with escaped values (`Message.escaped`)."""
         parts = [_part(settings, ask, name, service.kind) for name in ask.message.send]
         names: Obj = orjson.loads(ask.says)
         says: Obj = {
@@ -98,13 +109,11 @@ class Notifier:
         body = orjson.dumps(parts)
         if b"GetCommitMetadata" in body and self.commit_of is not None:
             says["commits"] = _commits(names.get("app") or {}, self.commit_of)
-        (filled,) = await self._filler.render(Template(body, is_go=True, has_library=True), [orjson.dumps(says)])
+        template = Template(body, is_go=True, has_library=True)
+        filled, escaped = await self._filler.render(template, [orjson.dumps(says), orjson.dumps(_escaped(says))])
         if filled.error:
             raise InvalidInput(f"template {', '.join(ask.message.send)}: {filled.error}", reason="BadTemplate")
-        text, form = "", {}
-        for part in orjson.loads(filled.body):
-            text, form = part["message"] or text, form | part["form"]
-        return text, form
+        return _joined(filled), ("", {}) if escaped.error else _joined(escaped)
 
     async def _settings(self, config_map: str) -> NotificationSettings:
         """Listed, not got: the account that Shipway is installed with may list ConfigMaps anyway."""
@@ -118,6 +127,23 @@ class Notifier:
         except NotFound:
             return {}
         return {key: value.strip() for key, value in secret_values(secret).items()}
+
+
+def _joined(filled: Filled) -> tuple[str, Obj]:
+    """Of several templates what a later one says counts."""
+    text, form = "", {}
+    for part in orjson.loads(filled.body):
+        text, form = part["message"] or text, form | part["form"]
+    return text, form
+
+
+def _escaped(value: Any) -> Any:
+    """With every text as it stands in JSON between the quotes."""
+    if isinstance(value, Mapping):
+        return {key: _escaped(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_escaped(child) for child in value]
+    return orjson.dumps(value)[1:-1].decode() if isinstance(value, str) else value
 
 
 def _commits(app: Obj, commit_of: CommitOf) -> Obj:
@@ -138,7 +164,7 @@ def _part(settings: NotificationSettings, ask: NotifyAsk, name: str, kind: str) 
     if template is None:
         problem = settings.problems.get(f"template.{name}", "it is not there")
         raise InvalidInput(f"ConfigMap {ask.words.config_map}, template.{name}: {problem}", reason="BadTemplate")
-    form = template.get(kind) or {}
+    form = template.get(kind) or template.get(SPOKEN_AS.get(kind, "")) or {}
     form = form.get(ask.message.service) or {} if kind == "webhook" else form
     return {"message": str(template.get("message") or ""), "form": {key: value for key, value in form.items() if value}}
 

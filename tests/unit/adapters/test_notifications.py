@@ -1,6 +1,7 @@
-"""Webhooks and Slack: what a real server is sent, and what its answers mean."""
+"""What a real server of each service is sent, and what its answers mean."""
 
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -8,7 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from shipway.adapters.http.fetch import HttpFetch
-from shipway.adapters.notifications import slack, webhook
+from shipway.adapters.notifications import google_chat, mattermost, slack, teams, teams_workflows, telegram, webhook
 from shipway.api.notifications import Message
 from shipway.base.errors import Denied, InvalidInput, ShipwayError, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -131,9 +132,110 @@ async def test_slack_says_in_its_answer_what_is_wrong(
     [
         ({}, "a", {}, "no token"),
         ({"token": "x"}, "", {}, "no channel"),
-        ({"token": "x"}, "a", {"blocks": "["}, "the template's blocks are no JSON"),
+        ({"token": "x"}, "a", {"blocks": "["}, "the template's blocks cannot be read"),
     ],
 )
 async def test_slack_without_what_it_needs_says_so(fetch: HttpFetch, settings: Obj, to: str, form: Obj, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         await slack.send(fetch, settings, Message("slack", to, "hello", form))
+
+
+FACTS, LINK = (
+    '[{"name": "Sync", "value": "Synced"}]',
+    '[{"@type": "OpenUri", "name": "Look", "targets": [{"uri": "https://cd.example"}]}]',
+)
+CARD = {"title": "shop", "themeColor": "#000080", "facts": FACTS, "potentialAction": LINK}
+
+
+async def test_teams_is_sent_a_card(taking: Taking, fetch: HttpFetch) -> None:
+    taking.said = "1"
+    urls = {"recipientUrls": {"releases": f"{taking.url}/hook"}}
+    await teams.send(fetch, urls, Message("teams", "releases", "is live", CARD))
+    await teams.send(fetch, urls, Message("teams", "releases", "", {"template": '{"as": "written"}'}))
+    (_, path, _, body), (_, _, _, written) = taking.sent
+    assert path == "/hook" and json.loads(written) == {"as": "written"}
+    assert json.loads(body) == {
+        "@type": "MessageCard",
+        "@context": "https://schema.org/extensions",
+        "title": "shop",
+        "summary": "shop",
+        "text": "is live",
+        "themeColor": "#000080",
+        "sections": [{"facts": json.loads(FACTS)}],
+        "potentialAction": json.loads(LINK),
+    }
+    taking.said = "Bad payload received"
+    with pytest.raises(InvalidInput, match="teams: the answer was Bad payload received"):
+        await teams.send(fetch, urls, Message("teams", "releases", "is live"))
+
+
+async def test_a_workflow_of_teams_is_sent_an_adaptive_card(taking: Taking, fetch: HttpFetch) -> None:
+    urls = {"recipientUrls": {"releases": taking.url}}
+    taking.status = 202
+    await teams_workflows.send(fetch, urls, Message("teams-workflows", "releases", "is live", CARD))
+    await teams_workflows.send(fetch, urls, Message("teams-workflows", "releases", "", {"adaptiveCard": '{"as": "written"}'}))
+    (_, _, _, body), (_, _, _, written) = taking.sent
+    (attachment,) = json.loads(body)["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["content"] == {
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            {"type": "TextBlock", "text": "shop", "size": "Large", "weight": "Bolder", "wrap": True},
+            {"type": "TextBlock", "text": "is live", "wrap": True},
+            {"type": "FactSet", "facts": [{"title": "Sync", "value": "Synced"}]},
+        ],
+        "actions": [{"type": "Action.OpenUrl", "title": "Look", "url": "https://cd.example"}],
+    }
+    assert json.loads(written)["attachments"][0]["content"] == {"as": "written"}
+
+
+async def test_google_chat_is_sent_cards_to_a_thread_or_the_text(taking: Taking, fetch: HttpFetch) -> None:
+    urls = {"webhooks": {"releases": f"{taking.url}/v1?key=k"}}
+    cards = "- header:\n    title: shop\n"
+    await google_chat.send(fetch, urls, Message("googlechat", "releases", "live", {"cardsV2": cards, "threadKey": "a b"}, "k1"))
+    await google_chat.send(fetch, urls, Message("googlechat", "releases", "live"))
+    (_, _, _, body), (_, _, _, plain) = taking.sent
+    assert json.loads(body) == {"cardsV2": [{"cardId": "k1-0", "card": {"header": {"title": "shop"}}}]}
+    assert json.loads(plain) == {"text": "live"}
+
+
+async def test_mattermost_and_telegram_are_sent_the_text(taking: Taking, fetch: HttpFetch) -> None:
+    settings = {"apiURL": taking.url, "token": "t0k"}
+    await mattermost.send(fetch, settings, Message("mattermost", "c1", "live", {"attachments": '[{"text": "x"}]'}))
+    await telegram.send(fetch, settings, Message("telegram", "-100|7", "live"))
+    await telegram.send(fetch, settings, Message("telegram", "news", "live"))
+    (_, path, headers, body), (_, group, _, to_topic), (_, _, _, to_channel) = taking.sent
+    assert (path, headers["Authorization"]) == ("/api/v4/posts", "Bearer t0k")
+    assert json.loads(body) == {"channel_id": "c1", "message": "live", "props": {"attachments": [{"text": "x"}]}}
+    assert group == "/bott0k/sendMessage"
+    assert json.loads(to_topic) == {"chat_id": "-100", "text": "live", "parse_mode": "Markdown", "message_thread_id": 7}
+    assert json.loads(to_channel)["chat_id"] == "@news"
+
+
+@pytest.mark.parametrize(
+    ("send", "settings", "to", "said"),
+    [
+        (teams.send, {}, "releases", "teams: recipient releases: recipientUrls has no URL for it"),
+        (teams_workflows.send, {"recipientUrls": {}}, "", "recipient .none.: write it as the value of the subscription"),
+        (google_chat.send, {"webhooks": {"releases": "x"}}, "releases", "webhooks has no URL for it"),
+        (mattermost.send, {"token": "t"}, "c1", "give service.mattermost an apiURL"),
+        (telegram.send, {}, "news", "give service.telegram a token"),
+    ],
+)
+async def test_a_service_without_what_it_needs_says_so(
+    fetch: HttpFetch, send: Callable[..., Awaitable[None]], settings: Obj, to: str, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        await send(fetch, settings, Message("teams", to, "hello"))
+
+
+async def test_a_value_with_quotes_does_not_spoil_the_json_around_it(taking: Taking, fetch: HttpFetch) -> None:
+    """Templates of Argo CD's catalogue say `"value": "{{.message}}"`: just a failure's words would be lost."""
+    spoilt, escaped = {"attachments": '[{"text": ""a" is bad"}]'}, {"attachments": '[{"text": "\\"a\\" is bad"}]'}
+    await slack.send(fetch, {"apiURL": taking.url, "token": "x"}, Message("slack", "c", "hi", spoilt, escaped=escaped))
+    assert json.loads(taking.sent[0][3])["attachments"] == [{"text": '"a" is bad'}]
+    spoilt, escaped = {"body": '{"why": "say "a""}'}, {"body": '{"why": "say \\"a\\""}'}
+    await webhook.send(fetch, {"url": taking.url}, Message("ops", "", "hi", spoilt, escaped=escaped))
+    await webhook.send(fetch, {"url": taking.url}, Message("ops", "", "hi", {"body": 'say "a"'}, escaped={"body": "say"}))
+    assert [one[3] for one in taking.sent[1:]] == ['{"why": "say \\"a\\""}', 'say "a"']

@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from shipway.adapters.notifications.answers import check_taken
-from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
+from shipway.adapters.notifications.parts import data_of
+from shipway.adapters.notifications.posting import post_json
+from shipway.api.metrics import Fetch, HttpAnswer
 from shipway.api.notifications import Message
 from shipway.base.errors import Denied, InvalidInput, Unavailable
 from shipway.kube.objects.resource import Obj
@@ -26,18 +27,8 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     if not message.recipient:
         raise InvalidInput("slack: no channel: write it as the value of the subscription")
     url = f"{str(settings.get('apiURL') or API).rstrip('/')}/chat.postMessage"
-    answer = await fetch(
-        HttpCall(
-            purpose="slack",
-            url=url,
-            method="POST",
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"},
-            body=orjson.dumps(_body(settings, message)),
-            is_insecure=bool(settings.get("insecureSkipVerify")),
-            follows_redirects=False,
-        )
-    )
-    check_taken(answer, "slack", url)
+    headers, is_insecure = {"Authorization": f"Bearer {token}"}, bool(settings.get("insecureSkipVerify"))
+    answer = await post_json(fetch, "slack", url, _body(settings, message), headers=headers, is_insecure=is_insecure)
     _check_word(answer, message.recipient)
 
 
@@ -49,16 +40,9 @@ def _body(settings: Obj, message: Message) -> dict[str, Any]:
         "text": message.text,
         "username": name,
         "icon_emoji" if icon.startswith(":") else "icon_url": icon or None,
-        **{part: _json(message, part) for part in ("attachments", "blocks")},
+        **{part: data_of(message, part) for part in ("attachments", "blocks")},
     }
     return {key: value for key, value in body.items() if value}
-
-
-def _json(message: Message, part: str) -> Any:
-    try:
-        return orjson.loads(message.form.get(part) or "null")
-    except (orjson.JSONDecodeError, TypeError) as error:
-        raise InvalidInput(f"slack: the template's {part} are no JSON: {error}") from None
 
 
 def _check_word(answer: HttpAnswer, channel: str) -> None:

@@ -9,6 +9,7 @@ Whoever wants to tell repeated deliveries apart finds the same `Idempotency-Key`
 """
 
 from shipway.adapters.notifications.answers import check_taken
+from shipway.adapters.notifications.parts import body_of
 from shipway.api.metrics import Fetch, HttpCall, basic_auth
 from shipway.api.notifications import Message
 from shipway.base.errors import InvalidInput
@@ -27,7 +28,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
         raise InvalidInput(f"webhook {message.service}: method {method} is not one of {', '.join(METHODS)}")
     if path := str(message.form.get("path") or ""):
         url = f"{url.rstrip('/')}/{path.lstrip('/')}"
-    body = str(message.form.get("body") or message.text)
+    body = body_of(message, "body") or message.text
     answer = await fetch(
         HttpCall(
             purpose=f"webhook {message.service}",
