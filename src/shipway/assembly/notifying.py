@@ -153,7 +153,7 @@ def _commits(app: Obj, commit_of: CommitOf) -> Obj:
     found: Obj = {}
     for source, revision in (pair for one in told for pair in zip(sources, revisions_in(one), strict=False)):
         with suppress(ShipwayError):
-            facts = commit_of(source["repoURL"], revision)
+            facts = commit_of(source.get("repoURL", ""), revision)
             found[revision] = {"Message": facts.subject, "Author": facts.author}
     return found
 
