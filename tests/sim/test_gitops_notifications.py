@@ -137,6 +137,24 @@ def test_what_comes_true_again_is_told_again() -> None:
     told(story, claim("disk"))
 
 
+@pytest.mark.compat("argocd:notifications.triggers")
+def test_what_only_time_makes_true_is_told_although_nothing_happens() -> None:
+    async def story(there: World, server: Receiver) -> None:
+        old = "time.Now().Sub(time.Parse(app.metadata.creationTimestamp)).Minutes() >= 5"
+        data = {"trigger.on-old": json.dumps([{"when": old, "send": ["named"]}])}
+        await there.user.patch(CONFIG_MAPS, "argocd", OF_APPLICATIONS.config_map, {"data": data})
+        await there.user.create(APPLICATIONS, subscribed("on-old.ops"))
+        await there.synced()
+        await there.settle(240)
+        assert server.received == []
+        await there.clock.sleep(130)
+        assert [one.body for one in server.of("/named")] == ["shop"]
+        await there.clock.sleep(600)
+        assert len(server.received) == 1
+
+    told(story)
+
+
 @pytest.mark.compat("argocd:notifications.subscriptions")
 def test_a_project_subscribes_to_its_applications_and_the_config_map_to_all() -> None:
     async def story(there: World, server: Receiver) -> None:

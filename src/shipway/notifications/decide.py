@@ -8,6 +8,7 @@ A message is remembered before it is asked for and until its answer has been wri
 dies in between, also when the object has moved on meanwhile.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ from shipway.notifications.told import changed_annotations, is_of, key_of, place
 
 FRESH = 3600.0
 """Seconds after which an occasion is news only to those who were told of an earlier one."""
+
+
+LOOK_AGAIN = 60.0
+"""Seconds between two looks at what a trigger says of the time, as in Argo CD."""
+_NOW = re.compile(r"\b(?:time\.Now|now)\s*\(")
 
 
 class ObservedNews(Struct, frozen=True):
@@ -76,7 +82,13 @@ def decide(seen: ObservedNews, now: Instant) -> Decision:
         change = Change(seen.resource, namespace_of(obj), name_of(obj), resource_version_of(obj), root)
     says = orjson.dumps(seen.names) if news.due else b""
     asks = tuple(NotifyAsk(seen.words, uid_of(obj), message, says) for message in news.due.values())
-    return Decision(asks=asks, change=change, notes=tuple(news.notes))
+    wake = Instant(now + LOOK_AGAIN) if any(_is_about_time(seen, one) for one in seen.subscriptions) else None
+    return Decision(asks=asks, change=change, wake=wake, notes=tuple(news.notes))
+
+
+def _is_about_time(seen: ObservedNews, subscription: Subscription) -> bool:
+    """Whether a trigger may come true while nothing happens."""
+    return any(_NOW.search(condition.when) for condition in seen.settings.triggers.get(subscription.trigger, ()))
 
 
 def _delivered(seen: ObservedNews, news: _News, message: Pending, delivery: Delivery, now: Instant) -> None:
