@@ -233,6 +233,11 @@ def test_of_what_is_not_ours_nothing_is_told(settings: GitOpsSettings) -> None:
         ("on-bare.ops", {"trigger.on-bare": "[{send: [synced]}]"}, "trigger.on-bare needs a when"),
         ("on-deployed.pager", {"service.pagerduty.pager": "{a: b}"}, "pagerduty is none of email, googlechat, "),
         ("on-deployed.mail", {"service.email.mail": "{host: a}"}, "email: give service.email a host and from"),
+        (
+            "on-text.ops",
+            {"trigger.on-text": "[{when: 'true', send: [text]}]", "template.text": "{webhook: x}"},
+            "is to be an object",
+        ),
         ("on-odd.ops", {"trigger.on-odd": "[{when: 'app.x(', send: [synced]}]"}, "unexpected"),
     ],
 )

@@ -165,7 +165,10 @@ def _part(settings: NotificationSettings, ask: NotifyAsk, name: str, kind: str) 
         problem = settings.problems.get(f"template.{name}", "it is not there")
         raise InvalidInput(f"ConfigMap {ask.words.config_map}, template.{name}: {problem}", reason="BadTemplate")
     form = template.get(kind) or template.get(SPOKEN_AS.get(kind, "")) or {}
-    form = form.get(ask.message.service) or {} if kind == "webhook" else form
+    form = form.get(ask.message.service) or {} if kind == "webhook" and isinstance(form, Mapping) else form
+    if not isinstance(form, Mapping):
+        problem = f"{kind} is to be an object"
+        raise InvalidInput(f"ConfigMap {ask.words.config_map}, template.{name}: {problem}", reason="BadTemplate")
     return {"message": str(template.get("message") or ""), "form": {key: value for key, value in form.items() if value}}
 
 

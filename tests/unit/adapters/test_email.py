@@ -140,6 +140,7 @@ async def test_what_the_server_refuses_for_now_is_told_from_what_it_refuses(
         ({}, "ada@example.org", InvalidInput),
         ({"host": "127.0.0.1", "from": "a@b"}, " , ", InvalidInput),
         ({"host": "127.0.0.1", "port": 1, "from": "a@b"}, "ada@example.org", Unavailable),
+        ({"host": "127.0.0.1", "port": "smtp", "from": "a@b"}, "ada@example.org", InvalidInput),
     ],
 )
 async def test_without_an_address_or_a_server_it_says_so(settings: Obj, to: str, error: type[ShipwayError]) -> None:

@@ -133,6 +133,7 @@ async def test_slack_says_in_its_answer_what_is_wrong(
         ({}, "a", {}, "no token"),
         ({"token": "x"}, "", {}, "no channel"),
         ({"token": "x"}, "a", {"blocks": "["}, "the template's blocks cannot be read"),
+        ({"token": "x"}, "a", {"blocks": '{"type": "section"}'}, "the template's blocks is to be a list of objects"),
     ],
 )
 async def test_slack_without_what_it_needs_says_so(fetch: HttpFetch, settings: Obj, to: str, form: Obj, said: str) -> None:
@@ -221,6 +222,8 @@ async def test_mattermost_and_telegram_are_sent_the_text(taking: Taking, fetch: 
         (google_chat.send, {"webhooks": {"releases": "x"}}, "releases", "webhooks has no URL for it"),
         (mattermost.send, {"token": "t"}, "c1", "give service.mattermost an apiURL"),
         (telegram.send, {}, "news", "give service.telegram a token"),
+        (teams.send, {"recipientUrls": "http://x"}, "releases", "recipientUrls has no URL for it"),
+        (webhook.send, {"url": "http://x", "basicAuth": "ada"}, "", "basicAuth: give a username and a password"),
     ],
 )
 async def test_a_service_without_what_it_needs_says_so(
@@ -239,3 +242,20 @@ async def test_a_value_with_quotes_does_not_spoil_the_json_around_it(taking: Tak
     await webhook.send(fetch, {"url": taking.url}, Message("ops", "", "hi", spoilt, escaped=escaped))
     await webhook.send(fetch, {"url": taking.url}, Message("ops", "", "hi", {"body": 'say "a"'}, escaped={"body": "say"}))
     assert [one[3] for one in taking.sent[1:]] == ['{"why": "say \\"a\\""}', 'say "a"']
+
+
+@pytest.mark.parametrize("part", ["facts", "sections", "potentialAction", "adaptiveCard"])
+async def test_a_card_whose_parts_are_something_else_says_which(fetch: HttpFetch, part: str) -> None:
+    settings = {"recipientUrls": {"releases": "http://127.0.0.1:9"}}
+    with pytest.raises(InvalidInput, match=f"the template's {part} is to be "):
+        await teams_workflows.send(fetch, settings, Message("teams", "releases", "hello", {part: '"text"'}))
+
+
+async def test_what_has_no_counterpart_in_a_card_is_left_out(taking: Taking, fetch: HttpFetch) -> None:
+    odd = {
+        "sections": '[{"facts": "none"}, {"facts": ["x"]}, {}]',
+        "potentialAction": '[{"@type": "HttpPOST"}, {"@type": "OpenUri"}]',
+    }
+    await teams_workflows.send(fetch, {"recipientUrls": {"releases": taking.url}}, Message("t", "releases", "hello", odd))
+    (attachment,) = json.loads(taking.sent[0][3])["attachments"]
+    assert "actions" not in attachment["content"]

@@ -43,6 +43,8 @@ def _mail(settings: Obj, message: Message) -> EmailMessage:
     sender, recipients = str(settings.get("from") or settings.get("username") or ""), _recipients(message)
     if not settings.get("host") or not sender or not recipients:
         raise InvalidInput("email: give service.email a host and from, and the subscription an address")
+    if not str(settings.get("port") or 0).isdecimal():
+        raise InvalidInput(f"email: port {settings['port']} is no number")
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = map(_line, (sender, ", ".join(recipients), text_of(message, "subject")))
     mail["Message-ID"] = f"<{message.id}@shipway>"

@@ -8,7 +8,7 @@ A template says `cardsV2` (or the older `cards`) as YAML, and `threadKey` under 
 from typing import Any
 from urllib.parse import quote
 
-from shipway.adapters.notifications.parts import address_of, data_of, text_of
+from shipway.adapters.notifications.parts import address_of, records_of, text_of
 from shipway.adapters.notifications.posting import post_json
 from shipway.api.metrics import Fetch
 from shipway.api.notifications import Message
@@ -25,7 +25,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
 
 
 def _body(message: Message) -> dict[str, Any]:
-    cards, newer = data_of(message, "cards"), data_of(message, "cardsV2") or []
+    cards, newer = records_of(message, "cards"), records_of(message, "cardsV2")
     body = {
         "cardsV2": [{"cardId": f"{message.id}-{number}", "card": card} for number, card in enumerate(newer)],
         "cards": cards,

@@ -3,7 +3,7 @@
 A template says `attachments` as JSON under `mattermost`; its `message` is the text.
 """
 
-from shipway.adapters.notifications.parts import data_of
+from shipway.adapters.notifications.parts import records_of
 from shipway.adapters.notifications.posting import post_json
 from shipway.api.metrics import Fetch
 from shipway.api.notifications import Message
@@ -19,7 +19,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     body = {
         "channel_id": message.recipient,
         "message": message.text,
-        "props": {"attachments": data_of(message, "attachments") or []},
+        "props": {"attachments": records_of(message, "attachments")},
     }
     headers = {"Authorization": f"Bearer {token}"}
     is_insecure = bool(settings.get("insecureSkipVerify"))

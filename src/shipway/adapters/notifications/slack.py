@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from shipway.adapters.notifications.parts import data_of
+from shipway.adapters.notifications.parts import records_of
 from shipway.adapters.notifications.posting import post_json
 from shipway.api.metrics import Fetch, HttpAnswer
 from shipway.api.notifications import Message
@@ -40,7 +40,7 @@ def _body(settings: Obj, message: Message) -> dict[str, Any]:
         "text": message.text,
         "username": name,
         "icon_emoji" if icon.startswith(":") else "icon_url": icon or None,
-        **{part: data_of(message, part) for part in ("attachments", "blocks")},
+        **{part: records_of(message, part) for part in ("attachments", "blocks")},
     }
     return {key: value for key, value in body.items() if value}
 

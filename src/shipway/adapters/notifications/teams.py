@@ -8,7 +8,7 @@ the whole card as `template`.
 
 from typing import Any
 
-from shipway.adapters.notifications.parts import address_of, data_of, text_of
+from shipway.adapters.notifications.parts import address_of, record_of, records_of, text_of
 from shipway.adapters.notifications.posting import post_json
 from shipway.api.metrics import Fetch
 from shipway.api.notifications import Message
@@ -18,7 +18,7 @@ from shipway.kube.objects.resource import Obj
 
 async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     """Raises Unavailable or InvalidInput."""
-    card = data_of(message, "template") or _card(message)
+    card = record_of(message, "template") or _card(message)
     url = address_of(settings, "recipientUrls", message)
     answer = await post_json(fetch, "teams", url, card, is_insecure=bool(settings.get("insecureSkipVerify")))
     if answer.beginning.strip() not in ("1", ""):  # Teams says what is wrong with a card in an answer of success
@@ -26,7 +26,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
 
 
 def _card(message: Message) -> dict[str, Any]:
-    facts = data_of(message, "facts")
+    facts = records_of(message, "facts")
     card = {
         "@type": "MessageCard",
         "@context": "https://schema.org/extensions",
@@ -34,7 +34,7 @@ def _card(message: Message) -> dict[str, Any]:
         "summary": text_of(message, "summary") or text_of(message, "title") or message.text,
         "text": text_of(message, "text") or message.text,
         "themeColor": text_of(message, "themeColor"),
-        "sections": [*(data_of(message, "sections") or []), *([{"facts": facts}] if facts else [])],
-        "potentialAction": data_of(message, "potentialAction"),
+        "sections": [*records_of(message, "sections"), *([{"facts": facts}] if facts else [])],
+        "potentialAction": records_of(message, "potentialAction"),
     }
     return {key: value for key, value in card.items() if value}

@@ -48,6 +48,9 @@ def _headers(settings: Obj, service: str) -> dict[str, str]:
     if not isinstance(given, list) or not all(isinstance(one, dict) and one.get("name") for one in given):
         raise InvalidInput(f"webhook {service}: headers: give a list of name and value")
     headers = {str(one["name"]): str(one.get("value") or "") for one in given}
-    if login := settings.get("basicAuth"):
+    login = settings.get("basicAuth") or {}
+    if not isinstance(login, dict):
+        raise InvalidInput(f"webhook {service}: basicAuth: give a username and a password")
+    if login:
         headers["Authorization"] = basic_auth(str(login.get("username") or ""), str(login.get("password") or ""))
     return headers
