@@ -73,7 +73,7 @@ def test_a_first_sync_tries_and_writes_each_object_once_and_the_application_twic
         spent = costs()
         assert spent["PATCH configmaps"] == 3 * APPS
         assert spent["try PATCH configmaps"] == 2 * APPS, "the first goes alone: its own write tries it"
-        assert spent["PATCH applications"] == 2 * APPS, "what is begun, and how it ended"
+        assert spent["PUT applications"] == 2 * APPS, "what is begun, and how it ended"
         assert 4 * APPS <= spent["POST events"] <= 6 * APPS, "begun, ended, Synced, Healthy, and what was told on the way"
         assert renders(there) == APPS
         assert passes(there) <= 6 * APPS, "new, head, render, tried and applied, and a look at how it ended"
@@ -108,7 +108,7 @@ def test_a_commit_to_one_costs_that_one() -> None:
         assert renders(there) == APPS + 1
         assert {kind: times for kind, times in spent.items() if "events" not in kind} == {
             "PATCH configmaps": 1,
-            "PATCH applications": 2,
+            "PUT applications": 2,
         }
         assert spent.total() <= 8, "besides, an event for each thing that happened"
 

@@ -110,7 +110,7 @@ class Hasty:
 
     async def send(self, request: Request) -> Response:
         response = await self._server.send(request)
-        if request.method == "PATCH" and b'"waiting to start"' in (request.body or b""):
+        if request.method == "PUT" and b'"waiting to start"' in (request.body or b""):
             await self.user.delete(APPLICATIONS, "argocd", "shop")
         return response
 

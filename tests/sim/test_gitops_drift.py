@@ -119,7 +119,7 @@ def test_a_commit_that_touches_nothing_is_told_in_a_slow_sweep_also_after_a_rest
         assert dig(await there.app(), "status", "sync", "revision") == first
         await there.settle(700)
         assert dig(await there.app(), "status", "sync", "revision") == there.repository.head
-        assert [method for method, _ in there.engine.writes] == ["PATCH"]
+        assert [method for method, _ in there.engine.writes] == ["PUT"]
 
     simulate(story, shop())
 

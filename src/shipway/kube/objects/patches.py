@@ -29,18 +29,18 @@ def merge_patch(target: Obj, patch: Json) -> Obj:
     """
     if not isinstance(patch, dict):
         raise InvalidInput(f"a merge patch must be a JSON object, got {_shape(patch)}", reason="BadRequest")
-    return copy_obj(_merged(target, patch))
+    return copy_obj(patched(target, patch))
 
 
-def _merged(target: Json, patch: dict[str, Any]) -> dict[str, Any]:
-    """Path copying: only dicts along the patch are new."""
+def patched(target: Json, patch: dict[str, Any]) -> dict[str, Any]:
+    """As `merge_patch`, for one who only reads the result: just the dicts along the patch are new."""
     result: dict[str, Any] = dict(target) if isinstance(target, dict) else {}
     value: Json
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict):
-            result[key] = _merged(result.get(key), value)
+            result[key] = patched(result.get(key), value)
         else:
             result[key] = value
     return result

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from shipway.base.clock import Clock, Instant
 from shipway.base.errors import Conflict, NotFound, ShipwayError, Unavailable, verdict
 from shipway.kube.client.client import Client
-from shipway.kube.objects.patches import alters, merge_patch
+from shipway.kube.objects.patches import alters, patched
 from shipway.kube.objects.resource import Obj, Resource
 from shipway.kube.objects.views import metadata, name_of, namespace_of, resource_version_of
 from shipway.kube.runtime.awaited import Awaited, Parking, awaited_of
@@ -248,18 +248,27 @@ class Shell:
         raise Conflict(f"{self.name} {key}: somebody writes it faster than we can", reason="WriteStorm")
 
     async def _write(self, key: Any, change: Change) -> list[Awaited]:
-        """Sends the change if it is one. Root and status go together where the kind lets them."""
-        cached = self._cached(change)
-        if cached is not None and resource_version_of(cached) == change.resource_version:
-            change = _without_no_ops(change, cached)
-        guard = {"metadata": {"resourceVersion": change.resource_version}}
-        results: list[Obj] = []
+        """Sends the change if it is one. Root and status go together where the kind lets them.
+
+        The object is replaced as a whole: to merge a patch costs the server a fourth more (decision 90)."""
+        whole = self._as_observed(change)
         place = (change.resource, change.namespace, change.name)
+        written: list[Awaited] = []
         with self._parking.writing(key, *place):
-            for subresource, body in _requests(change):
-                results.append(await self._client.patch(*place, merge_patch(body, guard), subresource=subresource))
-                guard = {"metadata": {"resourceVersion": resource_version_of(results[-1])}}
-        return [Awaited(*place, resource_version_of(obj)) for obj in results[-1:]]
+            for subresource, patch in _requests(_without_no_ops(change, whole)):
+                whole = await self._client.replace(change.resource, _unowned(patched(whole, patch)), subresource=subresource)
+                written = [Awaited(*place, resource_version_of(whole))]
+        return written
+
+    def _as_observed(self, change: Change) -> Obj:
+        """What the change is a change of. Raises NotFound where it has gone, Conflict where it is another by now."""
+        cached = self._cached(change)
+        about = f"{change.resource.kind} {change.namespace}/{change.name}"
+        if cached is None:
+            raise NotFound(f"{about} has gone meanwhile")
+        if resource_version_of(cached) != change.resource_version:
+            raise Conflict(f"{about} has changed since it was observed")
+        return cached
 
     def _changed_fields(self, change: Change) -> list[str]:
         """The top-level fields that a change would change."""
@@ -270,7 +279,7 @@ class Shell:
 
     def _cached(self, change: Change) -> Obj | None:
         for informer in self._watches.of(change.resource):
-            if found := informer.get(change.namespace, change.name):
+            if not informer.is_metadata_only and (found := informer.get(change.namespace, change.name)):
                 return found
         return None
 
@@ -370,10 +379,15 @@ def _requests(change: Change) -> list[tuple[str, Obj]]:
     return [*requests, ("status", {"status": change.status})] if change.status is not None else requests
 
 
+def _unowned(obj: Obj) -> Obj:
+    """Without its managedFields, which the server then keeps up by itself."""
+    return {**obj, "metadata": {name: value for name, value in metadata(obj).items() if name != "managedFields"}}
+
+
 def _without_no_ops(change: Change, cached: Obj) -> Change:
     """The change without the halves that would change nothing."""
     root = change.root if alters(cached, change.root) else {}
     status = change.status
     if status is not None and not alters(cached.get("status") or {}, status):
         status = None
-    return Change(change.resource, change.namespace, change.name, metadata(cached)["resourceVersion"], root, status)
+    return replace(change, root=root, status=status)

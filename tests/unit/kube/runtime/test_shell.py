@@ -220,7 +220,7 @@ def test_a_clients_write_in_between_wins_and_is_not_lost() -> None:
         interfered = []
 
         async def interfere(request: Request) -> None:
-            if request.method == "PATCH" and not interfered:
+            if request.method == "PUT" and not interfered:
                 interfered.append(request.path)
                 await client.patch(CONFIG_MAPS, "default", "p", {"data": {"want": "4", "note": "by hand"}})
 
@@ -281,7 +281,7 @@ def test_an_object_that_goes_while_its_change_is_on_the_way_is_no_failure() -> N
         gone = []
 
         async def take_away(request: Request) -> None:
-            if request.method == "PATCH" and not gone:
+            if request.method == "PUT" and not gone:
                 gone.append(request.path)
                 await client.delete(CONFIG_MAPS, "default", "p")
 
