@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, SERVICES
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import dig
 from shipway.kube.objects.wire import Request
-from tests.sim.gitops_objects import config
+from tests.sim.gitops_objects import config, service
 from tests.sim.gitops_world import World, application, simulate
 
 APPS = 12
@@ -113,6 +113,30 @@ def test_a_commit_to_one_costs_that_one() -> None:
         assert spent.total() <= 8, "besides, an event for each thing that happened"
 
     simulate(story, [])
+
+
+@pytest.mark.proves("gitops:costs-in-requests")
+def test_a_change_of_health_is_one_look_and_one_write() -> None:
+    async def story(there: World) -> None:
+        costs = counted(there)
+        await there.user.create(APPLICATIONS, application())
+        await there.until(lambda app: dig(app, "status", "health", "status") == "Progressing")
+        await there.settle()
+        before, _ = passes(there), costs()
+        address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}
+        await there.user.patch(SERVICES, "shop", "web", address, subresource="status")
+        await there.until(lambda app: dig(app, "status", "health", "status") == "Healthy")
+        await there.settle()
+        spent = costs()
+        assert (spent["PUT applications"], passes(there) - before) == (1, 1), "nobody looks again at what is only told"
+        assert spent.total() - spent["POST events"] == 1
+        await there.user.patch(APPLICATIONS, "argocd", "shop", {"metadata": {"labels": {"looked": "again"}}})
+        await there.settle()
+        assert (passes(there) - before, costs().total()) == (2, 0), "and who does has nothing to add"
+
+    exposed = service()
+    exposed["spec"]["type"] = "LoadBalancer"
+    simulate(story, [exposed])
 
 
 def test_a_restart_writes_and_tries_nothing() -> None:

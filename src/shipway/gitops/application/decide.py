@@ -41,7 +41,7 @@ from shipway.gitops.dependencies import CONDITION as DEPENDENCY
 from shipway.gitops.dependencies import Pause, pause_of
 from shipway.gitops.events import deletion_note, notes_of
 from shipway.gitops.family import spared
-from shipway.gitops.kinds import annotation_with
+from shipway.gitops.kinds import annotation_with, known_kinds
 from shipway.gitops.ledger import is_worth_a_write, riding
 from shipway.gitops.operation import Begun, acts_by, begin, begins, history_entry, is_acting
 from shipway.gitops.orphans import FIGURE as ORPHANS
@@ -69,6 +69,8 @@ from shipway.kube.runtime.decision import Batch, Change, Conclusion, Create, Dec
 LIST_PATIENCE = 5.0
 """Seconds until a pass looks again whether the kinds it needs have been listed. Each list wakes it: this is a safety net."""
 HISTORY_LIMIT = 10
+_TOLD_ONLY = frozenset({"health", "resources"})
+"""Of the status, what is told to others."""
 
 
 class Draft(Struct, frozen=True):
@@ -286,16 +288,18 @@ def _change(observed: Observed, draft: Draft, now: Instant, refresh: Obj) -> Cha
     if not is_due and (not status or waits_for_sweep(observed, status, now) is not None):
         return None
     root = with_annotations(root, riders)
+    goes_on = is_due or not _is_last_word(observed, draft, status)
     if status or REFRESH in annotations:
         status["reconciledAt"] = rfc3339(now)
-    return Change(
-        APPLICATIONS,
-        observed.key.namespace,
-        observed.key.name,
-        resource_version_of(observed.app),
-        root=root,
-        status=status or None,
-    )
+    version = resource_version_of(observed.app)
+    return Change(APPLICATIONS, observed.key.namespace, observed.key.name, version, root, status or None, wakes=goes_on)
+
+
+def _is_last_word(observed: Observed, draft: Draft, changed: Obj) -> bool:
+    """Whether nothing of what is `changed` in the status leads to anything else: others read it, no decision here does."""
+    if observed.app.get("operation") or not changed.keys() <= _TOLD_ONLY:
+        return False
+    return known_kinds({**observed.app, "status": draft.status}) == known_kinds(observed.app)
 
 
 def _hook_finalizers(observed: Observed) -> tuple[str, ...] | None:

@@ -152,7 +152,8 @@ class Change(Struct, frozen=True):
     """ONE merge patch of the key's own object: `root` (metadata, spec, `operation`) and `status` together.
 
     `resource_version` is the version that was observed; on 409 the shell reads again and concludes again, so that a
-    client's write in between wins. Kinds with a status subresource get two requests, root first.
+    client's write in between wins. Kinds with a status subresource get two requests, root first. `wakes`: whether there may be
+    more to do once it is written; what is the last word comes back as an event that wakes nobody.
     """
 
     resource: Resource
@@ -161,6 +162,7 @@ class Change(Struct, frozen=True):
     resource_version: str
     root: Obj = field(default_factory=dict)
     status: Obj | None = None
+    wakes: bool = True
 
 
 def regarding(resource: Resource, obj: Obj) -> Obj:

@@ -78,6 +78,8 @@ class Shell:
         self._ours: dict[Any, None] = {}
         self._others: dict[Any, None] = {}
         """Keys of other replicas, until they may be ours: no event wakes them."""
+        self._at_rest: set[Any] = set()
+        """Keys whose last pass had the last word: what they wrote need not wake them."""
         self._room = asyncio.Semaphore(workers)
         self._rooms: dict[str, asyncio.Semaphore] = {}
         """Of the other clusters."""
@@ -160,6 +162,7 @@ class Shell:
 
     async def _pass(self, key: Any) -> None:
         started = self._clock.now()
+        self._at_rest.discard(key)
         world = self._world(key)
         observed = self._controller.observe(key, world)
         if observed is None:
@@ -180,6 +183,8 @@ class Shell:
         looked = observed if not outcomes else self._controller.observe(key, world)
         conclusion, written = await self._conclude_and_write(key, world, looked, decision, outcomes)
         self._parking.expect(key, [*writes, *written])
+        if conclusion.change is not None and not conclusion.change.wakes:
+            self._at_rest.add(key)
         self._need(key, world, decision)
         self._look_at_early(key, written)
         if decision.refresh:
@@ -322,6 +327,7 @@ class Shell:
 
     def _forget(self, key: Any) -> None:
         self._ours.pop(key, None)
+        self._at_rest.discard(key)
         self._metrics.decided(self.name, key, None)
         self._queue.forget_failures(key)
         self._queue.add_at(key, None)
@@ -348,15 +354,20 @@ class Shell:
                 self._queue.add(key)
 
     def _is_no_news(self, key: Any, resource: Resource, obj: Obj) -> bool:
-        """Whether a key that can do nothing before its answers are there is only told what it wrote itself, or may be."""
+        """Whether a key that has nothing to do, or not before its answers are there, is only told what it wrote itself, or may
+        be."""
         if self._parking.is_early(key, resource, obj):
             return True
-        return self._parking.is_echo(key, resource, obj) and self._lanes.keep_waiting((self.name, key))
+        return self._parking.is_echo(key, resource, obj) and self._sleeps_through(key)
+
+    def _sleeps_through(self, key: Any) -> bool:
+        """Whether what it wrote itself gives a key nothing to do."""
+        return key in self._at_rest or self._lanes.keep_waiting((self.name, key))
 
     def _look_at_early(self, key: Any, written: Sequence[Awaited]) -> None:
         """What was told while the key wrote is judged now that it is known what it has written."""
         told, own = self._parking.told_early(key), {one.resource_version for one in written}
-        if told and not (own.issuperset(told) and self._lanes.keep_waiting((self.name, key))):
+        if told and not (own.issuperset(told) and self._sleeps_through(key)):
             self._queue.add(key)
 
     def _keys_of(self, watch: Watch, obj: Obj) -> Iterable[Any]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipway.api.kinds import CONFIG_MAPS, CRDS, EVENTS
 from shipway.base.clock import Instant, LoopClock
@@ -45,6 +46,7 @@ class FamilyController:
     def __init__(self) -> None:
         self.passes = 0
         self.blow_up = False
+        self.has_last_word = False
         self.looks: Counter[str] = Counter()
 
     def observe(self, key: ObjectKey, world: World) -> Family | None:
@@ -66,10 +68,11 @@ class FamilyController:
         delete = [Delete(CONFIG_MAPS, "default", name) for name in sorted(have - wanted)]
         batches = (Batch((*create, *delete)),) if create or delete else ()
         notes = (Note(about(observed.parent), "Resized", f"{len(create)} more, {len(delete)} less"),) if batches else ()
-        return Decision(batches=batches, change=None if batches else count(observed), notes=notes)
+        change = None if batches else replace(count(observed), wakes=not self.has_last_word)
+        return Decision(batches=batches, change=change, notes=notes)
 
     def conclude(self, fresh: Family, decision: Decision, outcomes: tuple[Outcome, ...], now: Instant) -> Conclusion | None:
-        return None if decision.batches else Conclusion(change=count(fresh))
+        return None if decision.batches else Conclusion(change=replace(count(fresh), wakes=not self.has_last_word))
 
 
 def about(obj: Obj) -> Obj:
@@ -167,6 +170,38 @@ def test_it_reaches_what_is_wanted_and_then_writes_nothing() -> None:
         writes = len(recorded.writes)
         await clock.sleep(600)
         assert len(recorded.writes) == writes
+
+    play(scenario)
+
+
+def test_the_last_word_on_an_object_wakes_nobody_but_what_others_write_does() -> None:
+    async def scenario(client, recorded, controller, clock) -> None:
+        controller.has_last_word = True
+        await client.create(CONFIG_MAPS, parent("p", 0))
+        await clock.sleep(60)
+        assert (await have(client, "p"), controller.passes) == ("0", 1), "what it wrote is no news to it"
+        await client.patch(CONFIG_MAPS, "default", "p", {"data": {"have": "5"}})
+        await clock.sleep(60)
+        assert (await have(client, "p"), controller.passes) == ("0", 2), "what somebody else wrote is"
+
+    play(scenario)
+
+
+def test_what_others_write_beside_a_last_word_wakes_too() -> None:
+    async def scenario(client, recorded, controller, clock) -> None:
+        controller.has_last_word = True
+        send = recorded.send
+
+        async def followed(request: Request) -> Response:
+            answer = await send(request)
+            if request.method == "PUT" and controller.passes == 1:
+                await client.patch(CONFIG_MAPS, "default", "p", {"data": {"want": "1"}})
+            return answer
+
+        recorded.send = followed
+        await client.create(CONFIG_MAPS, parent("p", 0))
+        await clock.sleep(60)
+        assert await have(client, "p") == "1", "written before we knew that our write had been taken"
 
     play(scenario)
 
