@@ -167,7 +167,7 @@ def _repeated(ref: Ref, times: int) -> tuple[str, str]:
 def keyed_hash(key: bytes, desired: Desired, stripped: Obj) -> str:
     """32 hex characters that only whoever has the key can compute, over `desired` as far as it counts (`stripped`)."""
     content = desired.digest if stripped is desired.obj and desired.digest else _digest(stripped)
-    return hmac.new(key, content, hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, content, "sha256").hex()[:32]
 
 
 def _digest(obj: Obj) -> bytes:
