@@ -20,7 +20,7 @@ from shipway.gitops.settings import GitOpsSettings
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.views import annotations_of, labels_of, name_of, namespace_of, spec_of, status_of
 from shipway.kube.runtime.controller import World
-from shipway.kube.runtime.decision import Watch
+from shipway.kube.runtime.decision import Watch, nobody
 
 LABEL = "shipway.dev/reconcile"
 NAME_LABEL = "app.kubernetes.io/name"
@@ -99,7 +99,7 @@ def is_skipped(app: Obj) -> bool:
     return annotations_of(app).get(SKIP_RECONCILE) in _TRUE
 
 
-def watches_for_argo_cd(keys: Callable[[Obj], Iterable[Any]], part: str = ARGO_CD_CONTROLLER) -> tuple[Watch, ...]:
+def watches_for_argo_cd(keys: Callable[[Obj], Iterable[Any]] = nobody, part: str = ARGO_CD_CONTROLLER) -> tuple[Watch, ...]:
     """The workloads that this part of an Argo CD may be; `keys` are woken when it comes or goes."""
     selector = f"{NAME_LABEL}={part}"
     return tuple(Watch(kind, keys, {ALIVE: _filed}, label_selector=selector) for kind in (STATEFUL_SETS, DEPLOYMENTS))

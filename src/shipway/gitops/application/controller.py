@@ -41,7 +41,7 @@ class ApplicationController:
             ),
             *watches_of_secrets(settings.namespace, wakes=True),
             Watch(APP_PROJECTS, self._users_of_project, namespace=settings.namespace),
-            Watch(NAMESPACES, lambda _: (), keep_managed_fields=True),
+            Watch(NAMESPACES, keep_managed_fields=True),
             Watch(
                 CONFIG_MAPS, self._users_of_settings, namespace=settings.namespace, field_selector=f"metadata.name={CONFIG_MAP}"
             ),

@@ -14,7 +14,7 @@ from shipway.gitops.project import DEFAULT
 from shipway.kube.objects.resource import Obj
 from shipway.kube.objects.secrets import secret_values
 from shipway.kube.objects.views import labels_of, spec_of
-from shipway.kube.runtime.decision import Indexed, Watch
+from shipway.kube.runtime.decision import Indexed, Watch, nobody
 
 BY_OWNER = "owner"
 """An index of those Secrets by the project that they name."""
@@ -30,12 +30,12 @@ def watches_of_secrets(namespace: str, *, wakes: bool) -> tuple[Watch, ...]:
     return (
         Watch(
             SECRETS,
-            _users_of_cluster if wakes else _nobody,
+            _users_of_cluster if wakes else nobody,
             {BY_DESTINATION: names_of, BY_OWNER: owner_of},
             namespace=namespace,
             label_selector=CLUSTER_SELECTOR,
         ),
-        Watch(SECRETS, _project if wakes else _nobody, {BY_OWNER: owner_of}, namespace=namespace, label_selector=repositories),
+        Watch(SECRETS, _project if wakes else nobody, {BY_OWNER: owner_of}, namespace=namespace, label_selector=repositories),
     )
 
 
@@ -71,10 +71,6 @@ def with_own(project: ProjectSpec, secrets: Iterable[Obj]) -> ProjectSpec:
         "destinations": (*(project.destinations or ()), *destinations),
     }
     return replace(project, **more)
-
-
-def _nobody(_: Obj) -> Iterable[Indexed]:
-    return ()
 
 
 def _project(secret: Obj) -> Iterable[Indexed]:

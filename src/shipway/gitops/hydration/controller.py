@@ -24,9 +24,9 @@ class HydrationController:
         self.watches = (
             Watch(APPLICATIONS, groups_of, {BY_BRANCH: places_of}),
             *watches_of_secrets(here, wakes=False),
-            Watch(APP_PROJECTS, lambda _: (), namespace=here),
-            Watch(CONFIG_MAPS, lambda _: (), namespace=here, field_selector=f"metadata.name={CONFIG_MAP}"),
-            *watches_for_argo_cd(lambda _: ()),
+            Watch(APP_PROJECTS, namespace=here),
+            Watch(CONFIG_MAPS, namespace=here, field_selector=f"metadata.name={CONFIG_MAP}"),
+            *watches_for_argo_cd(),
         )
 
     def observe(self, key: GroupKey, world: World) -> Observed | None:

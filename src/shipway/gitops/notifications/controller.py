@@ -38,8 +38,8 @@ class NotificationController:
             Watch(APPLICATIONS, self._own_key, {BY_PROJECT: project_of, EVERY: every}),
             Watch(APP_PROJECTS, self._those_of_project, namespace=here),
             Watch(CONFIG_MAPS, self._those_of_all, namespace=here, field_selector=words),
-            Watch(CONFIG_MAPS, _nobody, namespace=here, field_selector=f"metadata.name={CONFIG_MAP}"),
-            *watches_for_argo_cd(_nobody),
+            Watch(CONFIG_MAPS, namespace=here, field_selector=f"metadata.name={CONFIG_MAP}"),
+            *watches_for_argo_cd(),
             *watches_for_argo_cd(_everybody, ARGO_CD_NOTIFICATIONS),
         )
 
@@ -68,10 +68,6 @@ class NotificationController:
     def _those_of_all(self, config_map: Obj) -> Iterable[Indexed]:
         self._tells_of_all = bool(read_settings(config_map).for_all)
         return _everybody(config_map)
-
-
-def _nobody(_: Obj) -> tuple[()]:
-    return ()
 
 
 def _everybody(_: Obj) -> Iterable[Indexed]:

@@ -326,4 +326,4 @@ class Caches:
 
 
 def _definitions(cluster: str) -> Watch:
-    return Watch(CRDS.on(cluster), lambda _: (), metadata_only=True)
+    return Watch(CRDS.on(cluster), metadata_only=True)

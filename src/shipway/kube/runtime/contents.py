@@ -77,7 +77,7 @@ class Contents:
         self._unseen: dict[Resource, ShipwayError] = {}
         self._stale = asyncio.Event()
         # What is watched of a cluster keeps it open; its definitions always are.
-        self._hold = Watch(CRDS.on(part.cluster), _wakes_nobody, metadata_only=True)
+        self._hold = Watch(CRDS.on(part.cluster), metadata_only=True)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -184,8 +184,4 @@ class Contents:
 
 
 def _metadata_of(resource: Resource) -> Watch:
-    return Watch(resource, _wakes_nobody, metadata_only=True)
-
-
-def _wakes_nobody(_: Obj) -> tuple[()]:
-    return ()
+    return Watch(resource, metadata_only=True)

@@ -198,6 +198,11 @@ class Note(Struct, frozen=True):
         return replace(self, message=f"{topic}: {before} -> {after}", change=(topic, before, after))
 
 
+def nobody(_: Obj) -> tuple[()]:
+    """The keys that the events of a kind wake which is only looked at."""
+    return ()
+
+
 class Watch(Struct, frozen=True):
     """One kind that wakes a controller; `keys` maps an event's object to the keys it wakes.
 
@@ -212,7 +217,7 @@ class Watch(Struct, frozen=True):
     """
 
     resource: Resource
-    keys: Callable[[Obj], Iterable[Any]]
+    keys: Callable[[Obj], Iterable[Any]] = nobody
     indexes: dict[str, Callable[[Obj], Iterable[str]]] = field(default_factory=dict)
     field_selector: str = ""
     label_selector: str = ""

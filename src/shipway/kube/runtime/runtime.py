@@ -55,7 +55,7 @@ class Runtime:
 
     def follow(self, resource: Resource, on_change: OnChange) -> Informer:
         """Tells `on_change` of every object of a kind, as long as this lives. Shares the cache of whoever watches all of it."""
-        informer = self._caches.need(on_change, Watch(resource, lambda _: ()))
+        informer = self._caches.need(on_change, Watch(resource))
         informer.on_event(on_change)
         return informer
 

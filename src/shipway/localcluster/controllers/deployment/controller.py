@@ -20,7 +20,7 @@ class DeploymentController:
             controlled_by(DEPLOYMENTS),
             indexes={"controller": by_controller, "orphans": by_orphanage},
         ),
-        Watch(PODS, lambda _: (), indexes={"controller": by_controller}),
+        Watch(PODS, indexes={"controller": by_controller}),
     )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:

@@ -18,7 +18,7 @@ class StatefulSetController:
         Watch(STATEFUL_SETS, own_key, indexes={"namespace": by_namespace}),
         Watch(PODS, controlled_by(STATEFUL_SETS), indexes={"controller": by_controller, "orphans": by_orphanage}),
         Watch(CONTROLLER_REVISIONS, controlled_by(STATEFUL_SETS), indexes={"controller": by_controller}),
-        Watch(PERSISTENT_VOLUME_CLAIMS, lambda _: (), metadata_only=True),
+        Watch(PERSISTENT_VOLUME_CLAIMS, metadata_only=True),
     )
 
     def observe(self, key: ObjectKey, world: World) -> Observed | None:
