@@ -21,7 +21,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     if thread := text_of(message, "threadKey"):
         joint = "&" if "?" in url else "?"
         url += f"{joint}threadKey={quote(thread, safe='')}&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
-    await post_json(fetch, "googlechat", url, _body(message), is_insecure=bool(settings.get("insecureSkipVerify")))
+    await post_json(fetch, settings, "googlechat", url, _body(message))
 
 
 def _body(message: Message) -> dict[str, Any]:

@@ -22,5 +22,4 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
         "props": {"attachments": records_of(message, "attachments")},
     }
     headers = {"Authorization": f"Bearer {token}"}
-    is_insecure = bool(settings.get("insecureSkipVerify"))
-    await post_json(fetch, "mattermost", f"{server}/api/v4/posts", body, headers=headers, is_insecure=is_insecure)
+    await post_json(fetch, settings, "mattermost", f"{server}/api/v4/posts", body, headers=headers)

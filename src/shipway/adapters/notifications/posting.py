@@ -7,12 +7,13 @@ import orjson
 
 from shipway.adapters.notifications.answers import check_taken
 from shipway.api.metrics import Fetch, HttpAnswer, HttpCall
+from shipway.kube.objects.resource import Obj
 
 
 async def post_json(
-    fetch: Fetch, service: str, url: str, body: Any, *, headers: Mapping[str, str] | None = None, is_insecure: bool = False
+    fetch: Fetch, settings: Obj, service: str, url: str, body: Any, *, headers: Mapping[str, str] | None = None
 ) -> HttpAnswer:
-    """The answer, if it is one of success. Raises what `check_taken` raises."""
+    """The answer, if it is one of success; `settings` say whether the certificate counts. Raises what `check_taken` raises."""
     answer = await fetch(
         HttpCall(
             purpose=service,
@@ -20,7 +21,7 @@ async def post_json(
             method="POST",
             headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
             body=orjson.dumps(body),
-            is_insecure=is_insecure,
+            is_insecure=bool(settings.get("insecureSkipVerify")),
             follows_redirects=False,
         )
     )

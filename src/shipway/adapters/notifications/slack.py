@@ -27,8 +27,8 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     if not message.recipient:
         raise InvalidInput("slack: no channel: write it as the value of the subscription")
     url = f"{str(settings.get('apiURL') or API).rstrip('/')}/chat.postMessage"
-    headers, is_insecure = {"Authorization": f"Bearer {token}"}, bool(settings.get("insecureSkipVerify"))
-    answer = await post_json(fetch, "slack", url, _body(settings, message), headers=headers, is_insecure=is_insecure)
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await post_json(fetch, settings, "slack", url, _body(settings, message), headers=headers)
     _check_word(answer, message.recipient)
 
 

@@ -20,7 +20,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     """Raises Unavailable or InvalidInput."""
     card = record_of(message, "template") or _card(message)
     url = address_of(settings, "recipientUrls", message)
-    answer = await post_json(fetch, "teams", url, card, is_insecure=bool(settings.get("insecureSkipVerify")))
+    answer = await post_json(fetch, settings, "teams", url, card)
     if answer.beginning.strip() not in ("1", ""):  # Teams says what is wrong with a card in an answer of success
         raise InvalidInput(f"teams: the answer was {answer.beginning.strip()[:200]}", reason="NotificationRefused")
 

@@ -22,7 +22,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     card = record_of(message, "adaptiveCard") or _card(message)
     body = {"type": "message", "attachments": [{"contentType": CARD, "content": card}]}
     url = address_of(settings, "recipientUrls", message)
-    await post_json(fetch, "teams-workflows", url, body, is_insecure=bool(settings.get("insecureSkipVerify")))
+    await post_json(fetch, settings, "teams-workflows", url, body)
 
 
 def _card(message: Message) -> dict[str, Any]:

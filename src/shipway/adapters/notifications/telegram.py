@@ -18,6 +18,7 @@ async def send(fetch: Fetch, settings: Obj, message: Message) -> None:
     if not token or not message.recipient:
         raise InvalidInput("telegram: give service.telegram a token: $telegram-token, and the subscription a channel")
     chat, _, topic = message.recipient.partition("|")
-    body = {"chat_id": chat if chat.startswith("-") else f"@{chat}", "text": message.text, "parse_mode": "Markdown"}
+    thread = {"message_thread_id": int(topic)} if topic.isdecimal() else {}
+    to = {"chat_id": chat if chat.startswith("-") else f"@{chat}", **thread}
     url = f"{str(settings.get('apiURL') or API).rstrip('/')}/bot{token}/sendMessage"
-    await post_json(fetch, "telegram", url, {**body, **({"message_thread_id": int(topic)} if topic.isdecimal() else {})})
+    await post_json(fetch, settings, "telegram", url, {**to, "text": message.text, "parse_mode": "Markdown"})
