@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from shipway.base.heap import keep_one_heap
 from shipway.kube.client.watching import tame_collector
 
 
@@ -36,9 +37,11 @@ def configure_logs(*, quiet: bool = False) -> None:
 async def until_stopped(work: Coroutine[Any, Any, Any]) -> Any:
     """Runs `work`; Ctrl-C and SIGTERM cancel it once, so that every block it opened closes in order.
 
-    What runs so long lives on caches: the garbage collector is told to look through them less often.
+    What runs so long lives on caches: the garbage collector is told to look through them less often, and the C library to keep
+    less memory for later.
     """
     tame_collector()
+    keep_one_heap()
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(work)
