@@ -2,6 +2,9 @@
 
 `APPS=1000 TARGETS=real,embedded make bench NAME=gitops`. The set-up is the one in which Argo CD was measured: three objects
 per application, the real control plane on the same two cores, a Git server over HTTP, webhooks, no annotation anywhere.
+
+The floor is what the bare server-side applies of all these objects take on another new cluster: times depend on the machine,
+and what a first sync takes beside it does not.
 """
 
 import asyncio
@@ -13,18 +16,26 @@ import tempfile
 from pathlib import Path
 
 from bench.applications import (
+    AT_ONCE,
     CLOCK,
     NAMESPACE,
     Engines,
     Monorepo,
     Process,
+    a_cluster,
     application,
     config_map_says,
     first_sync,
+    manifests,
     stage,
+    usage_of,
 )
-from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS
+from shipway.api.kinds import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, SERVICES
 from shipway.kube.client.client import Client
+from shipway.kube.client.kubeconfig import load_kubeconfig
+from shipway.kube.client.transport import HttpTransport
+from shipway.kube.objects.resource import Obj
+from shipway.kube.objects.yaml import load_all
 
 APPS = int(os.environ.get("APPS", "1000"))
 TARGETS = os.environ.get("TARGETS", "real,embedded").split(",")
@@ -37,6 +48,7 @@ QUIET_SECONDS = 3.0
 LOOKS = 1.0
 """Seconds between two looks at the counters: at 5,000 applications a scrape takes 0.15 s of the engines' CPU."""
 COMMITS = 20
+KINDS = {"ConfigMap": CONFIG_MAPS, "Service": SERVICES, "Deployment": DEPLOYMENTS}
 
 
 async def run() -> dict[str, float]:
@@ -45,6 +57,9 @@ async def run() -> dict[str, float]:
         with tempfile.TemporaryDirectory(prefix="shipway-bench-") as home:
             async with stage(target, Path(home), APPS) as (client, repo, engines, git):
                 measured = await measure(client, repo, engines, git.url("mono"))
+        with tempfile.TemporaryDirectory(prefix="shipway-bench-") as home:
+            measured |= await floor(target, Path(home))
+        measured["first_sync_to_floor"] = measured["first_sync_seconds"] / measured["floor_seconds"]
         figures |= {f"{target}_{name}": value for name, value in measured.items()}
     return figures
 
@@ -59,6 +74,29 @@ async def measure(client: Client, repo: Monorepo, engines: Engines, url: str) ->
     figures |= await hand_edits(client)
     say(figures)
     return figures | await restart(client, engines)
+
+
+async def floor(target: str, home: Path) -> dict[str, float]:
+    """All objects of all applications applied by this process, and nothing else."""
+    objects = [obj for number in range(APPS) for obj in load_all(manifests(number))]
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def apply(client: Client, obj: Obj) -> None:
+        async with room:
+            placed = {**obj, "metadata": {**obj["metadata"], "namespace": NAMESPACE}}
+            await client.apply(KINDS[obj["kind"]], placed, manager="bench")
+
+    async with a_cluster(target, home) as served:
+        client = Client(HttpTransport(load_kubeconfig(served.kubeconfig, None)))
+        await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        before, began = usage_of(os.getpid()).cpu, CLOCK.now()
+        async with asyncio.TaskGroup() as group:
+            for obj in objects:
+                group.create_task(apply(client, obj))
+        figures = {"floor_seconds": CLOCK.now() - began, "floor_cpu_seconds": usage_of(os.getpid()).cpu - before}
+        await client.close()
+    say(figures)
+    return figures
 
 
 async def at_rest(engines: Engines) -> dict[str, float]:
