@@ -30,7 +30,7 @@ WAITING = 10_000
 """Notes that may wait to be written; what comes on top is dropped and logged."""
 REMEMBERED = 4096
 """Events of which we know how often they were told; of older ones the server is asked."""
-LULL, LONGEST_LULL, MANY = 0.05, 60.0, 1000
+LULL, LONGEST_LULL, MANY = 0.05, 30.0, 1000
 """Seconds between looks for a lull, seconds after which an event waits for none, and how many waiting ones wait no longer."""
 REST = 6
 """Times as long as an event took to write the next one waits, unless it has waited long enough."""

@@ -166,7 +166,7 @@ def test_a_slow_server_is_told_of_events_seldom_until_they_have_waited_long() ->
     async def story(client: Client, clock: Clock, counting: Counting) -> None:
         recorder = Recorder(Client(Slow(counting, clock)), clock, "rollout")
         writing = asyncio.create_task(recorder.run())
-        for number in range(200):
+        for number in range(100):
             recorder.put(note(str(number)))
         await clock.sleep(7)
         assert 8 <= len(counting.verbs) <= 11, "one in 0.7 s instead of one in 0.1 s"
